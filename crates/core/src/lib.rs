@@ -1,0 +1,16 @@
+//! The decisions of `sortie`, without any effect: plans, runs, limits, budget, prices.
+//!
+//! Nothing here touches time, network, disk or environment, and nothing knows a provider's wire:
+//! time comes in as an argument, texts stay outside, and what has to happen goes out as values.
+
+pub mod agent;
+pub mod call;
+pub mod failure;
+pub mod hash;
+pub mod limit;
+pub mod money;
+pub mod plan;
+pub mod price;
+pub mod run;
+pub mod time;
+pub mod usage;

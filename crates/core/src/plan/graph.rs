@@ -1,0 +1,141 @@
+//! The graph of a plan: dependants, longest remaining path, cycles.
+
+use std::time::Duration;
+
+use super::{Task, TaskId};
+
+/// The direct dependants of every task.
+pub(super) fn dependants(tasks: &[Task]) -> Vec<Vec<TaskId>> {
+    let mut dependants = vec![Vec::new(); tasks.len()];
+    for (index, task) in tasks.iter().enumerate() {
+        for on in &task.depends_on {
+            dependants[on.index()].push(TaskId(index as u32));
+        }
+    }
+    dependants
+}
+
+/// For every task the longest path of expected durations that starts with it.
+pub(super) fn remaining_path(tasks: &[Task], dependants: &[Vec<TaskId>]) -> Vec<Duration> {
+    let mut ranks = vec![Duration::ZERO; tasks.len()];
+    for id in order(tasks.len(), |i| tasks[i].depends_on.iter().map(|id| id.index())).0.into_iter().rev() {
+        let after = dependants[id].iter().map(|next| ranks[next.index()]).max().unwrap_or_default();
+        ranks[id] = after.saturating_add(expected(&tasks[id]));
+    }
+    ranks
+}
+
+/// Output tokens a second that a call is expected to stream, where no history says more.
+const TOKENS_PER_SECOND: f64 = 60.0;
+/// What a call takes apart from its output: network and time to first token.
+const BEFORE_FIRST_TOKEN: Duration = Duration::from_millis(800);
+/// Output tokens that a call is expected to have (SPEC.md C1), where the plan has no hint.
+const EXPECTED_OUTPUT_TOKENS: u32 = 500;
+
+/// How long a task is expected to take: the plan's hint, else by its expected output.
+pub fn expected(task: &Task) -> Duration {
+    task.expected.unwrap_or_else(|| {
+        BEFORE_FIRST_TOKEN
+            + Duration::from_secs_f64(f64::from(expected_output_tokens(task)) / TOKENS_PER_SECOND)
+    })
+}
+
+/// How many output tokens a task is expected to have: the plan's hint, else 500 or what its own
+/// `max_tokens` allow, if that is less.
+pub fn expected_output_tokens(task: &Task) -> u32 {
+    task.expected_output_tokens.unwrap_or(EXPECTED_OUTPUT_TOKENS).min(task.max_tokens)
+}
+
+/// A topological order (Kahn), and what is left when there is a cycle: nodes on or behind one.
+pub(super) fn order<I>(len: usize, depends_on: impl Fn(usize) -> I) -> (Vec<usize>, Vec<usize>)
+where
+    I: Iterator<Item = usize>,
+{
+    let mut waiting = vec![0u32; len];
+    let mut offsets = vec![0usize; len + 1];
+    for node in 0..len {
+        for on in depends_on(node) {
+            waiting[node] += 1;
+            offsets[on + 1] += 1;
+        }
+    }
+    for node in 0..len {
+        offsets[node + 1] += offsets[node];
+    }
+    let mut next = offsets.clone();
+    let mut dependants = vec![0usize; offsets[len]];
+    for node in 0..len {
+        for on in depends_on(node) {
+            dependants[next[on]] = node;
+            next[on] += 1;
+        }
+    }
+    let mut order: Vec<usize> = (0..len).filter(|&node| waiting[node] == 0).collect();
+    let mut done = 0;
+    while done < order.len() {
+        let node = order[done];
+        done += 1;
+        for &dependant in &dependants[offsets[node]..offsets[node + 1]] {
+            waiting[dependant] -= 1;
+            if waiting[dependant] == 0 {
+                order.push(dependant);
+            }
+        }
+    }
+    let left = (0..len).filter(|&node| waiting[node] > 0).collect();
+    (order, left)
+}
+
+/// One cycle, as a path that ends where it begins; `None` where there is none.
+pub(super) fn cycle<I>(len: usize, depends_on: impl Fn(usize) -> I) -> Option<Vec<usize>>
+where
+    I: Iterator<Item = usize>,
+{
+    let (_, left) = order(len, &depends_on);
+    let mut is_left = vec![false; len];
+    for &node in &left {
+        is_left[node] = true;
+    }
+    // Every node that is left waits for another that is left, so walking along must meet itself.
+    let mut at = *left.first()?;
+    let mut seen = vec![usize::MAX; len];
+    let mut path = Vec::new();
+    while seen[at] == usize::MAX {
+        seen[at] = path.len();
+        path.push(at);
+        at = depends_on(at).find(|&on| is_left[on])?;
+    }
+    let mut cycle = path.split_off(seen[at]);
+    cycle.push(at);
+    Some(cycle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph(edges: &[&[usize]]) -> (Vec<usize>, Option<Vec<usize>>) {
+        let depends_on = |i: usize| edges[i].iter().copied();
+        (order(edges.len(), depends_on).0, cycle(edges.len(), depends_on))
+    }
+
+    #[test]
+    fn a_diamond_is_ordered_and_has_no_cycle() {
+        let (order, cycle) = graph(&[&[1, 2], &[3], &[3], &[]]);
+        assert_eq!(order, [3, 1, 2, 0]);
+        assert_eq!(cycle, None);
+    }
+
+    #[test]
+    fn a_cycle_is_found_behind_nodes_that_only_wait_for_it() {
+        // 0 waits for the cycle 1 -> 2 -> 3 -> 1; 4 is free.
+        let (order, cycle) = graph(&[&[1], &[2], &[4, 3], &[1], &[]]);
+        assert_eq!(order, [4]);
+        assert_eq!(cycle, Some(vec![1, 2, 3, 1]));
+    }
+
+    #[test]
+    fn a_task_that_waits_for_itself_is_a_cycle() {
+        assert_eq!(graph(&[&[0]]).1, Some(vec![0, 0]));
+    }
+}

@@ -1,0 +1,194 @@
+//! A plan: tasks and what they depend on.
+//!
+//! [`written`] is the plan as the user wrote it; [`check`] reports everything that is wrong with
+//! it at once and gives the plan as meant, split in two: [`Plan`], which the run decides by and
+//! which holds lengths and hashes only, and [`Prompts`], the texts, which the driver renders.
+
+pub mod check;
+pub mod graph;
+pub mod template;
+pub mod written;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::{Agent, AgentId};
+use crate::failure::Failure;
+use crate::money::Usd;
+use crate::time::micros;
+
+/// A task's place in [`Plan::tasks`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TaskId(pub u32);
+
+impl TaskId {
+    /// As an index.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One prompt to one agent, as the run knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// The `id` of the plan file.
+    pub name: String,
+    /// What kind of work (`general`, `analysis`, …): routes to an agent, groups in reports.
+    pub task_type: String,
+    /// Who does it.
+    pub agent: AgentId,
+    /// What has to succeed first, without duplicates, in the order written.
+    pub depends_on: Vec<TaskId>,
+    /// How long the rendered prompt can become.
+    pub prompt: PromptSize,
+    /// Output tokens that the answer may have, at least 1.
+    pub max_tokens: u32,
+    /// Higher goes first among ready tasks; 0 unless told.
+    pub priority: i32,
+    /// The plan's hint.
+    pub expected_output_tokens: Option<u32>,
+    /// The plan's hint.
+    #[serde(with = "micros::option")]
+    pub expected: Option<Duration>,
+    /// What all attempts at this task together may cost.
+    pub max_cost: Option<Usd>,
+    /// Total timeout of one attempt.
+    #[serde(with = "micros")]
+    pub timeout: Duration,
+    /// Why the task fails before anything is sent (SPEC.md F3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid: Option<Failure>,
+}
+
+/// The length of a prompt before its results are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptSize {
+    /// UTF-8 bytes of the template's own text and of the system prompt.
+    pub fixed_bytes: u64,
+    /// Whose results are inserted, and how often. A field of a result is never longer than the
+    /// result, so a whole result bounds it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inserts: Vec<(TaskId, u32)>,
+}
+
+/// What the user wants done, checked: every id is unique, every dependency exists, there is no
+/// cycle, every agent is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Parts", into = "Parts")]
+pub struct Plan {
+    name: String,
+    agents: Vec<Agent>,
+    tasks: Vec<Task>,
+    // Derived from the tasks, so not written:
+    dependants: Vec<Vec<TaskId>>,
+    ranks: Vec<Duration>,
+}
+
+/// The written form of a [`Plan`]: what is not derived.
+#[derive(Clone, Serialize, Deserialize)]
+struct Parts {
+    name: String,
+    agents: Vec<Agent>,
+    tasks: Vec<Task>,
+}
+
+impl From<Parts> for Plan {
+    fn from(parts: Parts) -> Self {
+        Plan::new(parts.name, parts.agents, parts.tasks)
+    }
+}
+
+impl From<Plan> for Parts {
+    fn from(plan: Plan) -> Self {
+        Parts { name: plan.name, agents: plan.agents, tasks: plan.tasks }
+    }
+}
+
+impl Plan {
+    /// Assembles a plan from checked parts.
+    ///
+    /// # Panics
+    /// Where a dependency or an agent does not exist; [`check`] has made sure.
+    pub fn new(name: String, agents: Vec<Agent>, tasks: Vec<Task>) -> Self {
+        let dependants = graph::dependants(&tasks);
+        let ranks = graph::remaining_path(&tasks, &dependants);
+        Plan { name, agents, tasks, dependants, ranks }
+    }
+
+    /// The plan's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All agents that the configuration enables, used or not.
+    pub fn agents(&self) -> &[Agent] {
+        &self.agents
+    }
+
+    /// All tasks, in the order written.
+    pub fn tasks(&self) -> &[Task] {
+        &self.tasks
+    }
+
+    /// How many tasks there are.
+    pub fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// The ids of all tasks, in the order written.
+    pub fn ids(&self) -> impl Iterator<Item = TaskId> + use<> {
+        (0..self.tasks.len() as u32).map(TaskId)
+    }
+
+    /// The task at this place.
+    pub fn task(&self, id: TaskId) -> &Task {
+        &self.tasks[id.index()]
+    }
+
+    /// The agent of a task.
+    pub fn agent_of(&self, id: TaskId) -> &Agent {
+        self.agent(self.task(id).agent)
+    }
+
+    /// The agent at this place.
+    pub fn agent(&self, id: AgentId) -> &Agent {
+        &self.agents[usize::from(id.0)]
+    }
+
+    /// The tasks that depend on this one directly.
+    pub fn dependants(&self, id: TaskId) -> &[TaskId] {
+        &self.dependants[id.index()]
+    }
+
+    /// The longest expected path from the start of this task to an end of the plan, itself
+    /// included: what orders the ready queue.
+    pub fn rank(&self, id: TaskId) -> Duration {
+        self.ranks[id.index()]
+    }
+}
+
+/// The texts of a plan's tasks, in the order of [`Plan::tasks`].
+pub type Prompts = Vec<Prompt>;
+
+/// The text of one task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// The prompt; results are inserted where it names them.
+    pub template: template::Template,
+    /// The task's own system prompt; else its agent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// The task's own sampling temperature; else its agent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Whatever the plan attached, handed through to the results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<serde_json::Value>,
+}

@@ -1,0 +1,1 @@
+//! The plan as the user wrote it.

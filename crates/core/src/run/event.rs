@@ -1,0 +1,256 @@
+//! What a run remembers: facts in the past tense. The journal holds nothing else.
+//!
+//! The JSON form of these types *is* the journal's format (`FORMAT`): a field may be added with a
+//! default; anything else is a new format version, and journals of every released version are kept
+//! as fixtures. Common pitfall: a fact that `apply` needs and that is not in the event cannot be
+//! known after a crash.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::hash::Hash;
+use crate::money::Usd;
+use crate::plan::TaskId;
+use crate::time::{Time, micros};
+use crate::usage::{Charge, Cost, Usage};
+
+/// The version of the journal's format.
+pub const FORMAT: u32 = 1;
+
+/// One try at one task: one HTTP request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AttemptId {
+    /// Which task.
+    pub task: TaskId,
+    /// Counted from 1.
+    pub number: u32,
+}
+
+/// A fact with its time and number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Counted from 1 without gaps, for each run.
+    pub seq: u64,
+    /// When it happened.
+    pub at: Time,
+    /// What happened.
+    pub event: Event,
+}
+
+/// A fact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The run began.
+    RunStarted,
+    /// A process took the run up again. What stopped it before (a signal, the budget, a provider,
+    /// the run timeout) counts no more.
+    RunResumed,
+    /// The intent to send a request, durable before it is sent.
+    AttemptStarted {
+        /// Which.
+        attempt: AttemptId,
+        /// The most it may cost.
+        reserved: Cost,
+    },
+    /// An answer came, whole.
+    AttemptSucceeded {
+        /// Which.
+        attempt: AttemptId,
+        /// The answer.
+        answer: Answer,
+        /// What it used and cost.
+        spent: Spent,
+        /// How long its parts took.
+        timing: Timing,
+    },
+    /// It failed, and this is what follows.
+    AttemptFailed {
+        /// Which.
+        attempt: AttemptId,
+        /// Why.
+        failure: Failure,
+        /// What it used and cost all the same.
+        spent: Spent,
+        /// How long its parts took.
+        timing: Timing,
+        /// What follows.
+        then: Then,
+    },
+    /// It was in flight when the process died or gave it up: it may have been billed.
+    AttemptLost {
+        /// Which.
+        attempt: AttemptId,
+        /// What stays charged.
+        spent: Spent,
+    },
+    /// The task failed before anything was sent.
+    TaskFailed {
+        /// Which.
+        task: TaskId,
+        /// Why.
+        failure: Failure,
+    },
+    /// The task will never run.
+    TaskSkipped {
+        /// Which.
+        task: TaskId,
+        /// Why.
+        because: Skipped,
+    },
+    /// Money passed a mark; said once.
+    BudgetWarned {
+        /// Which mark.
+        mark: BudgetMark,
+        /// What was spent, at risk included.
+        spent: Usd,
+    },
+    /// The budget was changed.
+    BudgetSet {
+        /// The new one; none: without a limit.
+        budget: Option<Usd>,
+    },
+    /// The user asked the run to stop: nothing new starts, what is in flight finishes.
+    CancelRequested {
+        /// Which signal.
+        signal: Signal,
+    },
+    /// The run came to an end; a resume may go on from all but `Completed`.
+    RunEnded {
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// What an answer was. Its text is kept by content hash, outside of the core.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// SHA-256 of the text.
+    pub output: Hash,
+    /// UTF-8 bytes of the text.
+    pub bytes: u64,
+    /// Why the model stopped.
+    pub finish: Finish,
+    /// The model that answered, as the reply names it.
+    pub model: String,
+}
+
+/// Why the model stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// It was done.
+    Stop,
+    /// `max_tokens` ended it: a success with a warning.
+    MaxTokens,
+    /// Another reason, in the provider's word.
+    Other(String),
+}
+
+impl Finish {
+    /// The reason as results name it: `stop`, `max_tokens`, or the provider's word.
+    pub fn name(&self) -> &str {
+        match self {
+            Finish::Stop => "stop",
+            Finish::MaxTokens => "max_tokens",
+            Finish::Other(word) => word,
+        }
+    }
+}
+
+/// What an attempt used and what it came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Tokens, reported or estimated; none where nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Money.
+    #[serde(default)]
+    pub charge: Charge,
+}
+
+/// How long the parts of an attempt took, from the moment it was handed to the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Until the first token of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "micros::option")]
+    pub first_token: Option<Duration>,
+    /// Until the end.
+    #[serde(with = "micros")]
+    pub total: Duration,
+}
+
+/// What follows a failed attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Then {
+    /// The task is tried again, not before this time.
+    RetryAt(Time),
+    /// The task has failed.
+    Fail,
+    /// Its account is stopped; the task stays pending.
+    StopAccount,
+}
+
+/// Why a task will never run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Skipped {
+    /// It depends, directly or not, on this task, which failed.
+    Dependency(TaskId),
+}
+
+/// A mark that spending passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetMark {
+    /// `alert_threshold`.
+    Alert,
+    /// 80 % of the budget (SPEC.md C3).
+    EightyPercent,
+    /// The budget itself, where `auto_stop_on_limit` is off.
+    Exceeded,
+}
+
+/// A signal that ends a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signal {
+    /// SIGINT, Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every task has succeeded, failed or been skipped.
+    Completed,
+    /// The next call would go past the budget.
+    BudgetExceeded {
+        /// Spent, at risk, and what the next call would have to reserve.
+        needed: Usd,
+        /// The budget.
+        budget: Usd,
+    },
+    /// A provider will not serve us: all that is left belongs to stopped accounts.
+    ProviderStopped {
+        /// What it said.
+        failure: Failure,
+    },
+    /// The run timeout passed.
+    TimedOut {
+        /// It was this long.
+        #[serde(with = "micros")]
+        after: Duration,
+    },
+    /// A signal stopped it.
+    Interrupted {
+        /// Which.
+        signal: Signal,
+    },
+}

@@ -1,0 +1,138 @@
+//! What a run is told, and what it answers with.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Answer, AttemptId, Outcome, Record, Signal, Timing};
+use crate::failure::Failure;
+use crate::limit::GateSpec;
+use crate::money::Usd;
+use crate::time::{Time, micros};
+use crate::usage::Usage;
+
+/// What a run is bound by, apart from its plan: fixed when it is created.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Whether tasks may run side by side.
+    pub mode: Mode,
+    /// Seeds the jitter of retries.
+    pub seed: u64,
+    /// What the run may cost; none: without a limit.
+    pub budget: Option<Usd>,
+    /// What each task may cost, where it has no limit of its own.
+    pub max_cost_per_task: Option<Usd>,
+    /// Spending past this is warned of, once.
+    pub alert_threshold: Option<Usd>,
+    /// Whether the budget stops the run (else it warns).
+    pub auto_stop: bool,
+    /// How long the run may take, from its start or resume.
+    #[serde(with = "micros")]
+    pub run_timeout: Duration,
+    /// The limits of all accounts; [`crate::agent::Agent::gate`] points here.
+    pub gates: Vec<GateSpec>,
+    /// How many attempts the process may have in flight, over all accounts.
+    pub max_concurrent: u32,
+    /// Whether the endpoint is the in-process simulator.
+    pub simulated: bool,
+}
+
+/// Whether tasks may run side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// As far as dependencies and limits allow.
+    Parallel,
+    /// One after the other.
+    Serial,
+}
+
+impl Mode {
+    /// The mode as the command line and the summary name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mode::Parallel => "parallel",
+            Mode::Serial => "serial",
+        }
+    }
+}
+
+/// What a run is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// Begin.
+    Started,
+    /// Go on after the process that drove the run ended; attempts in flight then are lost.
+    Resumed,
+    /// An attempt came back.
+    Replied(Reply),
+    /// A time that was asked for has come.
+    Woke,
+    /// The user asked to stop.
+    Cancelled(Signal),
+    /// The user set another budget.
+    BudgetSet(Option<Usd>),
+}
+
+/// How an attempt came back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// Which.
+    pub attempt: AttemptId,
+    /// The answer, or why there is none.
+    pub result: Result<Answer, Failure>,
+    /// What is known of what was billed.
+    pub billing: Billing,
+    /// How long its parts took.
+    pub timing: Timing,
+}
+
+/// What is known of what was billed for an attempt (DESIGN.md decisions 3 and 16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Billing {
+    /// Nothing can have been: not sent whole, or refused with an error.
+    Nothing,
+    /// By usage that the provider reported for a whole answer.
+    Reported(Usage),
+    /// No final usage came; this is estimated from what arrived. What was reserved beyond it stays
+    /// at risk: an estimate never gives money back.
+    Estimated(Usage),
+    /// Sent whole and not answered: all that was reserved is at risk.
+    Unknown,
+}
+
+/// What a run answers with.
+#[derive(Debug, Default, PartialEq)]
+#[must_use]
+pub struct Step {
+    /// To be made durable first.
+    pub records: Vec<Record>,
+    /// To be done after that, in this order.
+    pub actions: Vec<Action>,
+    /// When to say [`Input::Woke`], if nothing else is said before.
+    pub wake_at: Option<Time>,
+    /// Why ready tasks do not start, for people.
+    pub waiting: Vec<Waiting>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send this attempt's request.
+    Call(AttemptId),
+    /// Give this attempt up; its answer is no longer wanted.
+    Abandon(AttemptId),
+    /// The run has ended.
+    Finish(Outcome),
+}
+
+/// Why the ready tasks of one gate do not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// What for, in the words of the limit: `requests/min of anthropic/claude-sonnet-5-5`.
+    pub reason: String,
+    /// Until when, where that is known; else until something settles.
+    pub until: Option<Time>,
+    /// How many tasks are ready behind it.
+    pub tasks: usize,
+}
