@@ -69,6 +69,13 @@ pub struct Charge {
 }
 
 impl Charge {
+    /// Adds another, amount by amount.
+    pub fn add(&mut self, other: &Charge) {
+        self.actual += other.actual;
+        self.estimated += other.estimated;
+        self.at_risk += other.at_risk;
+    }
+
     /// All three: what the budget has to count.
     pub fn total(&self) -> Usd {
         self.actual + self.estimated + self.at_risk

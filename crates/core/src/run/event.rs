@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::hash::Hash;
 use crate::money::Usd;
 use crate::plan::TaskId;
@@ -107,6 +107,13 @@ pub enum Event {
         /// What was spent, at risk included.
         spent: Usd,
     },
+    /// The next call does not fit the budget: nothing new starts, what is in flight finishes.
+    BudgetReached {
+        /// Spent, at risk, and what the next call would have to reserve.
+        needed: Usd,
+        /// The budget.
+        budget: Usd,
+    },
     /// The budget was changed.
     BudgetSet {
         /// The new one; none: without a limit.
@@ -122,6 +129,26 @@ pub enum Event {
         /// How.
         outcome: Outcome,
     },
+}
+
+impl Event {
+    /// The task that it is about, if it is about one.
+    pub const fn task(&self) -> Option<TaskId> {
+        match self {
+            Event::AttemptStarted { attempt, .. }
+            | Event::AttemptSucceeded { attempt, .. }
+            | Event::AttemptFailed { attempt, .. }
+            | Event::AttemptLost { attempt, .. } => Some(attempt.task),
+            Event::TaskFailed { task, .. } | Event::TaskSkipped { task, .. } => Some(*task),
+            Event::RunStarted
+            | Event::RunResumed
+            | Event::BudgetWarned { .. }
+            | Event::BudgetReached { .. }
+            | Event::BudgetSet { .. }
+            | Event::CancelRequested { .. }
+            | Event::RunEnded { .. } => None,
+        }
+    }
 }
 
 /// What an answer was. Its text is kept by content hash, outside of the core.
@@ -171,6 +198,19 @@ pub struct Spent {
     pub charge: Charge,
 }
 
+impl Spent {
+    /// What it took from the limits, of the `asked` that it had reserved. Where nothing is known
+    /// and money is at risk, everything counts as used.
+    pub fn cost(&self, asked: &Cost) -> Cost {
+        let (input_tokens, output_tokens) = match self.usage {
+            Some(usage) => (usage.total_input(), usage.output),
+            None if self.charge.at_risk.is_zero() => (0, 0),
+            None => (asked.input_tokens, asked.output_tokens),
+        };
+        Cost { usd: self.charge.total(), input_tokens, output_tokens }
+    }
+}
+
 /// How long the parts of an attempt took, from the moment it was handed to the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
@@ -192,6 +232,19 @@ pub enum Then {
     Fail,
     /// Its account is stopped; the task stays pending.
     StopAccount,
+}
+
+impl Then {
+    /// When the gate opens again that this failure closes for everybody; none where it does not.
+    pub(crate) fn gate_opens(&self, failure: &Failure, at: Time) -> Option<Time> {
+        if failure.class != Class::Throttled || failure.hopeless {
+            return None;
+        }
+        match self {
+            Then::RetryAt(until) => Some(*until),
+            Then::Fail | Then::StopAccount => failure.retry_after.map(|wait| at + wait),
+        }
+    }
 }
 
 /// Why a task will never run.

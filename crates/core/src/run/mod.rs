@@ -1,4 +1,56 @@
 //! A run: one execution of a plan, as a pure state machine.
+//!
+//! It is told what happened ([`input::Input`]) and answers with what to remember
+//! ([`event::Event`]s) and what to do ([`input::Action`]s). [`Run::step`] decides; [`Run::apply`]
+//! is the only function that changes state, live and in a replay alike, so a resume is a replay.
+//!
+//! | file | for |
+//! | --- | --- |
+//! | `event` | what is remembered; the journal's format |
+//! | `input` | what it is told and answers |
+//! | `state` | the state and `apply` |
+//! | `ready` | the index of tasks that may start |
+//! | `step` | what to do about an input |
+//! | `schedule` | which task starts next, and why none does |
+//! | `retry` | whether and when a failed attempt is tried again |
+//! | `money` | reservations and charges |
+//!
+//! What it does not do: it holds no prompts and no outputs, knows no clock, and never scans all
+//! tasks in a step.
+//!
+//! # Common pitfalls
+//! - A field changed outside `apply` is forgotten by a resume. The random plans of `tests` compare
+//!   the live state with the replayed one after every step.
+//! - An action without a record before it is repeated or lost by a crash.
 
 pub mod event;
 pub mod input;
+mod money;
+mod ready;
+mod retry;
+mod schedule;
+mod state;
+mod step;
+
+#[cfg(test)]
+mod planted;
+#[cfg(test)]
+mod tests;
+
+/// Whether the named deliberate fault is planted. Only test builds can plant one; elsewhere this
+/// is `false` at compile time.
+#[cfg(test)]
+macro_rules! planted {
+    ($fault:ident) => {
+        $crate::run::planted::is($crate::run::planted::Fault::$fault)
+    };
+}
+#[cfg(not(test))]
+macro_rules! planted {
+    ($fault:ident) => {
+        false
+    };
+}
+use planted;
+
+pub use state::{IllegalRecord, Phase, Run, TaskState};

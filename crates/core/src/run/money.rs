@@ -1,0 +1,60 @@
+//! Reservations and charges: the most an attempt may cost, and what it came to.
+
+use super::event::Spent;
+use super::input::Billing;
+use super::planted;
+use super::state::{Phase, Run};
+use crate::agent::{Agent, Pricing};
+use crate::money::Usd;
+use crate::plan::TaskId;
+use crate::usage::{Charge, Cost, Usage};
+
+/// Tokens that a request has beyond the bytes of its texts: roles, separators and the frame of the
+/// conversation. Providers add under ten for each message; a system prompt is one more message.
+const OVERHEAD_TOKENS: u64 = 32;
+
+impl Run {
+    /// The most that the next attempt at a task may take.
+    ///
+    /// A token of text is at least one UTF-8 byte in every tokenizer that is in use (byte-level
+    /// BPE), so bytes bound tokens; a result that is inserted is as long as it came. The output is
+    /// bounded by `max_tokens`. Where a budget is set, an unknown price bounds nothing and fits
+    /// no budget.
+    pub(super) fn reservation(&self, id: TaskId) -> Cost {
+        let task = self.plan.task(id);
+        let inserted: u64 =
+            task.prompt.inserts.iter().map(|&(of, times)| self.output_bytes(of) * u64::from(times)).sum();
+        let input_tokens = task.prompt.fixed_bytes + inserted + OVERHEAD_TOKENS;
+        let output_tokens = u64::from(task.max_tokens);
+        let usd = match &self.plan.agent_of(id).pricing {
+            Pricing::Known(price) => price.most(input_tokens, output_tokens),
+            Pricing::Unknown if self.state.budget.is_some() => Usd::MAX,
+            Pricing::Free | Pricing::Unknown => Usd::ZERO,
+        };
+        Cost { usd, input_tokens, output_tokens }
+    }
+
+    fn output_bytes(&self, id: TaskId) -> u64 {
+        match &self.task(id).phase {
+            Phase::Succeeded(answer) => answer.bytes,
+            _ => 0,
+        }
+    }
+}
+
+/// What an attempt that had `reserved` came to.
+pub(super) fn spent(agent: &Agent, reserved: Usd, billing: Billing) -> Spent {
+    let charge = |usage: Option<Usage>, charge| Spent { usage, charge };
+    match billing {
+        Billing::Nothing => Spent::default(),
+        Billing::Reported(usage) => {
+            charge(Some(usage), Charge { actual: agent.pricing.of(&usage), ..Charge::default() })
+        }
+        Billing::Estimated(usage) => {
+            let estimated = agent.pricing.of(&usage).min(reserved);
+            charge(Some(usage), Charge { estimated, at_risk: reserved - estimated, ..Charge::default() })
+        }
+        Billing::Unknown if planted!(LostIsFree) => Spent::default(),
+        Billing::Unknown => charge(None, Charge { at_risk: reserved, ..Charge::default() }),
+    }
+}

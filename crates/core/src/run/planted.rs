@@ -1,0 +1,67 @@
+//! Deliberate faults: each must be caught by the random plans, or these prove nothing.
+
+use std::cell::Cell;
+
+/// A fault that a test build can plant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A reservation does not count against the budget.
+    ReservationForgotten,
+    /// A lost attempt costs nothing.
+    LostIsFree,
+    /// What is in flight is not given back to the limits' in-flight count.
+    SettleForgotten,
+    /// A cancellation is noted beside `apply`.
+    CancelOutsideApply,
+    /// A task starts when its first dependency is done.
+    DependencyIgnored,
+    /// A failure skips direct dependants only.
+    SkipsStopShort,
+    /// A failure skips tasks that do not depend on it.
+    SkipsTooMuch,
+    /// The limits are not asked.
+    LimitsIgnored,
+    /// A start is not noted with the limits.
+    ReserveForgotten,
+    /// A retry starts without its wait.
+    RetryTooEarly,
+    /// Nobody asks to be woken for a retry.
+    WakeUpLost,
+    /// Retries have no end.
+    RetriesUnbounded,
+    /// The task's own cost limit is not looked at.
+    TaskLimitIgnored,
+    /// A stopped account still gets requests.
+    StoppedAccountServed,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Fault; 14] = [
+        Fault::ReservationForgotten,
+        Fault::LostIsFree,
+        Fault::SettleForgotten,
+        Fault::CancelOutsideApply,
+        Fault::DependencyIgnored,
+        Fault::SkipsStopShort,
+        Fault::SkipsTooMuch,
+        Fault::LimitsIgnored,
+        Fault::ReserveForgotten,
+        Fault::RetryTooEarly,
+        Fault::WakeUpLost,
+        Fault::RetriesUnbounded,
+        Fault::TaskLimitIgnored,
+        Fault::StoppedAccountServed,
+    ];
+}
+
+thread_local! {
+    static PLANTED: Cell<Option<Fault>> = const { Cell::new(None) };
+}
+
+pub(crate) fn is(fault: Fault) -> bool {
+    PLANTED.get() == Some(fault)
+}
+
+pub(crate) fn plant(fault: Option<Fault>) {
+    PLANTED.set(fault);
+}

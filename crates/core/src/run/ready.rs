@@ -1,0 +1,102 @@
+//! The index of tasks that may start: what has no unmet dependency and waits for nothing but
+//! limits, and what waits for the time of its retry.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::limit::GateId;
+use crate::plan::{Plan, TaskId};
+use crate::time::Time;
+
+/// Where a task stands in its queue; the smallest goes first.
+///
+/// The plan's priority, then the longest remaining path. Among equals the one with the longer
+/// answer and the longer prompt (SPEC.md B3: the complex ones first), then the order written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    priority: Reverse<i32>,
+    rank: Reverse<Duration>,
+    max_tokens: Reverse<u32>,
+    prompt_bytes: Reverse<u64>,
+    pub(super) task: TaskId,
+}
+
+impl Place {
+    fn of(plan: &Plan, id: TaskId) -> Self {
+        let task = plan.task(id);
+        Place {
+            priority: Reverse(task.priority),
+            rank: Reverse(plan.rank(id)),
+            max_tokens: Reverse(task.max_tokens),
+            prompt_bytes: Reverse(task.prompt.fixed_bytes),
+            task: id,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ready {
+    /// For each gate, what may start now.
+    queues: Vec<BTreeSet<Place>>,
+    /// What may start from a time on.
+    delayed: BTreeSet<(Time, TaskId)>,
+}
+
+impl Ready {
+    pub(super) fn new(gates: usize) -> Self {
+        Ready { queues: vec![BTreeSet::new(); gates], delayed: BTreeSet::new() }
+    }
+
+    pub(super) fn insert(&mut self, plan: &Plan, id: TaskId) {
+        self.queues[plan.agent_of(id).gate.index()].insert(Place::of(plan, id));
+    }
+
+    pub(super) fn delay(&mut self, until: Time, id: TaskId) {
+        self.delayed.insert((until, id));
+    }
+
+    /// Takes a task out, wherever it waits.
+    pub(super) fn remove(&mut self, plan: &Plan, id: TaskId, delayed_until: Option<Time>) {
+        match delayed_until {
+            Some(until) => self.delayed.remove(&(until, id)),
+            None => self.queues[plan.agent_of(id).gate.index()].remove(&Place::of(plan, id)),
+        };
+    }
+
+    /// The next task of a gate, queued or due.
+    pub(super) fn first(&self, plan: &Plan, gate: GateId, now: Time) -> Option<Place> {
+        let due = self.due(now).filter(|&id| plan.agent_of(id).gate == gate).map(|id| Place::of(plan, id));
+        due.chain(self.queues[gate.index()].first().copied()).min()
+    }
+
+    /// Retries whose time has come; the next record moves them into their queues.
+    fn due(&self, now: Time) -> impl Iterator<Item = TaskId> + '_ {
+        self.delayed.iter().take_while(move |(until, _)| *until <= now).map(|&(_, id)| id)
+    }
+
+    /// Takes out the retries whose time has come.
+    pub(super) fn take_due(&mut self, now: Time) -> Vec<TaskId> {
+        let due: Vec<_> = self.delayed.iter().take_while(|(until, _)| *until <= now).copied().collect();
+        due.iter().for_each(|delay| {
+            self.delayed.remove(delay);
+        });
+        due.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// The time of the next retry after `now` among tasks that `counts`.
+    pub(super) fn next_due(&self, now: Time, counts: impl Fn(TaskId) -> bool) -> Option<Time> {
+        self.delayed.iter().find(|&&(until, id)| until > now && counts(id)).map(|&(until, _)| until)
+    }
+
+    /// How many tasks of a gate could start if nothing held them.
+    pub(super) fn len(&self, gate: GateId) -> usize {
+        self.queues[gate.index()].len()
+    }
+
+    /// Whether any task that `counts` waits here, for a limit or a time.
+    pub(super) fn any(&self, gate_counts: impl Fn(GateId) -> bool, counts: impl Fn(TaskId) -> bool) -> bool {
+        let queued = (0..self.queues.len() as u16).map(GateId).any(|g| gate_counts(g) && self.len(g) > 0);
+        queued || self.delayed.iter().any(|&(_, id)| counts(id))
+    }
+}

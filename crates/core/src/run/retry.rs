@@ -1,0 +1,75 @@
+//! Whether and when a failed attempt is tried again. The only owner of retries: no client below
+//! the run repeats a request.
+
+use std::time::Duration;
+
+use super::event::{AttemptId, Then};
+use super::planted;
+use super::state::Run;
+use crate::agent::{Backoff, Retry};
+use crate::failure::{Class, Failure, Policy};
+use crate::hash::Hash;
+use crate::time::Time;
+
+/// Waits get up to this share longer, so that calls that failed together do not return together.
+/// Never shorter: earlier than a provider named fails again.
+const JITTER: f64 = 0.1;
+
+impl Run {
+    /// What follows this failure of an attempt that was in flight.
+    pub(super) fn follow_up(&self, attempt: AttemptId, failure: &Failure, now: Time) -> Then {
+        match failure.policy() {
+            Policy::StopAccount => return Then::StopAccount,
+            Policy::Fail => return Then::Fail,
+            Policy::Retry => {}
+        }
+        let retry = &self.plan.agent_of(attempt.task).retry;
+        let failures = self.task(attempt.task).failures;
+        if failure.class == Class::Throttled && !retry.retry_throttled {
+            return Then::Fail;
+        }
+        if failures >= retry.max_retries && !planted!(RetriesUnbounded) {
+            return Then::Fail;
+        }
+        let wait = failure.retry_after.unwrap_or_else(|| own_wait(retry, failures));
+        Then::RetryAt(now + wait.mul_f64(1.0 + JITTER * self.fraction(attempt)))
+    }
+
+    /// A number in 0..1 that is the same for this attempt of this run in every replay.
+    fn fraction(&self, attempt: AttemptId) -> f64 {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.settings.seed.to_le_bytes());
+        bytes[8..12].copy_from_slice(&attempt.task.0.to_le_bytes());
+        bytes[12..].copy_from_slice(&attempt.number.to_le_bytes());
+        let [a, b, c, d, ..] = *Hash::of(&bytes).as_bytes();
+        f64::from(u32::from_le_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0)
+    }
+}
+
+/// The wait before the retry that follows `failures` earlier failures and this one, where the
+/// provider named none (SPEC.md F1: 1 s, 2 s, 4 s, at most 30 s).
+fn own_wait(retry: &Retry, failures: u32) -> Duration {
+    let factor = match retry.backoff {
+        Backoff::Exponential => 2u32.saturating_pow(failures),
+        Backoff::Linear => failures.saturating_add(1),
+        Backoff::Constant => 1,
+    };
+    retry.initial_delay.saturating_mul(factor).min(retry.max_delay)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_as_the_strategy_says_up_to_the_longest() {
+        let check = |backoff, expected: [u64; 7]| {
+            let retry = Retry { backoff, ..Retry::default() };
+            let waits: Vec<u64> = (0..7).map(|failures| own_wait(&retry, failures).as_secs()).collect();
+            assert_eq!(waits, expected, "{backoff:?}");
+        };
+        check(Backoff::Exponential, [1, 2, 4, 8, 16, 30, 30]);
+        check(Backoff::Linear, [1, 2, 3, 4, 5, 6, 7]);
+        check(Backoff::Constant, [1; 7]);
+    }
+}

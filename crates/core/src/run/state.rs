@@ -1,0 +1,360 @@
+//! The state of a run, and the one function that changes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::event::{Answer, AttemptId, BudgetMark, Event, Outcome, Record, Signal, Spent, Then};
+use super::input::Settings;
+use super::planted;
+use super::ready::Ready;
+use crate::failure::Failure;
+use crate::hash::Hash;
+use crate::money::Usd;
+use crate::plan::{Plan, TaskId};
+use crate::time::Time;
+use crate::usage::{Charge, Cost};
+
+/// One execution of a plan. See the module for how it is driven.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub(super) plan: Arc<Plan>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) state: State,
+}
+
+/// Everything that records change; compared as a whole with its replay.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct State {
+    pub(super) last_seq: u64,
+    pub(super) last_time: Time,
+    /// When the run was started or last resumed; none before that.
+    pub(super) session: Option<Time>,
+    pub(super) tasks: Vec<TaskState>,
+    pub(super) ready: Ready,
+    pub(super) in_flight: BTreeMap<TaskId, Cost>,
+    /// Tasks that have neither succeeded nor failed nor been skipped.
+    pub(super) open: usize,
+    pub(super) budget: Option<Usd>,
+    /// What all attempts came to.
+    pub(super) charged: Charge,
+    /// What the attempts in flight may cost at most.
+    pub(super) reserved: Usd,
+    pub(super) marks: BTreeSet<BudgetMark>,
+    /// What the next call would have needed, and the budget that did not allow it.
+    pub(super) over_budget: Option<(Usd, Usd)>,
+    /// Accounts that will not serve us, and what they said.
+    pub(super) stopped: BTreeMap<String, Failure>,
+    pub(super) cancelled: Option<Signal>,
+    pub(super) ended: Option<Outcome>,
+}
+
+/// What a run knows of a task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskState {
+    /// Where it stands.
+    pub phase: Phase,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Failed attempts that count against `max_retries`.
+    pub failures: u32,
+    /// What all its attempts came to.
+    pub charged: Charge,
+    /// Dependencies that have not succeeded yet.
+    pub(super) unmet: u32,
+}
+
+/// Where a task stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Phase {
+    /// A dependency has not succeeded yet.
+    Blocked,
+    /// It may start as soon as the limits allow.
+    Ready,
+    /// It is tried again from this time on; ready with the first record after it.
+    Delayed(Time),
+    /// An attempt is in flight.
+    Running,
+    /// It has its answer.
+    Succeeded(Answer),
+    /// It will not be tried again.
+    Failed,
+    /// It will never run.
+    Skipped,
+}
+
+/// A record that cannot have been written after those before it: the journal is damaged, or
+/// belongs to another plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("record {seq} does not follow from those before it: {why}")]
+pub struct IllegalRecord {
+    /// Its number.
+    pub seq: u64,
+    /// What is wrong.
+    pub why: &'static str,
+}
+
+impl Run {
+    /// A run that has not started.
+    pub fn new(plan: Arc<Plan>, settings: Arc<Settings>) -> Self {
+        let mut ready = Ready::new(settings.gates.len());
+        let tasks: Vec<TaskState> = plan.tasks().iter().map(TaskState::new).collect();
+        for id in plan.ids().filter(|id| tasks[id.index()].phase == Phase::Ready) {
+            ready.insert(&plan, id);
+        }
+        let state = State {
+            last_seq: 0,
+            last_time: Time::ZERO,
+            session: None,
+            open: tasks.len(),
+            tasks,
+            ready,
+            in_flight: BTreeMap::new(),
+            budget: settings.budget,
+            charged: Charge::default(),
+            reserved: Usd::ZERO,
+            marks: BTreeSet::new(),
+            over_budget: None,
+            stopped: BTreeMap::new(),
+            cancelled: None,
+            ended: None,
+        };
+        Run { plan, settings, state }
+    }
+
+    /// The run as it was after these records.
+    ///
+    /// # Errors
+    /// The first record that does not follow from those before it.
+    pub fn replay(
+        plan: Arc<Plan>,
+        settings: Arc<Settings>,
+        records: &[Record],
+    ) -> Result<Self, IllegalRecord> {
+        let mut run = Run::new(plan, settings);
+        records.iter().try_for_each(|record| run.apply(record))?;
+        Ok(run)
+    }
+
+    /// The plan that it executes.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// What binds it.
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    /// The number of the last record, 0 before the first.
+    pub fn last_seq(&self) -> u64 {
+        self.state.last_seq
+    }
+
+    /// The time of the last record.
+    pub fn last_time(&self) -> Time {
+        self.state.last_time
+    }
+
+    /// What is known of a task.
+    pub fn task(&self, id: TaskId) -> &TaskState {
+        &self.state.tasks[id.index()]
+    }
+
+    /// The hash of a task's output, once it has succeeded.
+    pub fn output(&self, id: TaskId) -> Option<Hash> {
+        match &self.task(id).phase {
+            Phase::Succeeded(answer) => Some(answer.output),
+            _ => None,
+        }
+    }
+
+    /// How it ended, if it has.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.state.ended.as_ref()
+    }
+
+    /// How many attempts are in flight.
+    pub fn in_flight(&self) -> usize {
+        self.state.in_flight.len()
+    }
+
+    /// What it has come to so far.
+    pub fn charged(&self) -> Charge {
+        self.state.charged
+    }
+
+    /// What the attempts in flight may cost at most.
+    pub fn reserved(&self) -> Usd {
+        self.state.reserved
+    }
+
+    /// Takes a record in: the only function that changes a run.
+    ///
+    /// # Errors
+    /// Where the record cannot have been written after those before it; the run is then of no use.
+    pub fn apply(&mut self, record: &Record) -> Result<(), IllegalRecord> {
+        let illegal = |why| IllegalRecord { seq: record.seq, why };
+        if record.seq != self.state.last_seq + 1 {
+            return Err(illegal("its number is not the next one"));
+        }
+        if record.at < self.state.last_time {
+            return Err(illegal("it is earlier than the one before it"));
+        }
+        if let Some(task) = record.event.task()
+            && task.index() >= self.plan.len()
+        {
+            return Err(illegal("its task is not in the plan"));
+        }
+        self.end_delays(record.at);
+        self.state.last_seq = record.seq;
+        self.state.last_time = record.at;
+        self.transition(record).map_err(illegal)
+    }
+
+    fn transition(&mut self, record: &Record) -> Result<(), &'static str> {
+        match &record.event {
+            Event::RunStarted | Event::RunResumed => self.begin_session(record.at),
+            Event::AttemptStarted { attempt, reserved } => self.attempt_started(*attempt, *reserved)?,
+            Event::AttemptSucceeded { attempt, answer, spent, .. } => {
+                self.attempt_ended(*attempt, spent)?;
+                self.succeeded(attempt.task, answer);
+            }
+            Event::AttemptFailed { attempt, failure, spent, then, .. } => {
+                self.attempt_ended(*attempt, spent)?;
+                self.failed_then(attempt.task, failure, then);
+            }
+            Event::AttemptLost { attempt, spent } => {
+                self.attempt_ended(*attempt, spent)?;
+                self.make_ready(attempt.task);
+            }
+            Event::TaskFailed { task, .. } => self.close(*task, Phase::Failed)?,
+            Event::TaskSkipped { task, .. } => self.close(*task, Phase::Skipped)?,
+            Event::BudgetWarned { mark, .. } => {
+                self.state.marks.insert(*mark);
+            }
+            Event::BudgetReached { needed, budget } => self.state.over_budget = Some((*needed, *budget)),
+            Event::BudgetSet { budget } => {
+                self.state.over_budget = None;
+                self.state.budget = *budget;
+                self.state.marks.retain(|mark| *mark == BudgetMark::Alert);
+            }
+            Event::CancelRequested { signal } => self.state.cancelled = Some(*signal),
+            Event::RunEnded { outcome } => self.state.ended = Some(outcome.clone()),
+        }
+        Ok(())
+    }
+
+    /// Retries whose time has come join the queues.
+    fn end_delays(&mut self, now: Time) {
+        let now = if planted!(RetryTooEarly) { Time::from_micros(u64::MAX) } else { now };
+        for id in self.state.ready.take_due(now) {
+            self.make_ready(id);
+        }
+    }
+
+    fn begin_session(&mut self, at: Time) {
+        self.state.session = Some(at);
+        self.state.over_budget = None;
+        self.state.stopped.clear();
+        self.state.cancelled = None;
+        self.state.ended = None;
+    }
+
+    fn attempt_started(&mut self, attempt: AttemptId, reserved: Cost) -> Result<(), &'static str> {
+        let task = &mut self.state.tasks[attempt.task.index()];
+        if attempt.number != task.attempts + 1 {
+            return Err("its attempt is not the task's next one");
+        }
+        if task.phase != Phase::Ready {
+            return Err("its task was not ready");
+        }
+        task.attempts = attempt.number;
+        task.phase = Phase::Running;
+        self.state.ready.remove(&self.plan, attempt.task, None);
+        self.state.in_flight.insert(attempt.task, reserved);
+        if !planted!(ReservationForgotten) {
+            self.state.reserved += reserved.usd;
+        }
+        Ok(())
+    }
+
+    /// What success, failure and loss have in common: the reservation is replaced by the charge.
+    fn attempt_ended(&mut self, attempt: AttemptId, spent: &Spent) -> Result<(), &'static str> {
+        let task = &mut self.state.tasks[attempt.task.index()];
+        if task.phase != Phase::Running || task.attempts != attempt.number {
+            return Err("its attempt was not in flight");
+        }
+        let reserved = self.state.in_flight.remove(&attempt.task).ok_or("its attempt had no reservation")?;
+        self.state.reserved -= reserved.usd;
+        self.state.charged.add(&spent.charge);
+        task.charged.add(&spent.charge);
+        Ok(())
+    }
+
+    fn succeeded(&mut self, id: TaskId, answer: &Answer) {
+        self.state.tasks[id.index()].phase = Phase::Succeeded(answer.clone());
+        self.state.open -= 1;
+        let plan = Arc::clone(&self.plan);
+        for &dependant in plan.dependants(id) {
+            let task = &mut self.state.tasks[dependant.index()];
+            task.unmet -= 1;
+            if (task.unmet == 0 || planted!(DependencyIgnored)) && task.phase == Phase::Blocked {
+                self.make_ready(dependant);
+            }
+        }
+    }
+
+    fn failed_then(&mut self, id: TaskId, failure: &Failure, then: &Then) {
+        let task = &mut self.state.tasks[id.index()];
+        match then {
+            Then::RetryAt(until) => {
+                task.failures += 1;
+                task.phase = Phase::Delayed(*until);
+                self.state.ready.delay(*until, id);
+            }
+            Then::Fail => {
+                task.failures += 1;
+                task.phase = Phase::Failed;
+                self.state.open -= 1;
+            }
+            Then::StopAccount => {
+                let gate = self.plan.agent_of(id).gate;
+                let account = self.settings.gates[gate.index()].account.clone();
+                self.state.stopped.entry(account).or_insert_with(|| failure.clone());
+                self.make_ready(id);
+            }
+        }
+    }
+
+    fn make_ready(&mut self, id: TaskId) {
+        self.state.tasks[id.index()].phase = Phase::Ready;
+        self.state.ready.insert(&self.plan, id);
+    }
+
+    /// A task ends without an attempt.
+    fn close(&mut self, id: TaskId, phase: Phase) -> Result<(), &'static str> {
+        let task = &mut self.state.tasks[id.index()];
+        match task.phase {
+            Phase::Blocked => {}
+            Phase::Ready => self.state.ready.remove(&self.plan, id, None),
+            Phase::Delayed(until) => self.state.ready.remove(&self.plan, id, Some(until)),
+            _ => return Err("its task was running or had ended"),
+        }
+        task.phase = phase;
+        self.state.open -= 1;
+        Ok(())
+    }
+}
+
+impl TaskState {
+    fn new(task: &crate::plan::Task) -> Self {
+        let unmet = task.depends_on.len() as u32;
+        let phase = if unmet == 0 { Phase::Ready } else { Phase::Blocked };
+        TaskState { phase, attempts: 0, failures: 0, charged: Charge::default(), unmet }
+    }
+
+    /// Whether it has succeeded, failed or been skipped.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Succeeded(_) | Phase::Failed | Phase::Skipped)
+    }
+}

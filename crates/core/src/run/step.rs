@@ -1,0 +1,190 @@
+//! What to do about an input: decides, and applies each record as it decides it.
+
+use std::collections::VecDeque;
+
+use super::event::{AttemptId, BudgetMark, Event, Outcome, Record, Skipped, Then};
+use super::input::{Action, Billing, Input, Reply, Step};
+use super::money::spent;
+use super::planted;
+use super::state::{Phase, Run};
+use crate::failure::Failure;
+use crate::limit::Gates;
+use crate::money::Usd;
+use crate::plan::TaskId;
+use crate::time::Time;
+
+impl Run {
+    /// Takes an input in and decides. The records of the answer are already applied: they have to
+    /// be made durable before its actions are done, and where that fails the run must be dropped.
+    ///
+    /// `now` counts as at least the time of the last record.
+    pub fn step(&mut self, input: Input, now: Time, gates: &mut Gates) -> Step {
+        let now = now.max(self.state.last_time);
+        let mut deciding = Deciding { run: self, gates, now, step: Step::default() };
+        if deciding.run.state.ended.is_none() || input == Input::Resumed {
+            deciding.take(input);
+            deciding.schedule();
+            deciding.finish();
+        }
+        deciding.step
+    }
+}
+
+/// A step on its way: the answer so far, and what it needs to go on.
+pub(super) struct Deciding<'a> {
+    pub(super) run: &'a mut Run,
+    pub(super) gates: &'a mut Gates,
+    pub(super) now: Time,
+    pub(super) step: Step,
+}
+
+impl Deciding<'_> {
+    /// Remembers a fact: applied at once, and handed out to be made durable.
+    pub(super) fn remember(&mut self, event: Event) {
+        let record = Record { seq: self.run.state.last_seq + 1, at: self.now, event };
+        let applied = self.run.apply(&record);
+        debug_assert_eq!(applied, Ok(()), "a step decided something that cannot follow");
+        self.step.records.push(record);
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Started => {
+                self.remember(Event::RunStarted);
+                self.fail_invalid_tasks();
+            }
+            Input::Resumed => self.resume(),
+            Input::Replied(reply) => self.replied(reply),
+            Input::Woke => {}
+            Input::Cancelled(signal) => {
+                if planted!(CancelOutsideApply) {
+                    self.run.state.cancelled = Some(signal);
+                } else if self.run.state.cancelled.is_none() {
+                    self.remember(Event::CancelRequested { signal });
+                }
+            }
+            Input::BudgetSet(budget) => self.remember(Event::BudgetSet { budget }),
+        }
+    }
+
+    /// Tasks that can never be sent fail before anything is (SPEC.md F3); the rest goes on.
+    fn fail_invalid_tasks(&mut self) {
+        let plan = self.run.plan.clone();
+        for id in plan.ids() {
+            if let Some(failure) = &plan.task(id).invalid
+                && !self.run.task(id).has_ended()
+            {
+                self.fail_task(id, failure.clone());
+            }
+        }
+    }
+
+    /// What was in flight when the last process died is lost: it may have been billed.
+    fn resume(&mut self) {
+        self.remember(Event::RunResumed);
+        self.lose_all_in_flight();
+        self.fail_invalid_tasks();
+    }
+
+    fn lose_all_in_flight(&mut self) -> Vec<AttemptId> {
+        let in_flight: Vec<_> = self.run.state.in_flight.iter().map(|(&id, &asked)| (id, asked)).collect();
+        let mut lost = Vec::new();
+        for (id, asked) in in_flight {
+            let attempt = AttemptId { task: id, number: self.run.task(id).attempts };
+            let agent = self.run.plan.agent_of(id);
+            let spent = spent(agent, asked.usd, Billing::Unknown);
+            self.gates.settle(agent.gate, &asked, &spent.cost(&asked), self.now);
+            self.remember(Event::AttemptLost { attempt, spent });
+            lost.push(attempt);
+        }
+        lost
+    }
+
+    fn replied(&mut self, reply: Reply) {
+        let Reply { attempt, result, billing, timing } = reply;
+        let Some(&asked) = self.run.state.in_flight.get(&attempt.task) else {
+            return; // given up before it came back
+        };
+        if self.run.task(attempt.task).attempts != attempt.number {
+            return;
+        }
+        let agent = self.run.plan.agent_of(attempt.task);
+        let gate = agent.gate;
+        let spent = spent(agent, asked.usd, billing);
+        if !planted!(SettleForgotten) {
+            self.gates.settle(gate, &asked, &spent.cost(&asked), self.now);
+        }
+        match result {
+            Ok(answer) => self.remember(Event::AttemptSucceeded { attempt, answer, spent, timing }),
+            Err(failure) => {
+                let then = self.run.follow_up(attempt, &failure, self.now);
+                if let Some(until) = then.gate_opens(&failure, self.now) {
+                    self.gates.throttled(gate, until);
+                }
+                self.remember(Event::AttemptFailed { attempt, failure, spent, timing, then: then.clone() });
+                if then == Then::Fail {
+                    self.skip_dependants(attempt.task);
+                }
+            }
+        }
+        self.warn_of_budget();
+    }
+
+    /// A task fails before anything was sent for it.
+    pub(super) fn fail_task(&mut self, task: TaskId, failure: Failure) {
+        self.remember(Event::TaskFailed { task, failure });
+        self.skip_dependants(task);
+    }
+
+    /// Everything that depends on a failed task, directly or not, will never run.
+    fn skip_dependants(&mut self, failed: TaskId) {
+        let plan = self.run.plan.clone();
+        let mut queue = VecDeque::from([failed]);
+        while let Some(id) = queue.pop_front() {
+            for &task in plan.dependants(id) {
+                if self.run.task(task).phase == Phase::Blocked {
+                    self.remember(Event::TaskSkipped { task, because: Skipped::Dependency(failed) });
+                    if !planted!(SkipsStopShort) {
+                        queue.push_back(task);
+                    }
+                }
+            }
+        }
+        if planted!(SkipsTooMuch)
+            && let Some(task) = plan.ids().find(|&id| self.run.task(id).phase == Phase::Blocked)
+        {
+            self.remember(Event::TaskSkipped { task, because: Skipped::Dependency(failed) });
+        }
+    }
+
+    /// Marks that spending has passed, each said once.
+    fn warn_of_budget(&mut self) {
+        let spent = self.run.state.charged.total();
+        let past = |mark: Option<Usd>| mark.is_some_and(|mark| spent > mark);
+        let eighty_percent = self.run.state.budget.map(|budget| budget.shared_by(5).times(4));
+        for (mark, is_past) in [
+            (BudgetMark::Alert, past(self.run.settings.alert_threshold)),
+            (BudgetMark::EightyPercent, past(eighty_percent)),
+            (BudgetMark::Exceeded, past(self.run.state.budget)),
+        ] {
+            if is_past && !self.run.state.marks.contains(&mark) {
+                self.remember(Event::BudgetWarned { mark, spent });
+            }
+        }
+    }
+
+    /// Gives up everything in flight and ends.
+    pub(super) fn cut_off(&mut self, outcome: Outcome) {
+        for attempt in self.lose_all_in_flight() {
+            self.step.actions.push(Action::Abandon(attempt));
+        }
+        self.end(outcome);
+    }
+
+    pub(super) fn end(&mut self, outcome: Outcome) {
+        self.remember(Event::RunEnded { outcome: outcome.clone() });
+        self.step.actions.push(Action::Finish(outcome));
+        self.step.wake_at = None;
+        self.step.waiting.clear();
+    }
+}
