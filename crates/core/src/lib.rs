@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod call;
+pub mod ceiling;
 pub mod failure;
 pub mod hash;
 pub mod limit;

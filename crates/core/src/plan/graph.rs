@@ -15,12 +15,16 @@ pub(super) fn dependants(tasks: &[Task]) -> Vec<Vec<TaskId>> {
     dependants
 }
 
-/// For every task the longest path of expected durations that starts with it.
-pub(super) fn remaining_path(tasks: &[Task], dependants: &[Vec<TaskId>]) -> Vec<Duration> {
+/// For every task the longest path of durations that starts with it.
+pub(super) fn remaining_path(
+    tasks: &[Task],
+    dependants: &[Vec<TaskId>],
+    duration: impl Fn(TaskId) -> Duration,
+) -> Vec<Duration> {
     let mut ranks = vec![Duration::ZERO; tasks.len()];
     for id in order(tasks.len(), |i| tasks[i].depends_on.iter().map(|id| id.index())).0.into_iter().rev() {
         let after = dependants[id].iter().map(|next| ranks[next.index()]).max().unwrap_or_default();
-        ranks[id] = after.saturating_add(expected(&tasks[id]));
+        ranks[id] = after.saturating_add(duration(TaskId(id as u32)));
     }
     ranks
 }

@@ -113,7 +113,7 @@ impl Plan {
     /// Where a dependency or an agent does not exist; [`check`] has made sure.
     pub fn new(name: String, agents: Vec<Agent>, tasks: Vec<Task>) -> Self {
         let dependants = graph::dependants(&tasks);
-        let ranks = graph::remaining_path(&tasks, &dependants);
+        let ranks = graph::remaining_path(&tasks, &dependants, |id| graph::expected(&tasks[id.index()]));
         Plan { name, agents, tasks, dependants, ranks }
     }
 
@@ -165,6 +165,11 @@ impl Plan {
     /// The tasks that depend on this one directly.
     pub fn dependants(&self, id: TaskId) -> &[TaskId] {
         &self.dependants[id.index()]
+    }
+
+    /// The longest path through the plan where each task takes this long.
+    pub fn longest_path(&self, duration: impl Fn(TaskId) -> Duration) -> Duration {
+        graph::remaining_path(&self.tasks, &self.dependants, duration).into_iter().max().unwrap_or_default()
     }
 
     /// The longest expected path from the start of this task to an end of the plan, itself

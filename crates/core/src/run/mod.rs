@@ -33,7 +33,7 @@ mod state;
 mod step;
 
 #[cfg(test)]
-mod planted;
+mod faults;
 #[cfg(test)]
 mod tests;
 
@@ -42,7 +42,7 @@ mod tests;
 #[cfg(test)]
 macro_rules! planted {
     ($fault:ident) => {
-        $crate::run::planted::is($crate::run::planted::Fault::$fault)
+        $crate::run::faults::is($crate::run::faults::Fault::$fault)
     };
 }
 #[cfg(not(test))]

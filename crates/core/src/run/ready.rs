@@ -78,9 +78,9 @@ impl Ready {
     /// Takes out the retries whose time has come.
     pub(super) fn take_due(&mut self, now: Time) -> Vec<TaskId> {
         let due: Vec<_> = self.delayed.iter().take_while(|(until, _)| *until <= now).copied().collect();
-        due.iter().for_each(|delay| {
+        for delay in &due {
             self.delayed.remove(delay);
-        });
+        }
         due.into_iter().map(|(_, id)| id).collect()
     }
 

@@ -1,1 +1,83 @@
-//! x
+//! Random plans × limits × faults × crashes, and proof that these tests can fail.
+
+mod random;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use self::world::World;
+use super::event::Outcome;
+use super::faults::{self, Fault};
+
+/// How many random runs a test drives.
+const RUNS: u64 = 10_000;
+
+/// Drives the run of a seed to its end.
+fn drive(seed: u64) -> Result<World, String> {
+    let mut world = World::new(seed);
+    // An illegal transition is caught by an assertion inside the step.
+    let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
+    match lived {
+        Ok(lived) => lived.map(|()| world),
+        Err(_) => Err("the run panicked".to_owned()),
+    }
+}
+
+/// The seed that the environment asks for, to repeat a failure.
+#[expect(clippy::disallowed_methods, reason = "a failing seed is repeated by naming it")]
+fn seeds() -> std::ops::Range<u64> {
+    match std::env::var("SORTIE_SEED").ok().and_then(|seed| seed.parse().ok()) {
+        Some(seed) => seed..seed + 1,
+        None => 0..RUNS,
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "shown with --nocapture: how much was tried")]
+fn ten_thousand_random_runs_hold_every_invariant() {
+    let (mut steps, mut crashes, mut records, mut completed) = (0, 0, 0, 0u64);
+    for seed in seeds() {
+        match drive(seed) {
+            Ok(world) => {
+                steps += world.steps;
+                crashes += world.crashes;
+                records += world.journal.len();
+                completed += u64::from(world.outcome == Some(Outcome::Completed));
+            }
+            Err(violation) => panic!(
+                "seed {seed}: {violation}\n  again: SORTIE_SEED={seed} cargo test -p sortie-core ten_thousand"
+            ),
+        }
+    }
+    // A run that only ever fails proves little.
+    assert!(completed > 0 || seeds().count() == 1, "no run came to its end");
+    println!("{steps} steps, {records} records, {crashes} crashes, {completed} runs completed");
+}
+
+#[test]
+fn every_planted_fault_is_caught() {
+    let silent = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let missed: Vec<Fault> = Fault::ALL.into_iter().filter(|&fault| !is_caught(fault)).collect();
+    faults::plant(None);
+    std::panic::set_hook(silent);
+    assert_eq!(missed, []);
+}
+
+#[expect(clippy::print_stdout, reason = "shown with --nocapture: what caught the fault")]
+fn is_caught(fault: Fault) -> bool {
+    faults::plant(Some(fault));
+    let caught_by = (0..RUNS).find_map(|seed| Some((seed, drive(seed).err()?)));
+    if let Some((seed, violation)) = &caught_by {
+        println!("{fault:?} is caught by seed {seed}: {violation}");
+    }
+    caught_by.is_some()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_journal() {
+    for seed in 0..1_000 {
+        let journal = || drive(seed).map(|world| world.journal);
+        assert_eq!(journal(), journal(), "seed {seed}");
+    }
+}

@@ -1,0 +1,184 @@
+//! The least time that these very tasks can take under these limits, and what binds.
+//!
+//! A speedup says little without its ceiling: five tasks in a diamond cannot be 2.5 times faster
+//! than serially, and at 50 requests a minute and 4 s a call nothing is more than 3.3 times faster.
+//! Each bound below holds for every schedule, so the largest of them does; none of them looks at
+//! two causes at once, so the true minimum may be longer.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::limit::GateId;
+use crate::plan::{Plan, TaskId};
+use crate::run::input::{Mode, Settings};
+
+/// What a task's call took, or is expected to take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// How long the call took.
+    pub duration: Duration,
+    /// Input tokens that count against the limit.
+    pub input_tokens: u64,
+    /// Output tokens.
+    pub output_tokens: u64,
+}
+
+/// The least time, and why not less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The least time.
+    pub makespan: Duration,
+    /// What binds.
+    pub binding: Binding,
+}
+
+/// What keeps a plan from being faster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// The longest chain of dependent tasks.
+    LongestPath,
+    /// How many calls may be in flight.
+    Concurrency,
+    /// Requests a minute.
+    Requests,
+    /// Input tokens a minute.
+    InputTokens,
+    /// Output tokens a minute.
+    OutputTokens,
+}
+
+impl Binding {
+    /// The name in summaries and forecasts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Binding::LongestPath => "longest_path",
+            Binding::Concurrency => "concurrency",
+            Binding::Requests => "requests_per_minute",
+            Binding::InputTokens => "input_tokens_per_minute",
+            Binding::OutputTokens => "output_tokens_per_minute",
+        }
+    }
+}
+
+impl fmt::Display for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A lower bound of the makespan of the tasks that `work` knows; `None` where it knows none.
+pub fn lower_bound(plan: &Plan, settings: &Settings, work: impl Fn(TaskId) -> Option<Work>) -> Option<Bound> {
+    let known: Vec<(TaskId, Work)> = plan.ids().filter_map(|id| Some((id, work(id)?))).collect();
+    if known.is_empty() {
+        return None;
+    }
+    let slots = match settings.mode {
+        Mode::Serial => 1,
+        Mode::Parallel => settings.max_concurrent.max(1),
+    };
+    let mut bounds = vec![
+        (longest_path(plan, &work), Binding::LongestPath),
+        (concurrency(known.iter().map(|(_, work)| work.duration), slots), Binding::Concurrency),
+    ];
+    for (index, spec) in settings.gates.iter().enumerate() {
+        let here: Vec<Work> = known
+            .iter()
+            .filter(|(id, _)| plan.agent_of(*id).gate == GateId(index as u16))
+            .map(|(_, work)| *work)
+            .collect();
+        if here.is_empty() {
+            continue;
+        }
+        if let Some(slots) = spec.max_concurrent {
+            bounds.push((concurrency(here.iter().map(|work| work.duration), slots), Binding::Concurrency));
+        }
+        if let Some(rate) = spec.requests_per_minute {
+            bounds.push((requests(&here, rate, spec.requests_burst), Binding::Requests));
+        }
+        for (rate, binding, tokens) in [
+            (spec.input_tokens_per_minute, Binding::InputTokens, sum(&here, |work| work.input_tokens)),
+            (spec.output_tokens_per_minute, Binding::OutputTokens, sum(&here, |work| work.output_tokens)),
+        ] {
+            if let Some(rate) = rate {
+                // A full bucket holds a minute's quota.
+                bounds.push((refill(tokens.saturating_sub(rate), rate), binding));
+            }
+        }
+    }
+    let (makespan, binding) = bounds.into_iter().rev().max_by_key(|(makespan, _)| *makespan)?;
+    Some(Bound { makespan, binding })
+}
+
+fn longest_path(plan: &Plan, work: impl Fn(TaskId) -> Option<Work>) -> Duration {
+    plan.longest_path(|id| work(id).unwrap_or_default().duration)
+}
+
+/// Work shared by `slots`, with its rounding: of the m longest calls some slot has at least
+/// ⌈m / slots⌉, which take at least as long as the shortest so many of those m.
+fn concurrency(durations: impl Iterator<Item = Duration>, slots: u32) -> Duration {
+    let slots = slots.max(1) as usize;
+    let mut durations: Vec<Duration> = durations.collect();
+    durations.sort_unstable_by(|a, b| b.cmp(a));
+    let mut before = Vec::with_capacity(durations.len() + 1);
+    before.push(Duration::ZERO);
+    for duration in &durations {
+        before.push(before[before.len() - 1].saturating_add(*duration));
+    }
+    let evenly = before[durations.len()] / slots as u32;
+    // Only m = k * slots + 1 can be more than the one before it.
+    let rounded = (0..).map(|k| (k + 1, k * slots + 1)).take_while(|&(_, m)| m <= durations.len());
+    rounded
+        .map(|(share, m)| before[m].saturating_sub(before[m - share]))
+        .max()
+        .unwrap_or_default()
+        .max(evenly)
+}
+
+/// The last starts that a request rate allows, plus their calls: the k-th start comes no earlier
+/// than (k − burst) / rate, and one of the k longest calls starts no earlier than that.
+fn requests(work: &[Work], per_minute: u32, burst: u32) -> Duration {
+    let mut durations: Vec<Duration> = work.iter().map(|work| work.duration).collect();
+    durations.sort_unstable_by(|a, b| b.cmp(a));
+    let start = |k: usize| refill((k as u64 + 1).saturating_sub(u64::from(burst)), u64::from(per_minute));
+    durations.iter().enumerate().map(|(k, duration)| start(k) + *duration).max().unwrap_or_default()
+}
+
+/// How long a bucket takes to gain so much.
+fn refill(amount: u64, per_minute: u64) -> Duration {
+    Duration::from_secs_f64(amount as f64 * 60.0 / per_minute.max(1) as f64)
+}
+
+fn sum(work: &[Work], of: impl Fn(&Work) -> u64) -> u64 {
+    work.iter().map(of).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(s: &[u64]) -> Vec<Duration> {
+        s.iter().copied().map(Duration::from_secs).collect()
+    }
+
+    #[test]
+    fn slots_round_up() {
+        let check = |durations: &[u64], slots, expected| {
+            let bound = concurrency(seconds(durations).into_iter(), slots);
+            assert_eq!(bound, Duration::from_secs(expected), "{durations:?} on {slots}");
+        };
+        check(&[4; 10], 4, 12);
+        check(&[4; 10], 10, 4);
+        check(&[4; 10], 1, 40);
+        check(&[9, 1, 1, 1], 2, 9);
+        check(&[3, 3, 2, 2, 2], 2, 6);
+        check(&[5, 5, 5], 2, 10);
+    }
+
+    #[test]
+    fn fifty_a_minute_and_four_seconds_a_call_is_three_point_three_times_faster() {
+        let work = vec![Work { duration: Duration::from_secs(4), ..Work::default() }; 100];
+        let bound = requests(&work, 50, 1);
+        assert_eq!(bound, Duration::from_secs_f64(99.0 * 1.2 + 4.0));
+        assert!((400.0 / bound.as_secs_f64() - 3.26).abs() < 0.01);
+    }
+}

@@ -1,0 +1,140 @@
+//! Random plans, limits and settings, from a seed.
+
+use std::time::Duration;
+
+use crate::agent::{Agent, AgentId, Backoff, Pricing, Retry, Timeouts};
+use crate::failure::{Class, Failure};
+use crate::limit::{GateId, GateSpec};
+use crate::money::Usd;
+use crate::plan::{Plan, PromptSize, Task, TaskId};
+use crate::price::{Price, table};
+use crate::run::input::{Mode, Settings};
+
+/// A small generator of random numbers (`SplitMix64`, Steele, Lea and Flood 2014).
+pub(super) struct Rng(u64);
+
+impl Rng {
+    pub(super) fn new(seed: u64) -> Self {
+        Rng(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number in `0..n`; 0 for `n` = 0.
+    pub(super) fn below(&mut self, n: u64) -> u64 {
+        self.next().checked_rem(n).unwrap_or(0)
+    }
+
+    /// A number in `from..=to`.
+    pub(super) fn range(&mut self, from: u64, to: u64) -> u64 {
+        from + self.below(to - from + 1)
+    }
+
+    pub(super) fn percent(&mut self, share: u64) -> bool {
+        self.below(100) < share
+    }
+
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+
+    pub(super) fn millis(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_millis(self.range(from, to))
+    }
+}
+
+pub(super) fn settings(rng: &mut Rng) -> Settings {
+    let gates = (0..rng.range(1, 3)).map(|index| gate(rng, index)).collect();
+    Settings {
+        mode: if rng.percent(10) { Mode::Serial } else { Mode::Parallel },
+        seed: rng.next(),
+        budget: rng.percent(50).then(|| Usd::from_pico(rng.range(1_000_000_000, 2_000_000_000_000))),
+        max_cost_per_task: rng.percent(10).then(|| Usd::from_pico(rng.range(20_000_000_000, 90_000_000_000))),
+        alert_threshold: rng.percent(30).then(|| Usd::from_pico(rng.range(1, 100_000_000_000))),
+        auto_stop: rng.percent(85),
+        run_timeout: if rng.percent(10) {
+            rng.millis(1_000, 60_000)
+        } else {
+            Duration::from_secs(10_000_000)
+        },
+        gates,
+        max_concurrent: rng.range(1, 8) as u32,
+        simulated: true,
+    }
+}
+
+fn gate(rng: &mut Rng, index: u64) -> GateSpec {
+    GateSpec {
+        name: format!("gate-{index}"),
+        account: format!("account-{}", index / 2),
+        requests_per_minute: rng.percent(60).then(|| rng.range(10, 600) as u32),
+        requests_burst: rng.range(1, 5) as u32,
+        input_tokens_per_minute: rng.percent(20).then(|| rng.range(1_000, 100_000)),
+        output_tokens_per_minute: rng.percent(20).then(|| rng.range(1_000, 100_000)),
+        max_concurrent: rng.percent(40).then(|| rng.range(1, 4) as u32),
+    }
+}
+
+pub(super) fn plan(rng: &mut Rng, settings: &Settings) -> Plan {
+    let agents: Vec<Agent> = (0..=settings.gates.len() as u16)
+        .map(|index| {
+            agent(rng, index, GateId(index % settings.gates.len() as u16), settings.budget.is_some())
+        })
+        .collect();
+    let len = rng.range(1, 24) as u32;
+    let density = rng.pick(&[0, 8, 20, 60]);
+    let tasks = (0..len).map(|index| task(rng, index, agents.len() as u64, density)).collect();
+    Plan::new("random".to_owned(), agents, tasks)
+}
+
+fn agent(rng: &mut Rng, index: u16, gate: GateId, has_budget: bool) -> Agent {
+    let pricing = match rng.below(10) {
+        0 => Pricing::Free,
+        1 if !has_budget => Pricing::Unknown,
+        2 => Pricing::Known(Price::flat(Usd::from_pico(rng.range(1, 9_000_000)), Usd::from_pico(20_000_000))),
+        _ => Pricing::Known(table().rows[rng.below(table().rows.len() as u64) as usize].price.clone()),
+    };
+    Agent {
+        name: format!("agent-{index}"),
+        provider: "anthropic".to_owned(),
+        model: "m".to_owned(),
+        gate,
+        pricing,
+        max_tokens: 100,
+        system_bytes: 0,
+        retry: Retry {
+            max_retries: rng.below(4) as u32,
+            initial_delay: rng.millis(0, 2_000),
+            max_delay: rng.millis(500, 30_000),
+            backoff: rng.pick(&[Backoff::Exponential, Backoff::Linear, Backoff::Constant]),
+            retry_throttled: rng.percent(80),
+        },
+        timeouts: Timeouts::default(),
+    }
+}
+
+fn task(rng: &mut Rng, index: u32, agents: u64, density: u64) -> Task {
+    let depends_on: Vec<TaskId> = (0..index).filter(|_| rng.percent(density)).map(TaskId).collect();
+    let inserts =
+        depends_on.iter().map(|&id| (id, rng.below(4) as u32)).filter(|&(_, times)| times > 0).collect();
+    Task {
+        name: format!("t{index}"),
+        task_type: "general".to_owned(),
+        agent: AgentId(rng.below(agents) as u16),
+        depends_on,
+        prompt: PromptSize { fixed_bytes: rng.range(1, 4_000), inserts },
+        max_tokens: rng.range(1, 2_000) as u32,
+        priority: rng.pick(&[0, 0, 0, 1, -1]),
+        expected_output_tokens: None,
+        expected: rng.percent(30).then(|| rng.millis(0, 10_000)),
+        max_cost: rng.percent(10).then(|| Usd::from_pico(rng.range(1_000_000, 60_000_000_000))),
+        timeout: Duration::from_secs(60),
+        invalid: rng.percent(1).then(|| Failure::new(Class::Invalid, "empty prompt")),
+    }
+}

@@ -1,0 +1,466 @@
+//! A world around a run: replies, crashes, signals, and a second set of books.
+//!
+//! What must hold is checked from what the world saw happen (calls sent, money billed), never from
+//! what the run says of itself, apart from live state against replayed state.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::random::{self, Rng};
+use crate::agent::{Backoff, Pricing};
+use crate::failure::{Class, Failure, Policy};
+use crate::hash::Hash;
+use crate::limit::{GateId, Gates};
+use crate::money::Usd;
+use crate::plan::{Plan, TaskId};
+use crate::run::Run;
+use crate::run::event::{Answer, AttemptId, Event, Finish, Outcome, Record, Signal, Then, Timing};
+use crate::run::input::{Action, Billing, Input, Mode, Reply, Settings, Step};
+use crate::time::Time;
+use crate::usage::{Cost, Usage};
+
+/// What went wrong, in a sentence.
+pub(super) type Violation = String;
+
+macro_rules! must {
+    ($holds:expr, $($why:tt)+) => {
+        if !$holds {
+            return Err(format!($($why)+));
+        }
+    };
+}
+
+pub(super) struct World {
+    rng: Rng,
+    plan: Arc<Plan>,
+    settings: Arc<Settings>,
+    run: Run,
+    /// Applies the same records; must always equal `run`.
+    shadow: Run,
+    gates: Gates,
+    pub(super) journal: Vec<Record>,
+    now: Time,
+    wake_at: Option<Time>,
+    replies: BTreeMap<(Time, u64), Reply>,
+    sent: u64,
+    // The second set of books.
+    in_flight: BTreeMap<TaskId, Cost>,
+    billed: Usd,
+    budget: Option<Usd>,
+    starts: Vec<Vec<Time>>,
+    closed_until: Vec<Time>,
+    failures: BTreeMap<TaskId, u32>,
+    not_before: BTreeMap<TaskId, Time>,
+    charged: BTreeMap<TaskId, Usd>,
+    succeeded: BTreeSet<TaskId>,
+    failed: BTreeSet<TaskId>,
+    skipped: BTreeSet<TaskId>,
+    stopped: BTreeSet<String>,
+    cancelled: bool,
+    session: Time,
+    pub(super) outcome: Option<Outcome>,
+    pub(super) crashes: u64,
+    pub(super) steps: u64,
+}
+
+/// How many steps a run of at most 24 tasks may take before it counts as stuck.
+const STEPS: u64 = 5_000;
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let settings = Arc::new(random::settings(&mut rng));
+        let plan = Arc::new(random::plan(&mut rng, &settings));
+        let run = Run::new(plan.clone(), settings.clone());
+        let now = Time::from_micros(1_000_000_000);
+        World {
+            shadow: run.clone(),
+            run,
+            gates: Gates::new(&settings),
+            journal: Vec::new(),
+            now,
+            wake_at: None,
+            replies: BTreeMap::new(),
+            sent: 0,
+            in_flight: BTreeMap::new(),
+            billed: Usd::ZERO,
+            budget: settings.budget,
+            starts: vec![Vec::new(); settings.gates.len()],
+            closed_until: vec![Time::ZERO; settings.gates.len()],
+            failures: BTreeMap::new(),
+            not_before: BTreeMap::new(),
+            charged: BTreeMap::new(),
+            succeeded: BTreeSet::new(),
+            failed: BTreeSet::new(),
+            skipped: BTreeSet::new(),
+            stopped: BTreeSet::new(),
+            cancelled: false,
+            session: now,
+            outcome: None,
+            crashes: 0,
+            steps: 0,
+            rng,
+            plan,
+            settings,
+        }
+    }
+
+    /// Runs to an end that is not resumed.
+    pub(super) fn live(&mut self) -> Result<(), Violation> {
+        let mut ended = self.tell(Input::Started)?;
+        loop {
+            self.steps += 1;
+            must!(self.steps < STEPS, "no end after {STEPS} steps");
+            if let Some(outcome) = ended {
+                self.check_end(&outcome)?;
+                self.outcome = Some(outcome.clone());
+                if outcome == Outcome::Completed || self.rng.percent(20) {
+                    return Ok(());
+                }
+                ended = self.resume()?;
+                continue;
+            }
+            ended = match self.rng.below(100) {
+                0..=2 => self.crash()?,
+                3 if self.rng.percent(30) => self.tell(Input::Cancelled(Signal::Interrupt))?,
+                4..=6 => self.tell(Input::Woke)?, // woken for nothing
+                _ => self.next()?,
+            };
+        }
+    }
+
+    /// The next thing that happens by itself: a reply or the alarm.
+    fn next(&mut self) -> Result<Option<Outcome>, Violation> {
+        let reply_at = self.replies.first_key_value().map(|((at, _), _)| *at);
+        match (reply_at, self.wake_at) {
+            (Some(at), wake) if wake.is_none_or(|wake| at <= wake) => {
+                self.now = self.now.max(at);
+                let (_, reply) = self.replies.pop_first().ok_or("no reply")?;
+                self.bill(&reply);
+                self.tell(Input::Replied(reply))
+            }
+            (_, Some(wake)) => {
+                self.now = self.now.max(wake);
+                self.tell(Input::Woke)
+            }
+            (_, None) => Err("nothing is in flight and nobody will wake the run".to_owned()),
+        }
+    }
+
+    fn tell(&mut self, input: Input) -> Result<Option<Outcome>, Violation> {
+        let step = self.run.step(input, self.now, &mut self.gates);
+        if self.rng.percent(1) {
+            // The process dies before the records are durable: nothing of this step happened.
+            return self.crash();
+        }
+        self.note(&step)?;
+        if self.rng.percent(1) {
+            return self.crash(); // durable, and nothing was done
+        }
+        self.act(step)
+    }
+
+    /// Takes a step's records into the journal and into the second set of books.
+    fn note(&mut self, step: &Step) -> Result<(), Violation> {
+        for record in &step.records {
+            self.shadow.apply(record).map_err(|error| error.to_string())?;
+            must!(record.at <= self.now, "record {} is from the future", record.seq);
+            self.enter(record)?;
+        }
+        self.journal.extend_from_slice(&step.records);
+        must!(self.run.state == self.shadow.state, "the live state is not the replayed state");
+        Ok(())
+    }
+
+    fn enter(&mut self, Record { at, event, .. }: &Record) -> Result<(), Violation> {
+        match event {
+            Event::RunStarted | Event::RunResumed => {
+                self.stopped.clear();
+                self.cancelled = false;
+                self.session = *at;
+            }
+            Event::AttemptSucceeded { attempt, spent, .. } => {
+                self.succeeded.insert(attempt.task);
+                *self.charged.entry(attempt.task).or_default() += spent.charge.total();
+            }
+            Event::AttemptFailed { attempt, failure, spent, then, .. } => {
+                *self.charged.entry(attempt.task).or_default() += spent.charge.total();
+                self.enter_failure(attempt.task, failure, then, *at)?;
+            }
+            Event::AttemptLost { attempt, spent } => {
+                *self.charged.entry(attempt.task).or_default() += spent.charge.total();
+            }
+            Event::TaskFailed { task, .. } => {
+                self.failed.insert(*task);
+            }
+            Event::TaskSkipped { task, .. } => {
+                must!(self.doomed().contains(task), "task {task:?} was skipped without a cause");
+                self.skipped.insert(*task);
+            }
+            Event::CancelRequested { .. } => self.cancelled = true,
+            Event::BudgetSet { budget } => self.budget = *budget,
+            Event::AttemptStarted { .. }
+            | Event::BudgetWarned { .. }
+            | Event::BudgetReached { .. }
+            | Event::RunEnded { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn enter_failure(
+        &mut self,
+        id: TaskId,
+        failure: &Failure,
+        then: &Then,
+        at: Time,
+    ) -> Result<(), Violation> {
+        let agent = self.plan.agent_of(id);
+        if failure.class == Class::Throttled
+            && !failure.hopeless
+            && let Some(wait) = failure.retry_after
+        {
+            let closed = &mut self.closed_until[agent.gate.index()];
+            *closed = (*closed).max(at + wait);
+        }
+        let before = *self.failures.entry(id).or_default();
+        match then {
+            Then::RetryAt(_) => {
+                must!(before < agent.retry.max_retries, "task {id:?} is retried too often");
+                let own = match agent.retry.backoff {
+                    Backoff::Exponential => agent.retry.initial_delay * (1 << before),
+                    Backoff::Linear => agent.retry.initial_delay * (before + 1),
+                    Backoff::Constant => agent.retry.initial_delay,
+                };
+                let wait = failure.retry_after.unwrap_or(own.min(agent.retry.max_delay));
+                self.not_before.insert(id, at + wait);
+                self.failures.insert(id, before + 1);
+            }
+            Then::Fail => {
+                self.failed.insert(id);
+            }
+            Then::StopAccount => {
+                self.stopped.insert(self.account(agent.gate));
+            }
+        }
+        must!(
+            (failure.policy() == Policy::StopAccount) == (*then == Then::StopAccount),
+            "{failure} led to {then:?}"
+        );
+        Ok(())
+    }
+
+    fn account(&self, gate: GateId) -> String {
+        self.settings.gates[gate.index()].account.clone()
+    }
+
+    /// Tasks that depend on a failed one, directly or not; dependencies come first in the plan.
+    fn doomed(&self) -> BTreeSet<TaskId> {
+        let mut doomed = BTreeSet::new();
+        for id in self.plan.ids() {
+            if self.plan.task(id).depends_on.iter().any(|on| self.failed.contains(on) || doomed.contains(on))
+            {
+                doomed.insert(id);
+            }
+        }
+        doomed
+    }
+
+    fn act(&mut self, step: Step) -> Result<Option<Outcome>, Violation> {
+        self.wake_at = step.wake_at;
+        let mut ended = None;
+        for action in step.actions {
+            match action {
+                Action::Call(attempt) => self.call(attempt)?,
+                Action::Abandon(attempt) => {
+                    let key =
+                        self.replies.iter().find(|(_, reply)| reply.attempt == attempt).map(|(key, _)| *key);
+                    let key = key.ok_or("an attempt was given up that is not in flight")?;
+                    let reply = self.replies.remove(&key).ok_or("no reply")?;
+                    self.bill(&reply);
+                }
+                Action::Finish(outcome) => ended = Some(outcome),
+            }
+        }
+        self.check_budget()?;
+        Ok(ended)
+    }
+
+    /// A request leaves: everything that has to hold before it is checked here.
+    fn call(&mut self, attempt: AttemptId) -> Result<(), Violation> {
+        let id = attempt.task;
+        let task = self.plan.task(id);
+        let gate = self.plan.agent_of(id).gate;
+        must!(task.depends_on.iter().all(|on| self.succeeded.contains(on)), "task {id:?} started too early");
+        must!(!self.succeeded.contains(&id) && !self.failed.contains(&id), "task {id:?} was repeated");
+        must!(!self.in_flight.contains_key(&id), "task {id:?} runs twice");
+        must!(!self.cancelled, "task {id:?} started after a cancellation");
+        must!(!self.stopped.contains(&self.account(gate)), "task {id:?} went to a stopped account");
+        must!(self.closed_until[gate.index()] <= self.now, "task {id:?} passed a closed gate");
+        must!(
+            self.not_before.get(&id).is_none_or(|time| *time <= self.now),
+            "task {id:?} was retried without its wait"
+        );
+        let reserved = self.reserved(attempt)?;
+        if let Some(limit) = task.max_cost.or(self.settings.max_cost_per_task) {
+            let charged = self.charged.get(&id).copied().unwrap_or_default();
+            must!(charged + reserved.usd <= limit, "task {id:?} went past its own limit");
+        }
+        self.in_flight.insert(id, reserved);
+        self.check_concurrency(gate)?;
+        self.check_rate(gate)?;
+        let reply = self.make_reply(attempt, &reserved);
+        self.sent += 1;
+        self.replies.insert((self.now + reply.timing.total, self.sent), reply);
+        Ok(())
+    }
+
+    fn reserved(&self, attempt: AttemptId) -> Result<Cost, Violation> {
+        let started = self.journal.iter().rev().find_map(|record| match &record.event {
+            Event::AttemptStarted { attempt: of, reserved } if *of == attempt => Some(*reserved),
+            _ => None,
+        });
+        started.ok_or_else(|| format!("{attempt:?} was sent before it was remembered"))
+    }
+
+    fn check_concurrency(&self, gate: GateId) -> Result<(), Violation> {
+        let most = match self.settings.mode {
+            Mode::Serial => 1,
+            Mode::Parallel => self.settings.max_concurrent as usize,
+        };
+        must!(self.in_flight.len() <= most, "{} in flight of {most}", self.in_flight.len());
+        let here = self.in_flight.keys().filter(|&&id| self.plan.agent_of(id).gate == gate).count();
+        let most = self.settings.gates[gate.index()].max_concurrent;
+        must!(most.is_none_or(|most| here <= most as usize), "{here} in flight at {gate:?} of {most:?}");
+        Ok(())
+    }
+
+    /// In every span, at most the burst and what the rate gives in that span.
+    fn check_rate(&mut self, gate: GateId) -> Result<(), Violation> {
+        let spec = &self.settings.gates[gate.index()];
+        let starts = &mut self.starts[gate.index()];
+        starts.push(self.now);
+        let Some(rate) = spec.requests_per_minute else { return Ok(()) };
+        for (index, from) in starts.iter().enumerate() {
+            let count = (starts.len() - index) as u128;
+            let allowed = u128::from(spec.requests_burst) * 60_000_000
+                + self.now.since(*from).as_micros() * u128::from(rate);
+            must!(count * 60_000_000 <= allowed, "{count} starts since {from} at {gate:?}");
+        }
+        Ok(())
+    }
+
+    fn check_budget(&self) -> Result<(), Violation> {
+        let reserved: Usd = self.in_flight.values().map(|cost| cost.usd).sum();
+        if let Some(budget) = self.budget.filter(|_| self.settings.auto_stop) {
+            let most = self.billed + reserved;
+            must!(most <= budget, "${} may be billed of a budget of ${budget}", most);
+        }
+        must!(self.billed <= self.run.charged().total(), "more was billed than the run knows of");
+        Ok(())
+    }
+
+    /// How the provider will answer, and what it will bill.
+    fn make_reply(&mut self, attempt: AttemptId, reserved: &Cost) -> Reply {
+        let rng = &mut self.rng;
+        let usage = Usage {
+            input: rng.below(reserved.input_tokens + 1),
+            output: rng.range(0, reserved.output_tokens),
+            ..Usage::default()
+        };
+        let answer = Answer {
+            output: Hash::of(&attempt.task.0.to_le_bytes()),
+            bytes: rng.range(0, 5_000),
+            finish: Finish::Stop,
+            model: "m".to_owned(),
+        };
+        let waits = [None, Some(rng.millis(0, 20_000))];
+        let fail = |class, retry_after| Err(Failure { retry_after, ..Failure::new(class, "random") });
+        let (result, billing) = match rng.below(100) {
+            0..=71 => (Ok(answer), Billing::Reported(usage)),
+            72..=74 => (Ok(answer), Billing::Estimated(usage)),
+            75..=81 => (fail(Class::Throttled, rng.pick(&waits)), Billing::Nothing),
+            82..=85 => (fail(Class::Overloaded, rng.pick(&waits)), Billing::Nothing),
+            86..=89 => (fail(Class::Transient, None), Billing::Nothing),
+            90..=91 => (fail(Class::Network, None), rng.pick(&[Billing::Nothing, Billing::Unknown])),
+            92..=93 => (fail(Class::Timeout, None), rng.pick(&[Billing::Estimated(usage), Billing::Unknown])),
+            94..=95 => (fail(Class::CutOff, None), Billing::Estimated(usage)),
+            96 => (fail(Class::Malformed, None), Billing::Unknown),
+            97 => (fail(Class::Refused, None), Billing::Reported(usage)),
+            98 => (fail(Class::Invalid, None), Billing::Nothing),
+            _ if rng.percent(70) => (fail(Class::Transient, None), Billing::Nothing),
+            _ => (fail(rng.pick(&[Class::Auth, Class::QuotaGone]), None), Billing::Nothing),
+        };
+        let total = rng.millis(1, 5_000);
+        Reply { attempt, result, billing, timing: Timing { first_token: None, total } }
+    }
+
+    /// The provider's own books: what it knows exactly, or, where we do not, anything up to the
+    /// most.
+    fn bill(&mut self, reply: &Reply) {
+        let Some(reserved) = self.in_flight.remove(&reply.attempt.task) else { return };
+        self.billed += match (&self.plan.agent_of(reply.attempt.task).pricing, reply.billing) {
+            (Pricing::Known(price), Billing::Reported(usage)) => price.of(&usage),
+            (Pricing::Known(_), Billing::Estimated(_) | Billing::Unknown) => reserved.usd,
+            _ => Usd::ZERO,
+        };
+    }
+
+    fn crash(&mut self) -> Result<Option<Outcome>, Violation> {
+        self.crashes += 1;
+        self.resume()
+    }
+
+    /// A new process: nothing is known but the journal. What was in flight may have been billed.
+    fn resume(&mut self) -> Result<Option<Outcome>, Violation> {
+        for mut reply in std::mem::take(&mut self.replies).into_values() {
+            reply.billing = Billing::Unknown;
+            self.bill(&reply);
+        }
+        self.now =
+            self.now + self.rng.pick(&[Duration::ZERO, Duration::from_millis(700), Duration::from_secs(90)]);
+        let replayed = Run::replay(self.plan.clone(), self.settings.clone(), &self.journal);
+        self.run = replayed.map_err(|error| error.to_string())?;
+        self.shadow = self.run.clone();
+        self.gates = Gates::new(&self.settings);
+        self.gates.rebuild(&self.plan, &self.journal);
+        if self.run.outcome() == Some(&Outcome::Completed) {
+            return Ok(Some(Outcome::Completed));
+        }
+        let over = matches!(self.run.outcome(), Some(Outcome::BudgetExceeded { .. }));
+        let first = if self.journal.is_empty() { Input::Started } else { Input::Resumed };
+        let ended = self.tell(first)?;
+        // What was refused for its price needs more money, or it is refused again.
+        match self.budget.filter(|_| over && ended.is_none() && self.rng.percent(70)) {
+            Some(budget) => self.tell(Input::BudgetSet(Some(budget + budget + Usd::from_pico(1)))),
+            None => Ok(ended),
+        }
+    }
+
+    fn check_end(&self, outcome: &Outcome) -> Result<(), Violation> {
+        must!(self.in_flight.is_empty(), "the run ended with calls in flight");
+        must!(self.run.reserved() == Usd::ZERO, "money is reserved after the end");
+        let open = self.plan.ids().filter(|id| {
+            !self.succeeded.contains(id) && !self.failed.contains(id) && !self.skipped.contains(id)
+        });
+        let open = open.count();
+        let doomed: BTreeSet<_> = self.doomed().difference(&self.failed).copied().collect();
+        must!(self.skipped == doomed, "skipped are {:?} and not {doomed:?}", self.skipped);
+        let replayed = Run::replay(self.plan.clone(), self.settings.clone(), &self.journal);
+        must!(
+            replayed.map_err(|error| error.to_string())?.state == self.run.state,
+            "the end is not replayable"
+        );
+        match outcome {
+            Outcome::Completed => must!(open == 0, "{open} tasks are open in a completed run"),
+            Outcome::TimedOut { after } => {
+                must!(self.now.since(self.session) >= *after, "the run timed out too early");
+                must!(*after < Duration::from_secs(1_000_000), "the run waited for nothing");
+            }
+            Outcome::BudgetExceeded { needed, budget } => must!(needed > budget, "{needed} fits {budget}"),
+            Outcome::ProviderStopped { .. } => must!(!self.stopped.is_empty(), "no account was stopped"),
+            Outcome::Interrupted { .. } => must!(self.cancelled, "nobody asked to stop"),
+        }
+        Ok(())
+    }
+}
