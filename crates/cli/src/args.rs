@@ -1,0 +1,249 @@
+//! The command line as written. What it means is decided by the commands.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use sortie::core::money::Usd;
+use sortie::core::run::input::Mode;
+
+/// Sends a team of LLM agents out on a plan and brings every result home.
+#[derive(Debug, Parser)]
+#[command(name = "sortie", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sortie run examples/website.yaml --simulate     try a plan without a key, for free
+  sortie check plan.yaml                          what is missing before a real run
+  sortie run plan.yaml --max-cost 2.50            run it, and never spend more
+  sortie resume                                   go on after Ctrl-C, a crash or a stop
+  sortie runs; sortie show RUN TASK               what was run, and what it answered
+
+Exit codes: 0 all tasks succeeded, 1 some failed, 2 invalid input, 3 stopped by the budget,
+4 stopped by a provider or by a check before the start, 130 and 143 interrupted.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a plan
+    #[command(after_help = "\
+Examples:
+  sortie run plan.yaml --simulate=seed --seed 7   a simulated provider with 50 requests/min
+  sortie run plan.yaml --json | jq .total_cost    one JSON document on stdout, nothing else
+  ANTHROPIC_BASE_URL=http://127.0.0.1:8080 sortie run plan.yaml")]
+    Run(RunArgs),
+    /// Go on with a run that was interrupted, killed or stopped
+    #[command(after_help = "\
+Finished calls are never repeated. Without RUN: the newest run that is not finished.
+
+Example:
+  sortie resume 20261123-180233-4f2a --max-cost 20")]
+    Resume(ResumeArgs),
+    /// Check configuration, keys, endpoints, prices and a plan, without spending
+    Check(CheckArgs),
+    /// List the runs of the results directory
+    Runs(RunsArgs),
+    /// Show a run, or one of its tasks with its result
+    Show(ShowArgs),
+    /// Serve a simulator of the Anthropic and OpenAI APIs
+    #[command(after_help = "\
+A prompt may steer it: [[sim latency=1.5 output_tokens=300 fail=529,529]]
+
+Example:
+  sortie simulate --listen 127.0.0.1:8080 --scenario seed
+  ANTHROPIC_BASE_URL=http://127.0.0.1:8080 ANTHROPIC_API_KEY=any sortie run plan.yaml")]
+    Simulate(SimulateArgs),
+    /// Print the JSON schema of plans or of the configuration
+    Schema(SchemaArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Where things are.
+#[derive(Args, Debug)]
+pub(crate) struct Places {
+    /// Configuration [default: sortie.yaml, else config.production.yaml, else built in]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// File with keys and models [default: .env.production, else .env]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// Where runs are kept [default: the configuration's, else ./results]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) results_dir: Option<PathBuf>,
+}
+
+/// What is shown, and how.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Output {
+    /// Print one JSON document to stdout and nothing else there
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show no progress and no notes
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// What binds a run, over what the configuration states.
+#[derive(Args, Debug)]
+pub(crate) struct Bounds {
+    /// Never spend more than this on the run
+    #[arg(long, value_name = "USD", value_parser = usd)]
+    pub(crate) max_cost: Option<Usd>,
+    /// How many calls may be in flight
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) max_concurrent: Option<u32>,
+    /// Side by side, or one after the other
+    #[arg(long, value_name = "MODE")]
+    pub(crate) mode: Option<ModeArg>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// The plan: YAML, JSON, or JSONL with one task a line
+    pub(crate) plan: PathBuf,
+    /// Name the run [default: made from the time]
+    #[arg(long, value_name = "ID")]
+    pub(crate) run_id: Option<String>,
+    /// Answer from the built-in simulator, on a virtual clock, without a key
+    #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "calm")]
+    pub(crate) simulate: Option<String>,
+    /// Seed of the simulator and of the jitter of retries
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Let a simulated run take its time
+    #[arg(long, requires = "simulate")]
+    pub(crate) realtime: bool,
+    /// Do not ask before spending
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
+    #[command(flatten)]
+    pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ResumeArgs {
+    /// The run
+    pub(crate) run: Option<String>,
+    /// Never spend more than this on the run, what is spent already included
+    #[arg(long, value_name = "USD", value_parser = usd)]
+    pub(crate) max_cost: Option<Usd>,
+    /// Let a simulated run take its time
+    #[arg(long)]
+    pub(crate) realtime: bool,
+    #[command(flatten)]
+    pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// The plan
+    pub(crate) plan: Option<PathBuf>,
+    /// Do not ask the endpoints whether they answer
+    #[arg(long)]
+    pub(crate) offline: bool,
+    #[command(flatten)]
+    pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunsArgs {
+    #[command(flatten)]
+    pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// The run
+    pub(crate) run: String,
+    /// One of its tasks
+    pub(crate) task: Option<String>,
+    #[command(flatten)]
+    pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SimulateArgs {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// How it behaves: the name of a built-in scenario, or a file
+    #[arg(long, value_name = "FILE|NAME", default_value = "calm")]
+    pub(crate) scenario: String,
+    /// Seed of its answers, latencies and faults
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// How many times faster than real time
+    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    pub(crate) time_scale: f64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SchemaArgs {
+    /// Of what
+    pub(crate) of: SchemaOf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Plans
+    Plan,
+    /// The configuration
+    Config,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// For which shell
+    pub(crate) shell: Shell,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ModeArg {
+    /// As far as dependencies and limits allow
+    Parallel,
+    /// One after the other
+    Serial,
+}
+
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Self {
+        match mode {
+            ModeArg::Parallel => Mode::Parallel,
+            ModeArg::Serial => Mode::Serial,
+        }
+    }
+}
+
+fn usd(text: &str) -> Result<Usd, String> {
+    let usd: Usd = text.trim_start_matches('$').parse().map_err(|error| format!("{error}"))?;
+    if usd.is_zero() { Err("a budget of nothing allows nothing".to_owned()) } else { Ok(usd) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}
