@@ -63,15 +63,16 @@ pub enum Input {
     /// Begin.
     Started,
     /// Go on after the process that drove the run ended; attempts in flight then are lost.
-    Resumed,
+    Resumed {
+        /// Another budget than before, where the user set one.
+        budget: Option<Usd>,
+    },
     /// An attempt came back.
     Replied(Reply),
     /// A time that was asked for has come.
     Woke,
     /// The user asked to stop.
     Cancelled(Signal),
-    /// The user set another budget.
-    BudgetSet(Option<Usd>),
 }
 
 /// How an attempt came back.

@@ -21,7 +21,7 @@ impl Run {
     pub fn step(&mut self, input: Input, now: Time, gates: &mut Gates) -> Step {
         let now = now.max(self.state.last_time);
         let mut deciding = Deciding { run: self, gates, now, step: Step::default() };
-        if deciding.run.state.ended.is_none() || input == Input::Resumed {
+        if deciding.run.state.ended.is_none() || matches!(input, Input::Resumed { .. }) {
             deciding.take(input);
             deciding.schedule();
             deciding.finish();
@@ -53,7 +53,7 @@ impl Deciding<'_> {
                 self.remember(Event::RunStarted);
                 self.fail_invalid_tasks();
             }
-            Input::Resumed => self.resume(),
+            Input::Resumed { budget } => self.resume(budget),
             Input::Replied(reply) => self.replied(reply),
             Input::Woke => {}
             Input::Cancelled(signal) => {
@@ -63,7 +63,6 @@ impl Deciding<'_> {
                     self.remember(Event::CancelRequested { signal });
                 }
             }
-            Input::BudgetSet(budget) => self.remember(Event::BudgetSet { budget }),
         }
     }
 
@@ -80,8 +79,11 @@ impl Deciding<'_> {
     }
 
     /// What was in flight when the last process died is lost: it may have been billed.
-    fn resume(&mut self) {
+    fn resume(&mut self, budget: Option<Usd>) {
         self.remember(Event::RunResumed);
+        if budget.is_some() && budget != self.run.state.budget {
+            self.remember(Event::BudgetSet { budget });
+        }
         self.lose_all_in_flight();
         self.fail_invalid_tasks();
     }

@@ -1,14 +1,17 @@
-//! Random plans, limits and settings, from a seed.
+//! Random plans, limits, settings and replies, from a seed.
 
 use std::time::Duration;
 
 use crate::agent::{Agent, AgentId, Backoff, Pricing, Retry, Timeouts};
 use crate::failure::{Class, Failure};
+use crate::hash::Hash;
 use crate::limit::{GateId, GateSpec};
 use crate::money::Usd;
 use crate::plan::{Plan, PromptSize, Task, TaskId};
 use crate::price::{Price, table};
-use crate::run::input::{Mode, Settings};
+use crate::run::event::{Answer, AttemptId, Finish, Timing};
+use crate::run::input::{Billing, Mode, Reply, Settings};
+use crate::usage::{Cost, Usage};
 
 /// A small generator of random numbers (`SplitMix64`, Steele, Lea and Flood 2014).
 pub(super) struct Rng(u64);
@@ -137,4 +140,38 @@ fn task(rng: &mut Rng, index: u32, agents: u64, density: u64) -> Task {
         timeout: Duration::from_secs(60),
         invalid: rng.percent(1).then(|| Failure::new(Class::Invalid, "empty prompt")),
     }
+}
+
+/// How the provider will answer, and what it will bill.
+pub(super) fn reply(rng: &mut Rng, attempt: AttemptId, reserved: &Cost) -> Reply {
+    let usage = Usage {
+        input: rng.below(reserved.input_tokens + 1),
+        output: rng.range(0, reserved.output_tokens),
+        ..Usage::default()
+    };
+    let answer = Answer {
+        output: Hash::of(&attempt.task.0.to_le_bytes()),
+        bytes: rng.range(0, 5_000),
+        finish: Finish::Stop,
+        model: "m".to_owned(),
+    };
+    let waits = [None, Some(rng.millis(0, 20_000))];
+    let fail = |class, retry_after| Err(Failure { retry_after, ..Failure::new(class, "random") });
+    let (result, billing) = match rng.below(100) {
+        0..=71 => (Ok(answer), Billing::Reported(usage)),
+        72..=74 => (Ok(answer), Billing::Estimated(usage)),
+        75..=81 => (fail(Class::Throttled, rng.pick(&waits)), Billing::Nothing),
+        82..=85 => (fail(Class::Overloaded, rng.pick(&waits)), Billing::Nothing),
+        86..=89 => (fail(Class::Transient, None), Billing::Nothing),
+        90..=91 => (fail(Class::Network, None), rng.pick(&[Billing::Nothing, Billing::Unknown])),
+        92..=93 => (fail(Class::Timeout, None), rng.pick(&[Billing::Estimated(usage), Billing::Unknown])),
+        94..=95 => (fail(Class::CutOff, None), Billing::Estimated(usage)),
+        96 => (fail(Class::Malformed, None), Billing::Unknown),
+        97 => (fail(Class::Refused, None), Billing::Reported(usage)),
+        98 => (fail(Class::Invalid, None), Billing::Nothing),
+        _ if rng.percent(70) => (fail(Class::Transient, None), Billing::Nothing),
+        _ => (fail(rng.pick(&[Class::Auth, Class::QuotaGone]), None), Billing::Nothing),
+    };
+    let total = rng.millis(1, 5_000);
+    Reply { attempt, result, billing, timing: Timing { first_token: None, total } }
 }

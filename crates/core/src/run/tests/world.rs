@@ -10,15 +10,14 @@ use std::time::Duration;
 use super::random::{self, Rng};
 use crate::agent::{Backoff, Pricing};
 use crate::failure::{Class, Failure, Policy};
-use crate::hash::Hash;
 use crate::limit::{GateId, Gates};
 use crate::money::Usd;
 use crate::plan::{Plan, TaskId};
 use crate::run::Run;
-use crate::run::event::{Answer, AttemptId, Event, Finish, Outcome, Record, Signal, Then, Timing};
+use crate::run::event::{AttemptId, Event, Outcome, Record, Signal, Then};
 use crate::run::input::{Action, Billing, Input, Mode, Reply, Settings, Step};
 use crate::time::Time;
-use crate::usage::{Cost, Usage};
+use crate::usage::Cost;
 
 /// What went wrong, in a sentence.
 pub(super) type Violation = String;
@@ -309,7 +308,7 @@ impl World {
         self.in_flight.insert(id, reserved);
         self.check_concurrency(gate)?;
         self.check_rate(gate)?;
-        let reply = self.make_reply(attempt, &reserved);
+        let reply = random::reply(&mut self.rng, attempt, &reserved);
         self.sent += 1;
         self.replies.insert((self.now + reply.timing.total, self.sent), reply);
         Ok(())
@@ -360,41 +359,6 @@ impl World {
         Ok(())
     }
 
-    /// How the provider will answer, and what it will bill.
-    fn make_reply(&mut self, attempt: AttemptId, reserved: &Cost) -> Reply {
-        let rng = &mut self.rng;
-        let usage = Usage {
-            input: rng.below(reserved.input_tokens + 1),
-            output: rng.range(0, reserved.output_tokens),
-            ..Usage::default()
-        };
-        let answer = Answer {
-            output: Hash::of(&attempt.task.0.to_le_bytes()),
-            bytes: rng.range(0, 5_000),
-            finish: Finish::Stop,
-            model: "m".to_owned(),
-        };
-        let waits = [None, Some(rng.millis(0, 20_000))];
-        let fail = |class, retry_after| Err(Failure { retry_after, ..Failure::new(class, "random") });
-        let (result, billing) = match rng.below(100) {
-            0..=71 => (Ok(answer), Billing::Reported(usage)),
-            72..=74 => (Ok(answer), Billing::Estimated(usage)),
-            75..=81 => (fail(Class::Throttled, rng.pick(&waits)), Billing::Nothing),
-            82..=85 => (fail(Class::Overloaded, rng.pick(&waits)), Billing::Nothing),
-            86..=89 => (fail(Class::Transient, None), Billing::Nothing),
-            90..=91 => (fail(Class::Network, None), rng.pick(&[Billing::Nothing, Billing::Unknown])),
-            92..=93 => (fail(Class::Timeout, None), rng.pick(&[Billing::Estimated(usage), Billing::Unknown])),
-            94..=95 => (fail(Class::CutOff, None), Billing::Estimated(usage)),
-            96 => (fail(Class::Malformed, None), Billing::Unknown),
-            97 => (fail(Class::Refused, None), Billing::Reported(usage)),
-            98 => (fail(Class::Invalid, None), Billing::Nothing),
-            _ if rng.percent(70) => (fail(Class::Transient, None), Billing::Nothing),
-            _ => (fail(rng.pick(&[Class::Auth, Class::QuotaGone]), None), Billing::Nothing),
-        };
-        let total = rng.millis(1, 5_000);
-        Reply { attempt, result, billing, timing: Timing { first_token: None, total } }
-    }
-
     /// The provider's own books: what it knows exactly, or, where we do not, anything up to the
     /// most.
     fn bill(&mut self, reply: &Reply) {
@@ -428,13 +392,12 @@ impl World {
             return Ok(Some(Outcome::Completed));
         }
         let over = matches!(self.run.outcome(), Some(Outcome::BudgetExceeded { .. }));
-        let first = if self.journal.is_empty() { Input::Started } else { Input::Resumed };
-        let ended = self.tell(first)?;
-        // What was refused for its price needs more money, or it is refused again.
-        match self.budget.filter(|_| over && ended.is_none() && self.rng.percent(70)) {
-            Some(budget) => self.tell(Input::BudgetSet(Some(budget + budget + Usd::from_pico(1)))),
-            None => Ok(ended),
+        if self.journal.is_empty() {
+            return self.tell(Input::Started);
         }
+        // What was refused for its price needs more money, or it is refused again.
+        let more = self.budget.filter(|_| over && self.rng.percent(70)).map(|budget| budget.times(2));
+        self.tell(Input::Resumed { budget: more })
     }
 
     fn check_end(&self, outcome: &Outcome) -> Result<(), Violation> {
