@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod call;
 pub mod ceiling;
+pub mod document;
 pub mod failure;
 pub mod hash;
 pub mod limit;

@@ -1,1 +1,459 @@
-//! From the plan as written to the plan as meant.
+//! From the plan as written to the plan as meant; everything that is wrong with it at once.
+//!
+//! A task whose prompt is empty or too long, or whose type is empty, does not refuse the plan: it
+//! becomes a task that fails before anything is sent, and the others go on (SPEC.md F3). All else
+//! refuses it. Nothing after this validates again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use super::ancestry::{Answer, comes_before};
+use super::template::{Fault, Template};
+use super::written::{Defaults, PlanFile, TaskFile};
+use super::{Plan, Prompt, PromptSize, Prompts, Task, TaskId, graph};
+use crate::agent::{Agent, AgentId};
+use crate::document::{Place, Problem, Problems, nearest};
+use crate::failure::{Class, Failure};
+use crate::money::Usd;
+
+/// Tasks of a plan, at most: beyond it the ready queue and the journal are not tried.
+pub const MAX_TASKS: usize = 1_000_000;
+/// Dependencies of a plan, at most, all tasks together.
+pub const MAX_EDGES: usize = 10_000_000;
+/// Dependencies of one task, at most.
+pub const MAX_FAN_IN: usize = 1_000_000;
+/// Characters of a prompt, at most (SPEC.md F3).
+pub const MAX_PROMPT_CHARS: usize = 100_000;
+/// Characters of an id, at most. Ids may be of any printable characters: no file is ever named
+/// after one.
+pub const MAX_ID_CHARS: usize = 128;
+/// Seconds of a timeout or an expectation, at most: a year, so that no sum of times overflows.
+const MAX_SECONDS: f64 = 365.0 * 86_400.0;
+/// The type of a task that has none.
+const DEFAULT_TASK_TYPE: &str = "general";
+
+/// Which agents there are, and which task goes to which: what the configuration says to a plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Routing {
+    /// The enabled agents; [`AgentId`] is a place in here.
+    pub agents: Vec<Agent>,
+    /// The names of agents that the configuration has and disables.
+    pub disabled: Vec<String>,
+    /// Which agent does which type of task, by name.
+    pub routes: BTreeMap<String, String>,
+    /// Who does what has neither an agent nor a route.
+    pub default_agent: Option<String>,
+}
+
+/// A plan that can be run.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// What the run decides by.
+    pub plan: Plan,
+    /// The texts, for the driver.
+    pub prompts: Prompts,
+    /// What does not stop the plan, but should be known.
+    pub warnings: Problems,
+}
+
+/// Checks a plan against the agents there are.
+///
+/// # Errors
+/// Everything that is wrong with it; [`crate::document::Source::locate`] finds the places.
+pub fn check(file: &PlanFile, routing: &Routing) -> Result<Checked, Problems> {
+    let PlanFile { name, defaults, tasks } = file;
+    let no_defaults = Defaults::default();
+    let mut problems = Problems::default();
+    if let Some(problem) = out_of_bounds(tasks) {
+        return Err(problem.into());
+    }
+    let mut checker = Checker {
+        ids: ids(tasks, &mut problems),
+        tasks,
+        agents: routing
+            .agents
+            .iter()
+            .enumerate()
+            .map(|(i, a)| (a.name.as_str(), AgentId(i as u16)))
+            .collect(),
+        routing,
+        defaults: defaults.as_ref().unwrap_or(&no_defaults),
+        problems: &mut problems,
+    };
+    checker.defaults();
+    let depends_on = checker.dependencies();
+    let order = checker.order(&depends_on);
+    let mut checked = Vec::with_capacity(tasks.len());
+    let mut prompts = Vec::with_capacity(tasks.len());
+    for (index, depends_on) in depends_on.iter().enumerate() {
+        let (task, prompt) = checker.task(index, depends_on);
+        checked.push(task);
+        prompts.push(prompt);
+    }
+    if let Some(order) = order {
+        checker.inserts(&checked, &depends_on, &order);
+    }
+    if problems.has_errors() {
+        return Err(problems);
+    }
+    let name = name.clone().unwrap_or_else(|| "plan".into());
+    Ok(Checked { plan: Plan::new(name, routing.agents.clone(), checked), prompts, warnings: problems })
+}
+
+/// The limits on a whole plan, before anything is allocated for it.
+fn out_of_bounds(tasks: &[TaskFile]) -> Option<Problem> {
+    let fan_in = |task: &TaskFile| task.depends_on.as_ref().map_or(0, Vec::len);
+    let edges: usize = tasks.iter().map(fan_in).sum();
+    let at = Place::root().key("tasks");
+    if tasks.is_empty() {
+        return Some(Problem::error("the plan has no tasks").at(at));
+    }
+    if tasks.len() > MAX_TASKS {
+        return Some(
+            Problem::error(format!("{} tasks are too many: at most {MAX_TASKS}", tasks.len())).at(at),
+        );
+    }
+    if edges > MAX_EDGES {
+        return Some(
+            Problem::error(format!("{edges} dependencies are too many: at most {MAX_EDGES}")).at(at),
+        );
+    }
+    let (index, widest) = tasks.iter().map(fan_in).enumerate().max_by_key(|&(_, fan_in)| fan_in)?;
+    (widest > MAX_FAN_IN).then(|| {
+        let message = format!("{widest} dependencies of one task are too many: at most {MAX_FAN_IN}");
+        Problem::error(message).at(at.index(index).key("depends_on"))
+    })
+}
+
+/// All ids, each with the first task that has it.
+fn ids<'a>(tasks: &'a [TaskFile], problems: &mut Problems) -> HashMap<&'a str, usize> {
+    let mut ids = HashMap::with_capacity(tasks.len());
+    for (index, task) in tasks.iter().enumerate() {
+        let place = |index| Place::root().key("tasks").index(index).key("id");
+        let chars = task.id.chars().count();
+        if chars == 0 || chars > MAX_ID_CHARS {
+            let message = format!("an id has 1 to {MAX_ID_CHARS} characters, not {chars}");
+            problems.push(Problem::error(message).at(place(index)));
+        } else if task.id.chars().any(char::is_control) {
+            let message = format!("the id {:?} has a control character", task.id);
+            problems.push(Problem::error(message).at(place(index)));
+        }
+        match ids.get(task.id.as_str()) {
+            Some(&first) => {
+                let message = format!("two tasks have the id `{}`", task.id);
+                problems.push(Problem::error(message).at(place(index)).also("first", place(first)));
+            }
+            None => {
+                ids.insert(task.id.as_str(), index);
+            }
+        }
+    }
+    ids
+}
+
+struct Checker<'a> {
+    ids: HashMap<&'a str, usize>,
+    tasks: &'a [TaskFile],
+    agents: HashMap<&'a str, AgentId>,
+    routing: &'a Routing,
+    defaults: &'a Defaults,
+    problems: &'a mut Problems,
+}
+
+impl Checker<'_> {
+    /// Every task's dependencies, without those that are wrong.
+    fn dependencies(&mut self) -> Vec<Vec<usize>> {
+        // The last task that named this one: finds duplicates without a set for each task.
+        let mut named_by = vec![usize::MAX; self.tasks.len()];
+        let mut all = Vec::with_capacity(self.tasks.len());
+        for (index, task) in self.tasks.iter().enumerate() {
+            let written = task.depends_on.as_deref().unwrap_or_default();
+            let mut depends_on = Vec::with_capacity(written.len());
+            for (nth, id) in written.iter().enumerate() {
+                let place = || at(index).key("depends_on").index(nth);
+                match self.ids.get(id.as_str()).copied() {
+                    Some(on) if on == index || *id == task.id => {
+                        let message = format!("task `{}` depends on itself", task.id);
+                        self.problems.push(Problem::error(message).at(place()));
+                    }
+                    Some(on) if named_by[on] == index => {
+                        let message = format!("task `{}` names `{id}` twice in `depends_on`", task.id);
+                        self.problems.push(Problem::warning(message).at(place()));
+                    }
+                    Some(on) => {
+                        named_by[on] = index;
+                        depends_on.push(on);
+                    }
+                    None => {
+                        let message = format!("task `{}` depends on `{id}`, which is no task", task.id);
+                        let near = self.near_task(id);
+                        self.problems.push(Problem::error(message).at(place()).maybe_help(near));
+                    }
+                }
+            }
+            all.push(depends_on);
+        }
+        all
+    }
+
+    /// A topological order; none where there are cycles, which are then reported.
+    fn order(&mut self, depends_on: &[Vec<usize>]) -> Option<Vec<usize>> {
+        let (order, left) = graph::order(depends_on.len(), |i| depends_on[i].iter().copied());
+        if left.is_empty() {
+            return Some(order);
+        }
+        for cycle in graph::cycles(depends_on.len(), &left, |i| depends_on[i].iter().copied()) {
+            let names: Vec<&str> = match cycle.as_slice() {
+                // A path of thousands helps nobody.
+                [start @ .., _, _] if start.len() > 20 => {
+                    let ends = [cycle[cycle.len() - 2], cycle[0]];
+                    let name = |&task: &usize| self.tasks[task].id.as_str();
+                    start[..18].iter().map(name).chain(["…"]).chain(ends.iter().map(name)).collect()
+                }
+                all => all.iter().map(|&task| self.tasks[task].id.as_str()).collect(),
+            };
+            let message = format!("these tasks wait for each other: {}", names.join(" → "));
+            let problem = Problem::error(message).at(at(cycle[0]).key("depends_on"));
+            self.problems.push(problem.quote(&self.tasks[cycle[1]].id));
+        }
+        None
+    }
+
+    fn task(&mut self, index: usize, depends_on: &[usize]) -> (Task, Prompt) {
+        let task = &self.tasks[index];
+        self.ranges(&Given::of(task), &at(index));
+        let task_type = task.task_type.as_ref().or(self.defaults.task_type.as_ref());
+        let task_type = task_type.map_or(DEFAULT_TASK_TYPE, String::as_str);
+        let agent_id = self.agent(index, task_type);
+        let agent = self.routing.agents.get(usize::from(agent_id.0));
+        let system = task.system.as_ref().or(self.defaults.system.as_ref());
+        let system_bytes = system.map_or(agent.map_or(0, |a| a.system_bytes), |text| text.len() as u64);
+        let template = self.template(index);
+        let max_tokens = task.max_tokens.or(self.defaults.max_tokens).or(agent.map(|a| a.max_tokens));
+        let max_tokens = max_tokens.unwrap_or(1);
+        let expected = task.expected_seconds.or(self.defaults.expected_seconds).and_then(seconds);
+        let timeout = task.timeout.or(self.defaults.timeout).and_then(seconds);
+        let by_work = || agent.map(|a| a.timeouts.request_for(max_tokens, expected)).unwrap_or_default();
+        let checked = Task {
+            name: task.id.clone(),
+            task_type: task_type.into(),
+            agent: agent_id,
+            depends_on: depends_on.iter().map(|&on| TaskId(on as u32)).collect(),
+            prompt: size(&template, system_bytes),
+            max_tokens,
+            priority: task.priority.or(self.defaults.priority).unwrap_or(0),
+            expected_output_tokens: task.expected_output_tokens.or(self.defaults.expected_output_tokens),
+            expected,
+            max_cost: task.max_cost.or(self.defaults.max_cost).and_then(Usd::from_f64),
+            timeout: timeout.unwrap_or_else(by_work),
+            invalid: invalid(task, task_type),
+        };
+        let prompt = Prompt {
+            template,
+            system: system.cloned(),
+            temperature: task.temperature.or(self.defaults.temperature),
+            metadata: task.metadata.clone(),
+        };
+        (checked, prompt)
+    }
+
+    fn defaults(&mut self) {
+        let Defaults { max_tokens, temperature, expected_seconds, max_cost, timeout, .. } = *self.defaults;
+        let given = Given { max_tokens, temperature, expected_seconds, max_cost, timeout };
+        self.ranges(&given, &Place::root().key("defaults"));
+        if let Some(name) = &self.defaults.agent {
+            self.known_agent(name, Place::root().key("defaults").key("agent"));
+        }
+    }
+
+    /// The numbers that have a range.
+    fn ranges(&mut self, given: &Given, place: &Place) {
+        let mut refuse = |is_wrong: bool, key: &'static str, rule: String| {
+            if is_wrong {
+                self.problems
+                    .push(Problem::error(format!("`{key}` must be {rule}")).at(place.clone().key(key)));
+            }
+        };
+        let wrong = |value: Option<f64>, is_right: fn(f64) -> bool| value.is_some_and(|v| !is_right(v));
+        refuse(given.max_tokens == Some(0), "max_tokens", "at least 1".into());
+        let is_wrong = wrong(given.temperature, |t| (0.0..=2.0).contains(&t));
+        refuse(is_wrong, "temperature", "from 0 to 2".into());
+        let is_wrong = wrong(given.expected_seconds, |s| (0.0..=MAX_SECONDS).contains(&s));
+        refuse(is_wrong, "expected_seconds", format!("from 0 to {MAX_SECONDS} seconds"));
+        let is_wrong = wrong(given.timeout, |s| s > 0.0 && s <= MAX_SECONDS);
+        refuse(is_wrong, "timeout", format!("more than 0 and at most {MAX_SECONDS} seconds"));
+        let is_wrong = wrong(given.max_cost, |c| c > 0.0 && Usd::from_f64(c).is_some_and(|c| !c.is_zero()));
+        refuse(is_wrong, "max_cost", "more than 0 and at most 18 million USD".into());
+    }
+
+    /// Who does a task: whom it names, else whom its type is routed to, else the default.
+    fn agent(&mut self, index: usize, task_type: &str) -> AgentId {
+        let routing = self.routing;
+        let (name, place) = if let Some(name) = &self.tasks[index].agent {
+            (name, at(index).key("agent"))
+        } else if let Some(name) = &self.defaults.agent {
+            // Where the plan's default is wrong it has been said, once.
+            return self.agents.get(name.as_str()).copied().unwrap_or(AgentId(0));
+        } else if let Some(name) = routing.routes.get(task_type).or(routing.default_agent.as_ref()) {
+            (name, at(index).key("id"))
+        } else {
+            let message = format!("task `{}` has no agent", self.tasks[index].id);
+            let help = if self.routing.agents.is_empty() {
+                "the configuration enables none"
+            } else {
+                "set `agent` here or in `defaults`, or `default_agent` in the configuration"
+            };
+            self.problems.push(Problem::error(message).at(at(index).key("id")).help(help));
+            return AgentId(0);
+        };
+        self.known_agent(name, place)
+    }
+
+    fn known_agent(&mut self, name: &str, place: Place) -> AgentId {
+        if let Some(&agent) = self.agents.get(name) {
+            return agent;
+        }
+        let is_disabled = self.routing.disabled.iter().any(|disabled| disabled == name);
+        let (message, help) = if is_disabled {
+            (format!("agent `{name}` is disabled in the configuration"), None)
+        } else {
+            let known = || self.routing.agents.iter().map(|agent| agent.name.as_str());
+            let help = match nearest(name, known()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the configuration has: {}", known().collect::<Vec<_>>().join(", ")),
+            };
+            (format!("there is no agent `{name}`"), Some(help))
+        };
+        self.problems.push(Problem::error(message).at(place).maybe_help(help));
+        AgentId(0)
+    }
+
+    fn template(&mut self, index: usize) -> Template {
+        let task = &self.tasks[index];
+        if !task.template.or(self.defaults.template).unwrap_or(true) {
+            return Template::literal(task.prompt.clone());
+        }
+        let find = |id: &str| self.ids.get(id).map(|&index| TaskId(index as u32));
+        let faults = match Template::parse(&task.prompt, find) {
+            Ok(template) => return template,
+            Err(faults) => faults,
+        };
+        for fault in faults {
+            let literal = "`template: false` takes the prompt as it is";
+            let problem = match fault {
+                Fault::Unclosed { quote, line } => {
+                    let message =
+                        format!("`{{{{` is not closed, in line {line} of the prompt of `{}`", task.id);
+                    Problem::error(message).quote(quote).help(literal)
+                }
+                Fault::NotAResult { quote } => {
+                    let message = format!("`{}` in the prompt of `{}` is no result", short(&quote), task.id);
+                    let help = format!("write `{{{{ results.ID }}}}`; or {literal}");
+                    Problem::error(message).quote(quote).help(help)
+                }
+                Fault::UnknownTask { quote, task: other } => {
+                    let message = format!("the prompt of `{}` uses `{other}`, which is no task", task.id);
+                    Problem::error(message).quote(quote).maybe_help(self.near_task(&other))
+                }
+            };
+            self.problems.push(problem.at(at(index).key("prompt")));
+        }
+        Template::default()
+    }
+
+    /// Every result that a prompt uses must be there when the task starts.
+    fn inserts(&mut self, tasks: &[Task], depends_on: &[Vec<usize>], order: &[usize]) {
+        let mut questions = Vec::new();
+        // The last task that was seen to depend on this one directly.
+        let mut direct_of = vec![usize::MAX; tasks.len()];
+        for (index, task) in tasks.iter().enumerate().filter(|(_, task)| !task.prompt.inserts.is_empty()) {
+            depends_on[index].iter().for_each(|&on| direct_of[on] = index);
+            let inserted = task.prompt.inserts.iter().map(|(other, _)| other.index());
+            questions.extend(inserted.filter(|&on| direct_of[on] != index).map(|on| (index, on)));
+        }
+        if questions.is_empty() {
+            return;
+        }
+        let answers = comes_before(depends_on, order, &questions);
+        for (&(index, other), answer) in questions.iter().zip(&answers) {
+            let (task, other) = (&self.tasks[index].id, &self.tasks[other].id);
+            let message = match answer {
+                Answer::Before => continue,
+                Answer::NotBefore if task == other => format!("the prompt of `{task}` uses its own result"),
+                Answer::NotBefore => {
+                    format!("the prompt of `{task}` uses `{other}`, but does not depend on it")
+                }
+                Answer::TooFar => {
+                    format!("the prompt of `{task}` uses `{other}`, which is too far away to check")
+                }
+            };
+            let problem = Problem::error(message).at(at(index).key("prompt")).quote(other);
+            let help = (task != other).then(|| format!("add `{other}` to `depends_on`"));
+            self.problems.push(problem.maybe_help(help));
+        }
+    }
+
+    fn near_task(&self, id: &str) -> Option<String> {
+        if self.problems.is_full() {
+            return None;
+        }
+        let near = nearest(id, self.tasks.iter().map(|task| task.id.as_str()))?;
+        Some(format!("did you mean `{near}`?"))
+    }
+}
+
+/// The numbers of a task, or of the defaults, that have a range.
+struct Given {
+    max_tokens: Option<u32>,
+    temperature: Option<f64>,
+    expected_seconds: Option<f64>,
+    max_cost: Option<f64>,
+    timeout: Option<f64>,
+}
+
+impl Given {
+    fn of(task: &TaskFile) -> Given {
+        let TaskFile { max_tokens, temperature, expected_seconds, max_cost, timeout, .. } = *task;
+        Given { max_tokens, temperature, expected_seconds, max_cost, timeout }
+    }
+}
+
+/// The beginning of a piece of a prompt, on one line.
+fn short(quote: &str) -> String {
+    let line = quote.lines().next().unwrap_or_default();
+    let start: String = line.chars().take(60).collect();
+    if start.len() < quote.len() { start + "…" } else { start }
+}
+
+fn at(task: usize) -> Place {
+    Place::root().key("tasks").index(task)
+}
+
+/// A number of seconds that has been checked, or will be refused.
+fn seconds(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+fn size(template: &Template, system_bytes: u64) -> PromptSize {
+    let mut counts: BTreeMap<TaskId, u32> = BTreeMap::new();
+    for task in template.inserted() {
+        *counts.entry(task).or_default() += 1;
+    }
+    PromptSize { fixed_bytes: template.text_bytes() + system_bytes, inserts: counts.into_iter().collect() }
+}
+
+/// Why a task fails before anything is sent (SPEC.md F3).
+fn invalid(task: &TaskFile, task_type: &str) -> Option<Failure> {
+    let id = &task.id;
+    let chars = task.prompt.chars().count();
+    let message = if task.prompt.trim().is_empty() {
+        format!("task `{id}` has an empty prompt")
+    } else if chars > MAX_PROMPT_CHARS {
+        format!("the prompt of task `{id}` has {chars} characters: at most {MAX_PROMPT_CHARS}")
+    } else if task_type.trim().is_empty() {
+        format!("task `{id}` has an empty type")
+    } else {
+        return None;
+    };
+    Some(Failure::new(Class::Invalid, message))
+}

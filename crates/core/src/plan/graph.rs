@@ -90,56 +90,77 @@ where
     (order, left)
 }
 
-/// One cycle, as a path that ends where it begins; `None` where there is none.
-pub(super) fn cycle<I>(len: usize, depends_on: impl Fn(usize) -> I) -> Option<Vec<usize>>
+/// Cycles among what [`order`] left, each as a path that ends where it begins, no two with a task
+/// in common. There is one for every knot that waits for nothing but itself; untying these may
+/// show others.
+pub(super) fn cycles<I>(len: usize, left: &[usize], depends_on: impl Fn(usize) -> I) -> Vec<Vec<usize>>
 where
     I: Iterator<Item = usize>,
 {
-    let (_, left) = order(len, &depends_on);
     let mut is_left = vec![false; len];
-    for &node in &left {
+    for &node in left {
         is_left[node] = true;
     }
-    // Every node that is left waits for another that is left, so walking along must meet itself.
-    let mut at = *left.first()?;
-    let mut seen = vec![usize::MAX; len];
-    let mut path = Vec::new();
-    while seen[at] == usize::MAX {
-        seen[at] = path.len();
-        path.push(at);
-        at = depends_on(at).find(|&on| is_left[on])?;
+    let mut seen = vec![None; len];
+    let mut cycles = Vec::new();
+    for &start in left {
+        // Every node that is left waits for another that is left, so walking along must meet
+        // itself, or the path of an earlier walk.
+        let mut path: Vec<usize> = Vec::new();
+        let mut at = start;
+        while seen[at].is_none() {
+            seen[at] = Some((start, path.len()));
+            path.push(at);
+            match depends_on(at).find(|&on| is_left[on]) {
+                Some(on) => at = on,
+                None => break,
+            }
+        }
+        match seen[at] {
+            Some((walk, first)) if walk == start && path.get(first) == Some(&at) => {
+                let mut cycle = path.split_off(first);
+                cycle.push(at);
+                cycles.push(cycle);
+            }
+            _ => {}
+        }
     }
-    let mut cycle = path.split_off(seen[at]);
-    cycle.push(at);
-    Some(cycle)
+    cycles
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn graph(edges: &[&[usize]]) -> (Vec<usize>, Option<Vec<usize>>) {
+    fn graph(edges: &[&[usize]]) -> (Vec<usize>, Vec<Vec<usize>>) {
         let depends_on = |i: usize| edges[i].iter().copied();
-        (order(edges.len(), depends_on).0, cycle(edges.len(), depends_on))
+        let (order, left) = order(edges.len(), depends_on);
+        (order, cycles(edges.len(), &left, depends_on))
     }
 
     #[test]
     fn a_diamond_is_ordered_and_has_no_cycle() {
-        let (order, cycle) = graph(&[&[1, 2], &[3], &[3], &[]]);
+        let (order, cycles) = graph(&[&[1, 2], &[3], &[3], &[]]);
         assert_eq!(order, [3, 1, 2, 0]);
-        assert_eq!(cycle, None);
+        assert!(cycles.is_empty());
     }
 
     #[test]
     fn a_cycle_is_found_behind_nodes_that_only_wait_for_it() {
         // 0 waits for the cycle 1 -> 2 -> 3 -> 1; 4 is free.
-        let (order, cycle) = graph(&[&[1], &[2], &[4, 3], &[1], &[]]);
+        let (order, cycles) = graph(&[&[1], &[2], &[4, 3], &[1], &[]]);
         assert_eq!(order, [4]);
-        assert_eq!(cycle, Some(vec![1, 2, 3, 1]));
+        assert_eq!(cycles, [[1, 2, 3, 1]]);
     }
 
     #[test]
     fn a_task_that_waits_for_itself_is_a_cycle() {
-        assert_eq!(graph(&[&[0]]).1, Some(vec![0, 0]));
+        assert_eq!(graph(&[&[0]]).1, [[0, 0]]);
+    }
+
+    #[test]
+    fn two_knots_are_two_cycles_and_what_waits_for_both_is_in_neither() {
+        // 0 waits for 1 <-> 2 and for 3 <-> 4.
+        assert_eq!(graph(&[&[1, 3], &[2], &[1], &[4], &[3]]).1, [[1, 2, 1], [3, 4, 3]]);
     }
 }

@@ -4,6 +4,7 @@
 //! it at once and gives the plan as meant, split in two: [`Plan`], which the run decides by and
 //! which holds lengths and hashes only, and [`Prompts`], the texts, which the driver renders.
 
+mod ancestry;
 pub mod check;
 pub mod graph;
 pub mod template;
