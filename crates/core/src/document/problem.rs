@@ -201,7 +201,7 @@ impl Problem {
     }
 }
 
-/// Everything that is wrong with a document, in the order in which it was found.
+/// Everything that is wrong with a document, in the order of the text once it is located there.
 ///
 /// As an error it is not empty. The first hundred are kept, the rest is counted.
 #[derive(Clone, Debug, Default)]
@@ -277,6 +277,8 @@ impl Problems {
             problem.at.iter_mut().for_each(place);
             problem.also.iter_mut().filter_map(|also| also.at.as_mut()).for_each(place);
         }
+        // As a reader meets them; those without a place first.
+        self.list.sort_by_key(|problem| problem.at.map(|at| at.start));
         self
     }
 

@@ -213,8 +213,9 @@ impl Checker<'_> {
                 all => all.iter().map(|&task| self.tasks[task].id.as_str()).collect(),
             };
             let message = format!("these tasks wait for each other: {}", names.join(" → "));
-            let problem = Problem::error(message).at(at(cycle[0]).key("depends_on"));
-            self.problems.push(problem.quote(&self.tasks[cycle[1]].id));
+            let (task, on) = (&self.tasks[cycle[0]], &self.tasks[cycle[1]].id);
+            let nth = task.depends_on.iter().flatten().position(|id| id == on).unwrap_or(0);
+            self.problems.push(Problem::error(message).at(at(cycle[0]).key("depends_on").index(nth)));
         }
         None
     }
@@ -457,3 +458,6 @@ fn invalid(task: &TaskFile, task_type: &str) -> Option<Failure> {
     };
     Some(Failure::new(Class::Invalid, message))
 }
+
+#[cfg(test)]
+mod tests;

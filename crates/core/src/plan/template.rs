@@ -234,3 +234,6 @@ fn unfenced(text: &str) -> &str {
         _ => text,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! Everything that is wrong with a plan is told at once, and what is right means what it says.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::agent::{Pricing, Retry, Timeouts};
+use crate::document::Source;
+use crate::limit::GateId;
+use crate::plan::template::Part;
+
+fn agent(name: &str) -> Agent {
+    Agent {
+        name: name.into(),
+        provider: "anthropic".into(),
+        model: "m".into(),
+        gate: GateId(0),
+        pricing: Pricing::Free,
+        max_tokens: 4000,
+        system_bytes: 7,
+        retry: Retry::default(),
+        timeouts: Timeouts::default(),
+    }
+}
+
+fn routing() -> Routing {
+    Routing {
+        agents: vec![agent("claude"), agent("openai")],
+        disabled: vec!["local".into()],
+        routes: BTreeMap::from([("coding".into(), "openai".into()), ("bulk".into(), "local".into())]),
+        default_agent: Some("claude".into()),
+    }
+}
+
+fn checked(name: &str, text: &str) -> Result<Checked, Problems> {
+    let source = Source::new(name, text.into())?;
+    check(&PlanFile::read(&source)?, &routing()).map_err(|problems| source.locate(problems))
+}
+
+/// The problems of a plan's tasks, as they are shown.
+fn refused(tasks: &str, expect: &[&str]) {
+    let shown = checked("p.yaml", &format!("tasks:\n{tasks}")).expect_err(tasks).to_string();
+    assert_eq!(shown.lines().collect::<Vec<_>>(), expect, "{tasks}");
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once_with_its_place() {
+    let tasks = "- {id: a, prompt: x, depends_on: [b, nope, a]}\n- {id: a, prompt: x}\n\
+                 - {id: impl, prompt: '{{ results.imlp }} {{ secrets }}', agent: claud}\n\
+                 - {id: long, prompt: 'x {{ results.impl', max_tokens: 0, depends_on: [imp]}\n\
+                 - {id: b, prompt: '{{ results.long }}', agent: local, max_cost: 0, temperature: .nan}\n\
+                 - {id: c, prompt: x, task_type: bulk, expected_seconds: -1, timeout: 0}\n";
+    refused(
+        tasks,
+        &[
+            "p.yaml:2:38: task `a` depends on `nope`, which is no task",
+            "p.yaml:2:44: task `a` depends on itself",
+            "p.yaml:3:8: two tasks have the id `a` (first: 2:8)",
+            "p.yaml:4:23: the prompt of `impl` uses `imlp`, which is no task",
+            "  hint: did you mean `impl`?",
+            "p.yaml:4:42: `{{ secrets }}` in the prompt of `impl` is no result",
+            "  hint: write `{{ results.ID }}`; or `template: false` takes the prompt as it is",
+            "p.yaml:4:65: there is no agent `claud`",
+            "  hint: did you mean `claude`?",
+            "p.yaml:5:25: `{{` is not closed, in line 1 of the prompt of `long`",
+            "  hint: `template: false` takes the prompt as it is",
+            "p.yaml:5:55: `max_tokens` must be at least 1",
+            "p.yaml:5:71: task `long` depends on `imp`, which is no task",
+            "  hint: did you mean `impl`?",
+            "p.yaml:6:31: the prompt of `b` uses `long`, but does not depend on it",
+            "  hint: add `long` to `depends_on`",
+            "p.yaml:6:48: agent `local` is disabled in the configuration",
+            "p.yaml:6:65: `max_cost` must be more than 0 and at most 18 million USD",
+            "p.yaml:6:81: `temperature` must be from 0 to 2",
+            "p.yaml:7:8: agent `local` is disabled in the configuration",
+            "p.yaml:7:57: `expected_seconds` must be from 0 to 31536000 seconds",
+            "p.yaml:7:70: `timeout` must be more than 0 and at most 31536000 seconds",
+        ],
+    );
+}
+
+#[test]
+fn a_cycle_is_shown_as_a_path_and_every_knot_once() {
+    let tasks = "- {id: a, prompt: x, depends_on: [b]}\n- {id: b, prompt: x, depends_on: [c]}\n\
+                 - {id: c, prompt: x, depends_on: [a]}\n- {id: d, prompt: x, depends_on: [e, a]}\n\
+                 - {id: e, prompt: x, depends_on: [f]}\n- {id: f, prompt: x, depends_on: [e]}\n";
+    refused(
+        tasks,
+        &[
+            "p.yaml:2:35: these tasks wait for each other: a → b → c → a",
+            "p.yaml:6:35: these tasks wait for each other: e → f → e",
+        ],
+    );
+}
+
+#[test]
+fn ids_are_printable_unique_and_not_too_long() {
+    let long = "x".repeat(129);
+    let tasks =
+        format!("- {{id: '', prompt: x}}\n- {{id: {long}, prompt: x}}\n- {{id: \"a\\e[0m\", prompt: x}}\n");
+    refused(
+        &tasks,
+        &[
+            "p.yaml:2:8: an id has 1 to 128 characters, not 0",
+            "p.yaml:3:8: an id has 1 to 128 characters, not 129",
+            "p.yaml:4:8: the id \"a\\u{1b}[0m\" has a control character",
+        ],
+    );
+    let fine = checked(
+        "p.yaml",
+        "tasks:\n- {id: 分析/../ü, prompt: x}\n- {id: 1, prompt: y, depends_on: [分析/../ü]}",
+    );
+    assert_eq!(fine.unwrap().plan.tasks()[1].name, "1");
+}
+
+#[test]
+fn a_plan_without_tasks_is_refused() {
+    refused("  []", &["p.yaml:2:3: the plan has no tasks"]);
+    assert!(checked("p.jsonl", "\n \n").is_err());
+}
+
+#[test]
+fn a_result_may_come_from_any_task_before_and_from_no_other() {
+    let tasks = |used: &str| {
+        format!(
+            "tasks:\n- {{id: a, prompt: x}}\n- {{id: b, prompt: x, depends_on: [a]}}\n\
+             - {{id: c, prompt: '{{{{ results.{used} }}}}', depends_on: [b]}}\n\
+             - {{id: d, prompt: x, depends_on: [c]}}"
+        )
+    };
+    for (used, is_fine) in [("a", true), ("b", true), ("c", false), ("d", false)] {
+        assert_eq!(checked("p.yaml", &tasks(used)).is_ok(), is_fine, "{used}");
+    }
+}
+
+#[test]
+fn tasks_that_cannot_be_sent_fail_alone() {
+    let long = "语".repeat(100_001);
+    let tasks = format!(
+        "tasks:\n- {{id: empty, prompt: ' '}}\n- {{id: long, prompt: {long}}}\n\
+         - {{id: typeless, prompt: x, task_type: ''}}\n- {{id: fine, prompt: {}}}",
+        "语".repeat(100_000)
+    );
+    let plan = checked("p.yaml", &tasks).unwrap().plan;
+    let why: Vec<Option<String>> =
+        plan.tasks().iter().map(|task| task.invalid.as_ref().map(ToString::to_string)).collect();
+    assert_eq!(
+        why,
+        [
+            Some("invalid: task `empty` has an empty prompt".into()),
+            Some("invalid: the prompt of task `long` has 100001 characters: at most 100000".into()),
+            Some("invalid: task `typeless` has an empty type".into()),
+            None,
+        ]
+    );
+}
+
+#[test]
+fn what_a_task_leaves_open_comes_from_the_defaults_then_from_the_agent() {
+    let text = "name: n\ndefaults: {max_tokens: 800, temperature: 0.5, timeout: 9}\ntasks:\n\
+                - {id: a, prompt: x, system: sys, task_type: coding}\n\
+                - {id: b, prompt: 'a {{results.a}}{{ results.a.k }}', depends_on: [a, a], max_tokens: 9, \
+                max_cost: 0.1, expected_seconds: 0, agent: claude, template: true}\n";
+    let Checked { plan, prompts, warnings } = checked("p.yaml", text).unwrap();
+    let [a, b] = plan.tasks() else { panic!("two tasks") };
+    assert_eq!((plan.name(), a.max_tokens, b.max_tokens), ("n", 800, 9));
+    assert_eq!((plan.agent(a.agent).name.as_str(), plan.agent(b.agent).name.as_str()), ("openai", "claude"));
+    assert_eq!((a.timeout, b.expected), (Duration::from_secs(9), Some(Duration::ZERO)));
+    assert_eq!(b.depends_on, [TaskId(0)]);
+    assert_eq!(a.prompt, PromptSize { fixed_bytes: 1 + 3, inserts: vec![] });
+    assert_eq!(b.prompt, PromptSize { fixed_bytes: 2 + 7, inserts: vec![(TaskId(0), 2)] });
+    assert_eq!(b.max_cost, Usd::from_f64(0.1));
+    assert_eq!((prompts[0].temperature, prompts[0].system.as_deref()), (Some(0.5), Some("sys")));
+    assert_eq!(
+        warnings.to_string(),
+        " tasks[1].depends_on[1]: warning: task `b` names `a` twice in `depends_on`"
+    );
+}
+
+#[test]
+fn without_a_timeout_of_its_own_a_task_has_one_that_fits_its_work() {
+    let plan = checked("p.yaml", "tasks:\n- {id: a, prompt: x, max_tokens: 4000}").unwrap().plan;
+    assert_eq!(plan.tasks()[0].timeout, Duration::from_secs(200));
+}
+
+#[test]
+fn a_literal_prompt_is_not_a_template() {
+    let text = "tasks:\n- {id: a, prompt: '{{ results.zzz }} {{', template: false}";
+    let prompts = checked("p.yaml", text).unwrap().prompts;
+    assert_eq!(prompts[0].template.parts, [Part::Text("{{ results.zzz }} {{".into())]);
+}
+
+#[test]
+fn the_same_plan_is_read_from_yaml_json_and_jsonl() {
+    let yaml = checked(
+        "p.yaml",
+        "tasks:\n- {id: a, prompt: x, metadata: {k: [1]}}\n- {id: b, prompt: y, depends_on: [a]}",
+    );
+    let a = r#"{"id": "a", "prompt": "x", "metadata": {"k": [1]}}"#;
+    let b = r#"{"id": "b", "prompt": "y", "depends_on": ["a"]}"#;
+    let json = checked("p.json", &format!("{{\"tasks\": [{a}, {b}]}}"));
+    let jsonl = checked("dir/p.jsonl", &format!("{a}\n{b}\n"));
+    let [yaml, json, jsonl] = [yaml, json, jsonl].map(|checked| checked.unwrap());
+    assert_eq!((&yaml.plan, &yaml.prompts), (&json.plan, &json.prompts));
+    assert_eq!((&yaml.plan, &yaml.prompts), (&jsonl.plan, &jsonl.prompts));
+    assert_eq!(yaml.plan.name(), "p");
+}
+
+#[test]
+fn a_task_that_no_agent_can_do_says_what_to_set() {
+    let nobody = Routing { default_agent: None, ..routing() };
+    let source = Source::new("p.yaml", "tasks:\n- {id: a, prompt: x}".into()).unwrap();
+    let problems = check(&PlanFile::read(&source).unwrap(), &nobody).unwrap_err();
+    assert_eq!(
+        source.locate(problems).to_string().lines().next().unwrap(),
+        "p.yaml:2:8: task `a` has no agent"
+    );
+}
+
+#[test]
+fn the_design_s_plan_is_fine() {
+    let text = include_str!("../../../tests/fixtures/website.yaml");
+    let plan = checked("website.yaml", text).unwrap().plan;
+    assert_eq!((plan.name(), plan.len(), plan.task(TaskId(1)).max_tokens), ("website", 2, 800));
+}
