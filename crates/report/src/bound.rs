@@ -1,0 +1,38 @@
+//! The shortest time that a run's calls could have taken, and what keeps them from taking less: the
+//! core's bound for the calls that were made (DESIGN.md decision 10).
+
+use sortie_core::ceiling::{Binding, Bound, Work, lower_bound};
+use sortie_core::plan::TaskId;
+use sortie_core::run::input::Mode;
+
+use crate::fold::Fold;
+
+/// Tokens of a task, at most: a damaged journal must not overflow the sums.
+const MOST_TOKENS: u64 = 1 << 32;
+
+/// The bound of the calls that were made; none where none was. Repeated calls count as one long
+/// one, which keeps it a lower bound.
+pub(crate) fn of(fold: &Fold) -> Option<Bound> {
+    let run = fold.run();
+    lower_bound(run.plan, run.settings, |id: TaskId| {
+        let view = fold.tasks().get(id.index())?;
+        let usage = view.usage.unwrap_or_default();
+        (!view.call_time.is_zero()).then(|| Work {
+            duration: view.call_time,
+            input_tokens: usage.total_input().min(MOST_TOKENS),
+            output_tokens: usage.output.min(MOST_TOKENS),
+        })
+    })
+}
+
+/// What binds, as sentences name it: `bound by …`.
+pub(crate) const fn words(binding: Binding, mode: Mode) -> &'static str {
+    match (binding, mode) {
+        (Binding::LongestPath, _) => "the longest chain of dependent tasks",
+        (Binding::Concurrency, Mode::Serial) => "serial mode",
+        (Binding::Concurrency, Mode::Parallel) => "the limit on concurrent calls",
+        (Binding::Requests, _) => "the limit on requests per minute",
+        (Binding::InputTokens, _) => "the limit on input tokens per minute",
+        (Binding::OutputTokens, _) => "the limit on output tokens per minute",
+    }
+}

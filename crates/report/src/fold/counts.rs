@@ -1,0 +1,53 @@
+//! How often things happened in a run.
+
+use std::collections::BTreeMap;
+
+use sortie_core::failure::Class;
+
+use super::task::Status;
+
+/// How often things happened.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Calls started.
+    pub calls: u64,
+    /// Attempts that failed, by class.
+    pub failed_attempts: BTreeMap<Class, u64>,
+    /// Attempts lost in a crash.
+    pub lost: u64,
+    /// Attempts that were to be tried again.
+    pub retries: u64,
+    /// Tasks that failed before anything was sent.
+    pub unsent: u64,
+    /// Answers that `max_tokens` ended.
+    pub cut_by_max_tokens: u64,
+    /// Tasks pending.
+    pub pending: u64,
+    /// Tasks running.
+    pub running: u64,
+    /// Tasks succeeded.
+    pub succeeded: u64,
+    /// Tasks failed.
+    pub failed: u64,
+    /// Tasks skipped.
+    pub skipped: u64,
+    /// Tasks pending whose dependencies have all succeeded.
+    pub queued: u64,
+}
+
+impl Counts {
+    /// Attempts that failed with this class.
+    pub fn of(&self, class: Class) -> u64 {
+        self.failed_attempts.get(&class).copied().unwrap_or_default()
+    }
+
+    pub(super) fn tasks(&mut self, status: Status) -> &mut u64 {
+        match status {
+            Status::Pending => &mut self.pending,
+            Status::Running => &mut self.running,
+            Status::Succeeded => &mut self.succeeded,
+            Status::Failed => &mut self.failed,
+            Status::Skipped => &mut self.skipped,
+        }
+    }
+}

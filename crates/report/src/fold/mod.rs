@@ -1,0 +1,332 @@
+//! A run as its events tell it, one record at a time: the same code for the live view and for a
+//! journal.
+//!
+//! The fold counts and remembers, and decides nothing. It believes no journal: a record that names
+//! a task which the plan does not have is passed over. Durations run on the *run's clock*, which
+//! stands still between the end of one session and the resume that begins the next: a night's
+//! pause is nobody's queueing time. A session that crashed ends with its last record.
+
+use std::time::Duration;
+
+use sortie_core::ceiling::Bound;
+use sortie_core::failure::Failure;
+use sortie_core::money::Usd;
+use sortie_core::plan::{Plan, TaskId};
+use sortie_core::run::event::{Answer, AttemptId, Event, Finish, Outcome, Record, Spent, Then, Timing};
+use sortie_core::run::input::{Mode, Settings};
+use sortie_core::time::Time;
+use sortie_core::usage::{Charge, Cost};
+
+use crate::bound;
+use crate::summary::Summary;
+
+mod clock;
+mod counts;
+mod task;
+
+pub use counts::Counts;
+pub use task::{Status, TaskView};
+
+use clock::Clock;
+
+/// What a run was created with.
+#[derive(Clone, Copy, Debug)]
+pub struct RunView<'a> {
+    /// The run's id.
+    pub run_id: &'a str,
+    /// When it was created.
+    pub created: Time,
+    /// Its plan.
+    pub plan: &'a Plan,
+    /// What binds it.
+    pub settings: &'a Settings,
+}
+
+/// A run, folded.
+#[derive(Clone, Debug)]
+pub struct Fold<'a> {
+    run: RunView<'a>,
+    tasks: Vec<TaskView>,
+    unmet: Vec<u32>,
+    clock: Clock,
+    counts: Counts,
+    charge: Charge,
+    reserved: Usd,
+    budget: Option<Usd>,
+    finished: Vec<TaskId>,
+    outcome: Option<Outcome>,
+    draining: bool,
+    last: Time,
+}
+
+/// What reports are made of: a fold, and its summary at one moment.
+#[derive(Clone, Debug)]
+pub struct Report<'a> {
+    /// The fold.
+    pub fold: &'a Fold<'a>,
+    /// Its summary.
+    pub summary: Summary,
+    /// The least time that its calls could have taken; none where none was made.
+    pub bound: Option<Bound>,
+}
+
+impl Report<'_> {
+    /// The least time that the calls could have taken, where it makes sense to compare the run with
+    /// it and with its calls one after the other: several tasks, allowed to run side by side.
+    pub(crate) fn comparison(&self) -> Option<Bound> {
+        let several = self.summary.cost.tasks_count > 1 && self.summary.mode == Mode::Parallel;
+        self.bound.filter(|_| several)
+    }
+}
+
+impl<'a> Fold<'a> {
+    /// A run before its first event.
+    pub fn new(run: RunView<'a>) -> Self {
+        let unmet: Vec<u32> = run.plan.tasks().iter().map(|task| task.depends_on.len() as u32).collect();
+        let counts = Counts {
+            pending: unmet.len() as u64,
+            queued: unmet.iter().filter(|&&n| n == 0).count() as u64,
+            ..Counts::default()
+        };
+        Fold {
+            run,
+            tasks: vec![TaskView::default(); unmet.len()],
+            unmet,
+            clock: Clock::default(),
+            counts,
+            charge: Charge::default(),
+            reserved: Usd::ZERO,
+            budget: run.settings.budget,
+            finished: Vec::new(),
+            outcome: None,
+            draining: false,
+            last: run.created,
+        }
+    }
+
+    /// A run with all these records applied.
+    pub fn of<'r>(run: RunView<'a>, records: impl IntoIterator<Item = &'r Record>) -> Self {
+        let mut fold = Fold::new(run);
+        records.into_iter().for_each(|record| fold.apply(record));
+        fold
+    }
+
+    /// Takes the next record.
+    pub fn apply(&mut self, record: &Record) {
+        let at = record.at;
+        self.last = self.last.max(at);
+        if !matches!(record.event, Event::RunStarted | Event::RunResumed) {
+            self.clock.touch(at);
+        }
+        match &record.event {
+            Event::RunStarted | Event::RunResumed => {
+                self.clock.start(at);
+                self.outcome = None;
+                self.draining = false;
+            }
+            Event::AttemptStarted { attempt, reserved } => self.attempt_started(*attempt, reserved, at),
+            Event::AttemptSucceeded { attempt, answer, spent, timing } => {
+                self.attempt_succeeded(attempt.task, answer, spent, *timing, at);
+            }
+            Event::AttemptFailed { attempt, failure, spent, timing, then } => {
+                self.attempt_failed(attempt.task, failure, spent, *timing, then, at);
+            }
+            Event::AttemptLost { attempt, spent } => self.attempt_lost(attempt.task, spent),
+            Event::TaskFailed { task, failure } => {
+                self.counts.unsent += 1;
+                self.task_failed(*task, failure, at);
+            }
+            Event::TaskSkipped { task, because } => {
+                if let Some(view) = self.tasks.get_mut(task.index()) {
+                    view.skipped = Some(because.clone());
+                    self.set(*task, Status::Skipped);
+                }
+            }
+            Event::BudgetSet { budget } => {
+                self.budget = *budget;
+                self.draining = false;
+            }
+            Event::BudgetWarned { .. } => {}
+            Event::BudgetReached { .. } | Event::CancelRequested { .. } => self.draining = true,
+            Event::RunEnded { outcome } => {
+                self.outcome = Some(outcome.clone());
+                self.clock.stop();
+            }
+        }
+    }
+
+    /// The run's summary as of `now`: the clock of a live run, [`Fold::last_time`] of a journal.
+    pub fn summary(&self, now: Time) -> Summary {
+        Summary::at(self, now, bound::of(self))
+    }
+
+    /// What reports are made of, as of `now`.
+    pub fn report(&self, now: Time) -> Report<'_> {
+        let bound = bound::of(self);
+        Report { fold: self, summary: Summary::at(self, now, bound), bound }
+    }
+
+    /// What the run was created with.
+    pub fn run(&self) -> RunView<'a> {
+        self.run
+    }
+
+    /// All tasks, in the order of the plan.
+    pub fn tasks(&self) -> &[TaskView] {
+        &self.tasks
+    }
+
+    /// How often things happened.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// What all attempts came to.
+    pub fn charge(&self) -> Charge {
+        self.charge
+    }
+
+    /// What attempts in flight may cost at most.
+    pub fn reserved(&self) -> Usd {
+        self.reserved
+    }
+
+    /// The budget, as last set.
+    pub fn budget(&self) -> Option<Usd> {
+        self.budget
+    }
+
+    /// The tasks that succeeded or failed, in the order they did.
+    pub fn finished(&self) -> &[TaskId] {
+        &self.finished
+    }
+
+    /// How the last session ended; none while it runs, or where it crashed.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref()
+    }
+
+    /// Whether a signal or the budget lets nothing new start: what is in flight finishes.
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// How often the run was started or resumed.
+    pub fn sessions(&self) -> u32 {
+        self.clock.sessions
+    }
+
+    /// The time of the last record, or of the run's creation.
+    pub fn last_time(&self) -> Time {
+        self.last
+    }
+
+    /// The time of all sessions together, as of `now`.
+    pub fn elapsed(&self, now: Time) -> Duration {
+        self.clock.at(now.max(self.clock.last))
+    }
+
+    fn attempt_started(&mut self, attempt: AttemptId, reserved: &Cost, at: Time) {
+        let now = self.clock.at(at);
+        let Some(view) = self.tasks.get_mut(attempt.task.index()) else { return };
+        view.attempts += 1;
+        view.reserved = reserved.usd;
+        if view.started_at.is_none() {
+            view.started_at = Some(at);
+            view.first_start = now;
+            view.queued = Some(now.saturating_sub(view.ready));
+        }
+        self.reserved += reserved.usd;
+        self.counts.calls += 1;
+        self.set(attempt.task, Status::Running);
+    }
+
+    fn attempt_succeeded(&mut self, task: TaskId, answer: &Answer, spent: &Spent, timing: Timing, at: Time) {
+        self.settle(task, spent, Some(timing));
+        let Some(view) = self.tasks.get_mut(task.index()) else { return };
+        view.answer = Some(Box::new(answer.clone()));
+        view.failure = None;
+        self.counts.cut_by_max_tokens += u64::from(answer.finish == Finish::MaxTokens);
+        self.finish(task, Status::Succeeded, at);
+        let now = self.clock.at(at);
+        for &next in self.run.plan.dependants(task) {
+            let unmet = &mut self.unmet[next.index()];
+            let was = std::mem::replace(unmet, unmet.saturating_sub(1));
+            if was == 1 && self.tasks[next.index()].status == Status::Pending {
+                self.tasks[next.index()].ready = now;
+                self.counts.queued += 1;
+            }
+        }
+    }
+
+    fn attempt_failed(
+        &mut self,
+        task: TaskId,
+        failure: &Failure,
+        spent: &Spent,
+        timing: Timing,
+        then: &Then,
+        at: Time,
+    ) {
+        self.settle(task, spent, Some(timing));
+        *self.counts.failed_attempts.entry(failure.class).or_default() += 1;
+        match then {
+            Then::Fail => self.task_failed(task, failure, at),
+            Then::RetryAt(_) | Then::StopAccount => {
+                let Some(view) = self.tasks.get_mut(task.index()) else { return };
+                view.failure = Some(Box::new(failure.clone()));
+                self.counts.retries += u64::from(matches!(then, Then::RetryAt(_)));
+                self.set(task, Status::Pending);
+            }
+        }
+    }
+
+    fn attempt_lost(&mut self, task: TaskId, spent: &Spent) {
+        self.settle(task, spent, None);
+        self.counts.lost += 1;
+        self.set(task, Status::Pending);
+    }
+
+    fn task_failed(&mut self, task: TaskId, failure: &Failure, at: Time) {
+        let Some(view) = self.tasks.get_mut(task.index()) else { return };
+        view.failure = Some(Box::new(failure.clone()));
+        self.finish(task, Status::Failed, at);
+    }
+
+    /// Replaces what the attempt reserved by what it came to.
+    fn settle(&mut self, task: TaskId, spent: &Spent, timing: Option<Timing>) {
+        let Some(view) = self.tasks.get_mut(task.index()) else { return };
+        self.reserved -= std::mem::take(&mut view.reserved);
+        view.ran = true;
+        if let Some(timing) = timing {
+            view.timing = Some(timing);
+            view.call_time = view.call_time.saturating_add(timing.total);
+        }
+        if let Some(usage) = spent.usage {
+            view.add_usage(usage);
+        }
+        view.charge.add(&spent.charge);
+        self.charge.add(&spent.charge);
+    }
+
+    fn finish(&mut self, task: TaskId, status: Status, at: Time) {
+        let now = self.clock.at(at);
+        let view = &mut self.tasks[task.index()];
+        view.finished_at = Some(at);
+        view.took = view.started_at.map(|_| now.saturating_sub(view.first_start));
+        self.finished.push(task);
+        self.set(task, status);
+    }
+
+    /// Moves a task to another status; the counts follow.
+    fn set(&mut self, task: TaskId, status: Status) {
+        let Some(view) = self.tasks.get_mut(task.index()) else { return };
+        let was = std::mem::replace(&mut view.status, status);
+        *self.counts.tasks(was) -= 1;
+        *self.counts.tasks(status) += 1;
+        if self.unmet[task.index()] == 0 {
+            self.counts.queued -= u64::from(was == Status::Pending);
+            self.counts.queued += u64::from(status == Status::Pending);
+        }
+    }
+}

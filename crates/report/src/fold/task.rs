@@ -1,0 +1,103 @@
+//! One task as its events tell it.
+
+use std::time::Duration;
+
+use sortie_core::failure::Failure;
+use sortie_core::money::Usd;
+use sortie_core::run::event::{Answer, Skipped, Timing};
+use sortie_core::time::Time;
+use sortie_core::usage::{Charge, Usage};
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// Not started, or to be tried again.
+    #[default]
+    Pending,
+    /// An attempt is in flight, as far as the journal knows.
+    Running,
+    /// It has its answer.
+    Succeeded,
+    /// It will not be tried again.
+    Failed,
+    /// It will never run, because of a task that it depends on.
+    Skipped,
+}
+
+impl Status {
+    /// The word for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Status::Pending => "pending",
+            Status::Running => "running",
+            Status::Succeeded => "succeeded",
+            Status::Failed => "failed",
+            Status::Skipped => "skipped",
+        }
+    }
+}
+
+/// A task as its events tell it.
+#[derive(Clone, Debug, Default)]
+pub struct TaskView {
+    /// Where it stands.
+    pub status: Status,
+    /// Attempts started.
+    pub attempts: u32,
+    /// From the moment it became ready to the start of its first attempt.
+    pub queued: Option<Duration>,
+    /// When its first attempt started.
+    pub started_at: Option<Time>,
+    /// When it succeeded or failed.
+    pub finished_at: Option<Time>,
+    /// From the start of its first attempt to its end, waits between attempts included.
+    pub took: Option<Duration>,
+    /// Of the attempt that succeeded, else of the last one that came back.
+    pub timing: Option<Timing>,
+    /// Time in calls, over all attempts that came back.
+    pub call_time: Duration,
+    /// Tokens of all attempts; none where nothing is known.
+    pub usage: Option<Usage>,
+    /// Money of all attempts.
+    pub charge: Charge,
+    /// The answer.
+    pub answer: Option<Box<Answer>>,
+    /// Why it failed, or why its last attempt did.
+    pub failure: Option<Box<Failure>>,
+    /// Why it was skipped.
+    pub skipped: Option<Skipped>,
+    /// Whether a call came to an end, so that its cost counts in averages.
+    pub ran: bool,
+    /// When it became ready, on the run's clock.
+    pub(super) ready: Duration,
+    /// When its first attempt started, on the run's clock.
+    pub(super) first_start: Duration,
+    /// What its attempt in flight may cost at most.
+    pub(super) reserved: Usd,
+}
+
+impl TaskView {
+    /// Adds tokens of an attempt; a damaged journal must not overflow.
+    pub(super) fn add_usage(&mut self, usage: Usage) {
+        let sum = self.usage.get_or_insert_default();
+        for (sum, n) in [
+            (&mut sum.input, usage.input),
+            (&mut sum.cache_read, usage.cache_read),
+            (&mut sum.cache_write, usage.cache_write),
+            (&mut sum.cache_write_1h, usage.cache_write_1h),
+            (&mut sum.output, usage.output),
+        ] {
+            *sum = sum.saturating_add(n);
+        }
+    }
+
+    /// Money that is known to be spent: as reported, else as estimated. What is at risk is apart.
+    pub fn cost(&self) -> Usd {
+        self.charge.actual + self.charge.estimated
+    }
+
+    /// How long the attempt that counts took: the one that succeeded, else the last.
+    pub fn latency(&self) -> Option<Duration> {
+        self.timing.map(|timing| timing.total)
+    }
+}

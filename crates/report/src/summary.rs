@@ -1,0 +1,326 @@
+//! A run in figures: what `summary.json` holds. The names are the file's format (DESIGN.md).
+//!
+//! Averages and shares are null where there is nothing to share by. Percentiles are by the nearest
+//! rank: the smallest value that at least `p` percent of the values do not exceed, so a percentile
+//! is always a value that was measured.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sortie_core::ceiling::Bound;
+use sortie_core::failure::Class;
+use sortie_core::money::Usd;
+use sortie_core::run::event::{Outcome, Signal};
+use sortie_core::run::input::Mode;
+use sortie_core::time::Time;
+
+use crate::fold::{Fold, Status, TaskView};
+use crate::units::{as_dollars, as_seconds, budget_exceeded, count, duration};
+
+/// A run in figures. Durations are written in seconds, money in US dollars.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The run's id.
+    pub run_id: String,
+    /// Whether all tasks succeeded.
+    pub success: bool,
+    /// In a line, why not all tasks did; null where they did.
+    pub error: Option<String>,
+    /// Whether tasks could run side by side.
+    pub mode: Mode,
+    /// Whether the endpoint was the in-process simulator.
+    pub simulated: bool,
+    /// Tasks of the plan.
+    pub total_tasks: u64,
+    /// Tasks that have their answer.
+    pub successful_tasks: u64,
+    /// Tasks that failed.
+    pub failed_tasks: u64,
+    /// Tasks that will never run, because one that they depend on failed.
+    pub skipped_tasks: u64,
+    /// Tasks that are not done; a resume takes them up.
+    pub pending_tasks: u64,
+    /// Successful of all tasks, 0–100.
+    pub success_rate: Option<f64>,
+    /// All sessions of the run together; the time between them does not count.
+    #[serde(with = "as_seconds")]
+    pub total_duration: Duration,
+    /// From a task's first call to its end, waits between its calls included: the mean over the
+    /// tasks that made a call and ended.
+    #[serde(with = "as_seconds::option")]
+    pub avg_duration: Option<Duration>,
+    /// What is known to be spent: as reported by the providers, else as estimated.
+    #[serde(with = "as_dollars")]
+    pub total_cost: Usd,
+    /// The total shared by the tasks that made a call.
+    #[serde(with = "as_dollars::option")]
+    pub cost_per_task: Option<Usd>,
+    /// The ids of the tasks that succeeded or failed, in the order they did.
+    pub execution_history: Vec<String>,
+    /// Money (SPEC.md C4).
+    pub cost: CostSummary,
+    /// The live metrics at this moment (SPEC.md O1).
+    pub metrics: Metrics,
+    /// What running side by side gained.
+    pub speedup: Speedup,
+    /// Calls started.
+    pub api_calls_count: u64,
+}
+
+/// Money of a run (SPEC.md C4).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CostSummary {
+    /// What is known to be spent.
+    #[serde(with = "as_dollars")]
+    pub total_cost: Usd,
+    /// What may have been spent besides, for answers that were lost or cut.
+    #[serde(with = "as_dollars")]
+    pub at_risk: Usd,
+    /// The budget; null: without a limit.
+    #[serde(with = "as_dollars::option")]
+    pub budget: Option<Usd>,
+    /// Percent of the budget that is used as the budget counts: what is at risk included.
+    pub utilization: Option<f64>,
+    /// Tasks that made a call.
+    pub tasks_count: u64,
+    /// The total shared by them.
+    #[serde(with = "as_dollars::option")]
+    pub avg_cost_per_task: Option<Usd>,
+    /// The task that cost most, the first in the plan of those; null where nothing cost anything.
+    pub most_expensive_task: Option<TaskCost>,
+}
+
+/// What a task cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskCost {
+    /// The task's id.
+    pub task_id: String,
+    /// What is known to be spent on it.
+    #[serde(with = "as_dollars")]
+    pub cost: Usd,
+}
+
+/// The live metrics (SPEC.md O1). Latencies are those of calls that brought an answer: failures
+/// have their own counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Successful tasks a second.
+    pub throughput: Option<f64>,
+    /// The mean.
+    #[serde(with = "as_seconds::option")]
+    pub avg_latency: Option<Duration>,
+    /// The median.
+    #[serde(with = "as_seconds::option")]
+    pub p50_latency: Option<Duration>,
+    /// What 95 % of the calls did not exceed.
+    #[serde(with = "as_seconds::option")]
+    pub p95_latency: Option<Duration>,
+    /// What 99 % of the calls did not exceed.
+    #[serde(with = "as_seconds::option")]
+    pub p99_latency: Option<Duration>,
+    /// The median time to the first token.
+    #[serde(with = "as_seconds::option")]
+    pub ttft_p50: Option<Duration>,
+    /// Successful of the tasks that have ended in any way, 0–100.
+    pub success_rate: Option<f64>,
+    /// Calls in flight.
+    pub active_tasks: u64,
+    /// Tasks that are ready and wait for a limit or a retry.
+    pub queue_length: u64,
+    /// Calls started.
+    pub api_calls_count: u64,
+    /// What is known to be spent.
+    #[serde(with = "as_dollars")]
+    pub total_cost: Usd,
+    /// The total shared by the tasks that made a call.
+    #[serde(with = "as_dollars::option")]
+    pub cost_per_task: Option<Usd>,
+    /// Calls that failed or were lost, and tasks that failed without one.
+    pub error_count: u64,
+    /// Calls that the provider throttled.
+    pub rate_limit_hits: u64,
+    /// Calls that timed out.
+    pub timeout_count: u64,
+}
+
+/// What running side by side gained, against what it could have (DESIGN.md decision 10).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Speedup {
+    /// All calls one after the other, without any wait between them.
+    #[serde(with = "as_seconds")]
+    pub serial_duration: Duration,
+    /// `serial_duration` / `total_duration`.
+    pub speedup: Option<f64>,
+    /// `serial_duration` over the shortest time that these calls could have taken.
+    pub ceiling: Option<f64>,
+    /// Why they could not have taken less, by the name of the core's binding: `longest_path`.
+    pub binding: Option<String>,
+    /// `speedup` / `ceiling`, 0–1.
+    pub efficiency: Option<f64>,
+}
+
+impl Summary {
+    /// A run's figures as of `now`.
+    pub(crate) fn at(fold: &Fold, now: Time, bound: Option<Bound>) -> Self {
+        let (run, counts) = (fold.run(), fold.counts());
+        let total_duration = fold.elapsed(now);
+        let total_tasks = run.plan.len() as u64;
+        let total_cost = fold.charge().actual + fold.charge().estimated;
+        let cost = CostSummary::of(fold, total_cost);
+        Summary {
+            run_id: run.run_id.to_owned(),
+            success: counts.succeeded == total_tasks,
+            error: error(fold),
+            mode: run.settings.mode,
+            simulated: run.settings.simulated,
+            total_tasks,
+            successful_tasks: counts.succeeded,
+            failed_tasks: counts.failed,
+            skipped_tasks: counts.skipped,
+            pending_tasks: counts.pending + counts.running,
+            success_rate: ratio(100.0 * counts.succeeded as f64, total_tasks as f64),
+            total_duration,
+            avg_duration: mean(fold.tasks().iter().filter_map(|task| task.took)),
+            total_cost,
+            cost_per_task: cost.avg_cost_per_task,
+            execution_history: fold.finished().iter().map(|&id| run.plan.task(id).name.clone()).collect(),
+            metrics: Metrics::of(fold, total_duration, &cost),
+            speedup: Speedup::of(fold, total_duration, bound),
+            cost,
+            api_calls_count: counts.calls,
+        }
+    }
+}
+
+impl CostSummary {
+    fn of(fold: &Fold, total_cost: Usd) -> Self {
+        let ran = || fold.tasks().iter().zip(fold.run().plan.tasks()).filter(|(view, _)| view.ran);
+        let tasks_count = ran().count() as u64;
+        let used = fold.charge().total();
+        // The first of equals: `max_by_key` would give the last.
+        let dearest =
+            ran().rev().max_by_key(|(view, _)| view.cost()).filter(|(view, _)| !view.cost().is_zero());
+        CostSummary {
+            total_cost,
+            at_risk: fold.charge().at_risk,
+            budget: fold.budget(),
+            utilization: fold.budget().and_then(|budget| share(used, budget)),
+            tasks_count,
+            avg_cost_per_task: (tasks_count > 0).then(|| total_cost.shared_by(tasks_count)),
+            most_expensive_task: dearest
+                .map(|(view, task)| TaskCost { task_id: task.name.clone(), cost: view.cost() }),
+        }
+    }
+}
+
+impl Metrics {
+    fn of(fold: &Fold, total_duration: Duration, cost: &CostSummary) -> Self {
+        let counts = fold.counts();
+        let answered = || fold.tasks().iter().filter(|task| task.status == Status::Succeeded);
+        let latencies = sorted(answered().filter_map(TaskView::latency));
+        let first_tokens = sorted(answered().filter_map(|task| task.timing?.first_token));
+        let ended = counts.succeeded + counts.failed + counts.skipped;
+        Metrics {
+            throughput: ratio(counts.succeeded as f64, total_duration.as_secs_f64()),
+            avg_latency: mean(latencies.iter().copied()),
+            p50_latency: percentile(&latencies, 50),
+            p95_latency: percentile(&latencies, 95),
+            p99_latency: percentile(&latencies, 99),
+            ttft_p50: percentile(&first_tokens, 50),
+            success_rate: ratio(100.0 * counts.succeeded as f64, ended as f64),
+            active_tasks: counts.running,
+            queue_length: counts.queued,
+            api_calls_count: counts.calls,
+            total_cost: cost.total_cost,
+            cost_per_task: cost.avg_cost_per_task,
+            error_count: counts.failed_attempts.values().sum::<u64>() + counts.lost + counts.unsent,
+            rate_limit_hits: counts.of(Class::Throttled),
+            timeout_count: counts.of(Class::Timeout),
+        }
+    }
+}
+
+impl Speedup {
+    fn of(fold: &Fold, total_duration: Duration, bound: Option<Bound>) -> Self {
+        let serial_duration = sum(fold.tasks().iter().map(|task| task.call_time));
+        let serial = serial_duration.as_secs_f64();
+        let speedup = bound.and_then(|_| ratio(serial, total_duration.as_secs_f64()));
+        let ceiling = bound.and_then(|bound| ratio(serial, bound.makespan.as_secs_f64()));
+        Speedup {
+            serial_duration,
+            speedup,
+            ceiling,
+            binding: bound.map(|bound| bound.binding.name().to_owned()),
+            efficiency: speedup.zip(ceiling).and_then(|(speedup, ceiling)| ratio(speedup, ceiling)),
+        }
+    }
+}
+
+/// Why not all tasks succeeded, in a line. What stopped the whole run says more than the count of
+/// the tasks that failed.
+fn error(fold: &Fold) -> Option<String> {
+    let counts = fold.counts();
+    let total = fold.run().plan.len() as u64;
+    if counts.succeeded == total {
+        return None;
+    }
+    let left = counts.pending + counts.running;
+    Some(match fold.outcome() {
+        Some(Outcome::BudgetExceeded { needed, budget }) => budget_exceeded(*needed, *budget),
+        Some(Outcome::ProviderStopped { failure }) => format!("stopped by the provider: {failure}"),
+        Some(Outcome::TimedOut { after }) => {
+            format!("the run timeout of {} passed; {} pending", duration(*after), count(left, "task"))
+        }
+        Some(Outcome::Interrupted { signal }) => {
+            let name = signal_name(*signal);
+            format!("interrupted ({name}); {} pending", count(left, "task"))
+        }
+        None => format!("not ended; {left} of {} pending", count(total, "task")),
+        Some(Outcome::Completed) => {
+            let failed = format!("{} of {} failed", counts.failed, count(total, "task"));
+            if counts.skipped == 0 { failed } else { format!("{failed}, {} skipped", counts.skipped) }
+        }
+    })
+}
+
+/// The signal's own name.
+pub(crate) const fn signal_name(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Interrupt => "SIGINT",
+        Signal::Terminate => "SIGTERM",
+    }
+}
+
+/// Percent, from whole picodollars: $0.023 of $10 are 0.23 and not 0.22999….
+fn share(part: Usd, whole: Usd) -> Option<f64> {
+    ratio(100.0 * part.pico() as f64, whole.pico() as f64)
+}
+
+/// `part` / `whole`; none where there is no whole.
+fn ratio(part: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| part / whole)
+}
+
+fn sorted(durations: impl Iterator<Item = Duration>) -> Vec<Duration> {
+    let mut durations: Vec<Duration> = durations.collect();
+    durations.sort_unstable();
+    durations
+}
+
+/// By the nearest rank, ⌈p/100 · n⌉ counted from 1; none of an empty list.
+fn percentile(sorted: &[Duration], p: usize) -> Option<Duration> {
+    sorted.get((p * sorted.len()).div_ceil(100).checked_sub(1)?).copied()
+}
+
+/// Sums of a damaged journal saturate.
+fn sum(durations: impl Iterator<Item = Duration>) -> Duration {
+    durations.fold(Duration::ZERO, Duration::saturating_add)
+}
+
+fn mean(durations: impl Iterator<Item = Duration> + Clone) -> Option<Duration> {
+    let n = durations.clone().count();
+    sum(durations).checked_div(u32::try_from(n).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests;

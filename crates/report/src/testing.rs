@@ -1,0 +1,273 @@
+//! Runs written by hand, for tests: a plan, and its records with their times.
+
+use std::time::Duration;
+
+use sortie_core::agent::{Agent, AgentId, Pricing, Retry, Timeouts};
+use sortie_core::failure::{Class, Failure};
+use sortie_core::hash::Hash;
+use sortie_core::limit::{GateId, GateSpec};
+use sortie_core::money::Usd;
+use sortie_core::plan::{Plan, PromptSize, Task, TaskId};
+use sortie_core::run::event::{
+    Answer, AttemptId, Event, Finish, Outcome, Record, Signal, Skipped, Spent, Then, Timing,
+};
+use sortie_core::run::input::{Mode, Settings};
+use sortie_core::time::Time;
+use sortie_core::usage::{Charge, Cost, Usage};
+
+use crate::fold::{Fold, RunView};
+
+/// 2025-11-14 09:30:00 UTC: when all stories begin.
+const BEGIN: Time = Time::from_micros(1_763_112_600_000_000);
+
+/// A run, told record by record.
+pub(crate) struct Story {
+    pub(crate) plan: Plan,
+    pub(crate) settings: Settings,
+    pub(crate) records: Vec<Record>,
+}
+
+impl Story {
+    /// A plan of tasks and what they depend on.
+    pub(crate) fn new(name: &str, tasks: &[(&str, &str, &[u32])]) -> Self {
+        let task = |&(name, task_type, depends_on): &(&str, &str, &[u32])| Task {
+            name: name.into(),
+            task_type: task_type.into(),
+            agent: AgentId(0),
+            depends_on: depends_on.iter().copied().map(TaskId).collect(),
+            prompt: PromptSize::default(),
+            max_tokens: 800,
+            priority: 0,
+            expected_output_tokens: None,
+            expected: None,
+            max_cost: None,
+            timeout: Duration::from_secs(60),
+            invalid: None,
+        };
+        let plan = Plan::new(name.into(), vec![claude()], tasks.iter().map(task).collect());
+        Story { plan, settings: settings(), records: Vec::new() }
+    }
+
+    /// SPEC.md S3: `analyze` → `design` → {`impl_a`, `impl_b`} → `test`.
+    pub(crate) fn pipeline() -> Self {
+        Story::new(
+            "website",
+            &[
+                ("analyze", "analysis", &[]),
+                ("design", "design", &[0]),
+                ("impl_a", "coding", &[1]),
+                ("impl_b", "coding", &[1]),
+                ("test", "testing", &[2, 3]),
+            ],
+        )
+    }
+
+    pub(crate) fn fold(&self) -> Fold<'_> {
+        Fold::of(self.run(), &self.records)
+    }
+
+    pub(crate) fn run(&self) -> RunView<'_> {
+        RunView { run_id: "20251114-093000-7f3a", created: BEGIN, plan: &self.plan, settings: &self.settings }
+    }
+
+    /// Says that something happened so many seconds after the beginning.
+    pub(crate) fn at(mut self, seconds: f64, event: Event) -> Self {
+        let seq = self.records.len() as u64 + 1;
+        self.records.push(Record { seq, at: BEGIN + Duration::from_secs_f64(seconds), event });
+        self
+    }
+}
+
+fn claude() -> Agent {
+    Agent {
+        name: "claude".into(),
+        provider: "anthropic".into(),
+        model: "claude-sonnet-4-5".into(),
+        gate: GateId(0),
+        pricing: Pricing::Free,
+        max_tokens: 4000,
+        system_bytes: 0,
+        retry: Retry::default(),
+        timeouts: Timeouts::default(),
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        mode: Mode::Parallel,
+        seed: 0,
+        budget: Some(usd("10")),
+        max_cost_per_task: None,
+        alert_threshold: None,
+        auto_stop: true,
+        run_timeout: Duration::from_secs(600),
+        gates: vec![GateSpec { name: "anthropic/claude-sonnet-4-5".into(), ..GateSpec::default() }],
+        max_concurrent: 10,
+        simulated: false,
+    }
+}
+
+pub(crate) fn usd(text: &str) -> Usd {
+    text.parse().unwrap()
+}
+
+const fn attempt(task: u32, number: u32) -> AttemptId {
+    AttemptId { task: TaskId(task), number }
+}
+
+fn timing(latency: f64) -> Timing {
+    Timing { first_token: Some(Duration::from_millis(400)), total: Duration::from_secs_f64(latency) }
+}
+
+pub(crate) fn started(task: u32, number: u32) -> Event {
+    let reserved = Cost { usd: usd("0.06"), input_tokens: 100, output_tokens: 800 };
+    Event::AttemptStarted { attempt: attempt(task, number), reserved }
+}
+
+/// An answer `answer TASK` of 100 tokens to 200, for $0.0046.
+pub(crate) fn succeeded(task: u32, number: u32, latency: f64) -> Event {
+    let text = format!("answer {task}");
+    Event::AttemptSucceeded {
+        attempt: attempt(task, number),
+        answer: Answer {
+            output: Hash::of(text.as_bytes()),
+            bytes: text.len() as u64,
+            finish: Finish::Stop,
+            model: "claude-sonnet-4-5-20250929".into(),
+        },
+        spent: Spent {
+            usage: Some(Usage { input: 80, cache_read: 20, output: 200, ..Usage::default() }),
+            charge: Charge { actual: usd("0.0046"), ..Charge::default() },
+        },
+        timing: timing(latency),
+    }
+}
+
+/// A failed attempt that cost nothing.
+pub(crate) fn failed(task: u32, number: u32, failure: Failure, then: Then) -> Event {
+    let timing = Timing { first_token: None, total: Duration::from_millis(300) };
+    Event::AttemptFailed { attempt: attempt(task, number), failure, spent: Spent::default(), timing, then }
+}
+
+pub(crate) fn lost(task: u32, number: u32) -> Event {
+    let charge = Charge { at_risk: usd("0.06"), ..Charge::default() };
+    Event::AttemptLost { attempt: attempt(task, number), spent: Spent { usage: None, charge } }
+}
+
+pub(crate) fn skipped(task: u32, because: u32) -> Event {
+    Event::TaskSkipped { task: TaskId(task), because: Skipped::Dependency(TaskId(because)) }
+}
+
+pub(crate) fn ended(outcome: Outcome) -> Event {
+    Event::RunEnded { outcome }
+}
+
+pub(crate) fn throttled() -> Failure {
+    Failure::new(Class::Throttled, "number of requests has exceeded your rate limit").with_status(429)
+}
+
+pub(crate) fn invalid() -> Failure {
+    Failure::new(Class::Invalid, "prompt is too long: 205000 tokens > 200000 maximum").with_status(400)
+}
+
+/// The pipeline, all well: 13 s, with `impl_a` and `impl_b` side by side.
+pub(crate) fn diamond() -> Story {
+    pipeline_until_impls()
+        .at(7.0, started(2, 1))
+        .at(10.0, succeeded(3, 1, 4.0))
+        .at(10.5, succeeded(2, 1, 3.5))
+        .at(10.5, started(4, 1))
+        .at(13.0, succeeded(4, 1, 2.5))
+        .at(13.0, ended(Outcome::Completed))
+}
+
+/// `analyze` and `design` are done, `impl_b` runs since 6 s.
+fn pipeline_until_impls() -> Story {
+    Story::pipeline()
+        .at(0.0, Event::RunStarted)
+        .at(0.0, started(0, 1))
+        .at(2.0, succeeded(0, 1, 2.0))
+        .at(2.0, started(1, 1))
+        .at(6.0, succeeded(1, 1, 4.0))
+        .at(6.0, started(3, 1))
+}
+
+/// The same, with `analyze` throttled once.
+pub(crate) fn retried() -> Story {
+    Story::new("retry", &[("analyze", "analysis", &[])])
+        .at(0.0, Event::RunStarted)
+        .at(0.0, started(0, 1))
+        .at(0.3, failed(0, 1, throttled(), Then::RetryAt(BEGIN + Duration::from_millis(1300))))
+        .at(1.3, started(0, 2))
+        .at(3.3, succeeded(0, 2, 2.0))
+        .at(3.3, ended(Outcome::Completed))
+}
+
+/// `impl_b` fails for good, so `test` is skipped.
+pub(crate) fn failure() -> Story {
+    pipeline_until_impls()
+        .at(6.0, started(2, 1))
+        .at(6.3, failed(3, 1, invalid(), Then::Fail))
+        .at(6.3, skipped(4, 3))
+        .at(9.0, succeeded(2, 1, 3.0))
+        .at(9.0, ended(Outcome::Completed))
+}
+
+/// The budget is too small for the rest.
+pub(crate) fn budget_stop() -> Story {
+    let mut story = pipeline_until_impls()
+        .at(6.0, Event::BudgetReached { needed: usd("0.1292"), budget: usd("0.05") })
+        .at(10.0, succeeded(3, 1, 4.0))
+        .at(10.0, ended(Outcome::BudgetExceeded { needed: usd("0.0738"), budget: usd("0.05") }));
+    story.settings.budget = Some(usd("0.05"));
+    story
+}
+
+/// The process dies at 7 s with `impl_b` in flight, and a second one goes on an hour later.
+pub(crate) fn resumed() -> Story {
+    pipeline_until_impls()
+        .at(7.0, started(2, 1))
+        .at(3600.0, Event::RunResumed)
+        .at(3600.0, lost(3, 1))
+        .at(3600.0, lost(2, 1))
+        .at(3600.0, started(3, 2))
+        .at(3601.0, started(2, 2))
+        .at(3604.0, succeeded(3, 2, 4.0))
+        .at(3604.5, succeeded(2, 2, 3.5))
+        .at(3604.5, started(4, 1))
+        .at(3607.0, succeeded(4, 1, 2.5))
+        .at(3607.0, ended(Outcome::Completed))
+}
+
+/// Ctrl-C while `impl_b` runs; it finishes, the rest is left.
+pub(crate) fn interrupted() -> Story {
+    pipeline_until_impls()
+        .at(6.5, Event::CancelRequested { signal: Signal::Interrupt })
+        .at(10.0, succeeded(3, 1, 4.0))
+        .at(10.0, ended(Outcome::Interrupted { signal: Signal::Interrupt }))
+}
+
+/// `SplitMix64` (Steele, Lea, Flood 2014): seeded, so that a failure can be seen again.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Random(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+}
+
+/// All stories.
+pub(crate) fn all() -> [Story; 7] {
+    [diamond(), retried(), failure(), budget_stop(), resumed(), interrupted(), Story::pipeline()]
+}
