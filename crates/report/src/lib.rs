@@ -11,6 +11,7 @@
 
 mod bound;
 pub mod fold;
+pub mod results;
 pub mod summary;
 #[cfg(test)]
 mod testing;
