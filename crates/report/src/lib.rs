@@ -13,6 +13,7 @@ mod bound;
 pub mod fold;
 pub mod results;
 pub mod summary;
+pub mod terminal;
 #[cfg(test)]
 mod testing;
 pub mod units;

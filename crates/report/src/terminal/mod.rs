@@ -1,0 +1,171 @@
+//! What a person at a terminal sees: one line while a run is live, a block when it has ended.
+//!
+//! Texts only: nothing here asks whether there is a terminal, moves its cursor or prints. All text
+//! from outside passes [`sanitize`] or [`one_line`].
+
+mod sanitize;
+mod style;
+
+use std::fmt::Write;
+
+use sortie_core::run::input::Waiting;
+use sortie_core::time::Time;
+
+pub use sanitize::{one_line, sanitize};
+pub use style::{Paint, Style};
+
+use crate::bound;
+use crate::fold::{Fold, Report, Status};
+use crate::results;
+use crate::summary::Summary;
+use crate::units::{count, duration, money, percent};
+
+/// Failed and skipped tasks that the block names; a run can have a million, a terminal has 40 lines.
+const MOST_FAILURES: usize = 10;
+
+/// `Total cost: $0.023 (5 tasks, avg $0.0046/task)`, word for word as the founding document has it
+/// (SPEC.md P5). The tasks are those that made a call.
+pub fn cost_line(summary: &Summary) -> String {
+    let cost = &summary.cost;
+    let tasks = count(cost.tasks_count, "task");
+    let avg = cost.avg_cost_per_task.map_or_else(String::new, |avg| format!(", avg {}/task", money(avg)));
+    format!("Total cost: {} ({tasks}{avg})", money(cost.total_cost))
+}
+
+/// The block that ends a run: how many tasks succeeded, in what time, for what, and what failed.
+/// Every line ends with a line break.
+pub fn summary(report: &Report, style: Style) -> String {
+    let summary = &report.summary;
+    let mut lines = vec![headline(report, style)];
+    if let Some(error) = &summary.error {
+        lines.push(format!("  {}", style.paint(Paint::Bad, &one_line(error))));
+    }
+    lines.extend(speedup_line(report).map(|line| format!("  {line}")));
+    lines.extend(calls_line(report).map(|line| format!("  {line}")));
+    lines.push(style.paint(Paint::Strong, &cost_line(summary)));
+    lines.extend(budget_line(summary).map(|line| format!("  {line}")));
+    lines.extend(failures(report, style));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn headline(report: &Report, style: Style) -> String {
+    let summary = &report.summary;
+    let what = one_line(report.fold.run().plan.name());
+    let done = format!(
+        "{} of {} succeeded in {}",
+        summary.successful_tasks,
+        count(summary.total_tasks, "task"),
+        duration(summary.total_duration)
+    );
+    let paint = if summary.success { Paint::Good } else { Paint::Bad };
+    let simulated = if summary.simulated { " (simulated)" } else { "" };
+    format!("{}: {}{simulated}", style.paint(Paint::Strong, &what), style.paint(paint, &done))
+}
+
+fn speedup_line(report: &Report) -> Option<String> {
+    let (Summary { speedup, mode, .. }, bound) = (&report.summary, report.comparison()?);
+    let (faster, ceiling, reached) =
+        (speedup.speedup?, speedup.ceiling?, percent(100.0 * speedup.efficiency?));
+    let binding = bound::words(bound.binding, *mode);
+    Some(format!("Speedup: {faster:.2}x of at most {ceiling:.2}x ({reached}), bound by {binding}"))
+}
+
+fn calls_line(report: &Report) -> Option<String> {
+    let (counts, metrics) = (report.fold.counts(), &report.summary.metrics);
+    let mut parts = vec![count(counts.calls, "call")];
+    for (n, what) in
+        [(counts.retries, "retried"), (metrics.rate_limit_hits, "throttled"), (counts.lost, "lost")]
+    {
+        if n > 0 {
+            parts.push(format!("{n} {what}"));
+        }
+    }
+    if let (Some(p50), Some(p95)) = (metrics.p50_latency, metrics.p95_latency) {
+        parts.push(format!("latency p50 {}, p95 {}", duration(p50), duration(p95)));
+    }
+    (counts.calls > 0).then(|| parts.join(", "))
+}
+
+fn budget_line(summary: &Summary) -> Option<String> {
+    let cost = &summary.cost;
+    let mut parts = Vec::new();
+    if !cost.at_risk.is_zero() {
+        parts.push(format!("at risk besides: {}", money(cost.at_risk)));
+    }
+    if let (Some(budget), Some(utilization)) = (cost.budget, cost.utilization) {
+        parts.push(format!("{} of the budget of {}", percent(utilization), money(budget)));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+fn failures(report: &Report, style: Style) -> Vec<String> {
+    let plan = report.fold.run().plan;
+    let all = || {
+        let tasks = report.fold.tasks().iter().zip(plan.tasks());
+        tasks.filter(|(view, _)| matches!(view.status, Status::Failed | Status::Skipped))
+    };
+    let mut lines: Vec<String> = all()
+        .take(MOST_FAILURES)
+        .map(|(view, task)| {
+            let why = match (&view.skipped, &view.failure) {
+                (Some(because), _) => format!("skipped: {}", results::skipped(plan, because)),
+                (None, Some(failure)) => format!("failed: {failure}"),
+                (None, None) => "failed".into(),
+            };
+            let paint = if view.status == Status::Failed { Paint::Bad } else { Paint::Dim };
+            format!("  {} {}", style.paint(paint, &one_line(&task.name)), one_line(&why))
+        })
+        .collect();
+    let more = all().count().saturating_sub(MOST_FAILURES);
+    if more > 0 {
+        lines.push(format!("  and {more} more"));
+    }
+    lines
+}
+
+/// The line of a live run: how far it is, what is spent and reserved, and why ready tasks wait.
+pub fn progress(fold: &Fold, now: Time, waiting: &[Waiting]) -> String {
+    let (counts, charge) = (fold.counts(), fold.charge());
+    let total = fold.tasks().len();
+    let done = counts.succeeded + counts.failed + counts.skipped;
+    let mut parts = vec![format!("{done}/{total} done")];
+    for (n, what) in [
+        (counts.running, "running"),
+        (counts.queued, "queued"),
+        (counts.failed, "failed"),
+        (counts.skipped, "skipped"),
+    ] {
+        if n > 0 {
+            parts.push(format!("{n} {what}"));
+        }
+    }
+    let mut cost = format!("{} spent", money(charge.actual + charge.estimated));
+    for (amount, what) in [(charge.at_risk, "at risk"), (fold.reserved(), "reserved")] {
+        if !amount.is_zero() {
+            write!(cost, " + {} {what}", money(amount)).unwrap_or_default();
+        }
+    }
+    if let Some(budget) = fold.budget() {
+        write!(cost, " of {}", money(budget)).unwrap_or_default();
+    }
+    parts.push(cost);
+    parts.push(duration(fold.elapsed(now)));
+    if fold.is_draining() {
+        parts.push("stopping: calls in flight finish".into());
+    }
+    parts.extend(waiting.iter().map(|why| wait(why, now)));
+    parts.join(" · ")
+}
+
+fn wait(why: &Waiting, now: Time) -> String {
+    let reason = one_line(&why.reason);
+    let tasks = count(why.tasks as u64, "task");
+    match why.until {
+        Some(until) => format!("{tasks} waiting {:.1} s for {reason}", until.since(now).as_secs_f64()),
+        None => format!("{tasks} waiting for {reason}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
