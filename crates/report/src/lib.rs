@@ -10,9 +10,13 @@
 //! [`terminal::sanitize`], whatever goes into Markdown is escaped as well.
 
 mod bound;
+pub mod calls;
 pub mod fold;
+pub mod log;
 pub mod results;
+pub mod show;
 pub mod summary;
+mod table;
 pub mod terminal;
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,238 @@
+//! What `production.log` and the console say of each event (SPEC.md O2); writing them is the
+//! caller's. Every line is one line, whatever a server put into its messages.
+
+use std::fmt;
+
+use sortie_core::failure::{Class, Failure};
+use sortie_core::run::event::{AttemptId, BudgetMark, Event, Finish, Outcome, Record, Then};
+use sortie_core::time::Time;
+
+use crate::calls::name;
+use crate::fold::RunView;
+use crate::results;
+use crate::summary::signal_name;
+use crate::terminal::one_line;
+use crate::units::{budget_exceeded, count, duration, money, percent, rfc3339};
+
+/// How much a line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For whoever looks for a fault.
+    Debug,
+    /// What happens.
+    Info,
+    /// It goes on, but not as planned.
+    Warning,
+    /// A task or the run did not succeed.
+    Error,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Level::Debug => "DEBUG",
+            Level::Info => "INFO",
+            Level::Warning => "WARNING",
+            Level::Error => "ERROR",
+        })
+    }
+}
+
+/// What the log says of this record.
+pub fn line(run: &RunView, record: &Record) -> (Level, String) {
+    let (level, message) = message(run, record);
+    (level, one_line(&message).into_owned())
+}
+
+/// A line of `production.log`, without its line break: time, name, level, message.
+pub fn written(at: Time, name: &str, level: Level, message: &str) -> String {
+    format!("{} {} {level} {}", rfc3339(at), one_line(name), one_line(message))
+}
+
+fn message(run: &RunView, record: &Record) -> (Level, String) {
+    let task = |id| name(run.plan, id);
+    match &record.event {
+        Event::RunStarted => {
+            (Level::Info, format!("run {} started: {}", run.run_id, count(run.plan.len() as u64, "task")))
+        }
+        Event::RunResumed => (Level::Info, format!("run {} resumed", run.run_id)),
+        Event::AttemptStarted { attempt: AttemptId { task: id, number }, reserved } => (
+            Level::Debug,
+            format!("task {}: attempt {number} started, {} reserved", task(*id), money(reserved.usd)),
+        ),
+        Event::AttemptSucceeded { attempt, answer, spent, timing } => {
+            let (level, limit) = match answer.finish {
+                Finish::MaxTokens => (Level::Warning, ", but max_tokens ended its answer"),
+                _ => (Level::Info, ""),
+            };
+            let (took, cost) = (duration(timing.total), money(spent.charge.actual + spent.charge.estimated));
+            (level, format!("task {} succeeded in {took} for {cost}{limit}", task(attempt.task)))
+        }
+        Event::AttemptFailed { attempt: AttemptId { task: id, number }, failure, then, .. } => {
+            let (level, then) = follows(then, record.at);
+            let (what, status, said) = (verb(failure.class), status(failure), said(failure));
+            (level, format!("task {}: attempt {number} {what}{status}, {then}{said}", task(*id)))
+        }
+        Event::AttemptLost { attempt: AttemptId { task: id, number }, spent } => (
+            Level::Warning,
+            format!("task {}: attempt {number} was lost, {} at risk", task(*id), money(spent.charge.at_risk)),
+        ),
+        Event::TaskFailed { task: id, failure } => {
+            (Level::Error, format!("task {} failed: {failure}", task(*id)))
+        }
+        Event::TaskSkipped { task: id, because } => {
+            (Level::Warning, format!("task {} skipped: {}", task(*id), results::skipped(run.plan, because)))
+        }
+        Event::BudgetWarned { mark, spent } => {
+            let budget = run.settings.budget;
+            let share = budget.filter(|budget| !budget.is_zero()).map_or_else(String::new, |budget| {
+                let used = percent(100.0 * spent.as_f64() / budget.as_f64());
+                format!(", {used} of the budget of {}", money(budget))
+            });
+            let mark = match (mark, budget) {
+                (BudgetMark::Exceeded, Some(budget)) => {
+                    return (Level::Warning, budget_exceeded(*spent, budget));
+                }
+                (BudgetMark::Alert, _) => "the alert threshold",
+                (BudgetMark::EightyPercent, _) => "80 % of the budget",
+                (BudgetMark::Exceeded, None) => "the budget",
+            };
+            (Level::Warning, format!("spending passed {mark}: {} spent{share}", money(*spent)))
+        }
+        Event::BudgetReached { needed, budget } => (
+            Level::Warning,
+            format!("{}: calls in flight finish, nothing new starts", budget_exceeded(*needed, *budget)),
+        ),
+        Event::BudgetSet { budget: Some(budget) } => {
+            (Level::Info, format!("budget set to {}", money(*budget)))
+        }
+        Event::BudgetSet { budget: None } => (Level::Info, "budget lifted".into()),
+        Event::CancelRequested { signal } => (
+            Level::Warning,
+            format!("{} received: calls in flight finish, nothing new starts", signal_name(*signal)),
+        ),
+        Event::RunEnded { outcome } => end(outcome),
+    }
+}
+
+fn end(outcome: &Outcome) -> (Level, String) {
+    match outcome {
+        Outcome::Completed => (Level::Info, "run completed".into()),
+        Outcome::BudgetExceeded { needed, budget } => (Level::Error, budget_exceeded(*needed, *budget)),
+        Outcome::ProviderStopped { failure } => (Level::Error, format!("stopped by the provider: {failure}")),
+        Outcome::TimedOut { after } => {
+            (Level::Error, format!("the run timeout of {} passed", duration(*after)))
+        }
+        Outcome::Interrupted { signal } => {
+            (Level::Warning, format!("run interrupted ({})", signal_name(*signal)))
+        }
+    }
+}
+
+fn follows(then: &Then, now: Time) -> (Level, String) {
+    match then {
+        // A time in tenths, whatever its size: retries are announced for people who watch.
+        Then::RetryAt(at) => (Level::Warning, format!("retrying in {:.1} s", at.since(now).as_secs_f64())),
+        Then::Fail => (Level::Error, "the task has failed".into()),
+        Then::StopAccount => (Level::Error, "its account is stopped".into()),
+    }
+}
+
+fn status(failure: &Failure) -> String {
+    failure.http_status.map_or_else(String::new, |status| format!(" (HTTP {status})"))
+}
+
+fn said(failure: &Failure) -> String {
+    if failure.message.is_empty() { String::new() } else { format!(": {}", failure.message) }
+}
+
+/// What happened to an attempt of this class, after "attempt 1".
+const fn verb(class: Class) -> &'static str {
+    match class {
+        Class::Throttled => "throttled",
+        Class::Overloaded => "met an overloaded provider",
+        Class::Transient => "met a fault of the provider",
+        Class::Network => "lost its connection",
+        Class::Timeout => "timed out",
+        Class::CutOff => "was cut off",
+        Class::Malformed => "got a malformed answer",
+        Class::QuotaGone => "found no quota left",
+        Class::Auth => "was not authorized",
+        Class::Invalid => "was invalid",
+        Class::Refused => "was refused",
+        Class::Redirected => "was redirected",
+        Class::OverBudget => "would pass the task's cost limit",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Story};
+
+    fn check(story: &Story, seq: usize, level: Level, expected: &str) {
+        let found = line(&story.run(), &story.records[seq - 1]);
+        assert_eq!(found, (level, expected.to_owned()), "record {seq}");
+    }
+
+    #[test]
+    fn every_retry_is_announced() {
+        check(
+            &testing::retried(),
+            3,
+            Level::Warning,
+            "task analyze: attempt 1 throttled (HTTP 429), retrying in 1.0 s: number of requests has exceeded \
+             your rate limit",
+        );
+    }
+
+    #[test]
+    fn what_happens_is_said_with_its_figures() {
+        let story = testing::retried();
+        check(&story, 1, Level::Info, "run 20251114-093000-7f3a started: 1 task");
+        check(&story, 2, Level::Debug, "task analyze: attempt 1 started, $0.06 reserved");
+        check(&story, 5, Level::Info, "task analyze succeeded in 2.0 s for $0.0046");
+        check(&story, 6, Level::Info, "run completed");
+        let resumed = testing::resumed();
+        check(&resumed, 8, Level::Info, "run 20251114-093000-7f3a resumed");
+        check(&resumed, 9, Level::Warning, "task impl_b: attempt 1 was lost, $0.06 at risk");
+        check(
+            &testing::failure(),
+            9,
+            Level::Warning,
+            "task test skipped: it depends on impl_b, which failed",
+        );
+        let stopped = testing::budget_stop();
+        let reached = "Budget exceeded: $0.13 > $0.05: calls in flight finish, nothing new starts";
+        check(&stopped, 7, Level::Warning, reached);
+        check(&stopped, 9, Level::Error, "Budget exceeded: $0.07 > $0.05");
+        let interrupted = testing::interrupted();
+        check(&interrupted, 7, Level::Warning, "SIGINT received: calls in flight finish, nothing new starts");
+    }
+
+    #[test]
+    fn eighty_percent_are_said_with_the_share_used() {
+        let spent = testing::usd("8.05");
+        let warned = |mark| Event::BudgetWarned { mark, spent };
+        let story =
+            Story::pipeline().at(0.0, warned(BudgetMark::EightyPercent)).at(0.0, warned(BudgetMark::Alert));
+        let expected = "spending passed 80 % of the budget: $8.05 spent, 80.5 % of the budget of $10.00";
+        check(&story, 1, Level::Warning, expected);
+        let expected = "spending passed the alert threshold: $8.05 spent, 80.5 % of the budget of $10.00";
+        check(&story, 2, Level::Warning, expected);
+    }
+
+    #[test]
+    fn a_message_from_outside_stays_on_its_line() {
+        let failure = Failure::new(Class::Transient, "down\n2025-11-14 sortie INFO all is well\x1b[2K");
+        let story = Story::pipeline().at(0.0, testing::failed(0, 1, failure, Then::Fail));
+        let (level, message) = line(&story.run(), &story.records[0]);
+        assert_eq!(message.lines().count(), 1);
+        let line = written(story.records[0].at, "sortie", level, &message);
+        assert_eq!(
+            line,
+            "2025-11-14T09:30:00.000000Z sortie ERROR task analyze: attempt 1 met a fault of the provider, the task \
+             has failed: down\\n2025-11-14 sortie INFO all is well\\u{1b}[2K"
+        );
+    }
+}

@@ -1,0 +1,243 @@
+//! What `sortie runs` and `sortie show` say: runs in a table, a run's tasks in a table, one task
+//! with its attempts.
+
+use std::fmt::Write;
+
+use sortie_core::hash::Hash;
+use sortie_core::plan::TaskId;
+use sortie_core::run::event::{Event, Outcome, Record, Spent, Then, Timing};
+use sortie_core::time::Time;
+
+use crate::fold::{Report, TaskView};
+use crate::results;
+use crate::table::{Side, table};
+use crate::terminal::{Style, one_line, sanitize, summary};
+use crate::units::{count, duration, moment, money};
+
+/// A run in a line.
+#[derive(Clone, Debug)]
+pub struct RunRow<'a> {
+    /// The run's id.
+    pub run_id: &'a str,
+    /// Its plan's name.
+    pub plan_name: &'a str,
+    /// When it was created.
+    pub created: Time,
+    /// Tasks of the plan.
+    pub tasks: u64,
+    /// Its last record, if it has one.
+    pub last: Option<&'a Record>,
+    /// Whether a process drives it now.
+    pub owned: bool,
+}
+
+/// What `sortie runs` says.
+pub fn runs(rows: &[RunRow]) -> String {
+    if rows.is_empty() {
+        return "no runs\n".into();
+    }
+    let columns = [
+        ("RUN", Side::Left),
+        ("PLAN", Side::Left),
+        ("CREATED", Side::Left),
+        ("TASKS", Side::Right),
+        ("STATE", Side::Left),
+    ];
+    let cells = |row: &RunRow| {
+        let tasks = row.tasks.to_string();
+        [row.run_id.into(), row.plan_name.into(), moment(row.created), tasks, state(row).to_owned()]
+    };
+    table(columns, &rows.iter().map(cells).collect::<Vec<_>>())
+}
+
+/// In a word or two; whether all tasks succeeded is not in a last record, so it is not said.
+fn state(row: &RunRow) -> &'static str {
+    match row.last.map(|record| &record.event) {
+        _ if row.owned => "running",
+        Some(Event::RunEnded { outcome }) => match outcome {
+            Outcome::Completed => "completed",
+            Outcome::BudgetExceeded { .. } => "stopped: budget",
+            Outcome::ProviderStopped { .. } => "stopped: provider",
+            Outcome::TimedOut { .. } => "stopped: run timeout",
+            Outcome::Interrupted { .. } => "interrupted",
+        },
+        Some(_) => "crashed",
+        None => "not started",
+    }
+}
+
+/// What `sortie show RUN` says: its tasks in a table, then the block that ended it.
+pub fn run(report: &Report, style: Style) -> String {
+    let columns = [
+        ("TASK", Side::Left),
+        ("TYPE", Side::Left),
+        ("STATUS", Side::Left),
+        ("ATTEMPTS", Side::Right),
+        ("QUEUED", Side::Right),
+        ("LATENCY", Side::Right),
+        ("COST", Side::Right),
+    ];
+    let cells = |(view, task): (&TaskView, &sortie_core::plan::Task)| {
+        [
+            task.name.clone(),
+            task.task_type.clone(),
+            view.status.name().into(),
+            view.attempts.to_string(),
+            view.queued.map_or_else(dash, duration),
+            view.latency().map_or_else(dash, duration),
+            if view.ran { money(view.cost()) } else { dash() },
+        ]
+    };
+    let plan = report.fold.run().plan;
+    let rows: Vec<_> = report.fold.tasks().iter().zip(plan.tasks()).map(cells).collect();
+    format!("{}\n{}", table(columns, &rows), summary(report, style))
+}
+
+fn dash() -> String {
+    "-".into()
+}
+
+/// The texts of a task, from whoever keeps them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TaskTexts<'a> {
+    /// The hash of its prompt.
+    pub prompt: Option<Hash>,
+    /// Its answer.
+    pub result: Option<&'a str>,
+}
+
+/// What `sortie show RUN TASK` says: where it stands, its attempts with their failures, its answer.
+/// None where the plan has no such task.
+pub fn task(report: &Report, records: &[Record], id: TaskId, texts: TaskTexts) -> Option<String> {
+    let view = report.fold.tasks().get(id.index())?;
+    let plan = report.fold.run().plan;
+    let (task, agent) = (plan.task(id), plan.agent_of(id));
+    let mut lines = vec![format!("task {}: {}", one_line(&task.name), view.status.name())];
+    let mut fact = |name: &str, value: &str| lines.push(format!("  {name:<12}{}", one_line(value)));
+    fact("type", &task.task_type);
+    fact("agent", &format!("{} ({})", agent.name, agent.model));
+    if !task.depends_on.is_empty() {
+        let on: Vec<&str> = task.depends_on.iter().map(|&on| &*plan.task(on).name).collect();
+        fact("depends on", &on.join(", "));
+    }
+    if let Some(hash) = texts.prompt {
+        fact("prompt", &format!("SHA-256 {hash}"));
+    }
+    if let Some(because) = &view.skipped {
+        fact("skipped", &results::skipped(plan, because));
+    }
+    if let Some(answer) = &view.answer {
+        fact("model", &answer.model);
+        fact("finish", answer.finish.name());
+        fact("result", &format!("SHA-256 {}, {}", answer.output, count(answer.bytes, "byte")));
+    }
+    if let Some(usage) = view.usage {
+        fact("tokens", &format!("{} in, {} out", usage.total_input(), usage.output));
+    }
+    fact("cost", &money(view.cost()));
+    let mut text = lines.join("\n") + "\n";
+    text.push_str(&attempts(records, id));
+    if let Some(result) = texts.result {
+        write!(text, "\n{}\n", sanitize(result.trim_end_matches('\n'))).unwrap_or_default();
+    }
+    Some(text)
+}
+
+/// A line for each attempt that came to an end, and for what ended the task without one.
+fn attempts(records: &[Record], id: TaskId) -> String {
+    let mut text = String::new();
+    for record in records {
+        let (number, what) = match &record.event {
+            Event::AttemptSucceeded { attempt, spent, timing, .. } if attempt.task == id => {
+                (Some(attempt.number), format!("succeeded {}", took(timing, spent)))
+            }
+            Event::AttemptFailed { attempt, failure, spent, timing, then } if attempt.task == id => {
+                let then = match then {
+                    Then::RetryAt(at) => format!(", retried {} later", duration(at.since(record.at))),
+                    Then::Fail => String::new(),
+                    Then::StopAccount => ", its account is stopped".into(),
+                };
+                (Some(attempt.number), format!("failed {}{then}: {failure}", took(timing, spent)))
+            }
+            Event::AttemptLost { attempt, spent } if attempt.task == id => {
+                (Some(attempt.number), format!("lost, {} at risk", money(spent.charge.at_risk)))
+            }
+            Event::TaskFailed { task, failure } if *task == id => (None, format!("failed unsent: {failure}")),
+            _ => continue,
+        };
+        let attempt = number.map_or_else(String::new, |number| format!("attempt {number} "));
+        writeln!(text, "  {}  {attempt}{}", moment(record.at), one_line(&what)).unwrap_or_default();
+    }
+    text
+}
+
+fn took(timing: &Timing, spent: &Spent) -> String {
+    let cost = money(spent.charge.actual + spent.charge.estimated);
+    let risk = spent.charge.at_risk;
+    let risk = if risk.is_zero() { String::new() } else { format!(" and {} at risk", money(risk)) };
+    format!("after {} for {cost}{risk}", duration(timing.total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Story};
+
+    fn shown_task(story: &Story, task: u32, result: Option<&str>) -> String {
+        let fold = story.fold();
+        let report = fold.report(fold.last_time());
+        let texts = TaskTexts { prompt: Some(Hash::of(b"prompt")), result };
+        super::task(&report, &story.records, TaskId(task), texts).unwrap()
+    }
+
+    #[test]
+    fn a_run_is_shown_with_its_tasks() {
+        for (name, story) in [
+            ("run_failure", testing::failure()),
+            ("run_resumed", testing::resumed()),
+            ("run_budget", testing::budget_stop()),
+        ] {
+            let fold = story.fold();
+            insta::assert_snapshot!(name, run(&fold.report(fold.last_time()), Style::Plain));
+        }
+    }
+
+    #[test]
+    fn a_task_is_shown_with_its_attempts_and_its_answer() {
+        insta::assert_snapshot!(
+            "task_retried",
+            shown_task(&testing::retried(), 0, Some("Two\x1b[2J\nlines.\n"))
+        );
+        insta::assert_snapshot!("task_failed", shown_task(&testing::failure(), 3, None));
+        insta::assert_snapshot!("task_skipped", shown_task(&testing::failure(), 4, None));
+        insta::assert_snapshot!("task_lost", shown_task(&testing::resumed(), 3, Some("answer 3")));
+    }
+
+    #[test]
+    fn a_task_that_the_plan_does_not_have_is_not_shown() {
+        let story = testing::diamond();
+        let fold = story.fold();
+        assert_eq!(super::task(&fold.report(fold.last_time()), &[], TaskId(5), TaskTexts::default()), None);
+    }
+
+    #[test]
+    fn runs_are_listed_with_their_state() {
+        let stories = testing::all();
+        let mut rows: Vec<RunRow> = stories
+            .iter()
+            .map(|story| RunRow {
+                run_id: story.run().run_id,
+                plan_name: story.plan.name(),
+                created: story.run().created,
+                tasks: story.plan.len() as u64,
+                last: story.records.last(),
+                owned: false,
+            })
+            .collect();
+        rows[1].owned = true;
+        rows[2].plan_name = "网站设计";
+        rows[2].last = stories[2].records.get(3);
+        insta::assert_snapshot!("runs", runs(&rows));
+        assert_eq!(runs(&[]), "no runs\n");
+    }
+}
