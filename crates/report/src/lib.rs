@@ -12,7 +12,10 @@
 mod bound;
 pub mod calls;
 pub mod fold;
+pub mod format;
+mod json;
 pub mod log;
+mod markdown;
 pub mod results;
 pub mod show;
 pub mod summary;
@@ -23,4 +26,5 @@ mod testing;
 pub mod units;
 
 pub use fold::{Fold, Report, RunView};
+pub use format::Format;
 pub use summary::Summary;

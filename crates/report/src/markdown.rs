@@ -1,0 +1,254 @@
+//! `report.md`: a run for the person who decides whether it was good enough (SPEC.md O3).
+//!
+//! Verdict first, then figures, then what to do about them. All text from outside is escaped;
+//! prompts and answers are not in it.
+
+mod analysis;
+mod escape;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use sortie_core::plan::Task;
+
+use crate::bound;
+use crate::fold::{Report, Status, TaskView};
+use crate::format::Format;
+use crate::results;
+use crate::summary::Summary;
+use crate::units::{count, duration, moment, money, percent};
+use escape::escape;
+
+/// Rows of a table of tasks: more than this nobody reads, and viewers refuse larger files. All of
+/// them are in `results.jsonl`.
+const MOST_ROWS: usize = 200;
+
+pub(crate) struct Markdown;
+
+impl Format for Markdown {
+    fn name(&self) -> &'static str {
+        "markdown"
+    }
+
+    fn file(&self) -> &'static str {
+        "report.md"
+    }
+
+    fn render(&self, report: &Report) -> Vec<u8> {
+        let plan = escape(report.fold.run().plan.name());
+        let sections = [
+            format!("# Report: {plan}\n\n{}\n", verdict(report)),
+            facts(&run_facts(report)),
+            format!("## Performance\n\n{}", facts(&performance(report))),
+            format!("## Cost\n\n{}", facts(&cost(&report.summary))),
+            unsuccessful(report),
+            tasks(report),
+            format!("## Analysis\n\n{}", analysis::text(report)),
+        ];
+        sections.into_iter().filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n").into_bytes()
+    }
+}
+
+/// The run in two sentences: what came of it, and why not more.
+fn verdict(report: &Report) -> String {
+    let summary = &report.summary;
+    let (n, total) = (summary.successful_tasks, summary.total_tasks);
+    let done = match (summary.success, total) {
+        (true, 1) => "The task succeeded".into(),
+        (true, _) => format!("All {total} tasks succeeded"),
+        (false, _) => format!("{n} of {} succeeded", count(total, "task")),
+    };
+    let figures = format!(" in {} for {}.", duration(summary.total_duration), money(summary.total_cost));
+    let why =
+        summary.error.as_ref().map_or_else(String::new, |error| format!(" Why not all: {}.", escape(error)));
+    let simulated = if summary.simulated {
+        "\n\nThis run was made against the built-in simulator: its times and costs are simulated."
+    } else {
+        ""
+    };
+    format!("**{done}**{figures}{why}{simulated}")
+}
+
+/// A table of names and values.
+fn facts(rows: &[(&str, String)]) -> String {
+    let mut text = String::from("| | |\n| --- | --- |\n");
+    for (name, value) in rows {
+        writeln!(text, "| {name} | {value} |").unwrap_or_default();
+    }
+    text
+}
+
+fn run_facts(report: &Report) -> Vec<(&'static str, String)> {
+    let (fold, summary) = (report.fold, &report.summary);
+    let run = fold.run();
+    let mut used: Vec<bool> = vec![false; run.plan.agents().len()];
+    for task in run.plan.tasks() {
+        if let Some(used) = used.get_mut(usize::from(task.agent.0)) {
+            *used = true;
+        }
+    }
+    let agents: Vec<String> = run
+        .plan
+        .agents()
+        .iter()
+        .zip(used)
+        .filter(|(_, used)| *used)
+        .map(|(agent, _)| format!("{} ({})", escape(&agent.name), escape(&agent.model)))
+        .collect();
+    let mut rows = vec![
+        ("Run", escape(run.run_id)),
+        ("Started", moment(run.created)),
+        (if fold.outcome().is_some() { "Ended" } else { "Last event" }, moment(fold.last_time())),
+        ("Tasks", summary.total_tasks.to_string()),
+        ("Mode", summary.mode.name().into()),
+        ("Agents", agents.join(", ")),
+    ];
+    if fold.sessions() > 1 {
+        let resumed = count(u64::from(fold.sessions()) - 1, "time");
+        rows.push(("Resumed", format!("{resumed}; the time between sessions is not counted")));
+    }
+    rows
+}
+
+fn performance(report: &Report) -> Vec<(&'static str, String)> {
+    let Summary { metrics, speedup, .. } = &report.summary;
+    let summary = &report.summary;
+    let rate = summary.success_rate.map_or_else(dash, percent);
+    let mut rows = vec![
+        ("Total time", duration(summary.total_duration)),
+        ("Successful tasks", format!("{} of {}", summary.successful_tasks, summary.total_tasks)),
+        ("Success rate", rate),
+        ("Average per task", summary.avg_duration.map_or_else(dash, duration)),
+    ];
+    for (name, n) in [
+        ("Failed tasks", summary.failed_tasks),
+        ("Skipped tasks", summary.skipped_tasks),
+        ("Tasks left to a resume", summary.pending_tasks),
+    ] {
+        if n > 0 {
+            rows.push((name, n.to_string()));
+        }
+    }
+    if let (Some(p50), Some(p95), Some(p99)) = (metrics.p50_latency, metrics.p95_latency, metrics.p99_latency)
+    {
+        let latencies = format!("{} / {} / {}", duration(p50), duration(p95), duration(p99));
+        rows.push(("Latency p50 / p95 / p99", latencies));
+    }
+    if let Some(ttft) = metrics.ttft_p50 {
+        rows.push(("Time to first token, p50", duration(ttft)));
+    }
+    if let Some(throughput) = metrics.throughput {
+        rows.push(("Throughput", format!("{throughput:.2} tasks/s")));
+    }
+    if let (Some(bound), Some(faster), Some(ceiling), Some(efficiency)) =
+        (report.comparison(), speedup.speedup, speedup.ceiling, speedup.efficiency)
+    {
+        let binding = bound::words(bound.binding, summary.mode);
+        rows.push(("Speedup", format!("{faster:.2}x")));
+        rows.push(("Highest possible speedup", format!("{ceiling:.2}x, bound by {binding}")));
+        rows.push(("Reached of it", percent(100.0 * efficiency)));
+    }
+    rows.push(("API calls", summary.api_calls_count.to_string()));
+    rows
+}
+
+fn cost(summary: &Summary) -> Vec<(&'static str, String)> {
+    let cost = &summary.cost;
+    let mut rows = vec![
+        ("Total cost", money(cost.total_cost)),
+        ("Average per task", cost.avg_cost_per_task.map_or_else(dash, money)),
+    ];
+    if !cost.at_risk.is_zero() {
+        let why = "may have been billed besides, for answers that never came whole";
+        rows.push(("At risk", format!("{} {why}", money(cost.at_risk))));
+    }
+    rows.push(("Budget", cost.budget.map_or_else(|| "none".into(), money)));
+    if let Some(utilization) = cost.utilization {
+        let included = if cost.at_risk.is_zero() { "" } else { ", what is at risk included" };
+        rows.push(("Used of the budget", format!("{}{included}", percent(utilization))));
+    }
+    if let Some(dearest) = &cost.most_expensive_task {
+        let cost = money(dearest.cost);
+        rows.push(("Most expensive task", format!("{} ({cost})", escape(&dearest.task_id))));
+    }
+    rows
+}
+
+/// Tasks with what the plan says of them, in its order.
+fn with_tasks<'a>(report: &'a Report) -> impl Iterator<Item = (&'a TaskView, &'a Task)> + Clone {
+    report.fold.tasks().iter().zip(report.fold.run().plan.tasks())
+}
+
+/// Failed and skipped tasks with their errors; nothing where there are none.
+fn unsuccessful(report: &Report) -> String {
+    let plan = report.fold.run().plan;
+    let all = with_tasks(report).filter(|(view, _)| matches!(view.status, Status::Failed | Status::Skipped));
+    let total = all.clone().count();
+    if total == 0 {
+        return String::new();
+    }
+    let mut text = String::from("## Failed and skipped tasks\n\n");
+    if total > MOST_ROWS {
+        let mut classes: BTreeMap<&str, usize> = BTreeMap::new();
+        for (view, _) in all.clone() {
+            let class = view.failure.as_ref().map_or(view.status.name(), |failure| failure.class.name());
+            *classes.entry(class).or_default() += 1;
+        }
+        let classes: Vec<String> = classes.iter().map(|(class, n)| format!("{n} {class}")).collect();
+        let all = classes.join(", ");
+        writeln!(text, "The first {MOST_ROWS} of {total} ({all}); all are in `results.jsonl`.\n")
+            .unwrap_or_default();
+    }
+    text.push_str("| task | status | attempts | why |\n| --- | --- | ---: | --- |\n");
+    for (view, task) in all.take(MOST_ROWS) {
+        let why = match (&view.skipped, &view.failure) {
+            (Some(because), _) => results::skipped(plan, because),
+            (None, Some(failure)) => failure.to_string(),
+            (None, None) => dash(),
+        };
+        let (name, status, why) = (escape(&task.name), view.status.name(), escape(&why));
+        writeln!(text, "| {name} | {status} | {} | {why} |", view.attempts).unwrap_or_default();
+    }
+    text
+}
+
+/// All tasks, or of many the slowest.
+fn tasks(report: &Report) -> String {
+    let mut shown: Vec<_> = with_tasks(report).collect();
+    let mut text = String::from("## Tasks\n\n");
+    if shown.len() > MOST_ROWS {
+        let total = shown.len();
+        // Stable, so that equals stay in the order of the plan.
+        shown.sort_by_key(|(view, _)| std::cmp::Reverse(view.call_time));
+        shown.truncate(MOST_ROWS);
+        writeln!(text, "The {MOST_ROWS} slowest of {total}; all are in `results.jsonl`.\n")
+            .unwrap_or_default();
+    }
+    text.push_str(
+        "| task | type | agent | status | attempts | queued | latency | tokens in | tokens out | cost |\n\
+         | --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+    );
+    for (view, task) in shown {
+        let cells = [
+            escape(&task.name),
+            escape(&task.task_type),
+            escape(&report.fold.run().plan.agent(task.agent).name),
+            view.status.name().into(),
+            view.attempts.to_string(),
+            view.queued.map_or_else(dash, duration),
+            view.latency().map_or_else(dash, duration),
+            view.usage.map_or_else(dash, |usage| usage.total_input().to_string()),
+            view.usage.map_or_else(dash, |usage| usage.output.to_string()),
+            if view.ran { money(view.cost()) } else { dash() },
+        ];
+        writeln!(text, "| {} |", cells.join(" | ")).unwrap_or_default();
+    }
+    text
+}
+
+fn dash() -> String {
+    "–".into()
+}
+
+#[cfg(test)]
+mod tests;
