@@ -14,7 +14,7 @@ const MOST_TOKENS: u64 = 1 << 32;
 /// one, which keeps it a lower bound.
 pub(crate) fn of(fold: &Fold) -> Option<Bound> {
     let run = fold.run();
-    lower_bound(run.plan, run.settings, |id: TaskId| {
+    lower_bound(&run.plan, &run.settings, |id: TaskId| {
         let view = fold.tasks().get(id.index())?;
         let usage = view.usage.unwrap_or_default();
         (!view.call_time.is_zero()).then(|| Work {

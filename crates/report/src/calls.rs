@@ -39,8 +39,8 @@ pub fn line(run: &RunView, record: &Record) -> Option<String> {
 }
 
 fn who(line: &mut Line, run: &RunView, record: &Record, attempt: AttemptId) {
-    line.pair("run", run.run_id);
-    line.pair("task", name(run.plan, attempt.task));
+    line.pair("run", &run.run_id);
+    line.pair("task", name(&run.plan, attempt.task));
     line.pair("attempt", attempt.number);
     if attempt.task.index() < run.plan.len() {
         let agent = run.plan.agent_of(attempt.task);

@@ -46,7 +46,7 @@ mod tests {
                 let fold = story.fold();
                 let bytes = format.render(&fold.report(fold.last_time()));
                 let text = String::from_utf8(bytes).unwrap();
-                assert!(text.contains(fold.run().run_id) && text.ends_with('\n'), "{}", format.name());
+                assert!(text.contains(&fold.run().run_id) && text.ends_with('\n'), "{}", format.name());
             }
             assert_eq!(by_name(format.name()).unwrap().file(), format.file());
         }

@@ -50,7 +50,7 @@ pub fn written(at: Time, name: &str, level: Level, message: &str) -> String {
 }
 
 fn message(run: &RunView, record: &Record) -> (Level, String) {
-    let task = |id| name(run.plan, id);
+    let task = |id| name(&run.plan, id);
     match &record.event {
         Event::RunStarted => {
             (Level::Info, format!("run {} started: {}", run.run_id, count(run.plan.len() as u64, "task")))
@@ -81,7 +81,7 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
             (Level::Error, format!("task {} failed: {failure}", task(*id)))
         }
         Event::TaskSkipped { task: id, because } => {
-            (Level::Warning, format!("task {} skipped: {}", task(*id), results::skipped(run.plan, because)))
+            (Level::Warning, format!("task {} skipped: {}", task(*id), results::skipped(&run.plan, because)))
         }
         Event::BudgetWarned { mark, spent } => {
             let budget = run.settings.budget;

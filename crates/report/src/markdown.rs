@@ -96,7 +96,7 @@ fn run_facts(report: &Report) -> Vec<(&'static str, String)> {
         .map(|(agent, _)| format!("{} ({})", escape(&agent.name), escape(&agent.model)))
         .collect();
     let mut rows = vec![
-        ("Run", escape(run.run_id)),
+        ("Run", escape(&run.run_id)),
         ("Started", moment(run.created)),
         (if fold.outcome().is_some() { "Ended" } else { "Last event" }, moment(fold.last_time())),
         ("Tasks", summary.total_tasks.to_string()),
@@ -181,7 +181,7 @@ fn with_tasks<'a>(report: &'a Report) -> impl Iterator<Item = (&'a TaskView, &'a
 
 /// Failed and skipped tasks with their errors; nothing where there are none.
 fn unsuccessful(report: &Report) -> String {
-    let plan = report.fold.run().plan;
+    let plan = &report.fold.run().plan;
     let all = with_tasks(report).filter(|(view, _)| matches!(view.status, Status::Failed | Status::Skipped));
     let total = all.clone().count();
     if total == 0 {

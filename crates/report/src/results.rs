@@ -78,7 +78,7 @@ impl TaskResult {
     /// What this task came to; `result` is its answer's text. None where the plan has no such task.
     pub fn of(fold: &Fold, id: TaskId, result: Option<Arc<str>>) -> Option<Self> {
         let view = fold.tasks().get(id.index())?;
-        let plan = fold.run().plan;
+        let plan = &fold.run().plan;
         let (task, agent) = (plan.task(id), plan.agent_of(id));
         let answer = view.answer.as_deref();
         Some(TaskResult {
@@ -131,7 +131,7 @@ impl<'a> Document<'a> {
 
 /// Results by task id, in the order of the plan.
 struct TaskResults<'a> {
-    fold: &'a Fold<'a>,
+    fold: &'a Fold,
     texts: Texts<'a>,
 }
 

@@ -88,7 +88,7 @@ pub fn run(report: &Report, style: Style) -> String {
             if view.ran { money(view.cost()) } else { dash() },
         ]
     };
-    let plan = report.fold.run().plan;
+    let plan = &report.fold.run().plan;
     let rows: Vec<_> = report.fold.tasks().iter().zip(plan.tasks()).map(cells).collect();
     format!("{}\n{}", table(columns, &rows), summary(report, style))
 }
@@ -110,7 +110,7 @@ pub struct TaskTexts<'a> {
 /// None where the plan has no such task.
 pub fn task(report: &Report, records: &[Record], id: TaskId, texts: TaskTexts) -> Option<String> {
     let view = report.fold.tasks().get(id.index())?;
-    let plan = report.fold.run().plan;
+    let plan = &report.fold.run().plan;
     let (task, agent) = (plan.task(id), plan.agent_of(id));
     let mut lines = vec![format!("task {}: {}", one_line(&task.name), view.status.name())];
     let mut fact = |name: &str, value: &str| lines.push(format!("  {name:<12}{}", one_line(value)));
@@ -226,7 +226,7 @@ mod tests {
         let mut rows: Vec<RunRow> = stories
             .iter()
             .map(|story| RunRow {
-                run_id: story.run().run_id,
+                run_id: "20251114-093000-7f3a",
                 plan_name: story.plan.name(),
                 created: story.run().created,
                 tasks: story.plan.len() as u64,

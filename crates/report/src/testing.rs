@@ -1,5 +1,6 @@
 //! Runs written by hand, for tests: a plan, and its records with their times.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sortie_core::agent::{Agent, AgentId, Pricing, Retry, Timeouts};
@@ -62,12 +63,17 @@ impl Story {
         )
     }
 
-    pub(crate) fn fold(&self) -> Fold<'_> {
+    pub(crate) fn fold(&self) -> Fold {
         Fold::of(self.run(), &self.records)
     }
 
-    pub(crate) fn run(&self) -> RunView<'_> {
-        RunView { run_id: "20251114-093000-7f3a", created: BEGIN, plan: &self.plan, settings: &self.settings }
+    pub(crate) fn run(&self) -> RunView {
+        RunView {
+            run_id: "20251114-093000-7f3a".to_owned(),
+            created: BEGIN,
+            plan: Arc::new(self.plan.clone()),
+            settings: Arc::new(self.settings.clone()),
+        }
     }
 
     /// Says that something happened so many seconds after the beginning.

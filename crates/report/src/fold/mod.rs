@@ -6,6 +6,7 @@
 //! stands still between the end of one session and the resume that begins the next: a night's
 //! pause is nobody's queueing time. A session that crashed ends with its last record.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sortie_core::ceiling::Bound;
@@ -30,22 +31,22 @@ pub use task::{Status, TaskView};
 use clock::Clock;
 
 /// What a run was created with.
-#[derive(Clone, Copy, Debug)]
-pub struct RunView<'a> {
+#[derive(Clone, Debug)]
+pub struct RunView {
     /// The run's id.
-    pub run_id: &'a str,
+    pub run_id: String,
     /// When it was created.
     pub created: Time,
     /// Its plan.
-    pub plan: &'a Plan,
+    pub plan: Arc<Plan>,
     /// What binds it.
-    pub settings: &'a Settings,
+    pub settings: Arc<Settings>,
 }
 
 /// A run, folded.
 #[derive(Clone, Debug)]
-pub struct Fold<'a> {
-    run: RunView<'a>,
+pub struct Fold {
+    run: RunView,
     tasks: Vec<TaskView>,
     unmet: Vec<u32>,
     clock: Clock,
@@ -63,7 +64,7 @@ pub struct Fold<'a> {
 #[derive(Clone, Debug)]
 pub struct Report<'a> {
     /// The fold.
-    pub fold: &'a Fold<'a>,
+    pub fold: &'a Fold,
     /// Its summary.
     pub summary: Summary,
     /// The least time that its calls could have taken; none where none was made.
@@ -79,9 +80,9 @@ impl Report<'_> {
     }
 }
 
-impl<'a> Fold<'a> {
+impl Fold {
     /// A run before its first event.
-    pub fn new(run: RunView<'a>) -> Self {
+    pub fn new(run: RunView) -> Self {
         let unmet: Vec<u32> = run.plan.tasks().iter().map(|task| task.depends_on.len() as u32).collect();
         let counts = Counts {
             pending: unmet.len() as u64,
@@ -89,7 +90,6 @@ impl<'a> Fold<'a> {
             ..Counts::default()
         };
         Fold {
-            run,
             tasks: vec![TaskView::default(); unmet.len()],
             unmet,
             clock: Clock::default(),
@@ -101,11 +101,12 @@ impl<'a> Fold<'a> {
             outcome: None,
             draining: false,
             last: run.created,
+            run,
         }
     }
 
     /// A run with all these records applied.
-    pub fn of<'r>(run: RunView<'a>, records: impl IntoIterator<Item = &'r Record>) -> Self {
+    pub fn of<'r>(run: RunView, records: impl IntoIterator<Item = &'r Record>) -> Self {
         let mut fold = Fold::new(run);
         records.into_iter().for_each(|record| fold.apply(record));
         fold
@@ -167,8 +168,8 @@ impl<'a> Fold<'a> {
     }
 
     /// What the run was created with.
-    pub fn run(&self) -> RunView<'a> {
-        self.run
+    pub fn run(&self) -> &RunView {
+        &self.run
     }
 
     /// All tasks, in the order of the plan.

@@ -176,7 +176,7 @@ fn advice(report: &Report) -> Vec<String> {
         ));
     }
     if summary.pending_tasks > 0 {
-        let run = escape(report.fold.run().run_id);
+        let run = escape(&report.fold.run().run_id);
         let how = match report.fold.outcome() {
             Some(Outcome::BudgetExceeded { .. }) => ", once the budget is larger",
             Some(Outcome::ProviderStopped { .. }) => ", once the account is in order",

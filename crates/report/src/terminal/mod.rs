@@ -100,7 +100,7 @@ fn budget_line(summary: &Summary) -> Option<String> {
 }
 
 fn failures(report: &Report, style: Style) -> Vec<String> {
-    let plan = report.fold.run().plan;
+    let plan = &report.fold.run().plan;
     let all = || {
         let tasks = report.fold.tasks().iter().zip(plan.tasks());
         tasks.filter(|(view, _)| matches!(view.status, Status::Failed | Status::Skipped))
