@@ -1,8 +1,25 @@
 //! The wire formats, both halves of each: the client's, and the server's for the simulator.
 //!
+//! All of it is pure: bytes in, values out, and back. What an error means is one table for all
+//! dialects (`failing`); how long to wait is told by headers that all share (`retry_after`).
+//!
 //! # Adding a dialect
-//! Write `dialect/NAME.rs` with a type that implements [`Dialect`], put its recorded exchanges
-//! into its tests, and add one line to [`ALL`].
+//! Write `dialect/NAME/` with a type that implements [`Dialect`], put its exchanges into
+//! `tests/fixtures/` with a line each in `tests/exchanges.rs`, and add one line to [`ALL`].
+//!
+//! # Common pitfalls
+//! - A reply may be whole without being over: `OpenAI` sends usage after the last word.
+//! - Usage inside a stream is the last word so far, never something to add up.
+//! - A field that one provider always sends, another server never does: absence is not malformed
+//!   unless the answer cannot be told without it.
+
+mod anthropic;
+mod failing;
+mod openai_chat;
+mod reply;
+mod retry_after;
+mod sse;
+mod turns;
 
 use std::time::Duration;
 
@@ -12,6 +29,18 @@ use sortie_core::call::Text;
 use sortie_core::failure::Failure;
 use sortie_core::run::event::Finish;
 use sortie_core::usage::Usage;
+
+pub use anthropic::Anthropic;
+pub(crate) use failing::one_line;
+pub use openai_chat::OpenAiChat;
+
+/// All dialects.
+pub static ALL: &[&dyn Dialect] = &[&Anthropic, &OpenAiChat];
+
+/// The dialect of this name.
+pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {
+    ALL.iter().copied().find(|dialect| dialect.name() == name)
+}
 
 /// A request in no provider's words.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +68,16 @@ pub enum Auth {
     Bearer,
 }
 
+/// What a request calls the bound on its answer (Chat Completions only).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerBound {
+    /// `max_tokens`: the only name that many compatible servers know; `OpenAI` deprecates it, and its
+    /// reasoning models refuse it.
+    MaxTokens,
+    /// `max_completion_tokens`: what `OpenAI`'s own models take, all of them.
+    MaxCompletionTokens,
+}
+
 /// What a dialect needs to know of an account, apart from its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
@@ -46,6 +85,8 @@ pub struct Variant {
     pub version: Option<String>,
     /// How the key is sent.
     pub auth: Auth,
+    /// What the bound on the answer is called; [`Dialect::variant_at`] knows it by the host.
+    pub bound: AnswerBound,
 }
 
 /// A request in bytes, without its key: whoever owns the socket adds that.
@@ -63,9 +104,10 @@ pub struct Encoded {
 pub trait Decode: Send {
     /// Takes the next bytes of the body, in any slicing.
     fn push(&mut self, bytes: &[u8]);
-    /// Whether a first token has come.
+    /// Whether a first token has come: of text or of thinking; of a plain JSON reply, its first byte.
     fn has_token(&self) -> bool;
-    /// Whether the answer is whole: its terminator has come.
+    /// Whether nothing more is worth reading: the stream's last word has come, or an error. A plain
+    /// JSON reply is over only when its body is.
     fn is_done(&self) -> bool;
     /// What is known so far of usage: the last that was reported, and the text that came.
     fn seen(&self) -> Seen;
@@ -78,7 +120,7 @@ pub trait Decode: Send {
 pub struct Seen {
     /// Usage as last reported.
     pub usage: Option<Usage>,
-    /// UTF-8 bytes of text that came.
+    /// UTF-8 bytes that were generated and came: text, and thinking where it is shown.
     pub text_bytes: u64,
 }
 
@@ -87,10 +129,12 @@ pub struct Seen {
 pub struct Decoded {
     /// The answer, or why there is none.
     pub result: Result<Text, Failure>,
-    /// The final usage; absent where none came or the answer was cut.
+    /// The final usage, of a refused answer too; absent where it did not come or the answer was cut.
     pub usage: Option<Usage>,
     /// What had arrived.
     pub seen: Seen,
+    /// Whether it failed because the provider said so, with an error object or an error status.
+    pub says_error: bool,
 }
 
 /// An error in no provider's words, for the server's half.
@@ -132,7 +176,7 @@ pub struct Frames {
     pub pieces: Vec<Bytes>,
     /// After the last token, terminator included.
     pub closing: Bytes,
-    /// How many bytes at the end of `closing` are the terminator alone.
+    /// How many bytes at the end of `closing` make the answer whole: without them it is cut.
     pub terminator: usize,
 }
 
@@ -160,13 +204,40 @@ pub struct Quota {
     pub full_in: Duration,
 }
 
+impl Quota {
+    /// Input and output tokens as one quota: sums, and the later of the two times.
+    fn all_tokens(quotas: &[Quota]) -> Option<Quota> {
+        quotas.iter().filter(|quota| quota.dimension != Dimension::Requests).copied().reduce(|a, b| Quota {
+            dimension: a.dimension,
+            limit: a.limit.saturating_add(b.limit),
+            remaining: a.remaining.saturating_add(b.remaining),
+            full_in: a.full_in.max(b.full_in),
+        })
+    }
+}
+
 /// A wire format: pure bytes ↔ types.
 pub trait Dialect: Send + Sync + std::fmt::Debug {
     /// `anthropic` or `openai`.
     fn name(&self) -> &'static str;
 
-    /// The variant that is spoken unless configured.
+    /// The variant that the provider's own API is spoken to with, unless configured.
     fn default_variant(&self) -> Variant;
+
+    /// The variant for whoever answers at this host, unless configured: the default one, but for
+    /// what is known to differ on servers that only speak the same dialect.
+    fn variant_at(&self, _host: &str) -> Variant {
+        self.default_variant()
+    }
+
+    /// The provider's own base URL, in the form of its official SDK: what [`Encoded::path`] follows.
+    fn base_url(&self) -> &'static str;
+
+    /// The path of the list of models on the client's side: a request that costs nothing.
+    fn models_path(&self) -> &'static str;
+
+    /// The headers that every request has, without the key.
+    fn headers(&self, variant: &Variant) -> HeaderMap;
 
     /// A request in bytes.
     fn encode(&self, request: &Request, variant: &Variant) -> Encoded;
@@ -189,8 +260,8 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     /// A whole answer as a plain JSON body.
     fn body(&self, answer: &ServerAnswer) -> Bytes;
 
-    /// A streamed answer, its text cut into these pieces. `include_usage` is what the request
-    /// asked for; dialects that always send usage ignore it.
+    /// A streamed answer, its text cut into these pieces. `body` is the request's: some of it
+    /// asks for more than a [`Request`] knows (`stream_options.include_usage`).
     fn frames(&self, answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Frames;
 
     /// The provider's usual error for a status: `[[sim fail=529]]`.

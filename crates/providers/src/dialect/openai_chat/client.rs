@@ -1,0 +1,112 @@
+//! The client's half: requests out, replies in.
+
+use serde_json::{Value, json};
+use sortie_core::run::event::Finish;
+use sortie_core::usage::Usage;
+
+use super::super::reply::{Answer, Spoken};
+use super::super::turns::{json_headers, text_of};
+use super::super::{AnswerBound, Encoded, Request, Variant};
+
+pub(super) fn encode(request: &Request, variant: &Variant) -> Encoded {
+    let mut turns = Vec::new();
+    if let Some(system) = &request.system {
+        turns.push(json!({"role": "system", "content": system}));
+    }
+    turns.push(json!({"role": "user", "content": request.prompt}));
+    let mut body = json!({"model": request.model, "messages": turns, "stream": request.stream});
+    let bound = match variant.bound {
+        AnswerBound::MaxTokens => "max_tokens",
+        AnswerBound::MaxCompletionTokens => "max_completion_tokens",
+    };
+    body[bound] = json!(request.max_tokens);
+    if request.stream {
+        // Without it a stream says nothing of what it used.
+        body["stream_options"] = json!({"include_usage": true});
+    }
+    if let Some(temperature) = request.temperature {
+        body["temperature"] = json!(temperature);
+    }
+    Encoded { path: "/chat/completions", headers: json_headers(), body: body.to_string().into() }
+}
+
+/// What the API's replies mean.
+pub(super) struct ChatCompletions;
+
+impl Spoken for ChatCompletions {
+    /// A chunk. The last one with a choice makes the answer whole; usage and `[DONE]` come after it.
+    fn event(payload: &Value, answer: &mut Answer) {
+        take_frame(payload, answer);
+        // We ask for one choice; the usage chunk has none.
+        let choice = &payload["choices"][0];
+        take_words(&choice["delta"], answer);
+        take_finish(choice, answer);
+        answer.is_whole = answer.finish.is_some();
+    }
+
+    fn whole(reply: &Value, answer: &mut Answer) {
+        take_frame(reply, answer);
+        let choice = &reply["choices"][0];
+        let message = &choice["message"];
+        take_words(message, answer);
+        take_finish(choice, answer);
+        answer.is_whole = true;
+        // A null content is an empty answer: all its tokens went into reasoning, or it is a refusal.
+        if message.get("content").is_none() && answer.refused.is_none() {
+            answer.malformed("the reply has no content");
+        }
+        if answer.finish.is_none() {
+            answer.malformed("the reply does not say why it stopped");
+        }
+    }
+}
+
+/// What a chunk and a whole reply both have around the choice.
+fn take_frame(reply: &Value, answer: &mut Answer) {
+    if let Some(model) = reply["model"].as_str() {
+        model.clone_into(&mut answer.model);
+    }
+    let reported = &reply["usage"];
+    if let (Some(prompt), Some(completion)) =
+        (reported["prompt_tokens"].as_u64(), reported["completion_tokens"].as_u64())
+    {
+        answer.usage = Some(disjoint(prompt, completion, &reported["prompt_tokens_details"]));
+        answer.usage_is_final = true;
+    }
+}
+
+/// The counts taken apart: cached and cache-writing tokens are inside `prompt_tokens`, reasoning is
+/// inside `completion_tokens`. Parts that are larger than the whole are cut to it.
+fn disjoint(prompt: u64, output: u64, details: &Value) -> Usage {
+    let part = |field: &str, room: u64| details[field].as_u64().unwrap_or(0).min(room);
+    let cache_read = part("cached_tokens", prompt);
+    let cache_write = part("cache_write_tokens", prompt - cache_read);
+    Usage { input: prompt - cache_read - cache_write, cache_read, cache_write, cache_write_1h: 0, output }
+}
+
+/// The words of a delta or a message.
+fn take_words(from: &Value, answer: &mut Answer) {
+    if let Some(text) = text_of(&from["content"]) {
+        answer.add_text(&text);
+    }
+    // Reasoning, as DeepSeek, vLLM and llama.cpp call it, and as OpenRouter does.
+    for field in ["reasoning_content", "reasoning"] {
+        answer.add_other(from[field].as_str().unwrap_or_default());
+    }
+    if let Some(refusal) = from["refusal"].as_str().filter(|refusal| !refusal.is_empty()) {
+        answer.add_other(refusal);
+        answer.refused.get_or_insert_default().push_str(refusal);
+    }
+}
+
+fn take_finish(choice: &Value, answer: &mut Answer) {
+    let Some(reason) = choice["finish_reason"].as_str() else { return };
+    answer.finish = Some(match reason {
+        "stop" => Finish::Stop,
+        "length" => Finish::MaxTokens,
+        other => Finish::Other(other.to_owned()),
+    });
+    if reason == "content_filter" {
+        answer.refused.get_or_insert_with(|| "the provider's content filter took the answer".to_owned());
+    }
+}

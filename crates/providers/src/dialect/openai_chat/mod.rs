@@ -1,0 +1,92 @@
+//! `OpenAI`'s Chat Completions API, from its reference and the types of its official SDKs, with what
+//! compatible servers (vLLM, OpenRouter, llama.cpp, Groq …) do differently.
+
+mod client;
+mod server;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::reply::Reader;
+use super::turns::json_headers;
+use super::{
+    AnswerBound, Auth, Decode, Dialect, Encoded, Frames, Quota, Request, ServerAnswer, Variant, WireError,
+};
+
+/// `OpenAI`'s Chat Completions API.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenAiChat;
+
+/// The host of `OpenAI`'s own API; regions are its subdomains (`eu.api.openai.com`).
+const OWN_HOST: &str = "api.openai.com";
+
+impl Dialect for OpenAiChat {
+    fn name(&self) -> &'static str {
+        "openai"
+    }
+
+    fn default_variant(&self) -> Variant {
+        Variant { version: None, auth: Auth::Bearer, bound: AnswerBound::MaxCompletionTokens }
+    }
+
+    fn variant_at(&self, host: &str) -> Variant {
+        let is_own =
+            host.strip_suffix(OWN_HOST).is_some_and(|region| region.is_empty() || region.ends_with('.'));
+        let bound = if is_own { AnswerBound::MaxCompletionTokens } else { AnswerBound::MaxTokens };
+        Variant { bound, ..self.default_variant() }
+    }
+
+    fn base_url(&self) -> &'static str {
+        "https://api.openai.com/v1"
+    }
+
+    fn models_path(&self) -> &'static str {
+        "/models"
+    }
+
+    fn headers(&self, _variant: &Variant) -> HeaderMap {
+        json_headers()
+    }
+
+    fn encode(&self, request: &Request, variant: &Variant) -> Encoded {
+        client::encode(request, variant)
+    }
+
+    fn decoder(&self, status: u16, headers: &HeaderMap, now: Duration) -> Box<dyn Decode> {
+        Box::new(Reader::<client::ChatCompletions>::new(status, headers, now))
+    }
+
+    fn path(&self) -> &'static str {
+        "/v1/chat/completions"
+    }
+
+    fn read(&self, _headers: &HeaderMap, body: &[u8]) -> Result<Request, WireError> {
+        server::read(body)
+    }
+
+    fn body(&self, answer: &ServerAnswer) -> Bytes {
+        server::body(answer)
+    }
+
+    fn frames(&self, answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Frames {
+        server::frames(answer, pieces, body)
+    }
+
+    fn usual_error(&self, status: u16) -> WireError {
+        server::usual_error(status)
+    }
+
+    fn error_body(&self, error: &WireError, _request_id: &str) -> Bytes {
+        server::error_body(error).to_string().into()
+    }
+
+    fn error_frame(&self, error: &WireError, _request_id: &str) -> Bytes {
+        server::event(&server::error_body(error)).into()
+    }
+
+    fn reply_headers(&self, request_id: &str, quotas: &[Quota], _now: Duration) -> HeaderMap {
+        server::reply_headers(request_id, quotas)
+    }
+}

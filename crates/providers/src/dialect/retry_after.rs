@@ -1,0 +1,274 @@
+//! How long a provider asks us to wait, from whichever header says it.
+//!
+//! In the order of the official SDKs: `retry-after-ms`, then `retry-after` as seconds or as an HTTP
+//! date. A throttled reply without either may still tell when its quotas are full again. Dates
+//! count from the server's own `Date` where it sends one: its clock wrote both, ours may be off.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+
+/// The longest wait that is handed on; a longer one is cut to it. A provider that names hours
+/// (daily quotas, a spoilt header) would otherwise park a task beyond any run's patience: it is
+/// asked again after ten minutes, and the retries bound how often.
+pub(super) const LONGEST: Duration = Duration::from_secs(600);
+
+/// The wait that these headers name, at most [`LONGEST`]. `now` is Unix time; `throttled` lets the
+/// quotas' reset times speak where no wait is named: they tell when a bucket is *full*, later than
+/// needed, which is why they come last.
+pub(super) fn retry_after(headers: &HeaderMap, now: Duration, throttled: bool) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(utf8);
+    let millis = text("retry-after-ms").and_then(|ms| seconds(ms.parse::<f64>().ok()? / 1000.0));
+    let server_now = text(DATE.as_str()).and_then(http_date).unwrap_or(now);
+    millis
+        .or_else(|| {
+            let value = text(RETRY_AFTER.as_str())?;
+            match value.parse::<f64>() {
+                Ok(value) => seconds(value),
+                Err(_) => Some(http_date(value)?.saturating_sub(server_now)),
+            }
+        })
+        .or_else(|| throttled.then(|| emptiest_quota(headers, server_now))?)
+        .map(|wait| wait.min(LONGEST))
+}
+
+/// A header's text; `HeaderValue::to_str` refuses the `µ` of a Go duration.
+fn utf8(value: &HeaderValue) -> Option<&str> {
+    str::from_utf8(value.as_bytes()).ok().map(str::trim)
+}
+
+/// A number of seconds as a wait; nothing where it is negative or no number.
+fn seconds(value: f64) -> Option<Duration> {
+    (value >= 0.0 && value.is_finite()).then(|| Duration::from_secs_f64(value.min(LONGEST.as_secs_f64())))
+}
+
+/// An HTTP date as Unix time.
+fn http_date(text: &str) -> Option<Duration> {
+    httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()
+}
+
+/// When the quota with the smallest part left is full again: that is the one that refused us.
+/// Quotas that do not say what is left count as empty.
+fn emptiest_quota(headers: &HeaderMap, now: Duration) -> Option<Duration> {
+    let number = |name: String| utf8(headers.get(name)?)?.parse::<f64>().ok();
+    let mut emptiest: Option<(f64, Duration)> = None;
+    for (name, value) in headers {
+        let (limit, remaining) = match name.as_str() {
+            name if name.starts_with("anthropic-ratelimit-") => {
+                let Some(quota) = name.strip_suffix("-reset") else { continue };
+                (number(format!("{quota}-limit")), number(format!("{quota}-remaining")))
+            }
+            name => {
+                let Some(quota) = name.strip_prefix("x-ratelimit-reset-") else { continue };
+                let told = |what: &str| number(format!("x-ratelimit-{what}-{quota}"));
+                (told("limit"), told("remaining"))
+            }
+        };
+        let Some(wait) = utf8(value).and_then(|text| reset(text, now)) else { continue };
+        let left = match (limit, remaining) {
+            (Some(limit), Some(remaining)) if limit > 0.0 && remaining > 0.0 => remaining / limit,
+            _ => 0.0,
+        };
+        if emptiest.is_none_or(|(least, longest)| left < least || (left <= least && wait > longest)) {
+            emptiest = Some((left, wait));
+        }
+    }
+    emptiest.map(|(_, wait)| wait)
+}
+
+/// A reset time: a Go duration (OpenAI, Groq), plain seconds (Azure), or RFC 3339 (Anthropic).
+fn reset(text: &str, now: Duration) -> Option<Duration> {
+    if let Ok(value) = text.parse::<f64>() {
+        return seconds(value);
+    }
+    if let Some(duration) = go_duration(text) {
+        return Some(duration);
+    }
+    let at = text.parse::<jiff::Timestamp>().ok()?.duration_since(jiff::Timestamp::UNIX_EPOCH);
+    Some(Duration::try_from(at).unwrap_or_default().saturating_sub(now))
+}
+
+/// The units that Go's `time.Duration` prints, in seconds: `ms` before `m`, which begins it.
+const GO_UNITS: [(&str, f64); 8] = [
+    ("ms", 1e-3),
+    ("µs", 1e-6), // U+00B5, as Go prints it
+    ("μs", 1e-6), // U+03BC
+    ("us", 1e-6),
+    ("ns", 1e-9),
+    ("s", 1.0),
+    ("m", 60.0),
+    ("h", 3600.0),
+];
+
+/// `6m0s`, `1m12.5s`, `12ms`.
+fn go_duration(text: &str) -> Option<Duration> {
+    let (mut rest, mut total) = (text, 0.0);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(digits);
+        let (size, after) =
+            GO_UNITS.iter().find_map(|(unit, size)| Some((*size, after.strip_prefix(unit)?)))?;
+        total += number.parse::<f64>().ok()? * size;
+        rest = after;
+    }
+    if text.is_empty() { None } else { seconds(total) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-23 12:00:00 UTC.
+    const NOW: Duration = Duration::from_secs(1_795_435_200);
+
+    fn wait_of(lines: &[(&str, &str)], throttled: bool) -> Option<Duration> {
+        let headers = lines
+            .iter()
+            .map(|(name, value)| (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap()))
+            .collect();
+        retry_after(&headers, NOW, throttled)
+    }
+
+    fn check(lines: &[(&str, &str)], expected_ms: Option<u64>) {
+        let wait = wait_of(lines, true);
+        assert_eq!(wait, expected_ms.map(Duration::from_millis), "{lines:?}");
+    }
+
+    #[test]
+    fn seconds_milliseconds_and_dates_are_understood() {
+        check(&[("retry-after", "7")], Some(7_000));
+        check(&[("retry-after", " 1.146 ")], Some(1_146));
+        check(&[("retry-after-ms", "250"), ("retry-after", "7")], Some(250));
+        check(&[("retry-after", "Mon, 23 Nov 2026 12:00:30 GMT")], Some(30_000));
+    }
+
+    #[test]
+    fn dates_count_from_the_servers_own_clock() {
+        let skewed = ("date", "Mon, 23 Nov 2026 11:00:00 GMT");
+        check(&[skewed, ("retry-after", "Mon, 23 Nov 2026 11:00:20 GMT")], Some(20_000));
+        check(&[skewed, ("anthropic-ratelimit-requests-reset", "2026-11-23T11:00:12Z")], Some(12_000));
+        check(&[("date", "nonsense"), ("retry-after", "Mon, 23 Nov 2026 12:00:05 GMT")], Some(5_000));
+    }
+
+    #[test]
+    fn zero_and_the_past_are_no_wait_and_nonsense_is_not_named() {
+        check(&[("retry-after", "0")], Some(0));
+        check(&[("retry-after", "Mon, 23 Nov 2026 11:59:00 GMT")], Some(0));
+        for nonsense in ["-1", "NaN", "inf", "-inf", "1e999", "soon", "", "5 s", "0x10"] {
+            check(&[("retry-after", nonsense)], None);
+            check(&[("retry-after-ms", nonsense), ("retry-after", "3")], Some(3_000));
+            check(&[("x-ratelimit-reset-requests", nonsense)], None);
+        }
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_the_cap() {
+        check(&[("retry-after", "1e9")], Some(600_000));
+        check(&[("retry-after-ms", "1000000000000")], Some(600_000));
+        check(&[("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT")], Some(600_000));
+        check(&[("x-ratelimit-reset-requests", "17h12m0s")], Some(600_000));
+    }
+
+    #[test]
+    fn reset_times_speak_in_every_known_form() {
+        for (text, ms) in [
+            ("1s", 1_000),
+            ("6m0s", 360_000),
+            ("12ms", 12),
+            ("1m12.5s", 72_500),
+            ("7.66s", 7_660),
+            ("1000000µs", 1_000),
+            ("500us", 0),
+            ("0s", 0),
+            ("42", 42_000),
+        ] {
+            let wait = wait_of(&[("x-ratelimit-reset-tokens", text)], true).unwrap();
+            assert_eq!(wait.as_millis(), ms, "{text}");
+        }
+        check(&[("anthropic-ratelimit-tokens-reset", "2026-11-23T12:00:59Z")], Some(59_000));
+        check(&[("anthropic-ratelimit-tokens-reset", "2026-11-23T13:00:01+01:00")], Some(1_000));
+        check(&[("x-ratelimit-reset-requests", "-1")], None);
+    }
+
+    #[test]
+    fn the_emptiest_quota_decides_and_only_where_throttled() {
+        // Groq counts requests by the day: their reset says nothing about a minute's tokens.
+        let groq = [
+            ("x-ratelimit-limit-requests", "14400"),
+            ("x-ratelimit-remaining-requests", "14000"),
+            ("x-ratelimit-reset-requests", "40m0s"),
+            ("x-ratelimit-limit-tokens", "6000"),
+            ("x-ratelimit-remaining-tokens", "120"),
+            ("x-ratelimit-reset-tokens", "58.8s"),
+        ];
+        check(&groq, Some(58_800));
+        assert_eq!(wait_of(&groq, false), None);
+        let anthropic = [
+            ("anthropic-ratelimit-requests-limit", "50"),
+            ("anthropic-ratelimit-requests-remaining", "0"),
+            ("anthropic-ratelimit-requests-reset", "2026-11-23T12:00:40Z"),
+            ("anthropic-ratelimit-tokens-limit", "80000"),
+            ("anthropic-ratelimit-tokens-remaining", "79000"),
+            ("anthropic-ratelimit-tokens-reset", "2026-11-23T12:00:01Z"),
+        ];
+        check(&anthropic, Some(40_000));
+    }
+
+    #[test]
+    fn whatever_the_headers_say_the_wait_is_in_its_range() {
+        const PIECES: [&str; 24] = [
+            "0",
+            "1",
+            "9",
+            "60",
+            "-",
+            "+",
+            ".",
+            "e",
+            "E9",
+            "NaN",
+            "inf",
+            "h",
+            "m",
+            "s",
+            "ms",
+            "µs",
+            " ",
+            ":",
+            "T",
+            "Z",
+            "2026-11-23",
+            "12:00:00",
+            "Mon, 23 Nov 2026 ",
+            "GMT",
+        ];
+        const NAMES: [&str; 5] = [
+            "retry-after",
+            "retry-after-ms",
+            "date",
+            "x-ratelimit-reset-tokens",
+            "anthropic-ratelimit-tokens-reset",
+        ];
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut below = |n: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % n as u64) as usize
+        };
+        let mut named = 0;
+        for round in 0..100_000 {
+            let mut headers = HeaderMap::new();
+            for name in NAMES {
+                let value: String = (0..below(6)).map(|_| PIECES[below(PIECES.len())]).collect();
+                if let Ok(value) = http::HeaderValue::from_bytes(value.as_bytes()) {
+                    headers.insert(name, value);
+                }
+            }
+            let wait = retry_after(&headers, NOW, true);
+            assert!(wait.is_none_or(|wait| wait <= LONGEST), "round {round}: {headers:?}");
+            named += usize::from(wait.is_some_and(|wait| !wait.is_zero()));
+        }
+        assert!(named > 10_000, "the generator names a wait in {named} rounds only");
+    }
+}
