@@ -161,6 +161,7 @@ impl Exchange {
     }
 
     /// What it came to.
+    #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once, and its end is used up")]
     pub fn end(mut self, at: Duration, end: End) -> Returned {
         let timing = Timing { first_token: self.first_token, total: at };
         let (result, billing) = match self.head.take() {

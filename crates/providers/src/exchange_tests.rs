@@ -45,7 +45,7 @@ fn exchange_after(steps: &[Step]) -> (Exchange, Duration) {
 }
 
 /// What an attempt came to: the class of its failure, if it failed, and its billing.
-fn check(steps: &[Step], end: End, class: Option<Class>, billing: Billing) {
+fn check(steps: &[Step], end: &End, class: Option<Class>, billing: Billing) {
     let (exchange, at) = exchange_after(steps);
     let returned = exchange.end(at, end.clone());
     let failed = returned.result.as_ref().err().map(|failure| failure.class);
@@ -64,10 +64,10 @@ const fn estimated(input: u64, output: u64) -> Billing {
 #[test]
 fn what_was_not_sent_whole_costs_nothing() {
     let refused = End::NotConnected("connection refused".to_owned());
-    check(&[], refused, Some(Class::Network), Billing::Nothing);
-    check(&[], End::Deadline, Some(Class::Timeout), Billing::Nothing);
-    check(&[Connected], End::Deadline, Some(Class::Timeout), Billing::Nothing);
-    check(&[Connected], broken(), Some(Class::Network), Billing::Nothing);
+    check(&[], &refused, Some(Class::Network), Billing::Nothing);
+    check(&[], &End::Deadline, Some(Class::Timeout), Billing::Nothing);
+    check(&[Connected], &End::Deadline, Some(Class::Timeout), Billing::Nothing);
+    check(&[Connected], &broken(), Some(Class::Network), Billing::Nothing);
 }
 
 #[test]
@@ -75,17 +75,17 @@ fn what_was_sent_whole_and_not_answered_is_at_risk() {
     for (end, class) in
         [(End::Deadline, Class::Timeout), (broken(), Class::Network), (End::Closed, Class::Network)]
     {
-        check(&[Sent], end, Some(class), Billing::Unknown);
+        check(&[Sent], &end, Some(class), Billing::Unknown);
     }
 }
 
 #[test]
 fn an_error_status_costs_nothing_however_its_body_ends() {
     for end in [End::Closed, End::Deadline, broken()] {
-        check(&[Sent, Head(529), Event(ERROR)], end.clone(), Some(Class::Overloaded), Billing::Nothing);
-        check(&[Sent, Head(504)], end.clone(), Some(Class::Transient), Billing::Nothing);
-        check(&[Sent, Head(307)], end.clone(), Some(Class::Redirected), Billing::Nothing);
-        check(&[Connected, Head(413)], end, Some(Class::Invalid), Billing::Nothing);
+        check(&[Sent, Head(529), Event(ERROR)], &end, Some(Class::Overloaded), Billing::Nothing);
+        check(&[Sent, Head(504)], &end, Some(Class::Transient), Billing::Nothing);
+        check(&[Sent, Head(307)], &end, Some(Class::Redirected), Billing::Nothing);
+        check(&[Connected, Head(413)], &end, Some(Class::Invalid), Billing::Nothing);
     }
 }
 
@@ -94,31 +94,31 @@ fn a_whole_answer_costs_what_is_reported_else_what_is_estimated() {
     let whole = [Sent, Head(200), Event(START), Event(NINE_BYTES), Event(STOP), Event(END)];
     let usage = Usage { input: 40, output: 7, ..Usage::default() };
     for end in [End::Closed, End::Deadline, broken()] {
-        check(&whole, end.clone(), None, Billing::Reported(usage));
+        check(&whole, &end, None, Billing::Reported(usage));
         // llama.cpp without its `message_start`: the input is nowhere.
-        check(&[Sent, Head(200), Event(NINE_BYTES), Event(STOP), Event(END)], end, None, estimated(34, 7));
+        check(&[Sent, Head(200), Event(NINE_BYTES), Event(STOP), Event(END)], &end, None, estimated(34, 7));
     }
 }
 
 #[test]
 fn an_answer_that_is_cut_is_estimated_from_what_came() {
     let head = [Sent, Head(200)];
-    check(&head, End::Closed, Some(Class::Malformed), estimated(34, 0));
-    check(&head, broken(), Some(Class::Network), estimated(34, 0));
-    check(&head, End::Deadline, Some(Class::Timeout), estimated(34, 0));
+    check(&head, &End::Closed, Some(Class::Malformed), estimated(34, 0));
+    check(&head, &broken(), Some(Class::Network), estimated(34, 0));
+    check(&head, &End::Deadline, Some(Class::Timeout), estimated(34, 0));
     let begun = [Sent, Head(200), Event(START), Event(NINE_BYTES)];
-    check(&begun, End::Closed, Some(Class::CutOff), estimated(40, 3));
-    check(&begun, broken(), Some(Class::CutOff), estimated(40, 3));
-    check(&begun, End::Deadline, Some(Class::Timeout), estimated(40, 3));
+    check(&begun, &End::Closed, Some(Class::CutOff), estimated(40, 3));
+    check(&begun, &broken(), Some(Class::CutOff), estimated(40, 3));
+    check(&begun, &End::Deadline, Some(Class::Timeout), estimated(40, 3));
     let unterminated = [Sent, Head(200), Event(START), Event(NINE_BYTES), Event(STOP)];
-    check(&unterminated, End::Closed, Some(Class::CutOff), estimated(40, 7));
+    check(&unterminated, &End::Closed, Some(Class::CutOff), estimated(40, 7));
 }
 
 #[test]
 fn an_error_in_place_of_an_answer_costs_nothing_and_inside_one_what_came() {
-    check(&[Sent, Head(200), Event(ERROR)], End::Closed, Some(Class::Overloaded), Billing::Nothing);
+    check(&[Sent, Head(200), Event(ERROR)], &End::Closed, Some(Class::Overloaded), Billing::Nothing);
     let inside = [Sent, Head(200), Event(START), Event(NINE_BYTES), Event(ERROR)];
-    check(&inside, End::Closed, Some(Class::Overloaded), estimated(40, 3));
+    check(&inside, &End::Closed, Some(Class::Overloaded), estimated(40, 3));
 }
 
 #[test]

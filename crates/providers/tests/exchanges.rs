@@ -124,7 +124,7 @@ fn fixtures() -> Vec<Fixture> {
 }
 
 fn decode<'a>(fixture: &Fixture, slices: impl IntoIterator<Item = &'a [u8]>, clean: bool) -> Decoded {
-    let dialect = dialect::by_name(fixture.dialect).unwrap();
+    let dialect = dialect::by_name(fixture.dialect).expect("fixtures name dialects that exist");
     let mut decoder = dialect.decoder(200, &HeaderMap::new(), Duration::ZERO);
     slices.into_iter().for_each(|slice| decoder.push(slice));
     decoder.finish(clean)

@@ -1,5 +1,7 @@
 //! Both halves of each dialect, one against the other.
 
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by where it panics")]
+
 use std::time::Duration;
 
 use http::HeaderMap;

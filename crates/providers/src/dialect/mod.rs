@@ -8,7 +8,7 @@
 //! `tests/fixtures/` with a line each in `tests/exchanges.rs`, and add one line to [`ALL`].
 //!
 //! # Common pitfalls
-//! - A reply may be whole without being over: `OpenAI` sends usage after the last word.
+//! - A reply may be whole without being over: OpenAI sends usage after the last word.
 //! - Usage inside a stream is the last word so far, never something to add up.
 //! - A field that one provider always sends, another server never does: absence is not malformed
 //!   unless the answer cannot be told without it.
@@ -71,10 +71,10 @@ pub enum Auth {
 /// What a request calls the bound on its answer (Chat Completions only).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerBound {
-    /// `max_tokens`: the only name that many compatible servers know; `OpenAI` deprecates it, and its
+    /// `max_tokens`: the only name that many compatible servers know; OpenAI deprecates it, and its
     /// reasoning models refuse it.
     MaxTokens,
-    /// `max_completion_tokens`: what `OpenAI`'s own models take, all of them.
+    /// `max_completion_tokens`: what OpenAI's own models take, all of them.
     MaxCompletionTokens,
 }
 

@@ -33,6 +33,10 @@ pub use endpoint::{Endpoint, EndpointError};
 /// is left.
 const SLICE: usize = 16 << 10;
 
+/// How long a whole answer waits for the end of its framing, so that its connection can be used
+/// again: a round trip within a continent. It is not part of the answer's time.
+const FRAMING_END: Duration = Duration::from_millis(20);
+
 /// The client could not be made: no certificates of the system, in general.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to set up the HTTP client")]
@@ -119,8 +123,8 @@ impl Client {
             .headers(headers)
             .body(noted(encoded.body, progress))
             .send();
-        let end = drive(&mut exchange, sending, watched, start).await;
-        exchange.end(start.elapsed(), end)
+        let (at, end) = drive(&mut exchange, sending, watched, start).await;
+        exchange.end(at, end)
     }
 
     /// Asks for the list of models: whether the endpoint answers and takes the key, at no cost.
@@ -169,30 +173,29 @@ fn probed(status: u16, failure: Failure) -> Probe {
     }
 }
 
-/// Follows one request from its sending to its end.
+/// Follows one request from its sending to its end: when and how.
 async fn drive(
     exchange: &mut Exchange,
     sending: impl Future<Output = reqwest::Result<reqwest::Response>>,
     mut watched: watch::Receiver<Progress>,
     start: Instant,
-) -> End {
+) -> (Duration, End) {
     let mut sending = pin!(sending);
     let sent = loop {
         tokio::select! {
             biased;
-            sent = &mut sending => break sent,
+            sent = &mut sending => break Some(sent),
             Ok(()) = watched.changed() => note(exchange, *watched.borrow_and_update(), start),
-            () = sleep_until(start + exchange.deadline()) => {
-                note(exchange, *watched.borrow_and_update(), start);
-                return End::Deadline;
-            }
+            () = sleep_until(start + exchange.deadline()) => break None,
         }
     };
+    // What was noted at the same moment.
     note(exchange, *watched.borrow_and_update(), start);
     let mut reply = match sent {
-        Ok(reply) => reply,
-        Err(error) if error.is_connect() => return End::NotConnected(why(error)),
-        Err(error) => return End::Broken(why(error)),
+        Some(Ok(reply)) => reply,
+        Some(Err(error)) if error.is_connect() => return (start.elapsed(), End::NotConnected(why(error))),
+        Some(Err(error)) => return (start.elapsed(), End::Broken(why(error))),
+        None => return (start.elapsed(), End::Deadline),
     };
     exchange.head(start.elapsed(), reply.status().as_u16(), reply.headers());
     while !exchange.is_done() {
@@ -200,15 +203,17 @@ async fn drive(
             biased;
             piece = reply.chunk() => match piece {
                 Ok(Some(bytes)) => exchange.bytes(start.elapsed(), &bytes),
-                Ok(None) => break,
-                Err(error) => return End::Broken(why(error)),
+                Ok(None) => return (start.elapsed(), End::Closed),
+                Err(error) => return (start.elapsed(), End::Broken(why(error))),
             },
-            () = sleep_until(start + exchange.deadline()) => return End::Deadline,
+            () = sleep_until(start + exchange.deadline()) => return (start.elapsed(), End::Deadline),
         }
     }
-    // What is left of the body (its framing, in general) hyper reads if it is there, and keeps the
-    // connection; else it closes it.
-    End::Closed
+    let done_at = start.elapsed();
+    // The end of the framing comes with the last bytes or right after them; once it is read, the
+    // connection serves the next call.
+    let _kept = timeout(FRAMING_END, reply.chunk()).await;
+    (done_at, End::Closed)
 }
 
 fn note(exchange: &mut Exchange, progress: Progress, start: Instant) {

@@ -161,7 +161,8 @@ fn read_file(path: &Path) -> Result<Vec<(String, String)>, EnvironmentError> {
 fn check_mode(path: &Path, metadata: &std::fs::Metadata) -> Result<(), EnvironmentError> {
     use std::os::unix::fs::PermissionsExt;
     let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(EnvironmentError::Exposed { path: path.to_owned(), mode }) }
+    let for_others = mode & 0o077;
+    if for_others == 0 { Ok(()) } else { Err(EnvironmentError::Exposed { path: path.to_owned(), mode }) }
 }
 
 #[cfg(not(unix))]

@@ -1,4 +1,4 @@
-//! `OpenAI`'s Chat Completions API, from its reference and the types of its official SDKs, with what
+//! OpenAI's Chat Completions API, from its reference and the types of its official SDKs, with what
 //! compatible servers (vLLM, OpenRouter, llama.cpp, Groq …) do differently.
 
 mod client;
@@ -15,11 +15,11 @@ use super::{
     AnswerBound, Auth, Decode, Dialect, Encoded, Frames, Quota, Request, ServerAnswer, Variant, WireError,
 };
 
-/// `OpenAI`'s Chat Completions API.
+/// OpenAI's Chat Completions API.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenAiChat;
 
-/// The host of `OpenAI`'s own API; regions are its subdomains (`eu.api.openai.com`).
+/// The host of OpenAI's own API; regions are its subdomains (`eu.api.openai.com`).
 const OWN_HOST: &str = "api.openai.com";
 
 impl Dialect for OpenAiChat {
