@@ -13,9 +13,11 @@ use http::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 /// asked again after ten minutes, and the retries bound how often.
 pub(super) const LONGEST: Duration = Duration::from_secs(600);
 
-/// The wait that these headers name, at most [`LONGEST`]. `now` is Unix time; `throttled` lets the
-/// quotas' reset times speak where no wait is named: they tell when a bucket is *full*, later than
-/// needed, which is why they come last.
+/// The wait that these headers name, longer than nothing and at most [`LONGEST`]. Zero and dates in
+/// the past name none, as for the official SDKs: whoever waits has a backoff of his own, and a server
+/// must not be able to switch it off. `now` is Unix time; `throttled` lets the quotas' reset times
+/// speak where no wait is named: they tell when a bucket is *full*, later than needed, which is why
+/// they come last.
 pub(super) fn retry_after(headers: &HeaderMap, now: Duration, throttled: bool) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(utf8);
     let millis = text("retry-after-ms").and_then(|ms| seconds(ms.parse::<f64>().ok()? / 1000.0));
@@ -25,7 +27,7 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Duration, throttled: bool) -
             let value = text(RETRY_AFTER.as_str())?;
             match value.parse::<f64>() {
                 Ok(value) => seconds(value),
-                Err(_) => Some(http_date(value)?.saturating_sub(server_now)),
+                Err(_) => until(http_date(value)?, server_now),
             }
         })
         .or_else(|| throttled.then(|| emptiest_quota(headers, server_now))?)
@@ -37,9 +39,15 @@ fn utf8(value: &HeaderValue) -> Option<&str> {
     str::from_utf8(value.as_bytes()).ok().map(str::trim)
 }
 
-/// A number of seconds as a wait; nothing where it is negative or no number.
+/// A number of seconds as a wait; nothing where it is zero, negative or no number.
 fn seconds(value: f64) -> Option<Duration> {
-    (value >= 0.0 && value.is_finite()).then(|| Duration::from_secs_f64(value.min(LONGEST.as_secs_f64())))
+    let wait = value.is_finite().then(|| Duration::from_secs_f64(value.clamp(0.0, LONGEST.as_secs_f64())));
+    wait.filter(|wait| !wait.is_zero())
+}
+
+/// The time from one point in Unix time to another; nothing where it is not after it.
+fn until(at: Duration, now: Duration) -> Option<Duration> {
+    at.checked_sub(now).filter(|wait| !wait.is_zero())
 }
 
 /// An HTTP date as Unix time.
@@ -85,7 +93,7 @@ fn reset(text: &str, now: Duration) -> Option<Duration> {
         return Some(duration);
     }
     let at = text.parse::<jiff::Timestamp>().ok()?.duration_since(jiff::Timestamp::UNIX_EPOCH);
-    Some(Duration::try_from(at).unwrap_or_default().saturating_sub(now))
+    until(Duration::try_from(at).ok()?, now)
 }
 
 /// The units that Go's `time.Duration` prints, in seconds: `ms` before `m`, which begins it.
@@ -151,10 +159,12 @@ mod tests {
     }
 
     #[test]
-    fn zero_and_the_past_are_no_wait_and_nonsense_is_not_named() {
-        check(&[("retry-after", "0")], Some(0));
-        check(&[("retry-after", "Mon, 23 Nov 2026 11:59:00 GMT")], Some(0));
-        for nonsense in ["-1", "NaN", "inf", "-inf", "1e999", "soon", "", "5 s", "0x10"] {
+    fn zero_the_past_and_nonsense_name_no_wait() {
+        check(&[("retry-after", "Mon, 23 Nov 2026 11:59:00 GMT")], None);
+        check(&[("anthropic-ratelimit-requests-reset", "2026-11-23T12:00:00Z")], None);
+        for nonsense in
+            ["0", "-0.0", "1e-12", "0s", "-1", "NaN", "inf", "-inf", "1e999", "soon", "", "5 s", "0x10"]
+        {
             check(&[("retry-after", nonsense)], None);
             check(&[("retry-after-ms", nonsense), ("retry-after", "3")], Some(3_000));
             check(&[("x-ratelimit-reset-requests", nonsense)], None);
@@ -179,7 +189,6 @@ mod tests {
             ("7.66s", 7_660),
             ("1000000µs", 1_000),
             ("500us", 0),
-            ("0s", 0),
             ("42", 42_000),
         ] {
             let wait = wait_of(&[("x-ratelimit-reset-tokens", text)], true).unwrap();
@@ -266,8 +275,8 @@ mod tests {
                 }
             }
             let wait = retry_after(&headers, NOW, true);
-            assert!(wait.is_none_or(|wait| wait <= LONGEST), "round {round}: {headers:?}");
-            named += usize::from(wait.is_some_and(|wait| !wait.is_zero()));
+            assert!(wait.is_none_or(|wait| !wait.is_zero() && wait <= LONGEST), "round {round}: {headers:?}");
+            named += usize::from(wait.is_some());
         }
         assert!(named > 10_000, "the generator names a wait in {named} rounds only");
     }
