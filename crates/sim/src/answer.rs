@@ -1,0 +1,245 @@
+//! What the simulated model says: a function of the seed and the request, of any length asked for.
+
+use sortie_core::run::event::Finish;
+use sortie_providers::dialect::Request;
+
+use crate::chance::Chance;
+use crate::directive::Steering;
+
+/// UTF-8 bytes to a token, about what English text has.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// Input tokens of every request beyond its text, for the wrapping of its turns. Text at four bytes
+/// a token and this stay below the bytes of the text and 16, so that a client may take those for an
+/// upper bound.
+const INPUT_OVERHEAD: u64 = 8;
+
+/// Pieces that an answer is streamed in, at most: enough to look like a stream, few enough that a
+/// million answers can be simulated.
+const MAX_PIECES: usize = 64;
+
+/// Bytes of a piece, at least: some five tokens.
+const MIN_PIECE: usize = 20;
+
+/// Words of the prompt that the answer takes up.
+const QUOTED_WORDS: usize = 6;
+
+/// What a prompt that wants a JSON object says.
+const WANTS_OBJECT: &str = "JSON";
+
+/// An answer before any dialect puts it into words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) text: String,
+    pub(crate) finish: Finish,
+    pub(crate) output_tokens: u64,
+}
+
+/// The input tokens that a request is billed for.
+pub(crate) fn input_tokens(request: &Request) -> u64 {
+    let bytes = request.prompt.len() + request.system.as_ref().map_or(0, String::len);
+    (bytes as u64).div_ceil(BYTES_PER_TOKEN) + INPUT_OVERHEAD
+}
+
+/// The answer to a request: the steered text, or a JSON object where the prompt speaks of `JSON`,
+/// or sentences; `tokens` long unless steered otherwise, and cut off at the request's own limit.
+pub(crate) fn compose(request: &Request, steering: &Steering, tokens: u64, chance: &mut Chance) -> Answer {
+    // Never the word that asks for an object: a prompt that quotes this answer does not ask for one.
+    let words = steering.prompt.split_whitespace().filter(|word| !word.contains(WANTS_OBJECT));
+    let quoted: Vec<&str> = words.take(QUOTED_WORDS).collect();
+    let quoted = quoted.join(" ");
+    let (text, tokens) = match &steering.text {
+        Some(text) => (text.clone(), steering.output_tokens.unwrap_or_else(|| tokens_of(text))),
+        None if steering.prompt.contains(WANTS_OBJECT) => {
+            let text = object(&quoted, steering.output_tokens, chance);
+            let tokens = steering.output_tokens.unwrap_or_else(|| tokens_of(&text));
+            (text, tokens)
+        }
+        None => {
+            let tokens = steering.output_tokens.unwrap_or(tokens);
+            let most = tokens.min(u64::from(request.max_tokens));
+            (sentences(&quoted, (most * BYTES_PER_TOKEN) as usize, chance), tokens)
+        }
+    };
+    limited(text, tokens, u64::from(request.max_tokens.max(1)))
+}
+
+/// Cuts an answer off at its limit of tokens.
+fn limited(mut text: String, output_tokens: u64, limit: u64) -> Answer {
+    if output_tokens <= limit {
+        return Answer { text, finish: Finish::Stop, output_tokens };
+    }
+    text.truncate(text.floor_char_boundary((limit * BYTES_PER_TOKEN) as usize));
+    Answer { text, finish: Finish::MaxTokens, output_tokens: limit }
+}
+
+/// An answer has a token even where it has no text, as at the providers.
+fn tokens_of(text: &str) -> u64 {
+    (text.len() as u64).div_ceil(BYTES_PER_TOKEN).max(1)
+}
+
+/// `{"summary": "…", "score": 7, "items": ["…", "…", "…"]}`, about `tokens` long where that is told.
+fn object(quoted: &str, tokens: Option<u64>, chance: &mut Chance) -> String {
+    let items: Vec<&str> = (0..3).map(|_| chance.pick(&NOUNS)).collect();
+    let score = 1 + chance.bits() % 10;
+    let shown =
+        |summary: &str| serde_json::json!({ "summary": summary, "score": score, "items": items }).to_string();
+    let bytes = tokens.map_or(80, |tokens| (tokens * BYTES_PER_TOKEN) as usize);
+    let summary = sentences(quoted, bytes.saturating_sub(shown("").len()).max(16), chance);
+    shown(&summary)
+}
+
+/// Sentences of at most this many bytes, and as a rule hardly fewer.
+fn sentences(quoted: &str, bytes: usize, chance: &mut Chance) -> String {
+    let mut text = match quoted {
+        "" => "There is little to go by.".to_owned(),
+        quoted => format!("On \"{quoted}\":"),
+    };
+    while text.len() < bytes {
+        let (first, second) = (chance.pick(&ADJECTIVES), chance.pick(&ADJECTIVES));
+        let (subject, verb, object) = (chance.pick(&NOUNS), chance.pick(&VERBS), chance.pick(&NOUNS));
+        for word in [" The ", first, " ", subject, " ", verb, " the ", second, " ", object, "."] {
+            text.push_str(word);
+        }
+    }
+    if text.len() > bytes {
+        text.truncate(text.floor_char_boundary(bytes.saturating_sub(1)));
+        text.push('.');
+        text.truncate(bytes);
+    }
+    text
+}
+
+/// The text in the pieces that it is streamed in; none of an empty one.
+pub(crate) fn pieces(text: &str) -> Vec<&str> {
+    let size = text.len().div_ceil(MAX_PIECES).max(MIN_PIECE);
+    let mut pieces = Vec::with_capacity(text.len() / size + 1);
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(rest.ceil_char_boundary(size));
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces
+}
+
+const ADJECTIVES: [&str; 16] = [
+    "plain", "early", "careful", "second", "narrow", "open", "quiet", "shared", "later", "small", "steady",
+    "clear", "former", "wide", "usual", "whole",
+];
+const NOUNS: [&str; 20] = [
+    "design",
+    "interface",
+    "reader",
+    "answer",
+    "schedule",
+    "module",
+    "measure",
+    "reason",
+    "record",
+    "limit",
+    "test",
+    "budget",
+    "order",
+    "service",
+    "question",
+    "layer",
+    "cache",
+    "boundary",
+    "report",
+    "plan",
+];
+const VERBS: [&str; 12] = [
+    "carries",
+    "explains",
+    "bounds",
+    "follows",
+    "replaces",
+    "supports",
+    "precedes",
+    "describes",
+    "narrows",
+    "checks",
+    "serves",
+    "limits",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sortie_core::hash::Hash;
+
+    fn answer(prompt: &str, tokens: u64, max_tokens: u32) -> Answer {
+        let request = Request {
+            model: "m".to_owned(),
+            system: None,
+            prompt: prompt.to_owned(),
+            max_tokens,
+            temperature: None,
+            stream: true,
+        };
+        let steering = Steering::read(prompt).unwrap();
+        compose(&request, &steering, tokens, &mut Chance::new(1, &Hash::of(prompt.as_bytes()), "words"))
+    }
+
+    #[test]
+    fn an_answer_has_its_length_and_its_reason_to_stop() {
+        let check = |prompt: &str, tokens, max_tokens, finish: Finish, output_tokens: u64| {
+            let answer = answer(prompt, tokens, max_tokens);
+            assert_eq!((answer.finish, answer.output_tokens), (finish, output_tokens), "{prompt}");
+            assert!(answer.text.len() as u64 <= output_tokens * 4, "{prompt}: {}", answer.text);
+            answer.text
+        };
+        let text = check("Explain tides.", 100, 800, Finish::Stop, 100);
+        assert!(text.starts_with("On \"Explain tides.\": The "), "{text}");
+        assert_eq!(text.len(), 400);
+        check("Explain tides.", 100, 30, Finish::MaxTokens, 30);
+        check("Explain tides.", 1, 1, Finish::Stop, 1);
+        check("", 40, 800, Finish::Stop, 40);
+        check("Erkläre Überläufe [[sim output_tokens=300]]", 5, 800, Finish::Stop, 300);
+        assert_eq!(check("[[sim text=\"four\" output_tokens=9]]", 5, 800, Finish::Stop, 9), "four");
+        assert_eq!(check("[[sim text=\"\"]]", 5, 800, Finish::Stop, 1), "");
+        assert_eq!(check("[[sim text=\"äöüäöü\"]]", 5, 1, Finish::MaxTokens, 1), "äö");
+    }
+
+    #[test]
+    fn an_answer_never_repeats_a_directive() {
+        let text = answer("Go [[sim fail=529]] on", 100, 800).text;
+        assert!(text.contains("Go on") && !text.contains("[["), "{text}");
+    }
+
+    #[test]
+    fn a_prompt_that_speaks_of_json_is_answered_with_an_object() {
+        for (prompt, least) in [("As JSON: a \"b\"", 40), ("JSON [[sim output_tokens=200]]", 700)] {
+            let text = answer(prompt, 100, 800).text;
+            let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert!(object["summary"].is_string() && object["score"].is_u64(), "{text}");
+            assert!(!text.contains("JSON"), "{text}");
+            assert!(object["items"].is_array() && text.len() >= least, "{text}");
+        }
+    }
+
+    #[test]
+    fn pieces_are_the_text_in_bounded_number() {
+        for text in ["", "one", &"ü".repeat(50), &"word ".repeat(10_000)] {
+            let pieces = pieces(text);
+            assert_eq!(pieces.concat(), text);
+            assert!(pieces.len() <= MAX_PIECES);
+        }
+    }
+
+    #[test]
+    fn input_tokens_stay_below_the_bytes_and_sixteen() {
+        for length in [0, 1, 3, 4, 100, 10_000] {
+            let request = Request {
+                model: String::new(),
+                system: Some("s".repeat(length / 2)),
+                prompt: "p".repeat(length),
+                max_tokens: 1,
+                temperature: None,
+                stream: false,
+            };
+            assert!(input_tokens(&request) <= (length + length / 2 + 16) as u64);
+        }
+    }
+}

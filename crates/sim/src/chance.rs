@@ -1,0 +1,80 @@
+//! Everything that looks random, drawn from the seed and from what a request says.
+//!
+//! There is no generator whose state moves from request to request: the same request draws the
+//! same numbers in whatever order requests arrive, which is what makes a run repeatable.
+
+use sortie_core::hash::Hash;
+
+/// A stream of numbers that depends on the seed, a request's content and the purpose alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Chance(u64);
+
+impl Chance {
+    /// The stream for one purpose; draws for different purposes never shift each other.
+    pub(crate) fn new(seed: u64, content: &Hash, purpose: &str) -> Self {
+        let mut bytes = Vec::with_capacity(40 + purpose.len());
+        bytes.extend_from_slice(&seed.to_le_bytes());
+        bytes.extend_from_slice(content.as_bytes());
+        bytes.extend_from_slice(purpose.as_bytes());
+        let digest = Hash::of(&bytes);
+        let mut first = [0; 8];
+        first.copy_from_slice(&digest.as_bytes()[..8]);
+        Chance(u64::from_le_bytes(first))
+    }
+
+    /// The next 64 bits (`SplitMix64`: Steele, Lea, Flood, "Fast splittable pseudorandom number
+    /// generators", 2014).
+    pub(crate) fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number from 0 up to, not including, 1.
+    pub(crate) fn share(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// A number of the standard normal distribution (Box and Muller's transform).
+    pub(crate) fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.share()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.share()).cos()
+    }
+
+    /// One of the choices.
+    pub(crate) fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+        let index = self.bits() % choices.len().max(1) as u64;
+        choices.get(index as usize).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_depends_on_seed_content_and_purpose() {
+        let draw =
+            |seed, content: &str, purpose| Chance::new(seed, &Hash::of(content.as_bytes()), purpose).bits();
+        let one = draw(1, "a", "latency");
+        assert_eq!(one, draw(1, "a", "latency"));
+        for other in [draw(2, "a", "latency"), draw(1, "b", "latency"), draw(1, "a", "network")] {
+            assert_ne!(one, other);
+        }
+    }
+
+    #[test]
+    fn shares_and_normals_have_the_moments_they_should() {
+        let mut chance = Chance::new(7, &Hash::of(b""), "moments");
+        let shares: Vec<f64> = (0..20_000).map(|_| chance.share()).collect();
+        let normals: Vec<f64> = (0..20_000).map(|_| chance.normal()).collect();
+        let mean = |numbers: &[f64]| numbers.iter().sum::<f64>() / numbers.len() as f64;
+        let squares: Vec<f64> = normals.iter().map(|n| n * n).collect();
+        assert!(shares.iter().all(|s| (0.0..1.0).contains(s)));
+        assert!((mean(&shares) - 0.5).abs() < 0.01, "{}", mean(&shares));
+        assert!(mean(&normals).abs() < 0.03, "{}", mean(&normals));
+        assert!((mean(&squares) - 1.0).abs() < 0.05, "{}", mean(&squares));
+    }
+}

@@ -1,0 +1,95 @@
+//! What a request comes to when nothing goes wrong: its answer and when that comes, which depend on
+//! the scenario, the seed and what the request says, and on nothing else.
+
+use std::time::Duration;
+
+use sortie_core::hash::Hash;
+use sortie_core::usage::Usage;
+use sortie_providers::dialect::{Dialect, Request};
+
+use super::Refusal;
+use crate::answer::{self, Answer};
+use crate::chance::Chance;
+use crate::directive::Steering;
+use crate::scenario::{Latency, MAX_OUTPUT_TOKENS, Scenario};
+use crate::timeline::{Pace, ServerRequest};
+
+/// A generation request and its answer.
+pub(super) struct Asked {
+    pub(super) dialect: &'static dyn Dialect,
+    pub(super) request: Request,
+    pub(super) steering: Steering,
+    /// What makes it this request and no other.
+    pub(super) content: Hash,
+    pub(super) answer: Answer,
+    pub(super) usage: Usage,
+    pub(super) pace: Pace,
+    /// The network's share of the time, which error replies take too.
+    pub(super) network: Duration,
+}
+
+impl Asked {
+    /// Reads a request and works out its answer.
+    pub(super) fn read(
+        scenario: &Scenario,
+        seed: u64,
+        dialect: &'static dyn Dialect,
+        request: &ServerRequest,
+    ) -> Result<Self, Box<Refusal>> {
+        let request = dialect.read(&request.headers, &request.body).map_err(Refusal::new)?;
+        if scenario.retired_models.contains(&request.model) {
+            let message = format!("the model `{}` does not exist", request.model);
+            return Err(Refusal::says(dialect, 404, message));
+        }
+        let steering = Steering::read(&request.prompt)
+            .map_err(|error| Refusal::says(dialect, 400, error.to_string()))?;
+        let content = content(dialect, &request);
+        let chance = |purpose| Chance::new(seed, &content, purpose);
+        let tokens = (scenario.output_tokens.draw(&mut chance("output")) as u64).min(MAX_OUTPUT_TOKENS);
+        let answer = answer::compose(&request, &steering, tokens, &mut chance("words"));
+        let output = answer.output_tokens;
+        let usage = Usage { input: answer::input_tokens(&request), output, ..Usage::default() };
+        let network = scenario.network(&mut chance("network"));
+        let pace = pace(scenario, &mut chance("latency"), &steering, &answer, network);
+        Ok(Asked { dialect, request, steering, content, answer, usage, pace, network: seconds(network) })
+    }
+}
+
+/// When the answer's tokens come; `network` is in seconds. A steered time is kept to the letter,
+/// network included.
+fn pace(
+    scenario: &Scenario,
+    chance: &mut Chance,
+    steering: &Steering,
+    answer: &Answer,
+    network: f64,
+) -> Pace {
+    let (first, last) = match scenario.latency {
+        Latency::Paced { first_token, tokens_per_second } => {
+            let (first, pace) = (first_token.draw(chance), tokens_per_second.draw(chance));
+            let first = steering.ttft.unwrap_or(network + first);
+            (first, first + answer.output_tokens as f64 / pace)
+        }
+        Latency::Total { seconds, first_token } => {
+            let (total, first) = (network + seconds.draw(chance), network + first_token.draw(chance));
+            (steering.ttft.unwrap_or(first.min(total)), total)
+        }
+    };
+    let (first, last) = match steering.latency {
+        Some(latency) => (first.min(latency), latency),
+        None => (first, last.max(first)),
+    };
+    let pieces = answer::pieces(&answer.text).len();
+    Pace { first: seconds(first), last: seconds(last), pieces }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_micros((seconds * 1e6).round() as u64)
+}
+
+/// What makes two requests the same: all that they say, but not how they want the answer sent.
+fn content(dialect: &dyn Dialect, request: &Request) -> Hash {
+    let Request { model, system, prompt, max_tokens, temperature, stream: _ } = request;
+    let said = serde_json::json!([dialect.name(), model, system, prompt, max_tokens, temperature]);
+    Hash::of(said.to_string().as_bytes())
+}

@@ -1,0 +1,317 @@
+//! The simulated API as one pure model: a request and the time go in, a [`Timeline`] comes out.
+//!
+//! It has no clock and no socket. The HTTP server plays its timelines in real time; a run on a
+//! virtual clock reads them off in the same process. What it remembers between requests is what a
+//! provider would: quotas used, tries seen, the ledger. Answers, token counts and faults depend on
+//! the seed and on the request alone, whatever came before it or beside it.
+
+mod asked;
+mod list;
+mod reply;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use sortie_core::hash::Hash;
+use sortie_providers::dialect::{self, Dialect, Dimension, Quota, WireError};
+
+use crate::chance::Chance;
+use crate::fault::Fault;
+use crate::ledger::{Delivery, Entry, Ledger, Stats, Ticket};
+use crate::quota::{Admission, Ask, Buckets};
+use crate::scenario::Scenario;
+use crate::timeline::{ServerRequest, Timeline};
+use asked::Asked;
+use reply::Try;
+
+/// The longest body that is read, in bytes; a longer one is answered 413 (Anthropic's documentation
+/// of request size limits: 32 MB).
+pub const MAX_BODY: usize = 32 * 1024 * 1024;
+
+/// The one key that is not accepted.
+pub const INVALID_KEY: &str = "sk-sim-invalid";
+
+/// What `retry-after` says on a 429 that a fault asked for, unless steered: seconds.
+const FAULT_RETRY_AFTER: &str = "1";
+
+/// Characters of the prompt that the ledger keeps.
+const LEDGER_PROMPT: usize = 40;
+
+/// The simulated API.
+#[derive(Debug)]
+pub struct Model {
+    scenario: Scenario,
+    seed: u64,
+    dialects: &'static [&'static dyn Dialect],
+    /// Quotas by key and model.
+    accounts: HashMap<(String, String), Buckets>,
+    /// How often each request's content has come as far as the model.
+    tries: HashMap<Hash, u32>,
+    arrivals: u64,
+    ledger: Ledger,
+}
+
+/// Why a request gets an error reply.
+#[derive(Debug)]
+struct Refusal {
+    error: WireError,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    quotas: Vec<Quota>,
+    at: Duration,
+}
+
+impl Refusal {
+    fn new(error: WireError) -> Box<Self> {
+        Box::new(Refusal { error, headers: Vec::new(), quotas: Vec::new(), at: Duration::ZERO })
+    }
+
+    /// The dialect's usual error for the status, with this message.
+    fn says(dialect: &dyn Dialect, status: u16, message: impl Into<String>) -> Box<Self> {
+        Refusal::new(WireError { message: message.into(), ..dialect.usual_error(status) })
+    }
+
+    /// The same of a request that had come as far as the quotas.
+    fn after(mut self: Box<Self>, network: Duration, quotas: Vec<Quota>) -> Box<Self> {
+        (self.at, self.quotas) = (network, quotas);
+        self
+    }
+
+    fn with(mut self: Box<Self>, name: HeaderName, value: &str) -> Box<Self> {
+        self.headers.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
+        self
+    }
+}
+
+impl Model {
+    /// The API that this scenario describes, speaking all dialects. `seed` decides all that looks
+    /// random.
+    pub fn new(scenario: Scenario, seed: u64) -> Self {
+        Self::speaking(dialect::ALL, scenario, seed)
+    }
+
+    /// The same speaking these dialects; where several have the same path, the first of them.
+    pub fn speaking(dialects: &'static [&'static dyn Dialect], scenario: Scenario, seed: u64) -> Self {
+        Model {
+            scenario,
+            seed,
+            dialects,
+            accounts: HashMap::new(),
+            tries: HashMap::new(),
+            arrivals: 0,
+            ledger: Ledger::default(),
+        }
+    }
+
+    /// The reply to a request that has arrived whole at `now`, Unix time or a virtual clock's.
+    ///
+    /// A reply with a ticket counts as under way until [`Model::delivered`] is told of its end.
+    pub fn handle(&mut self, request: &ServerRequest, now: Duration) -> Timeline {
+        if let Some(shown) = self.shown(request) {
+            return shown;
+        }
+        self.arrivals += 1;
+        let id = format!("req_{}", self.id(&Hash::of(&self.arrivals.to_le_bytes()), "reply"));
+        let Some(dialect) = self.spoken(request) else {
+            return Timeline::whole(Duration::ZERO, StatusCode::NOT_FOUND, HeaderMap::new(), Bytes::new());
+        };
+        let timeline = match self.reply(dialect, request, &id, now) {
+            Ok(timeline) => timeline,
+            Err(refusal) => self.refused(dialect, &refusal, &id, now),
+        };
+        self.ledger.replied(timeline.head.as_ref().map(|head| head.status.as_u16()));
+        timeline
+    }
+
+    /// A reply with this ticket has ended at `now`, on the clock of [`Model::handle`]. What was
+    /// generated until then is billed: a streamed answer stops when its client hangs up, one that is
+    /// not streamed does not.
+    pub fn delivered(&mut self, ticket: Ticket, delivery: Delivery, now: Duration) {
+        self.ledger.close(ticket, delivery, now);
+    }
+
+    /// What has been counted, as `GET /_sim/stats` shows it.
+    pub fn stats(&self) -> Stats {
+        self.ledger.stats()
+    }
+
+    /// An entry for each generation that was accepted, in order, as `GET /_sim/ledger` shows them.
+    pub fn ledger(&self) -> &[Entry] {
+        self.ledger.entries()
+    }
+
+    /// The simulator's own pages.
+    fn shown(&self, request: &ServerRequest) -> Option<Timeline> {
+        let body = match request.path.as_str() {
+            "/_sim/stats" => serde_json::to_vec(&self.stats()),
+            "/_sim/ledger" => serde_json::to_vec(self.ledger()),
+            _ => return None,
+        };
+        let status = match (&request.method, &body) {
+            (&Method::GET, Ok(_)) => StatusCode::OK,
+            (&Method::GET, Err(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::METHOD_NOT_ALLOWED,
+        };
+        let body = body.ok().filter(|_| status.is_success()).unwrap_or_default();
+        Some(Timeline::whole(Duration::ZERO, status, json_headers(HeaderMap::new()), body.into()))
+    }
+
+    /// The dialect that a request speaks: its path's, else Anthropic's where it names that API's
+    /// version, else another one.
+    fn spoken(&self, request: &ServerRequest) -> Option<&'static dyn Dialect> {
+        let anthropic = request.headers.contains_key("anthropic-version");
+        let all = || self.dialects.iter().copied();
+        all()
+            .find(|dialect| dialect.path() == request.path)
+            .or_else(|| all().find(|dialect| (dialect.name() == "anthropic") == anthropic))
+            .or_else(|| all().next())
+    }
+
+    fn reply(
+        &mut self,
+        dialect: &'static dyn Dialect,
+        request: &ServerRequest,
+        id: &str,
+        now: Duration,
+    ) -> Result<Timeline, Box<Refusal>> {
+        if request.body.len() > MAX_BODY {
+            return Err(Refusal::says(dialect, 413, format!("the body is longer than {MAX_BODY} bytes")));
+        }
+        let generates = dialect.path() == request.path;
+        let allowed = match (generates, request.path.as_str()) {
+            (true, _) => Method::POST,
+            (false, "/v1/models") => Method::GET,
+            (false, path) => return Err(Refusal::says(dialect, 404, format!("there is no {path}"))),
+        };
+        if request.method != allowed {
+            let message = format!("{} takes {allowed}", request.path);
+            return Err(Refusal::says(dialect, 405, message).with(ALLOW, allowed.as_str()));
+        }
+        let key = account(&request.headers)
+            .ok_or_else(|| Refusal::says(dialect, 401, "the request has no valid key"))?;
+        self.ledger.asked(&fingerprint(key));
+        if generates {
+            self.generate(dialect, request, key, id, now)
+        } else {
+            Ok(list::models(dialect, &self.scenario.retired_models))
+        }
+    }
+
+    fn generate(
+        &mut self,
+        dialect: &'static dyn Dialect,
+        request: &ServerRequest,
+        key: &str,
+        id: &str,
+        now: Duration,
+    ) -> Result<Timeline, Box<Refusal>> {
+        let asked = Asked::read(&self.scenario, self.seed, dialect, request)?;
+        self.ledger.ignored_directives(asked.steering.unknown);
+        let quotas = self.admit(&asked, key, now)?;
+        let attempt = *self.tries.entry(asked.content).and_modify(|tries| *tries += 1).or_insert(1);
+        let fault = self.fault(&asked, attempt);
+        let this = Try { asked, fault, attempt };
+        if let Some(refusal) = this.refusal(self.scenario.limit_headers) {
+            return Err(refusal.after(this.asked.network, quotas));
+        }
+        let id_of_answer = self.id(&this.asked.content, &format!("answer {attempt}"));
+        let headers = dialect.reply_headers(id, self.told(&quotas), now);
+        let (mut timeline, generation) =
+            this.play(&this.answer(id_of_answer, now), headers, &request.body, id);
+        let status = timeline.head.as_ref().map(|head| head.status.as_u16());
+        let opened = generation.map(|generation| (this.entry(fingerprint(key), status, now), generation));
+        timeline.ticket = Some(self.ledger.open(now, opened));
+        Ok(timeline)
+    }
+
+    /// Takes the request from the quotas of its key and model; gives the quotas for the headers.
+    fn admit(&mut self, asked: &Asked, key: &str, now: Duration) -> Result<Vec<Quota>, Box<Refusal>> {
+        let dialect = asked.dialect;
+        let account = (key.to_owned(), asked.request.model.clone());
+        let buckets = self.accounts.entry(account).or_insert_with(|| self.scenario.buckets(now));
+        let ask = Ask { input_tokens: asked.usage.input, output_tokens: asked.usage.output };
+        let admission = buckets.admit(ask, now);
+        let quotas = buckets.told();
+        let of = |dimension| {
+            let limit =
+                quotas.iter().find(|quota| quota.dimension == dimension).map_or(0, |quota| quota.limit);
+            format!("{limit} {} per minute", counted(dimension))
+        };
+        let refusal = match admission {
+            Admission::Granted => return Ok(quotas),
+            Admission::Wait(wait, dimension) => {
+                let message = format!("this request would exceed the rate limit of {}", of(dimension));
+                let refusal = Refusal::says(dialect, 429, message);
+                if self.scenario.limit_headers {
+                    refusal.with(RETRY_AFTER, &wait.as_micros().div_ceil(1_000_000).to_string())
+                } else {
+                    refusal
+                }
+            }
+            Admission::TooLarge(dimension) => {
+                Refusal::says(dialect, 429, format!("Request too large for the limit of {}", of(dimension)))
+            }
+        };
+        Err(refusal.after(asked.network, quotas))
+    }
+
+    /// What goes wrong with a try: what the prompt says, else what the scenario's shares draw.
+    fn fault(&self, asked: &Asked, attempt: u32) -> Fault {
+        if asked.steering.fail.is_empty() {
+            let purpose = format!("fault {attempt}");
+            return self.scenario.fault(&mut Chance::new(self.seed, &asked.content, &purpose));
+        }
+        asked.steering.fail.get(attempt as usize - 1).cloned().unwrap_or(Fault::None)
+    }
+
+    /// The quotas as far as replies tell them.
+    fn told<'a>(&self, quotas: &'a [Quota]) -> &'a [Quota] {
+        if self.scenario.limit_headers { quotas } else { &[] }
+    }
+
+    fn refused(&self, dialect: &dyn Dialect, refusal: &Refusal, id: &str, now: Duration) -> Timeline {
+        let mut headers = json_headers(dialect.reply_headers(id, self.told(&refusal.quotas), now));
+        headers.extend(refusal.headers.iter().cloned());
+        let status = StatusCode::from_u16(refusal.error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        // Whoever redirects is a proxy, which does not speak the dialect.
+        let body =
+            if status.is_redirection() { Bytes::new() } else { dialect.error_body(&refusal.error, id) };
+        Timeline::whole(refusal.at, status, headers, body)
+    }
+
+    /// 24 letters and digits.
+    fn id(&self, content: &Hash, purpose: &str) -> String {
+        let mut chance = Chance::new(self.seed, content, purpose);
+        format!("{:016x}{:08x}", chance.bits(), chance.bits() >> 32)
+    }
+}
+
+fn counted(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Requests => "requests",
+        Dimension::InputTokens => "input tokens",
+        Dimension::OutputTokens => "output tokens",
+    }
+}
+
+fn json_headers(mut headers: HeaderMap) -> HeaderMap {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers
+}
+
+/// The key, in either form that the providers accept; the account is the key.
+fn account(headers: &HeaderMap) -> Option<&str> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    text("x-api-key").or(bearer).map(str::trim).filter(|key| !key.is_empty() && *key != INVALID_KEY)
+}
+
+fn fingerprint(key: &str) -> String {
+    let mut digits = Hash::of(key.as_bytes()).to_string();
+    digits.truncate(8);
+    digits
+}

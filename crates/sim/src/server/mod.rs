@@ -1,0 +1,217 @@
+//! The simulator as an HTTP/1.1 server: it reads requests, asks the [`Model`], and plays the
+//! timelines that it answers with in real time.
+//!
+//! It decides nothing. What is sent, when, and how a reply ends is the model's word; here are the
+//! sockets, and the only clock of this crate.
+
+mod clock;
+mod play;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use http::{HeaderValue, Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+pub use clock::{TimeScale, TimeScaleError};
+
+use crate::model::{MAX_BODY, Model};
+use crate::timeline::ServerRequest;
+use clock::Clock;
+use play::{Abort, Player};
+
+/// How long replies under way may take to end after the shutdown has begun, in real time: enough for
+/// those that are nearly done, no wait for those that stall.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How long accepting rests after it failed (mostly: too many open files), so that it does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Who may reach the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposure {
+    /// This machine only: an address that is not loopback is refused.
+    Loopback,
+    /// Whoever can reach the address. The simulator takes any key and holds what it was sent.
+    Network,
+}
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Something listens there already.
+    #[error("listen on {0}: the port is in use")]
+    InUse(SocketAddr),
+    /// The address can be reached from other machines, and that was not asked for.
+    #[error("listen on {0}: it can be reached from other machines")]
+    NotLoopback(SocketAddr),
+    /// The system refused.
+    #[error("listen on {address}")]
+    Io {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A server that has its address and does not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Takes an address; port 0 is any free one.
+    pub async fn bind(address: SocketAddr, exposure: Exposure) -> Result<Self, BindError> {
+        if exposure == Exposure::Loopback && !address.ip().is_loopback() {
+            return Err(BindError::NotLoopback(address));
+        }
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse(address),
+            _ => BindError::Io { address, source },
+        };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Server { listener, address })
+    }
+
+    /// The address, with its real port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `shutdown` is done, then ends the replies under way within half a second. The
+    /// model may be looked at from outside meanwhile.
+    pub async fn serve(self, model: Arc<Mutex<Model>>, scale: TimeScale, shutdown: impl Future<Output = ()>) {
+        let face = Face { model, clock: Clock::start(scale) };
+        let (stop, stopping) = watch::channel(());
+        let mut connections = JoinSet::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => { connections.spawn(face.clone().converse(stream, stopping.clone())); }
+                    Err(error) => {
+                        tracing::warn!(%error, "failed to accept a connection");
+                        clock::rest(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(_) = connections.join_next() => {}
+            }
+        }
+        drop((self.listener, stop));
+        let ended = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, ended).await.is_err() {
+            connections.shutdown().await;
+        }
+    }
+}
+
+/// What every connection has a part of.
+#[derive(Clone, Debug)]
+struct Face {
+    model: Arc<Mutex<Model>>,
+    clock: Clock,
+}
+
+impl Face {
+    /// The model. A panic while it was held is a bug that was reported already; its counts are still
+    /// worth showing.
+    fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One connection, until either side ends it.
+    async fn converse(self, stream: TcpStream, mut stopping: watch::Receiver<()>) {
+        // Without it, small events would wait for acknowledgements and lose their times.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "failed to send small pieces at once");
+        }
+        let (abort, mut aborted) = mpsc::unbounded_channel();
+        let service = service_fn(move |request| Box::pin(self.clone().answer(request, abort.clone())));
+        let mut connection =
+            http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(stream), service);
+        let mut ending = false;
+        let how = loop {
+            tokio::select! {
+                ended = &mut connection => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection ended early");
+                    }
+                    return;
+                }
+                Some(how) = aborted.recv() => break how,
+                // An error says that the server stops: its sender is gone.
+                Err(_) = stopping.changed(), if !ending => {
+                    std::pin::Pin::new(&mut connection).graceful_shutdown();
+                    ending = true;
+                }
+            }
+        };
+        let stream = connection.into_parts().io.into_inner();
+        match how {
+            Abort::Close => {}
+            Abort::Reset => {
+                if let Err(error) = stream.set_zero_linger() {
+                    tracing::debug!(%error, "failed to reset a connection");
+                }
+            }
+        }
+    }
+
+    /// The reply to one request; it is never there where the timeline has none.
+    async fn answer(
+        self,
+        request: Request<Incoming>,
+        abort: mpsc::UnboundedSender<Abort>,
+    ) -> Result<Response<play::Body>, hyper::Error> {
+        let request = whole(request).await?;
+        let arrived = self.clock.now();
+        let timeline = self.model().handle(&request, arrived);
+        let player = Player::new(self.clone(), arrived, timeline);
+        let mut response = player.play(abort).await;
+        let date = httpdate::fmt_http_date(std::time::UNIX_EPOCH + self.clock.now());
+        if let Ok(date) = HeaderValue::from_str(&date) {
+            response.headers_mut().insert(http::header::DATE, date);
+        }
+        Ok(response)
+    }
+}
+
+/// Reads a request to its end. Of a body that is too long only as much is kept as tells the model
+/// so; the rest is read all the same, because a client that is still sending would miss the reply.
+async fn whole(request: Request<Incoming>) -> Result<ServerRequest, hyper::Error> {
+    let (head, mut incoming) = request.into_parts();
+    let mut body = BytesMut::new();
+    while let Some(frame) = incoming.frame().await {
+        if let Ok(bytes) = frame?.into_data() {
+            let kept = bytes.len().min((MAX_BODY + 1).saturating_sub(body.len()));
+            body.extend_from_slice(&bytes[..kept]);
+        }
+    }
+    Ok(ServerRequest {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().map(str::to_owned),
+        headers: head.headers,
+        body: body.freeze(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! Plays one timeline onto a connection, and tells the model how it ended.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use http::Response;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use tokio::sync::mpsc;
+
+use super::Face;
+use crate::ledger::{Delivery, Ticket};
+use crate::timeline::{Chunk, End, Timeline};
+
+/// How a connection is ended against the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Abort {
+    Close,
+    Reset,
+}
+
+/// A reply's body as it comes; an error in it cuts the connection off.
+pub(super) type Body = StreamBody<std::pin::Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>>>;
+
+/// A timeline on its way. Whatever ends the reply drops this, and the model is told: the last byte
+/// handed over, a client that hung up (hyper drops the reply of a connection that is gone), or the
+/// server's end.
+pub(super) struct Player {
+    face: Face,
+    arrived: Duration,
+    ticket: Option<Ticket>,
+    delivery: Delivery,
+    timeline: Timeline,
+}
+
+impl Player {
+    pub(super) fn new(face: Face, arrived: Duration, timeline: Timeline) -> Self {
+        Player { face, arrived, ticket: timeline.ticket, delivery: Delivery::Broken, timeline }
+    }
+
+    async fn until(&self, offset: Duration) {
+        self.face.clock.until(self.arrived + offset).await;
+    }
+
+    /// Waits for the head. Without one, this ends the connection as the timeline says, and never
+    /// comes back: the connection drops it.
+    pub(super) async fn play(mut self, abort: mpsc::UnboundedSender<Abort>) -> Response<Body> {
+        let Some(head) = self.timeline.head.take() else {
+            let how = match self.timeline.end {
+                End::Closed(at) | End::Cut(at) => Some((at, Abort::Close)),
+                End::Reset(at) => Some((at, Abort::Reset)),
+                End::Stall => None,
+            };
+            if let Some((at, how)) = how {
+                self.until(at).await;
+                // The connection outlives its replies; should it not, there is nothing to abort.
+                let _ = abort.send(how);
+            }
+            return std::future::pending().await;
+        };
+        self.until(head.at).await;
+        let mut response = Response::new(self.into_body(abort));
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.headers;
+        response
+    }
+
+    fn into_body(mut self, abort: mpsc::UnboundedSender<Abort>) -> Body {
+        let chunks = std::mem::take(&mut self.timeline.chunks).into_iter();
+        let frames = stream::unfold(Some((self, chunks, abort)), async |state| {
+            let (mut player, mut chunks, abort) = state?;
+            let Some(Chunk { at, bytes }) = chunks.next() else {
+                return player.end(&abort).await.map(|error| (Err(error), None));
+            };
+            player.until(at).await;
+            // A body with a length is dropped with its last byte, not asked for its end.
+            if chunks.len() == 0 && matches!(player.timeline.end, End::Closed(_)) {
+                player.delivery = Delivery::Whole;
+            }
+            Some((Ok(Frame::data(bytes)), Some((player, chunks, abort))))
+        });
+        StreamBody::new(Box::pin(frames))
+    }
+
+    /// The end of the body: nothing, or the error that cuts it off.
+    async fn end(&mut self, abort: &mpsc::UnboundedSender<Abort>) -> Option<io::Error> {
+        match self.timeline.end {
+            End::Closed(at) => {
+                self.until(at).await;
+                self.delivery = Delivery::Whole;
+                None
+            }
+            End::Cut(at) => {
+                self.until(at).await;
+                // What was sent before leaves the buffer when the body has nothing for a moment.
+                tokio::task::yield_now().await;
+                Some(io::ErrorKind::ConnectionAborted.into())
+            }
+            End::Reset(at) => {
+                self.until(at).await;
+                let _ = abort.send(Abort::Reset);
+                std::future::pending().await
+            }
+            End::Stall => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Player {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let now = self.face.clock.now();
+            self.face.model().delivered(ticket, self.delivery, now);
+        }
+    }
+}
