@@ -289,6 +289,14 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_shows_a_scenario_that_loads() {
+        let readme = include_str!("../README.md");
+        let shown = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+        let scenario = Scenario::parse(shown.expect("the README shows one")).unwrap();
+        assert_eq!((scenario.name.as_str(), scenario.faults.len()), ("rough", 2));
+    }
+
+    #[test]
     fn all_that_makes_no_sense_is_said_at_once() {
         let text = "
             name: odd

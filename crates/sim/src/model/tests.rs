@@ -266,6 +266,16 @@ fn a_quota_binds_each_key_and_model_and_says_how_long() {
 }
 
 #[test]
+fn a_scenario_may_keep_its_quotas_to_itself() {
+    let mut model = model("requests_per_minute: 60\nrequests_burst: 1\nlimit_headers: false");
+    for expected in [200, 429] {
+        let timeline = served(&mut model, &ask("Hello"), NOON);
+        assert_eq!(status(&timeline), Some(expected));
+        assert_eq!((header(&timeline, "left-requests"), header(&timeline, "retry-after")), (None, None));
+    }
+}
+
+#[test]
 fn a_request_over_quota_is_not_one_of_its_tries() {
     let mut model = model("requests_per_minute: 60\nrequests_burst: 1");
     let ask = ask("[[sim fail=529]]");
