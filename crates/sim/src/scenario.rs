@@ -3,7 +3,7 @@
 //! A scenario holds no state and no seed: with the same seed it does the same to the same requests.
 //!
 //! # Adding a scenario
-//! Put `NAME.yaml` into `scenarios/` and add one line to [`BUILT_IN`].
+//! Put `NAME.yaml` into `scenarios/` and add one line to `BUILT_IN`.
 
 use std::time::Duration;
 
