@@ -24,6 +24,9 @@ const MIN_PIECE: usize = 20;
 /// Words of the prompt that the answer takes up.
 const QUOTED_WORDS: usize = 6;
 
+/// About how long an object is, in bytes, unless steered.
+const OBJECT_BYTES: usize = 160;
+
 /// What a prompt that wants a JSON object says.
 const WANTS_OBJECT: &str = "JSON";
 
@@ -82,9 +85,11 @@ fn tokens_of(text: &str) -> u64 {
 fn object(quoted: &str, tokens: Option<u64>, chance: &mut Chance) -> String {
     let items: Vec<&str> = (0..3).map(|_| chance.pick(&NOUNS)).collect();
     let score = 1 + chance.bits() % 10;
-    let shown =
-        |summary: &str| serde_json::json!({ "summary": summary, "score": score, "items": items }).to_string();
-    let bytes = tokens.map_or(80, |tokens| (tokens * BYTES_PER_TOKEN) as usize);
+    let items = serde_json::json!(items);
+    let shown = |summary: &str| {
+        format!(r#"{{"summary": {}, "score": {score}, "items": {items}}}"#, serde_json::json!(summary))
+    };
+    let bytes = tokens.map_or(OBJECT_BYTES, |tokens| (tokens * BYTES_PER_TOKEN) as usize);
     let summary = sentences(quoted, bytes.saturating_sub(shown("").len()).max(16), chance);
     shown(&summary)
 }
@@ -103,9 +108,14 @@ fn sentences(quoted: &str, bytes: usize, chance: &mut Chance) -> String {
         }
     }
     if text.len() > bytes {
-        text.truncate(text.floor_char_boundary(bytes.saturating_sub(1)));
-        text.push('.');
-        text.truncate(bytes);
+        // A whole last word and a full stop, where there is room for them.
+        text.truncate(text.floor_char_boundary(bytes));
+        if let Some(space) = text.rfind(' ') {
+            text.truncate(space);
+            if !text.ends_with('.') {
+                text.push('.');
+            }
+        }
     }
     text
 }
@@ -192,7 +202,7 @@ mod tests {
         };
         let text = check("Explain tides.", 100, 800, Finish::Stop, 100);
         assert!(text.starts_with("On \"Explain tides.\": The "), "{text}");
-        assert_eq!(text.len(), 400);
+        assert!((385..=400).contains(&text.len()) && text.ends_with('.'), "{text}");
         check("Explain tides.", 100, 30, Finish::MaxTokens, 30);
         check("Explain tides.", 1, 1, Finish::Stop, 1);
         check("", 40, 800, Finish::Stop, 40);
@@ -214,7 +224,7 @@ mod tests {
             let text = answer(prompt, 100, 800).text;
             let object: serde_json::Value = serde_json::from_str(&text).unwrap();
             assert!(object["summary"].is_string() && object["score"].is_u64(), "{text}");
-            assert!(!text.contains("JSON"), "{text}");
+            assert!(!text.contains("JSON") && text.starts_with("{\"summary\": "), "{text}");
             assert!(object["items"].is_array() && text.len() >= least, "{text}");
         }
     }
