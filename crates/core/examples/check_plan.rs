@@ -23,7 +23,7 @@ fn main() -> std::io::Result<()> {
 
 fn read(path: String, bytes: Vec<u8>) -> Result<Checked, Problems> {
     let source = Source::new(path, bytes)?;
-    check(&PlanFile::read(&source)?, &routing()).map_err(|problems| source.locate(problems))
+    check(PlanFile::read(&source)?, &routing()).map_err(|problems| source.locate(problems))
 }
 
 fn routing() -> Routing {

@@ -166,8 +166,7 @@ impl Source {
         for (index, (offset, line)) in self.lines().enumerate() {
             match serde_json::from_str(line) {
                 Ok(value) => values.push(value),
-                // The list is full: further lines are counted, not explained.
-                Err(_) if problems.is_full() => problems.push(Problem::error("")),
+                Err(_) if problems.is_full() => problems.count(),
                 Err(e) => {
                     let schema = schema.get_or_insert_with(schema_of::<T>);
                     let place = Place::root().key(list).index(index);

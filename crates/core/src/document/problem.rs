@@ -220,7 +220,13 @@ impl Problems {
         if self.is_full() { self.more += 1 } else { self.list.push(problem) }
     }
 
-    /// Whether further problems are only counted, so that nobody need word them.
+    /// Counts an error that nobody need word, because the list is full.
+    pub fn count(&mut self) {
+        self.errors += 1;
+        self.more += 1;
+    }
+
+    /// Whether further problems are only counted ([`Problems::count`]).
     pub fn is_full(&self) -> bool {
         self.list.len() >= KEPT
     }

@@ -101,6 +101,7 @@ impl<'a> Walker<'a> {
             match properties.and_then(|known| known.get(&*entry.key)) {
                 Some(schema) => self.visit(schema, &entry.value, &entry.key),
                 None if others.is_object() => self.visit(others, &entry.value, &entry.key),
+                None if others == false && self.problems.is_full() => self.problems.count(),
                 None if others == false => {
                     let known = || properties.into_iter().flatten().map(|(key, _)| key.as_str());
                     let mut problem = Problem::error(format!("unknown field `{}`", entry.key));
@@ -155,6 +156,9 @@ impl<'a> Walker<'a> {
     }
 
     fn mismatch(&mut self, wanted: &[&Schema], node: &Node<'_>, what: &str) {
+        if self.problems.is_full() {
+            return self.problems.count();
+        }
         let names: Vec<String> = wanted.iter().flat_map(|schema| self.names(schema)).collect();
         let found = match &node.value {
             Value::Map(_) => "a map".to_owned(),

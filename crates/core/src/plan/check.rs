@@ -60,44 +60,44 @@ pub struct Checked {
 ///
 /// # Errors
 /// Everything that is wrong with it; [`crate::document::Source::locate`] finds the places.
-pub fn check(file: &PlanFile, routing: &Routing) -> Result<Checked, Problems> {
-    let PlanFile { name, defaults, tasks } = file;
-    let no_defaults = Defaults::default();
-    let mut problems = Problems::default();
-    if let Some(problem) = out_of_bounds(tasks) {
+pub fn check(file: PlanFile, routing: &Routing) -> Result<Checked, Problems> {
+    if let Some(problem) = out_of_bounds(&file.tasks) {
         return Err(problem.into());
     }
-    let mut checker = Checker {
-        ids: ids(tasks, &mut problems),
-        tasks,
-        agents: routing
-            .agents
-            .iter()
-            .enumerate()
-            .map(|(i, a)| (a.name.as_str(), AgentId(i as u16)))
-            .collect(),
-        routing,
-        defaults: defaults.as_ref().unwrap_or(&no_defaults),
-        problems: &mut problems,
-    };
-    checker.defaults();
-    let depends_on = checker.dependencies();
-    let order = checker.order(&depends_on);
-    let mut checked = Vec::with_capacity(tasks.len());
-    let mut prompts = Vec::with_capacity(tasks.len());
-    for (index, depends_on) in depends_on.iter().enumerate() {
-        let (task, prompt) = checker.task(index, depends_on);
-        checked.push(task);
-        prompts.push(prompt);
-    }
-    if let Some(order) = order {
-        checker.inserts(&checked, &depends_on, &order);
-    }
+    let mut problems = Problems::default();
+    let defaults = file.defaults.unwrap_or_default();
+    let (tasks, mut prompts) = tasks(&file.tasks, &defaults, routing, &mut problems);
     if problems.has_errors() {
         return Err(problems);
     }
-    let name = name.clone().unwrap_or_else(|| "plan".into());
-    Ok(Checked { plan: Plan::new(name, routing.agents.clone(), checked), prompts, warnings: problems })
+    for (prompt, task) in prompts.iter_mut().zip(file.tasks) {
+        // Moved, because it can be most of the file.
+        prompt.metadata = task.metadata;
+    }
+    let name = file.name.unwrap_or_else(|| "plan".into());
+    Ok(Checked { plan: Plan::new(name, routing.agents.clone(), tasks), prompts, warnings: problems })
+}
+
+/// The tasks as meant; not to be used where there are errors. The metadata is left out.
+fn tasks(
+    tasks: &[TaskFile],
+    defaults: &Defaults,
+    routing: &Routing,
+    problems: &mut Problems,
+) -> (Vec<Task>, Prompts) {
+    let agents =
+        routing.agents.iter().enumerate().map(|(at, agent)| (agent.name.as_str(), AgentId(at as u16)));
+    let (ids, agents) = (ids(tasks, problems), agents.collect());
+    let mut checker = Checker { ids, tasks, agents, routing, defaults, problems };
+    checker.defaults();
+    let depends_on = checker.dependencies();
+    let order = checker.order(&depends_on);
+    let (checked, prompts): (Vec<Task>, Prompts) =
+        depends_on.iter().enumerate().map(|(index, depends_on)| checker.task(index, depends_on)).unzip();
+    if let Some(order) = order {
+        checker.inserts(&checked, &depends_on, &order);
+    }
+    (checked, prompts)
 }
 
 /// The limits on a whole plan, before anything is allocated for it.
@@ -253,7 +253,7 @@ impl Checker<'_> {
             template,
             system: system.cloned(),
             temperature: task.temperature.or(self.defaults.temperature),
-            metadata: task.metadata.clone(),
+            metadata: None,
         };
         (checked, prompt)
     }

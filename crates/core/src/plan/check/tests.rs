@@ -34,7 +34,7 @@ fn routing() -> Routing {
 
 fn checked(name: &str, text: &str) -> Result<Checked, Problems> {
     let source = Source::new(name, text.into())?;
-    check(&PlanFile::read(&source)?, &routing()).map_err(|problems| source.locate(problems))
+    check(PlanFile::read(&source)?, &routing()).map_err(|problems| source.locate(problems))
 }
 
 /// The problems of a plan's tasks, as they are shown.
@@ -210,7 +210,7 @@ fn the_same_plan_is_read_from_yaml_json_and_jsonl() {
 fn a_task_that_no_agent_can_do_says_what_to_set() {
     let nobody = Routing { default_agent: None, ..routing() };
     let source = Source::new("p.yaml", "tasks:\n- {id: a, prompt: x}".into()).unwrap();
-    let problems = check(&PlanFile::read(&source).unwrap(), &nobody).unwrap_err();
+    let problems = check(PlanFile::read(&source).unwrap(), &nobody).unwrap_err();
     assert_eq!(
         source.locate(problems).to_string().lines().next().unwrap(),
         "p.yaml:2:8: task `a` has no agent"
