@@ -137,7 +137,7 @@ impl<'a> Walker<'a> {
                 None => true,
             },
             "boolean" => self.scalar::<bool>(node).is_some(),
-            "number" => self.scalar::<f64>(node).is_some(),
+            "number" => self.scalar::<f64>(node).is_some_and(f64::is_finite),
             "integer" => self.scalar::<i128>(node).is_some_and(|n| {
                 let (least, most) = bounds(schema);
                 (least..=most).contains(&n)

@@ -21,7 +21,8 @@ struct Form {
     inner: Option<Inner>,
     rate: Option<Rate>,
     #[serde(default, deserialize_with = "unique::map")]
-    by_name: Option<BTreeMap<String, Inner>>,
+    #[schemars(with = "Option<BTreeMap<String, Inner>>")]
+    by_name: Option<Vec<(String, Inner)>>,
     #[serde(default, deserialize_with = "unique::value")]
     free: Option<serde_json::Value>,
 }

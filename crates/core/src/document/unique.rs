@@ -3,18 +3,18 @@
 //! `serde_json` lets the last of two equal keys win, silently, wherever no struct is behind the
 //! map; in a configuration that is a setting that does nothing. For `#[serde(deserialize_with)]`.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// A map whose keys are all different, or nothing.
+/// A map whose keys are all different, in the order written; or nothing.
 ///
 /// # Errors
 /// Where a key comes twice, or a value is not of its type.
-pub fn map<'de, D, V>(from: D) -> Result<Option<BTreeMap<String, V>>, D::Error>
+pub fn map<'de, D, V>(from: D) -> Result<Option<Vec<(String, V)>>, D::Error>
 where
     D: Deserializer<'de>,
     V: Deserialize<'de>,
@@ -30,7 +30,7 @@ pub fn value<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Err
     Ok(Some(Free::deserialize(from)?.0))
 }
 
-struct Unique<V>(BTreeMap<String, V>);
+struct Unique<V>(Vec<(String, V)>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -48,14 +48,15 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for UniqueVisitor<V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        let mut map = BTreeMap::new();
+        let mut keys = HashSet::new();
+        let mut pairs = Vec::new();
         while let Some((key, value)) = entries.next_entry::<String, V>()? {
-            if map.contains_key(&key) {
+            if !keys.insert(key.clone()) {
                 return Err(A::Error::custom(format!("duplicate key `{key}`")));
             }
-            map.insert(key, value);
+            pairs.push((key, value));
         }
-        Ok(Unique(map))
+        Ok(Unique(pairs))
     }
 }
 

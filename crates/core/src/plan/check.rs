@@ -4,17 +4,25 @@
 //! becomes a task that fails before anything is sent, and the others go on (SPEC.md F3). All else
 //! refuses it. Nothing after this validates again.
 
+mod agents;
+mod ranges;
+
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use super::ancestry::{Answer, comes_before};
 use super::template::{Fault, Template};
 use super::written::{Defaults, PlanFile, TaskFile};
 use super::{Plan, Prompt, PromptSize, Prompts, Task, TaskId, graph};
-use crate::agent::{Agent, AgentId};
+use crate::agent::AgentId;
 use crate::document::{Place, Problem, Problems, nearest};
 use crate::failure::{Class, Failure};
 use crate::money::Usd;
+
+pub use agents::Routing;
+use ranges::{Given, seconds};
 
 /// Tasks of a plan, at most: beyond it the ready queue and the journal are not tried.
 pub const MAX_TASKS: usize = 1_000_000;
@@ -27,23 +35,8 @@ pub const MAX_PROMPT_CHARS: usize = 100_000;
 /// Characters of an id, at most. Ids may be of any printable characters: no file is ever named
 /// after one.
 pub const MAX_ID_CHARS: usize = 128;
-/// Seconds of a timeout or an expectation, at most: a year, so that no sum of times overflows.
-const MAX_SECONDS: f64 = 365.0 * 86_400.0;
 /// The type of a task that has none.
 const DEFAULT_TASK_TYPE: &str = "general";
-
-/// Which agents there are, and which task goes to which: what the configuration says to a plan.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Routing {
-    /// The enabled agents; [`AgentId`] is a place in here.
-    pub agents: Vec<Agent>,
-    /// The names of agents that the configuration has and disables.
-    pub disabled: Vec<String>,
-    /// Which agent does which type of task, by name.
-    pub routes: BTreeMap<String, String>,
-    /// Who does what has neither an agent nor a route.
-    pub default_agent: Option<String>,
-}
 
 /// A plan that can be run.
 #[derive(Clone, Debug)]
@@ -89,7 +82,8 @@ fn tasks(
         routing.agents.iter().enumerate().map(|(at, agent)| (agent.name.as_str(), AgentId(at as u16)));
     let (ids, agents) = (ids(tasks, problems), agents.collect());
     let mut checker = Checker { ids, tasks, agents, routing, defaults, problems };
-    checker.defaults();
+    checker.default_agent();
+    checker.ranges(&Given::by_default(defaults), &Place::root().key("defaults"));
     let depends_on = checker.dependencies();
     let order = checker.order(&depends_on);
     let (checked, prompts): (Vec<Task>, Prompts) =
@@ -258,77 +252,6 @@ impl Checker<'_> {
         (checked, prompt)
     }
 
-    fn defaults(&mut self) {
-        let Defaults { max_tokens, temperature, expected_seconds, max_cost, timeout, .. } = *self.defaults;
-        let given = Given { max_tokens, temperature, expected_seconds, max_cost, timeout };
-        self.ranges(&given, &Place::root().key("defaults"));
-        if let Some(name) = &self.defaults.agent {
-            self.known_agent(name, Place::root().key("defaults").key("agent"));
-        }
-    }
-
-    /// The numbers that have a range.
-    fn ranges(&mut self, given: &Given, place: &Place) {
-        let mut refuse = |is_wrong: bool, key: &'static str, rule: String| {
-            if is_wrong {
-                self.problems
-                    .push(Problem::error(format!("`{key}` must be {rule}")).at(place.clone().key(key)));
-            }
-        };
-        let wrong = |value: Option<f64>, is_right: fn(f64) -> bool| value.is_some_and(|v| !is_right(v));
-        refuse(given.max_tokens == Some(0), "max_tokens", "at least 1".into());
-        let is_wrong = wrong(given.temperature, |t| (0.0..=2.0).contains(&t));
-        refuse(is_wrong, "temperature", "from 0 to 2".into());
-        let is_wrong = wrong(given.expected_seconds, |s| (0.0..=MAX_SECONDS).contains(&s));
-        refuse(is_wrong, "expected_seconds", format!("from 0 to {MAX_SECONDS} seconds"));
-        let is_wrong = wrong(given.timeout, |s| s > 0.0 && s <= MAX_SECONDS);
-        refuse(is_wrong, "timeout", format!("more than 0 and at most {MAX_SECONDS} seconds"));
-        let is_wrong = wrong(given.max_cost, |c| c > 0.0 && Usd::from_f64(c).is_some_and(|c| !c.is_zero()));
-        refuse(is_wrong, "max_cost", "more than 0 and at most 18 million USD".into());
-    }
-
-    /// Who does a task: whom it names, else whom its type is routed to, else the default.
-    fn agent(&mut self, index: usize, task_type: &str) -> AgentId {
-        let routing = self.routing;
-        let (name, place) = if let Some(name) = &self.tasks[index].agent {
-            (name, at(index).key("agent"))
-        } else if let Some(name) = &self.defaults.agent {
-            // Where the plan's default is wrong it has been said, once.
-            return self.agents.get(name.as_str()).copied().unwrap_or(AgentId(0));
-        } else if let Some(name) = routing.routes.get(task_type).or(routing.default_agent.as_ref()) {
-            (name, at(index).key("id"))
-        } else {
-            let message = format!("task `{}` has no agent", self.tasks[index].id);
-            let help = if self.routing.agents.is_empty() {
-                "the configuration enables none"
-            } else {
-                "set `agent` here or in `defaults`, or `default_agent` in the configuration"
-            };
-            self.problems.push(Problem::error(message).at(at(index).key("id")).help(help));
-            return AgentId(0);
-        };
-        self.known_agent(name, place)
-    }
-
-    fn known_agent(&mut self, name: &str, place: Place) -> AgentId {
-        if let Some(&agent) = self.agents.get(name) {
-            return agent;
-        }
-        let is_disabled = self.routing.disabled.iter().any(|disabled| disabled == name);
-        let (message, help) = if is_disabled {
-            (format!("agent `{name}` is disabled in the configuration"), None)
-        } else {
-            let known = || self.routing.agents.iter().map(|agent| agent.name.as_str());
-            let help = match nearest(name, known()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the configuration has: {}", known().collect::<Vec<_>>().join(", ")),
-            };
-            (format!("there is no agent `{name}`"), Some(help))
-        };
-        self.problems.push(Problem::error(message).at(place).maybe_help(help));
-        AgentId(0)
-    }
-
     fn template(&mut self, index: usize) -> Template {
         let task = &self.tasks[index];
         if !task.template.or(self.defaults.template).unwrap_or(true) {
@@ -403,22 +326,6 @@ impl Checker<'_> {
     }
 }
 
-/// The numbers of a task, or of the defaults, that have a range.
-struct Given {
-    max_tokens: Option<u32>,
-    temperature: Option<f64>,
-    expected_seconds: Option<f64>,
-    max_cost: Option<f64>,
-    timeout: Option<f64>,
-}
-
-impl Given {
-    fn of(task: &TaskFile) -> Given {
-        let TaskFile { max_tokens, temperature, expected_seconds, max_cost, timeout, .. } = *task;
-        Given { max_tokens, temperature, expected_seconds, max_cost, timeout }
-    }
-}
-
 /// The beginning of a piece of a prompt, on one line.
 fn short(quote: &str) -> String {
     let line = quote.lines().next().unwrap_or_default();
@@ -428,11 +335,6 @@ fn short(quote: &str) -> String {
 
 fn at(task: usize) -> Place {
     Place::root().key("tasks").index(task)
-}
-
-/// A number of seconds that has been checked, or will be refused.
-fn seconds(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds).ok()
 }
 
 fn size(template: &Template, system_bytes: u64) -> PromptSize {
@@ -458,6 +360,3 @@ fn invalid(task: &TaskFile, task_type: &str) -> Option<Failure> {
     };
     Some(Failure::new(Class::Invalid, message))
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::agent::{Pricing, Retry, Timeouts};
+use crate::agent::{Agent, Pricing, Retry, Timeouts};
 use crate::document::Source;
 use crate::limit::GateId;
 use crate::plan::template::Part;

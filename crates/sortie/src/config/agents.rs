@@ -1,0 +1,299 @@
+//! The agents of a configuration, as meant: who is behind each, where, for how much.
+
+use jiff::civil::Date;
+use sortie_core::agent::{Agent, Pricing, Retry, Timeouts};
+use sortie_core::document::{Place, Problem, Problems};
+use sortie_core::limit::GateSpec;
+use sortie_core::money::Usd;
+use sortie_core::plan::check::MAX_ID_CHARS;
+use sortie_core::price::{self, Price};
+
+use super::address::check_address;
+use super::check::{known_agent, rate_limiting, retry, unsupported};
+use super::gates::{self, Gates};
+use super::written::{AgentFile, Api, ConfigFile, PriceFile, Provider, RateLimiting, Rates};
+use super::{ConfiguredAgent, Endpoint, Environment, Origin};
+
+/// Output tokens a task may use where nobody says: the founding document's (SPEC.md E5).
+const MAX_TOKENS: u32 = 4000;
+/// Agents, at most: an agent's id is 16 bits wide.
+const MAX_AGENTS: usize = u16::MAX as usize;
+/// Days before its retirement from which a model is warned of.
+const RETIRES_SOON: i32 = 60;
+
+/// The agents as meant, and the gates that they share.
+#[derive(Default)]
+pub(super) struct Agents {
+    pub(super) enabled: Vec<ConfiguredAgent>,
+    pub(super) disabled: Vec<String>,
+    pub(super) gates: Vec<GateSpec>,
+    /// All that are written, enabled or not, right or wrong.
+    pub(super) names: Vec<String>,
+}
+
+impl Agents {
+    pub(super) fn check(
+        file: &ConfigFile,
+        rates: &RateLimiting,
+        retry: &Retry,
+        timeouts: Timeouts,
+        env: Environment<'_>,
+        today: Date,
+        problems: &mut Problems,
+    ) -> Agents {
+        let by_default = || [("claude".to_owned(), None), ("openai".to_owned(), None)].to_vec();
+        let written = file.agents.clone().unwrap_or_else(by_default);
+        let mut agents = Agents::default();
+        if written.len() > MAX_AGENTS {
+            let message = format!("{} agents are too many: at most {MAX_AGENTS}", written.len());
+            problems.push(Problem::error(message).at(Place::root().name("agents")));
+            return agents;
+        }
+        agents.names = written.iter().map(|(name, _)| name.clone()).collect();
+        let mut gates = Gates::default();
+        for (name, written) in &written {
+            let written = written.clone().unwrap_or_default();
+            let mut checker = Checker { name, written: &written, env, today, problems };
+            checker.check_name();
+            if written.enabled == Some(false) {
+                agents.disabled.push(name.clone());
+            } else {
+                agents.enabled.extend(checker.agent(rates, retry, timeouts, &mut gates));
+            }
+        }
+        agents.gates = gates.finish();
+        for (name, written) in &written {
+            if let Some(fallback) = written.as_ref().and_then(|written| written.fallback.as_ref()) {
+                let place = Place::root().key("agents").key(name.clone()).key("fallback");
+                known_agent(fallback, place.clone(), &agents, problems);
+                problems.push(unsupported(place));
+            }
+        }
+        if agents.enabled.is_empty() && !problems.has_errors() {
+            problems.push(Problem::error("no agent is enabled").at(Place::root().name("agents")));
+        }
+        agents
+    }
+}
+
+/// One agent on its way from written to meant.
+struct Checker<'a> {
+    name: &'a str,
+    written: &'a AgentFile,
+    env: Environment<'a>,
+    today: Date,
+    problems: &'a mut Problems,
+}
+
+impl Checker<'_> {
+    fn at(&self, key: &'static str) -> Place {
+        Place::root().key("agents").key(self.name.to_owned()).key(key)
+    }
+
+    fn error(&mut self, key: &'static str, message: String) {
+        let place = self.at(key);
+        self.problems.push(Problem::error(message).at(place));
+    }
+
+    fn check_name(&mut self) {
+        let chars = self.name.chars().count();
+        if chars == 0 || chars > MAX_ID_CHARS || self.name.chars().any(char::is_control) {
+            let message = format!("an agent's name has 1 to {MAX_ID_CHARS} printable characters");
+            let place = Place::root().key("agents").name(self.name.to_owned());
+            self.problems.push(Problem::error(message).at(place));
+        }
+    }
+
+    fn agent(
+        &mut self,
+        rates: &RateLimiting,
+        otherwise: &Retry,
+        timeouts: Timeouts,
+        gates: &mut Gates,
+    ) -> Option<ConfiguredAgent> {
+        let own = self.written.rate_limiting.clone().unwrap_or_default();
+        rate_limiting(&own, &gates::place(self.name), self.problems);
+        let provider = self.provider()?;
+        let model = self.model(provider);
+        let endpoint = self.endpoint(provider);
+        let max_tokens = self.max_tokens(&model);
+        let agent = Agent {
+            name: self.name.to_owned(),
+            provider: provider.name().to_owned(),
+            gate: gates.of(&endpoint, &model, &own, rates),
+            pricing: self.pricing(provider, &model),
+            max_tokens,
+            system_bytes: endpoint.system.as_ref().map_or(0, |system| system.len() as u64),
+            retry: retry(&own, otherwise),
+            timeouts,
+            model,
+        };
+        Some(ConfiguredAgent { agent, endpoint })
+    }
+
+    /// As stated, else as the model or the agent is called.
+    fn provider(&mut self) -> Option<Provider> {
+        let told = self.written.provider;
+        let told = told.or_else(|| Provider::told_by(self.written.model.as_deref()?));
+        let told = told.or_else(|| Provider::told_by(self.name));
+        if told.is_none() {
+            let message = format!("neither name nor model of agent `{}` tells whose API it is", self.name);
+            let place = Place::root().key("agents").name(self.name.to_owned());
+            self.problems
+                .push(Problem::error(message).at(place).help("set `provider` to `anthropic` or `openai`"));
+        }
+        told
+    }
+
+    fn model(&mut self, provider: Provider) -> String {
+        let from_env = || (self.env)(&provider.variable("MODEL")).filter(|model| !model.trim().is_empty());
+        let stated = self.written.model.clone();
+        let model = stated.or_else(from_env).unwrap_or_else(|| provider.default_model().to_owned());
+        if model.trim().is_empty() || model.chars().any(char::is_control) {
+            self.error("model", format!("the model {model:?} of agent `{}` is none", self.name));
+        }
+        self.warn_of_retirement(&model);
+        model
+    }
+
+    fn warn_of_retirement(&mut self, model: &str) {
+        let Some(row) = price::table().find(model) else { return };
+        let Some(date) = row.retires.as_deref().and_then(|date| date.parse::<Date>().ok()) else { return };
+        let days = self.today.until(date).map_or(i32::MAX, |span| span.get_days());
+        let message = match days {
+            ..=0 => format!("model `{model}` was retired on {date}"),
+            1..=RETIRES_SOON => format!("model `{model}` will be retired on {date}, in {days} days"),
+            _ => return,
+        };
+        let help = row.successor.as_ref().map(|successor| format!("its successor is `{successor}`"));
+        let place = self.at("model");
+        self.problems.push(Problem::warning(message).at(place).maybe_help(help));
+    }
+
+    fn max_tokens(&mut self, model: &str) -> u32 {
+        let max_tokens = self.written.max_tokens.unwrap_or(MAX_TOKENS);
+        let most = price::table().find(model).and_then(|row| row.max_output);
+        if max_tokens == 0 {
+            self.error("max_tokens", "`max_tokens` must be at least 1".into());
+        } else if let Some(most) = most.filter(|&most| u64::from(max_tokens) > most) {
+            let message = format!("`max_tokens` of {max_tokens} is more than `{model}` gives: {most}");
+            let place = self.at("max_tokens");
+            self.problems.push(Problem::warning(message).at(place));
+        }
+        max_tokens
+    }
+
+    fn endpoint(&mut self, provider: Provider) -> Endpoint {
+        let (base_url, base_url_from) = self.base_url(provider);
+        Endpoint {
+            provider,
+            base_url,
+            base_url_from,
+            version: self.version(provider),
+            auth: self.written.auth,
+            api_key_env: self.api_key_env(provider),
+            system: self.written.system.clone(),
+            temperature: self.temperature(provider),
+        }
+    }
+
+    fn base_url(&mut self, provider: Provider) -> (String, Origin) {
+        let variable = provider.variable("BASE_URL");
+        let (url, origin) = if let Some(url) = &self.written.base_url {
+            (url.clone(), Origin::Configuration)
+        } else if let Some(url) = (self.env)(&variable).filter(|url| !url.trim().is_empty()) {
+            (url, Origin::Variable(variable))
+        } else {
+            return (provider.base_url().to_owned(), Origin::Default);
+        };
+        let url = url.trim().trim_end_matches('/').to_owned();
+        let name = match &origin {
+            Origin::Variable(variable) => variable.clone(),
+            _ => format!("agents.{}.base_url", self.name),
+        };
+        if let Err(why) = check_address(&url) {
+            // No place: the line could be shown, and there may be a password in it.
+            self.problems.push(Problem::error(format!("`{name}` {why}")));
+        } else if provider == Provider::Anthropic && url.ends_with("/v1") {
+            let place = self.at("base_url");
+            let message = format!("`{name}` ends in `/v1`, which is added to it: Anthropic's has none");
+            self.problems.push(Problem::warning(message).at(place));
+        }
+        (url, origin)
+    }
+
+    fn version(&mut self, provider: Provider) -> Option<String> {
+        let (of, version) = match self.written.api? {
+            Api::Chat | Api::Responses => (Provider::OpenAi, None),
+            Api::V2023 => (Provider::Anthropic, Some("2023-06-01")),
+            Api::V2026 => (Provider::Anthropic, Some("2026-10-21")),
+        };
+        if of != provider {
+            let message =
+                format!("this `api` is {}'s, agent `{}` is {}'s", of.name(), self.name, provider.name());
+            self.error("api", message);
+        } else if self.written.api == Some(Api::Responses) {
+            let problem = Problem::warning("`api: responses` is not yet supported: `chat` is used");
+            let place = self.at("api");
+            self.problems.push(problem.at(place));
+        }
+        version.map(str::to_owned)
+    }
+
+    fn api_key_env(&mut self, provider: Provider) -> String {
+        let Some(name) = self.written.api_key_env.clone() else { return provider.variable("API_KEY") };
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || !name.chars().all(is_name) || name.starts_with(|c: char| c.is_ascii_digit()) {
+            // Neither value nor place: somebody may have put the key itself there.
+            let message = format!("`agents.{}.api_key_env` is not the name of a variable", self.name);
+            let help = "it names the environment variable that holds the key; it is never the key itself";
+            self.problems.push(Problem::error(message).help(help));
+        }
+        name
+    }
+
+    fn temperature(&mut self, provider: Provider) -> Option<f64> {
+        let temperature = self.written.temperature?;
+        let most = provider.max_temperature();
+        if !(0.0..=most).contains(&temperature) {
+            self.error("temperature", format!("`temperature` must be from 0 to {most}"));
+        } else if self.written.api == Some(Api::V2026) {
+            self.error("temperature", "API version 2026-10-21 takes no `temperature`".into());
+        }
+        Some(temperature)
+    }
+
+    fn pricing(&mut self, provider: Provider, model: &str) -> Pricing {
+        match &self.written.price {
+            Some(PriceFile::Word(_)) => Pricing::Free,
+            Some(PriceFile::Rates(rates)) => Pricing::Known(self.rates(rates)),
+            None => {
+                let row = price::table().find(model).filter(|row| row.provider == provider.name());
+                row.map_or(Pricing::Unknown, |row| Pricing::Known(row.price.clone()))
+            }
+        }
+    }
+
+    /// Rates that leave the cache out take it for plain input, so that nothing comes out too cheap.
+    fn rates(&mut self, rates: &Rates) -> Price {
+        let mut get = |key: &'static str, per_million: f64| {
+            let token = Usd::from_f64(per_million).map(per_token);
+            if token.is_none() {
+                let place = self.at("price").key(key);
+                let message = format!("`{key}` must be from 0 to 18 million USD per million tokens");
+                self.problems.push(Problem::error(message).at(place));
+            }
+            token.unwrap_or_default()
+        };
+        let (input, output) = (get("input", rates.input), get("output", rates.output));
+        let cache_read = rates.cache_read.map_or(input, |rate| get("cache_read", rate));
+        let cache_write = rates.cache_write.map_or(input, |rate| get("cache_write", rate));
+        let cache_write_1h = rates.cache_write_1h.map_or(cache_write, |rate| get("cache_write_1h", rate));
+        Price { input, output, cache_read, cache_write, cache_write_1h, long: None }
+    }
+}
+
+/// What one token costs, rounded up to a picodollar, where a million cost this.
+fn per_token(million: Usd) -> Usd {
+    Usd::from_pico(million.pico().div_ceil(1_000_000))
+}

@@ -1,0 +1,57 @@
+//! What is known of each provider without asking it: names, address, a current model.
+
+use super::written::Provider;
+
+impl Provider {
+    /// `anthropic` or `openai`: the dialect's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Provider::Anthropic => "anthropic",
+            Provider::OpenAi => "openai",
+        }
+    }
+
+    /// The provider's own address, as its SDK has it.
+    pub const fn base_url(self) -> &'static str {
+        match self {
+            Provider::Anthropic => "https://api.anthropic.com",
+            Provider::OpenAi => "https://api.openai.com/v1",
+        }
+    }
+
+    /// What a current model is called, for agents that name none.
+    pub const fn default_model(self) -> &'static str {
+        match self {
+            Provider::Anthropic => "claude-sonnet-5-5",
+            Provider::OpenAi => "gpt-6.1-sol",
+        }
+    }
+
+    /// `ANTHROPIC_MODEL`, `OPENAI_BASE_URL`, …: the names that the SDKs and the founding document
+    /// (SPEC.md E2) use.
+    pub(super) fn variable(self, what: &str) -> String {
+        format!("{}_{what}", self.name().to_ascii_uppercase())
+    }
+
+    /// The most that a sampling temperature may be (both providers' API references).
+    pub(super) const fn max_temperature(self) -> f64 {
+        match self {
+            Provider::Anthropic => 1.0,
+            Provider::OpenAi => 2.0,
+        }
+    }
+
+    /// Whose model, or whose namesake, this is.
+    pub(super) fn told_by(name: &str) -> Option<Provider> {
+        let name = name.to_ascii_lowercase();
+        let starts = |beginnings: &[&str]| beginnings.iter().any(|beginning| name.starts_with(beginning));
+        let is_series = |series: &str| name == series || name.starts_with(&format!("{series}-"));
+        if starts(&["claude", "anthropic"]) {
+            Some(Provider::Anthropic)
+        } else if starts(&["gpt", "chatgpt", "openai"]) || ["o1", "o3", "o4"].into_iter().any(is_series) {
+            Some(Provider::OpenAi)
+        } else {
+            None
+        }
+    }
+}
