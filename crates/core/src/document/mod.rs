@@ -277,7 +277,7 @@ impl Failed {
 fn yaml_options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_aliases: 0,
+            // Without anchors there are no aliases.
             max_anchors: 0,
             max_depth: MAX_DEPTH,
             flow_nesting_limit: MAX_DEPTH,
