@@ -168,7 +168,7 @@ impl Summary {
         let total_cost = fold.charge().actual + fold.charge().estimated;
         let cost = CostSummary::of(fold, total_cost);
         Summary {
-            run_id: run.run_id.to_owned(),
+            run_id: run.run_id.clone(),
             success: counts.succeeded == total_tasks,
             error: error(fold),
             mode: run.settings.mode,

@@ -193,9 +193,13 @@ impl Scenario {
 
     /// A scenario that comes with the program.
     pub fn named(name: &str) -> Result<Self, ScenarioError> {
+        Self::parse(Self::text_of(name)?)
+    }
+
+    /// The YAML of a scenario that comes with the program.
+    pub fn text_of(name: &str) -> Result<&'static str, ScenarioError> {
         let built_in = BUILT_IN.iter().find(|(known, _)| *known == name);
-        let (_, text) = built_in.ok_or_else(|| ScenarioError::Unknown { name: name.to_owned() })?;
-        Self::parse(text)
+        built_in.map(|(_, text)| *text).ok_or_else(|| ScenarioError::Unknown { name: name.to_owned() })
     }
 
     /// A scenario from its YAML.

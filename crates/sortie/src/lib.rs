@@ -1,3 +1,43 @@
-//! (under construction)
+//! Sends a team of LLM agents out on a plan and brings every result home: within a dollar budget,
+//! under the providers' rate limits, through crashes, without paying twice.
+//!
+//! [`Scheduler`] takes named [`Agent`]s and a list of [`Task`]s and gives a [`RunResult`]:
+//!
+//! ```
+//! use sortie::{Agent, Scheduler, Task};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), sortie::Error> {
+//! let result = Scheduler::new()
+//!     .agent("claude", Agent::anthropic("claude-sonnet-5-5"))
+//!     .simulate("calm")
+//!     .run([Task::new("ml", "Explain machine learning in one sentence.")])
+//!     .await?;
+//! println!("{} for ${}", result.text("ml").unwrap_or("no answer"), result.total_cost);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The parts that it binds can be used by themselves: [`core`] decides, [`providers`] speak the
+//! APIs, [`engine`] keeps runs going, [`report`] folds what happened, [`sim`] simulates the APIs.
+//! Programs that need more than the scheduler — progress, signals, configurations in files — use
+//! [`config`], [`launch`] and [`session`], as the `sortie` command does.
+//!
+//! What it does not do: it adds no behaviour of its own to what it binds.
 
+pub mod binding;
+mod caller;
 pub mod config;
+mod error;
+mod files;
+pub mod launch;
+mod scheduler;
+pub mod session;
+
+pub use error::{Error, Setup};
+pub use scheduler::{Agent, RunResult, Scheduler, Task};
+pub use sortie_core as core;
+pub use sortie_engine as engine;
+pub use sortie_providers as providers;
+pub use sortie_report as report;
+pub use sortie_sim as sim;

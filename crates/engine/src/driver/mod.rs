@@ -1,0 +1,161 @@
+//! The loop that keeps a run going: hear, decide, remember, act.
+//!
+//! [`create`] or [`resume`] a run in a store, then [`Opened::drive`] it with an executor:
+//!
+//! 1. **hear** everything that has come: answers, wake-ups, signals;
+//! 2. **decide**: hand each to [`Run::step`], which answers with records and actions;
+//! 3. **remember**: make all records of the round durable in one append, with the outputs that
+//!    they name; then show them to whoever looks on;
+//! 4. **act**: render prompts and start calls, give calls up, end; then wait for what comes next.
+//!
+//! All events pass this one loop and get one order. Nothing is done or shown before it is durable,
+//! and where the store fails nothing more is done at all. The loop decides nothing itself.
+//!
+//! # Common pitfalls
+//! - An answer's text must go into the same append as the record that names its hash: a resume
+//!   could not render what depends on it.
+//! - A step's records are applied already. After a failed append the run is ahead of its journal
+//!   and of no use: drop it, open it again.
+
+mod observe;
+mod outputs;
+mod round;
+#[cfg(test)]
+mod tests;
+
+use sortie_core::limit::Gates;
+use sortie_core::money::Usd;
+use sortie_core::run::Run;
+use sortie_core::run::event::{Outcome, Record, Signal};
+use sortie_core::run::input::Input;
+use sortie_core::time::Time;
+
+use crate::executor::Executor;
+use crate::store::{Header, Store, StoreError};
+use round::Driver;
+
+pub use observe::Observe;
+
+/// How driving a run came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Ended {
+    /// The run has ended, and its journal says so.
+    Finished(Outcome),
+    /// A second signal ended it at once. What was in flight is given up; its journal is that of a
+    /// run whose process died, and can be resumed.
+    AtOnce(Signal),
+}
+
+/// Why driving a run had to stop. Its journal can be opened again and the run resumed.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// The store failed: what is not durable must not be acted on.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nothing is in flight, no time is waited for, and the run has not ended: a defect of this
+    /// program, said instead of waiting for ever.
+    #[error("the run can neither go on nor end: a defect of this program")]
+    Stalled,
+}
+
+/// A run that this process owns and may drive.
+#[derive(Debug)]
+pub struct Opened {
+    header: Header,
+    records: Vec<Record>,
+    run: Run,
+    budget: Option<Usd>,
+}
+
+/// Creates a run in this store and owns it.
+///
+/// # Errors
+/// As [`Store::create`].
+pub async fn create<S: Store>(store: &mut S, header: Header) -> Result<Opened, StoreError> {
+    store.create(&header).await?;
+    let run = Run::new(header.plan.clone(), header.settings.clone());
+    Ok(Opened { header, records: Vec::new(), run, budget: None })
+}
+
+/// Takes over a run of this store that another process has left.
+///
+/// # Errors
+/// As [`Store::open`]; `Damaged` where a record cannot follow from those before it.
+pub async fn resume<S: Store>(store: &mut S, run_id: &str) -> Result<Opened, StoreError> {
+    let (header, records) = store.open(run_id).await?;
+    let damaged = |what: String| StoreError::Damaged { run: run_id.to_owned(), what };
+    if header.prompts.len() != header.plan.len() {
+        return Err(damaged("its header has not one prompt for each task".to_owned()));
+    }
+    let run = Run::replay(header.plan.clone(), header.settings.clone(), &records)
+        .map_err(|illegal| damaged(illegal.to_string()))?;
+    Ok(Opened { header, records, run, budget: None })
+}
+
+impl Opened {
+    /// What the run was created with.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What it remembers so far, for whoever folds records; nothing for a new run.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The same run with another budget from now on, where the user set one.
+    #[must_use]
+    pub fn with_budget(self, budget: Option<Usd>) -> Self {
+        Opened { budget, ..self }
+    }
+
+    /// Its state.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The time that the executor's clock must not be before: that of the last record.
+    pub fn floor(&self) -> Time {
+        self.run.last_time()
+    }
+
+    /// Drives the run to its end and releases it. A run that has completed before is not touched.
+    /// What this future leaves in flight when it is dropped, the executor still has.
+    ///
+    /// # Errors
+    /// Where the store fails. Nothing is started after that, and what was in flight is given up.
+    pub async fn drive<S: Store, E: Executor, O: Observe>(
+        self,
+        store: &mut S,
+        executor: &mut E,
+        observe: &mut O,
+    ) -> Result<Ended, DriveError> {
+        let run_id = self.header.run_id.clone();
+        let ended = match self.run.outcome() {
+            Some(Outcome::Completed) => Ok(Ended::Finished(Outcome::Completed)),
+            _ => self.start(store, executor, observe).await,
+        };
+        executor.abandon_all();
+        store.release(&run_id).await;
+        ended
+    }
+
+    async fn start<S: Store, E: Executor, O: Observe>(
+        self,
+        store: &mut S,
+        executor: &mut E,
+        observe: &mut O,
+    ) -> Result<Ended, DriveError> {
+        let Opened { header, records, run, budget } = self;
+        // A process may have died between the creation and the first record: that is a start still.
+        let first = match (records.is_empty(), budget) {
+            (true, None) => Input::Started,
+            _ => Input::Resumed { budget },
+        };
+        let mut gates = Gates::new(&header.settings);
+        gates.rebuild(&header.plan, &records);
+        drop(records);
+        Driver::new(&header, run, gates, store, executor, observe).drive_to_end(first).await
+    }
+}

@@ -1,0 +1,239 @@
+//! One round of the loop after the other.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use sortie_core::call::{Call, Returned};
+use sortie_core::failure::{Class, Failure};
+use sortie_core::hash::Hash;
+use sortie_core::limit::Gates;
+use sortie_core::plan::Prompts;
+use sortie_core::run::Run;
+use sortie_core::run::event::{Answer, AttemptId, Event, Record, Signal, Timing};
+use sortie_core::run::input::{Action, Billing, Input, Reply, Step, Waiting};
+use sortie_core::time::Time;
+
+use super::outputs::Recent;
+use super::{DriveError, Ended, Observe};
+use crate::executor::{Executor, Next};
+use crate::store::{Header, Output, Store, StoreError};
+
+/// How much is heard in one round: a flood of answers must not keep the first of them from
+/// becoming durable. A sync of a thousand records costs hardly more than that of one.
+const MOST_HEARD: usize = 1024;
+
+/// What drives one run.
+pub(super) struct Driver<'a, S, E, O> {
+    run_id: &'a str,
+    prompts: &'a Prompts,
+    run: Run,
+    gates: Gates,
+    store: &'a mut S,
+    executor: &'a mut E,
+    observe: &'a mut O,
+    /// Heard and not yet decided about.
+    heard: VecDeque<Heard>,
+    recent: Recent,
+    /// The first signal: the run drains.
+    stopping: Option<Signal>,
+    /// The second: the user does not want to wait for what is in flight.
+    end_at_once: Option<Signal>,
+}
+
+/// Something heard, in the run's words; the output is of an answer that came whole.
+struct Heard {
+    input: Input,
+    output: Option<Output>,
+}
+
+/// What a round came to.
+#[derive(Default)]
+struct Round {
+    records: Vec<Record>,
+    outputs: Vec<Output>,
+    actions: Vec<Action>,
+    wake_at: Option<Time>,
+    waiting: Vec<Waiting>,
+}
+
+impl Round {
+    /// Adds a step and tells whether the run goes on after it.
+    fn add(&mut self, step: Step, output: Option<Output>) -> bool {
+        let goes_on = !step.actions.iter().any(|action| matches!(action, Action::Finish(_)));
+        self.outputs.extend(output.filter(|(hash, _)| step.records.iter().any(|record| names(record, hash))));
+        self.records.extend(step.records);
+        self.actions.extend(step.actions);
+        // A step sees all that there is to wait for: the last one counts.
+        self.wake_at = step.wake_at;
+        self.waiting = step.waiting;
+        goes_on
+    }
+}
+
+/// Whether a record says that this is an output.
+fn names(record: &Record, hash: &Hash) -> bool {
+    matches!(&record.event, Event::AttemptSucceeded { answer, .. } if answer.output == *hash)
+}
+
+impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
+    pub(super) fn new(
+        header: &'a Header,
+        run: Run,
+        gates: Gates,
+        store: &'a mut S,
+        executor: &'a mut E,
+        observe: &'a mut O,
+    ) -> Self {
+        Driver {
+            run_id: &header.run_id,
+            prompts: &header.prompts,
+            run,
+            gates,
+            store,
+            executor,
+            observe,
+            heard: VecDeque::new(),
+            recent: Recent::default(),
+            stopping: None,
+            end_at_once: None,
+        }
+    }
+
+    /// Round after round, from this input to the end.
+    pub(super) async fn drive_to_end(mut self, first: Input) -> Result<Ended, DriveError> {
+        self.heard.push_back(Heard { input: first, output: None });
+        loop {
+            let mut round = self.decide();
+            self.remember(&mut round).await?;
+            self.observe.waiting(&round.waiting, self.executor.now());
+            if let Some(signal) = self.end_at_once {
+                return Ok(Ended::AtOnce(signal));
+            }
+            for action in round.actions {
+                match action {
+                    Action::Call(attempt) => self.call(attempt).await?,
+                    Action::Abandon(attempt) => self.executor.abandon(attempt),
+                    Action::Finish(outcome) => return Ok(Ended::Finished(outcome)),
+                }
+            }
+            if self.heard.is_empty() {
+                if round.wake_at.is_none() && self.run.in_flight() == 0 {
+                    return Err(DriveError::Stalled);
+                }
+                let next = self.executor.next(round.wake_at).await;
+                self.hear(next);
+            }
+        }
+    }
+
+    /// Decides about everything that has come.
+    fn decide(&mut self) -> Round {
+        let mut round = Round::default();
+        for _ in 0..MOST_HEARD {
+            if self.heard.is_empty()
+                && let Some(next) = self.executor.ready()
+            {
+                self.hear(next);
+            }
+            let Some(Heard { input, output }) = self.heard.pop_front() else { break };
+            let step = self.run.step(input, self.executor.now(), &mut self.gates);
+            if !round.add(step, output) {
+                break;
+            }
+        }
+        round
+    }
+
+    /// Puts what came into the run's words.
+    fn hear(&mut self, next: Next) {
+        let heard = match next {
+            Next::Woke => Heard { input: Input::Woke, output: None },
+            Next::Returned(attempt, returned) => replied(attempt, returned),
+            Next::Signal(signal) if self.stopping.is_none() => {
+                self.stopping = Some(signal);
+                Heard { input: Input::Cancelled(signal), output: None }
+            }
+            Next::Signal(signal) => {
+                self.end_at_once = Some(signal);
+                return;
+            }
+        };
+        self.heard.push_back(heard);
+    }
+
+    /// Makes a round durable, and shows it.
+    async fn remember(&mut self, round: &mut Round) -> Result<(), StoreError> {
+        let Some(first) = round.records.first() else { return Ok(()) };
+        self.store.append(self.run_id, first.seq - 1, &round.records, &round.outputs).await?;
+        for (hash, text) in &round.outputs {
+            self.recent.keep(*hash, text);
+        }
+        self.observe.records(&round.records, &round.outputs);
+        Ok(())
+    }
+
+    /// Starts a call; where it cannot even be written down, its attempt has failed and cost nothing.
+    async fn call(&mut self, attempt: AttemptId) -> Result<(), StoreError> {
+        match self.write_down(attempt).await? {
+            Ok(call) => self.executor.start(call),
+            Err(failure) => {
+                let timing = Timing::default();
+                let reply = Reply { attempt, result: Err(failure), billing: Billing::Nothing, timing };
+                self.heard.push_back(Heard { input: Input::Replied(reply), output: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// Renders the prompt of an attempt and adds what else a call needs.
+    async fn write_down(&mut self, attempt: AttemptId) -> Result<Result<Call, Failure>, StoreError> {
+        let index = attempt.task.index();
+        let Some(prompt) = self.prompts.get(index) else {
+            return Ok(Err(Failure::new(Class::Invalid, "the task has no prompt")));
+        };
+        let mut results = HashMap::new();
+        for task in prompt.template.inserted() {
+            let Some(hash) = self.run.output(task) else {
+                let name = &self.run.plan().task(task).name;
+                return Ok(Err(Failure::new(Class::Invalid, format!("there is no result of {name:?}"))));
+            };
+            if let Entry::Vacant(place) = results.entry(task) {
+                place.insert(self.output(&hash).await?);
+            }
+        }
+        let rendered = prompt.template.render(|task| results.get(&task).map_or("", |text| &**text));
+        let task = self.run.plan().task(attempt.task);
+        Ok(rendered.map(|text| Call {
+            attempt,
+            agent: task.agent,
+            prompt: text,
+            system: prompt.system.clone(),
+            temperature: prompt.temperature,
+            max_tokens: task.max_tokens,
+            timeout: task.timeout,
+        }))
+    }
+
+    async fn output(&self, hash: &Hash) -> Result<Arc<str>, StoreError> {
+        match self.recent.get(hash) {
+            Some(text) => Ok(text),
+            None => self.store.output(hash).await,
+        }
+    }
+}
+
+/// An answer's text stays outside of the run, which gets its hash and its length.
+fn replied(attempt: AttemptId, returned: Returned) -> Heard {
+    let Returned { result, billing, timing } = returned;
+    let (result, output) = match result {
+        Ok(text) => {
+            let hash = Hash::of(text.text.as_bytes());
+            let bytes = text.text.len() as u64;
+            let answer = Answer { output: hash, bytes, finish: text.finish, model: text.model };
+            (Ok(answer), Some((hash, Arc::from(text.text))))
+        }
+        Err(failure) => (Err(failure), None),
+    };
+    Heard { input: Input::Replied(Reply { attempt, result, billing, timing }), output }
+}

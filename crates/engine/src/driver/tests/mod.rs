@@ -1,0 +1,7 @@
+//! Runs of small plans with a scripted world: what they start, remember and show, in one order.
+
+mod cuts;
+mod endings;
+mod format;
+mod order;
+mod world;

@@ -1,0 +1,222 @@
+//! Calls as tokio tasks of this process, on the real clock.
+
+use std::collections::HashMap;
+
+use sortie_core::call::{Call, Returned};
+use sortie_core::failure::{Class, Failure};
+use sortie_core::run::event::{AttemptId, Timing};
+use sortie_core::run::input::Billing;
+use sortie_core::time::Time;
+use std::sync::Arc;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+
+use super::clock::Clock;
+use super::signals::Signals;
+use super::{Executor, Next};
+
+/// Performs one call: whoever knows providers.
+pub trait Caller: Send + Sync + 'static {
+    /// Sends one request and waits for its whole answer, within the call's timeout. Must close its
+    /// connection where the future is dropped, and must not retry.
+    fn call(&self, call: Call) -> impl Future<Output = Returned> + Send;
+}
+
+/// Runs calls side by side as tokio tasks. Must be used within a tokio runtime.
+#[derive(Debug)]
+pub struct LocalExecutor<C> {
+    caller: Arc<C>,
+    clock: Clock,
+    signals: Signals,
+    tasks: JoinSet<Returned>,
+    /// What each task is for; a task that is not here was given up.
+    in_flight: HashMap<Id, (AttemptId, Time)>,
+    handles: HashMap<AttemptId, AbortHandle>,
+}
+
+impl<C: Caller> LocalExecutor<C> {
+    /// An executor whose clock begins now, or at `floor` where that is later: a resumed run goes on
+    /// at its last record.
+    pub fn new(caller: C, floor: Time, signals: Signals) -> Self {
+        LocalExecutor {
+            caller: Arc::new(caller),
+            clock: Clock::of_the_wall(floor),
+            signals,
+            tasks: JoinSet::new(),
+            in_flight: HashMap::new(),
+            handles: HashMap::new(),
+        }
+    }
+
+    /// What a task that ended means; nothing where it was given up.
+    fn returned(&mut self, ended: Result<(Id, Returned), JoinError>) -> Option<Next> {
+        let (id, returned) = match ended {
+            Ok((id, returned)) => (id, Ok(returned)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        let (attempt, started) = self.in_flight.remove(&id)?;
+        self.handles.remove(&attempt);
+        let returned = returned.unwrap_or_else(|error| {
+            tracing::error!(task = attempt.task.0, attempt = attempt.number, %error, "a call's task ended");
+            died(Timing { first_token: None, total: self.now().since(started) })
+        });
+        Some(Next::Returned(attempt, returned))
+    }
+}
+
+/// A call whose task panicked: a defect of this program, which would meet the same answer again,
+/// and which may have struck after the request was sent.
+fn died(timing: Timing) -> Returned {
+    let mut failure =
+        Failure::new(Class::Malformed, "the call's own code panicked: a defect of this program");
+    failure.hopeless = true;
+    Returned { result: Err(failure), billing: Billing::Unknown, timing }
+}
+
+impl<C: Caller> Executor for LocalExecutor<C> {
+    fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    fn start(&mut self, call: Call) {
+        let (caller, attempt, now) = (Arc::clone(&self.caller), call.attempt, self.now());
+        let handle = self.tasks.spawn(async move { caller.call(call).await });
+        self.in_flight.insert(handle.id(), (attempt, now));
+        self.handles.insert(attempt, handle);
+    }
+
+    fn abandon(&mut self, attempt: AttemptId) {
+        if let Some(handle) = self.handles.remove(&attempt) {
+            self.in_flight.remove(&handle.id());
+            handle.abort();
+        }
+    }
+
+    fn abandon_all(&mut self) {
+        self.in_flight.clear();
+        self.handles.clear();
+        self.tasks.abort_all();
+    }
+
+    async fn next(&mut self, wake_at: Option<Time>) -> Next {
+        loop {
+            let ended = tokio::select! {
+                // Signals before all else; a wake-up last, for what has come may make it needless.
+                biased;
+                signal = self.signals.next() => return Next::Signal(signal),
+                Some(ended) = self.tasks.join_next_with_id() => ended,
+                () = self.clock.wait_until(wake_at) => return Next::Woke,
+            };
+            if let Some(next) = self.returned(ended) {
+                return next;
+            }
+        }
+    }
+
+    fn ready(&mut self) -> Option<Next> {
+        if let Some(signal) = self.signals.ready() {
+            return Some(Next::Signal(signal));
+        }
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            if let Some(next) = self.returned(ended) {
+                return Some(next);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sortie_core::call::Text;
+    use sortie_core::run::event::{Finish, Signal};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::executor::testing::{answer, attempt, call};
+
+    /// Does what the prompt says, and tells when a call is dropped before its end.
+    struct Obedient(mpsc::UnboundedSender<AttemptId>);
+
+    struct Dropped(AttemptId, mpsc::UnboundedSender<AttemptId>);
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            let _ = self.1.send(self.0);
+        }
+    }
+
+    impl Caller for Obedient {
+        async fn call(&self, call: Call) -> Returned {
+            let _dropped = Dropped(call.attempt, self.0.clone());
+            match call.prompt.as_str() {
+                "panic" => panic!("as told"),
+                "hang" => std::future::pending().await,
+                text => answer(text),
+            }
+        }
+    }
+
+    fn executor()
+    -> (LocalExecutor<Obedient>, mpsc::UnboundedReceiver<AttemptId>, crate::executor::signals::Stop) {
+        let (send, receive) = mpsc::unbounded_channel();
+        let (stop, signals) = Signals::channel();
+        (LocalExecutor::new(Obedient(send), Time::ZERO, signals), receive, stop)
+    }
+
+    #[tokio::test]
+    async fn a_call_comes_back_with_its_answer() {
+        let (mut executor, _, _stop) = executor();
+        executor.start(call(7, "hello"));
+        let Next::Returned(back, returned) = executor.next(None).await else { panic!("no return") };
+        assert_eq!(back, attempt(7));
+        let text = Text { text: "hello".to_owned(), finish: Finish::Stop, model: "m".to_owned() };
+        assert_eq!(returned.result, Ok(text));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_fails_once_and_takes_nothing_with_it() {
+        let (mut executor, _, _stop) = executor();
+        executor.start(call(1, "panic"));
+        let Next::Returned(back, returned) = executor.next(None).await else { panic!("no return") };
+        assert_eq!(back, attempt(1));
+        assert_eq!(returned.billing, Billing::Unknown);
+        let failure = returned.result.unwrap_err();
+        assert_eq!(failure.policy(), sortie_core::failure::Policy::Fail);
+        executor.start(call(2, "still here"));
+        assert!(matches!(executor.next(None).await, Next::Returned(back, _) if back == attempt(2)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_given_up_is_dropped_and_never_comes_back() {
+        let (mut executor, mut dropped, _stop) = executor();
+        executor.start(call(1, "hang"));
+        executor.start(call(2, "done before it is given up"));
+        tokio::task::yield_now().await;
+        executor.abandon(attempt(1));
+        executor.abandon(attempt(2));
+        executor.abandon(attempt(9));
+        let wake_at = executor.now() + Duration::from_secs(3600);
+        assert_eq!(executor.next(Some(wake_at)).await, Next::Woke);
+        assert!(executor.now() >= wake_at);
+        let mut gone = [dropped.try_recv(), dropped.try_recv()];
+        gone.sort_by_key(|dropped| dropped.ok());
+        assert_eq!(gone, [Ok(attempt(1)), Ok(attempt(2))]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_goes_before_an_answer_and_an_answer_before_a_wake_up() {
+        let (mut executor, _, stop) = executor();
+        executor.start(call(1, "an answer"));
+        stop.send(Signal::Interrupt);
+        stop.send(Signal::Terminate);
+        tokio::task::yield_now().await;
+        let now = Some(executor.now());
+        assert_eq!(executor.ready(), Some(Next::Signal(Signal::Interrupt)));
+        assert_eq!(executor.next(now).await, Next::Signal(Signal::Terminate));
+        assert_eq!(executor.next(now).await, Next::Returned(attempt(1), answer("an answer")));
+        assert_eq!(executor.ready(), None);
+        assert_eq!(executor.next(now).await, Next::Woke);
+    }
+}

@@ -1,0 +1,247 @@
+//! Calls answered by a model of the world, on a virtual clock that jumps from one to the next.
+//!
+//! An hour of calls takes as long as deciding them takes, and the same calls give the same times
+//! in every run. The clock moves only in [`Executor::next`], so never while a call is being started
+//! or a record made durable: what the simulation reports is the plan's time, not ours.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use sortie_core::call::{Call, Returned};
+use sortie_core::run::event::AttemptId;
+use sortie_core::time::Time;
+
+use super::clock::Clock;
+use super::signals::Signals;
+use super::{Executor, Next};
+
+/// Computes what a call comes back with, and how long it takes.
+pub trait Answerer: Send {
+    /// The answer to a call that is sent now.
+    fn answer(&mut self, call: &Call, now: Time) -> (Returned, Duration);
+}
+
+/// How fast virtual time goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// As fast as it can be computed.
+    Jumping,
+    /// A virtual second takes a second, to be watched. An append that takes longer than the next
+    /// answer delays what is seen, not what is reported.
+    RealTime,
+}
+
+/// When a call comes back; those at the same time in the order of their starts.
+type Due = (Time, u64);
+
+/// Answers calls on a virtual clock.
+#[derive(Debug)]
+pub struct SimulatedExecutor<A> {
+    answerer: A,
+    now: Time,
+    /// The clock that virtual time keeps to, where it is to be watched.
+    pacer: Option<Clock>,
+    signals: Signals,
+    pending: BTreeMap<Due, (AttemptId, Returned)>,
+    due: HashMap<AttemptId, Due>,
+    started: u64,
+}
+
+impl<A: Answerer> SimulatedExecutor<A> {
+    /// An executor whose clock begins at `start`. With [`Pace::RealTime`] it must be used within
+    /// a tokio runtime.
+    pub fn new(answerer: A, start: Time, pace: Pace, signals: Signals) -> Self {
+        let pacer = match pace {
+            Pace::Jumping => None,
+            Pace::RealTime => Some(Clock::starting_at(start)),
+        };
+        SimulatedExecutor {
+            answerer,
+            now: start,
+            pacer,
+            signals,
+            pending: BTreeMap::new(),
+            due: HashMap::new(),
+            started: 0,
+        }
+    }
+
+    /// The answerer, to ask it what it counted.
+    pub fn answerer(&self) -> &A {
+        &self.answerer
+    }
+
+    /// Takes the call that comes back first, if that is no later than this.
+    fn take_due(&mut self, until: Time) -> Option<Next> {
+        let entry = self.pending.first_entry()?;
+        let at = entry.key().0;
+        if at > until {
+            return None;
+        }
+        let (attempt, returned) = entry.remove();
+        self.due.remove(&attempt);
+        self.now = self.now.max(at);
+        Some(Next::Returned(attempt, returned))
+    }
+}
+
+impl<A: Answerer> Executor for SimulatedExecutor<A> {
+    fn now(&self) -> Time {
+        self.now
+    }
+
+    fn start(&mut self, call: Call) {
+        let (returned, took) = self.answerer.answer(&call, self.now);
+        let due = (self.now + took, self.started);
+        self.started += 1;
+        self.pending.insert(due, (call.attempt, returned));
+        self.due.insert(call.attempt, due);
+    }
+
+    fn abandon(&mut self, attempt: AttemptId) {
+        if let Some(due) = self.due.remove(&attempt) {
+            self.pending.remove(&due);
+        }
+    }
+
+    fn abandon_all(&mut self) {
+        self.pending.clear();
+        self.due.clear();
+    }
+
+    async fn next(&mut self, wake_at: Option<Time>) -> Next {
+        // Virtual time never waits; without this nobody else would hear of a signal.
+        if let Some(signal) = self.signals.ready() {
+            return Next::Signal(signal);
+        }
+        let first = self.pending.keys().next().map(|&(at, _)| at);
+        let Some(at) = first.into_iter().chain(wake_at).min() else {
+            return Next::Signal(self.signals.next().await);
+        };
+        if let Some(pacer) = self.pacer {
+            tokio::select! {
+                biased;
+                signal = self.signals.next() => {
+                    self.now = pacer.now().clamp(self.now, at.max(self.now));
+                    return Next::Signal(signal);
+                }
+                () = pacer.wait_until(Some(at)) => {}
+            }
+        }
+        // Answers before the wake-up of the same moment, for they may make it needless.
+        if let Some(next) = self.take_due(at) {
+            return next;
+        }
+        self.now = self.now.max(at);
+        Next::Woke
+    }
+
+    fn ready(&mut self) -> Option<Next> {
+        match self.signals.ready() {
+            Some(signal) => Some(Next::Signal(signal)),
+            None => self.take_due(self.now),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sortie_core::run::event::Signal;
+
+    use super::*;
+    use crate::executor::testing::{answer, attempt, call};
+
+    /// Answers after as many seconds as the prompt says.
+    struct Timed;
+
+    impl Answerer for Timed {
+        fn answer(&mut self, call: &Call, _: Time) -> (Returned, Duration) {
+            (answer("done"), Duration::from_secs(call.prompt.parse().unwrap()))
+        }
+    }
+
+    fn second(n: u64) -> Time {
+        Time::from_micros(n * 1_000_000)
+    }
+
+    fn executor(pace: Pace) -> (SimulatedExecutor<Timed>, super::super::signals::Stop) {
+        let (stop, signals) = Signals::channel();
+        (SimulatedExecutor::new(Timed, second(10), pace, signals), stop)
+    }
+
+    /// What comes next until nothing is in flight, with its time.
+    async fn drain(executor: &mut SimulatedExecutor<Timed>, mut wake_ups: Vec<u64>) -> Vec<(String, u64)> {
+        let mut seen = Vec::new();
+        while !executor.pending.is_empty() || !wake_ups.is_empty() {
+            let what = match executor.next(wake_ups.first().map(|&at| second(at))).await {
+                Next::Returned(attempt, _) => format!("task {}", attempt.task.0),
+                Next::Woke => {
+                    wake_ups.remove(0);
+                    "woke".to_owned()
+                }
+                Next::Signal(signal) => format!("{signal:?}"),
+            };
+            seen.push((what, executor.now().micros() / 1_000_000));
+        }
+        seen
+    }
+
+    fn expected(seen: &[(&str, u64)]) -> Vec<(String, u64)> {
+        seen.iter().map(|&(what, at)| (what.to_owned(), at)).collect()
+    }
+
+    #[tokio::test]
+    async fn answers_come_in_the_order_of_their_times_then_of_their_starts() {
+        let (mut executor, _stop) = executor(Pace::Jumping);
+        for (task, seconds) in [(1, "5"), (2, "3"), (3, "5"), (4, "0"), (5, "9")] {
+            executor.start(call(task, seconds));
+        }
+        executor.abandon(attempt(5));
+        executor.abandon(attempt(6));
+        assert_eq!(executor.ready(), Some(Next::Returned(attempt(4), answer("done"))));
+        assert_eq!(executor.ready(), None, "the clock moves only in `next`");
+        let seen = drain(&mut executor, vec![12, 15, 99]).await;
+        let order =
+            [("woke", 12), ("task 2", 13), ("task 1", 15), ("task 3", 15), ("woke", 15), ("woke", 99)];
+        assert_eq!(seen, expected(&order));
+    }
+
+    #[tokio::test]
+    async fn a_wake_up_in_the_past_does_not_turn_the_clock_back() {
+        let (mut executor, _stop) = executor(Pace::Jumping);
+        assert_eq!(executor.next(Some(second(3))).await, Next::Woke);
+        assert_eq!(executor.now(), second(10));
+    }
+
+    #[tokio::test]
+    async fn a_signal_is_heard_without_waiting_and_where_nothing_else_can_come() {
+        let (mut executor, stop) = executor(Pace::Jumping);
+        executor.start(call(1, "1"));
+        stop.send(Signal::Interrupt);
+        assert_eq!(drain(&mut executor, vec![]).await, expected(&[("Interrupt", 10), ("task 1", 11)]));
+        let (heard, ()) = tokio::join!(executor.next(None), async { stop.send(Signal::Terminate) });
+        assert_eq!(heard, Next::Signal(Signal::Terminate));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_real_time_a_virtual_second_takes_a_second_and_a_signal_ends_the_wait() {
+        let (mut executor, stop) = executor(Pace::RealTime);
+        let real = Clock::starting_at(second(10));
+        executor.start(call(1, "4"));
+        assert_eq!(drain(&mut executor, vec![]).await, expected(&[("task 1", 14)]));
+        assert_eq!(
+            real.now().since(second(14)),
+            Duration::from_millis(0),
+            "tokio's virtual clock went along"
+        );
+
+        executor.start(call(2, "1000"));
+        let signal = async {
+            real.wait_until(Some(second(16))).await;
+            stop.send(Signal::Interrupt);
+        };
+        let (heard, ()) = tokio::join!(executor.next(None), signal);
+        assert_eq!(heard, Next::Signal(Signal::Interrupt));
+        assert_eq!(executor.now(), real.now());
+    }
+}

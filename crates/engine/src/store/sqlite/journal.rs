@@ -1,0 +1,329 @@
+//! What the journal's thread does: every method is one transaction.
+//!
+//! # What is checked
+//! Every record carries a sum over itself and the sum before it; the chain begins with the header
+//! and its end is kept with the run. SQLite's pages have no checksums of their own, and a flipped
+//! bit in a price would still be JSON. A read gives what was written, or an error.
+//!
+//! # Common pitfall
+//! Taking an owner's lock, or looking whether it is taken, belongs inside an immediate transaction,
+//! of which SQLite lets one run at a time over all processes: the look holds the lock for a moment,
+//! and must not be mistaken for an owner.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use sortie_core::hash::Hash;
+use sortie_core::run::event::Record;
+use sortie_core::time::Time;
+
+use super::owner::Owner;
+use super::{Durability, schema};
+use crate::store::{Header, Listed, Output, StoreError};
+
+/// The open database and the runs that we own.
+#[derive(Debug)]
+pub(super) struct Journal {
+    pub(super) db: Connection,
+    results_dir: PathBuf,
+    owned: HashMap<String, Ownership>,
+}
+
+/// Our hold on a run.
+#[derive(Debug)]
+struct Ownership {
+    /// Held while we own it.
+    _owner: Owner,
+    epoch: i64,
+    /// An append failed and may or may not be on the disk.
+    in_doubt: bool,
+}
+
+/// A record as its row has it.
+pub(super) struct Row {
+    pub(super) seq: i64,
+    pub(super) at: i64,
+    pub(super) event: String,
+}
+
+impl Row {
+    pub(super) fn of(record: &Record) -> Result<Self, StoreError> {
+        let event = serde_json::to_string(&record.event)
+            .map_err(StoreError::io(format!("write record {} as JSON", record.seq)))?;
+        Ok(Row { seq: record.seq.cast_signed(), at: record.at.micros().cast_signed(), event })
+    }
+
+    /// The sum of this row after a row with that sum: 64 bits in hexadecimal.
+    pub(super) fn sum(&self, before: &str) -> String {
+        sum(&format!("{before}\n{} {}\n{}", self.seq, self.at, self.event))
+    }
+
+    fn record(&self) -> Result<Record, serde_json::Error> {
+        Ok(Record {
+            seq: self.seq.cast_unsigned(),
+            at: Time::from_micros(self.at.cast_unsigned()),
+            event: serde_json::from_str(&self.event)?,
+        })
+    }
+}
+
+/// 64 bits are enough against chance; nobody is kept from forging a journal of their own.
+fn sum(text: &str) -> String {
+    let mut sum = Hash::of(text.as_bytes()).to_string();
+    sum.truncate(16);
+    sum
+}
+
+/// Where a run's chain of sums begins.
+fn header_sum(run_id: &str, header: &str) -> String {
+    sum(&format!("{run_id}\n{header}"))
+}
+
+impl Journal {
+    pub(super) fn open(results_dir: &Path, durability: Durability) -> Result<Self, StoreError> {
+        let db = schema::open(results_dir, durability)?;
+        Ok(Journal { db, results_dir: results_dir.to_owned(), owned: HashMap::new() })
+    }
+
+    pub(super) fn create(&mut self, header: &Header) -> Result<(), StoreError> {
+        let run_id = &header.run_id;
+        let json = serde_json::to_string(header)
+            .map_err(StoreError::io(format!("write the header of run {run_id:?} as JSON")))?;
+        let creating = || StoreError::io(format!("create run {run_id:?} in the journal"));
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(creating())?;
+        if epoch(&tx, run_id).map_err(creating())?.is_some() {
+            return Err(StoreError::Exists(run_id.clone()));
+        }
+        let owner = Owner::take(&self.results_dir, run_id)?;
+        insert_run(&tx, header, &json).map_err(creating())?;
+        tx.commit().map_err(creating())?;
+        self.owned.insert(run_id.clone(), Ownership { _owner: owner, epoch: 1, in_doubt: false });
+        Ok(())
+    }
+
+    pub(super) fn take_over(&mut self, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {
+        let opening = || StoreError::io(format!("open run {run_id:?} in the journal"));
+        self.release(run_id);
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opening())?;
+        let Some(before) = epoch(&tx, run_id).map_err(opening())? else {
+            return Err(StoreError::NoSuchRun(run_id.to_owned()));
+        };
+        let owner = Owner::take(&self.results_dir, run_id)?;
+        let epoch = before.wrapping_add(1);
+        tx.execute("UPDATE runs SET epoch = ?2 WHERE run_id = ?1", params![run_id, epoch])
+            .map_err(opening())?;
+        let journal = read(&tx, run_id)?;
+        tx.commit().map_err(opening())?;
+        self.owned.insert(run_id.to_owned(), Ownership { _owner: owner, epoch, in_doubt: false });
+        Ok(journal)
+    }
+
+    pub(super) fn release(&mut self, run_id: &str) {
+        self.owned.remove(run_id);
+    }
+
+    pub(super) fn append(
+        &mut self,
+        run_id: &str,
+        after: u64,
+        rows: &[Row],
+        outputs: &[Output],
+    ) -> Result<(), StoreError> {
+        let doing = || format!("append to the journal of run {run_id:?}");
+        let Some(ownership) = self.owned.get_mut(run_id) else {
+            return Err(StoreError::Fenced(run_id.to_owned()));
+        };
+        if ownership.in_doubt {
+            return Err(StoreError::io(doing())("an append before this one failed"));
+        }
+        match append(&mut self.db, run_id, ownership.epoch, after, rows, outputs) {
+            Ok(Appended::Yes) => Ok(()),
+            Ok(Appended::Fenced) => Err(StoreError::Fenced(run_id.to_owned())),
+            Err(error) => {
+                ownership.in_doubt = true;
+                Err(StoreError::io(doing())(error))
+            }
+        }
+    }
+
+    pub(super) fn output(&mut self, hash: &Hash) -> Result<Arc<str>, StoreError> {
+        let text: Option<String> = self
+            .db
+            .prepare_cached("SELECT text FROM outputs WHERE hash = ?1")
+            .and_then(|mut query| query.query_row([hash.to_string()], |row| row.get(0)).optional())
+            .map_err(StoreError::io(format!("read the output {hash} from the journal")))?;
+        let text = text.ok_or(StoreError::NoSuchOutput(*hash))?;
+        if Hash::of(text.as_bytes()) != *hash {
+            return Err(StoreError::DamagedOutput(*hash));
+        }
+        Ok(text.into())
+    }
+
+    pub(super) fn read(&mut self, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {
+        // One snapshot for all of it: the run's owner may be writing.
+        let tx = self
+            .db
+            .transaction_with_behavior(TransactionBehavior::Deferred)
+            .map_err(StoreError::io(format!("read run {run_id:?} from the journal")))?;
+        read(&tx, run_id)
+    }
+
+    pub(super) fn list(&mut self) -> Result<Vec<Listed>, StoreError> {
+        let listing = || StoreError::io("list the runs in the journal");
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(listing())?;
+        let mut query = tx
+            .prepare_cached(
+                "SELECT runs.run_id, plan_name, created, tasks, seq, at, event FROM runs
+                 LEFT JOIN records ON records.run_id = runs.run_id AND seq = last_seq
+                 ORDER BY created DESC, runs.run_id DESC",
+            )
+            .map_err(listing())?;
+        let mut rows = query.query([]).map_err(listing())?;
+        let mut runs = Vec::new();
+        while let Some(row) = rows.next().map_err(listing())? {
+            let (mut listed, last) = listed(row).map_err(listing())?;
+            listed.last = last.map(|row| parsed(&listed.run_id, &row)).transpose()?;
+            listed.owned = Owner::exists(&self.results_dir, &listed.run_id);
+            runs.push(listed);
+        }
+        Ok(runs)
+    }
+}
+
+/// What came of an append that did not fail.
+#[must_use]
+enum Appended {
+    Yes,
+    Fenced,
+}
+
+fn append(
+    db: &mut Connection,
+    run_id: &str,
+    epoch: i64,
+    after: u64,
+    rows: &[Row],
+    outputs: &[Output],
+) -> rusqlite::Result<Appended> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let ours = "SELECT last_sum FROM runs WHERE run_id = ?1 AND epoch = ?2 AND last_seq = ?3";
+    let before: Option<String> = tx
+        .prepare_cached(ours)?
+        .query_row(params![run_id, epoch, after.cast_signed()], |row| row.get(0))
+        .optional()?;
+    let Some(mut sum) = before else { return Ok(Appended::Fenced) };
+    let mut insert = tx.prepare_cached("INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for row in rows {
+        sum = row.sum(&sum);
+        insert.execute(params![run_id, row.seq, row.at, row.event, sum])?;
+    }
+    drop(insert);
+    let mut keep = tx.prepare_cached("INSERT INTO outputs VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
+    for (hash, text) in outputs {
+        keep.execute(params![hash.to_string(), &**text])?;
+    }
+    drop(keep);
+    let last = after.cast_signed().saturating_add((rows.len() as u64).cast_signed());
+    tx.prepare_cached("UPDATE runs SET last_seq = ?2, last_sum = ?3 WHERE run_id = ?1")?
+        .execute(params![run_id, last, sum])?;
+    tx.commit()?;
+    Ok(Appended::Yes)
+}
+
+/// The epoch of a run, if there is such a run.
+fn epoch(tx: &Transaction<'_>, run_id: &str) -> rusqlite::Result<Option<i64>> {
+    tx.query_row("SELECT epoch FROM runs WHERE run_id = ?1", [run_id], |row| row.get(0)).optional()
+}
+
+fn insert_run(tx: &Transaction<'_>, header: &Header, json: &str) -> rusqlite::Result<()> {
+    let sum = header_sum(&header.run_id, json);
+    tx.execute(
+        "INSERT INTO runs (run_id, created, plan_name, tasks, epoch, last_seq, last_sum)
+         VALUES (?1, ?2, ?3, ?4, 1, 0, ?5)",
+        params![
+            header.run_id,
+            header.created.micros().cast_signed(),
+            header.plan.name(),
+            (header.plan.len() as u64).cast_signed(),
+            sum,
+        ],
+    )?;
+    tx.execute("INSERT INTO headers VALUES (?1, ?2, ?3)", params![header.run_id, json, sum])?;
+    Ok(())
+}
+
+/// The header and the records of a run, every sum checked.
+fn read(tx: &Transaction<'_>, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {
+    let reading = || StoreError::io(format!("read run {run_id:?} from the journal"));
+    let damaged = |what: String| StoreError::Damaged { run: run_id.to_owned(), what };
+    let (last_seq, last_sum): (i64, String) = tx
+        .query_row("SELECT last_seq, last_sum FROM runs WHERE run_id = ?1", [run_id], pair)
+        .optional()
+        .map_err(reading())?
+        .ok_or_else(|| StoreError::NoSuchRun(run_id.to_owned()))?;
+    let (json, mut sum): (String, String) = tx
+        .query_row("SELECT header, sum FROM headers WHERE run_id = ?1", [run_id], pair)
+        .optional()
+        .map_err(reading())?
+        .ok_or_else(|| damaged("its header is missing".to_owned()))?;
+    if sum != header_sum(run_id, &json) {
+        return Err(damaged("its header is not as it was written".to_owned()));
+    }
+    let header = serde_json::from_str(&json)
+        .map_err(|error| damaged(format!("its header is none that this program knows: {error}")))?;
+
+    let mut query = tx
+        .prepare("SELECT seq, at, event, sum FROM records WHERE run_id = ?1 ORDER BY seq")
+        .map_err(reading())?;
+    let mut rows = query.query([run_id]).map_err(reading())?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next().map_err(reading())? {
+        let kept: String = row.get(3).map_err(reading())?;
+        let row = row_of(row, 0).map_err(reading())?;
+        let due = records.len() as u64 + 1;
+        if row.seq.cast_unsigned() != due {
+            return Err(damaged(format!("record {due} is missing")));
+        }
+        sum = row.sum(&sum);
+        if sum != kept {
+            return Err(damaged(format!("record {due} is not as it was written")));
+        }
+        records.push(parsed(run_id, &row)?);
+    }
+    if (records.len() as u64, &sum) != (last_seq.cast_unsigned(), &last_sum) {
+        return Err(damaged(format!("it ends at record {}, not at record {last_seq}", records.len())));
+    }
+    Ok((header, records))
+}
+
+fn parsed(run_id: &str, row: &Row) -> Result<Record, StoreError> {
+    let unknown = |error| format!("record {} is none that this program knows: {error}", row.seq);
+    row.record().map_err(|error| StoreError::Damaged { run: run_id.to_owned(), what: unknown(error) })
+}
+
+/// The two columns of a row.
+fn pair<A: FromSql, B: FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<(A, B)> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+/// `seq, at, event`, from this column on.
+fn row_of(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Row> {
+    Ok(Row { seq: row.get(column)?, at: row.get(column + 1)?, event: row.get(column + 2)? })
+}
+
+fn listed(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Listed, Option<Row>)> {
+    let last: Option<i64> = row.get(4)?;
+    let last = last.map(|_| row_of(row, 4)).transpose()?;
+    let listed = Listed {
+        run_id: row.get(0)?,
+        plan_name: row.get(1)?,
+        created: Time::from_micros(row.get::<_, i64>(2)?.cast_unsigned()),
+        tasks: row.get::<_, i64>(3)?.cast_unsigned(),
+        last: None,
+        owned: false,
+    };
+    Ok((listed, last))
+}

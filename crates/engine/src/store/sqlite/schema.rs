@@ -1,0 +1,131 @@
+//! How the database is opened, and what is in it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use sortie_core::run::event::FORMAT;
+
+use super::Durability;
+use super::owner::{create_private_dir, open_private};
+use crate::store::StoreError;
+
+/// The journal's file in the results directory.
+pub(super) const FILE: &str = "sortie.db";
+
+/// Says in the file's header that a database is ours: "srte".
+const APPLICATION_ID: i64 = 0x7372_7465;
+
+/// How long to wait while another process writes. Appends take milliseconds; disks were measured
+/// to stall for half a second, and a checkpoint syncs twice.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// `runs` has short rows, because every append rewrites one. The sums make a changed, missing or
+/// swapped row visible (see [`super::journal`]).
+const SCHEMA: &str = "
+CREATE TABLE runs (
+  run_id    TEXT PRIMARY KEY,
+  created   INTEGER NOT NULL, -- microseconds since the Unix epoch, as all times
+  plan_name TEXT NOT NULL,    -- of the header, for lists
+  tasks     INTEGER NOT NULL, -- of the header, for lists
+  epoch     INTEGER NOT NULL, -- counts the owners; who has an older one may not write
+  last_seq  INTEGER NOT NULL,
+  last_sum  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE headers (
+  run_id TEXT PRIMARY KEY REFERENCES runs,
+  header TEXT NOT NULL,       -- JSON
+  sum    TEXT NOT NULL        -- over run_id and header
+) STRICT;
+
+CREATE TABLE records (
+  run_id TEXT NOT NULL REFERENCES runs,
+  seq    INTEGER NOT NULL,    -- from 1 without gaps
+  at     INTEGER NOT NULL,
+  event  TEXT NOT NULL,       -- JSON
+  sum    TEXT NOT NULL,       -- over the sum before it, seq, at and event
+  PRIMARY KEY (run_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE outputs (
+  hash TEXT PRIMARY KEY,      -- SHA-256 of the text
+  text TEXT NOT NULL
+) STRICT;
+";
+
+/// Opens the database in this directory, and creates what is missing.
+pub(super) fn open(results_dir: &Path, durability: Durability) -> Result<Connection, StoreError> {
+    create_private_dir(results_dir)
+        .map_err(StoreError::io(format!("create the results directory {}", results_dir.display())))?;
+    let path = results_dir.join(FILE);
+    // SQLite gives the files it puts beside a database the permissions of the database.
+    drop(open_private(&path).map_err(StoreError::io(format!("open the journal {}", path.display())))?);
+    connect(&path, durability).map_err(|error| match error {
+        Opening::Format(found) => StoreError::Format { found, known: FORMAT },
+        Opening::Foreign => StoreError::NotAJournal(path.clone()),
+        Opening::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+            StoreError::NotAJournal(path.clone())
+        }
+        Opening::Sqlite(error) => StoreError::io(format!("open the journal {}", path.display()))(error),
+    })
+}
+
+/// Why a database could not be opened.
+enum Opening {
+    Sqlite(rusqlite::Error),
+    Format(u32),
+    Foreign,
+}
+
+impl From<rusqlite::Error> for Opening {
+    fn from(error: rusqlite::Error) -> Self {
+        Opening::Sqlite(error)
+    }
+}
+
+fn connect(path: &Path, durability: Durability) -> Result<Connection, Opening> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    db.pragma_update(None, "trusted_schema", false)?;
+    // Before anything is written: what is not ours stays as it is.
+    check_format(&db)?;
+    db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    match durability {
+        Durability::Synced => {
+            db.pragma_update(None, "synchronous", "full")?;
+            // On macOS a plain fsync leaves the data in the drive's cache.
+            db.pragma_update(None, "fullfsync", true)?;
+        }
+        // Not `off`: the file is shared with runs whose appends are synced, and an unsynced
+        // checkpoint of ours could lose what they were promised.
+        Durability::Unsynced => db.pragma_update(None, "synchronous", "normal")?,
+    }
+    let creating = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if let Found::Empty = check_format(&creating)? {
+        creating.execute_batch(SCHEMA)?;
+        creating.pragma_update(None, "application_id", APPLICATION_ID)?;
+        creating.pragma_update(None, "user_version", FORMAT)?;
+    }
+    creating.commit()?;
+    Ok(db)
+}
+
+/// What a database that we may write to holds.
+enum Found {
+    Empty,
+    Ours,
+}
+
+fn check_format(db: &Connection) -> Result<Found, Opening> {
+    let number = |pragma| db.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (number("application_id")?, number("user_version")?) {
+        (APPLICATION_ID, format) if format == i64::from(FORMAT) => Ok(Found::Ours),
+        (APPLICATION_ID, format) => Err(Opening::Format(u32::try_from(format).unwrap_or(0))),
+        (0, 0) if tables == 0 => Ok(Found::Empty),
+        _ => Err(Opening::Foreign),
+    }
+}

@@ -1,0 +1,90 @@
+//! What a run needs beside its plan to go on in another process: where each agent is reached, and
+//! who answers in simulated runs. Kept with the run, without any key.
+
+use serde::{Deserialize, Serialize};
+use sortie_core::agent::Agent;
+use sortie_providers::dialect::{self, Auth, Dialect, Variant};
+use sortie_providers::http::Endpoint;
+use sortie_providers::keys::{Environment, Key};
+use sortie_sim::Scenario;
+use sortie_sim::scenario::ScenarioError;
+
+use crate::config::written::{self, Provider};
+use crate::config::{self, LogLevel};
+use crate::error::Setup;
+
+/// How the agents of a run are reached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Binding {
+    /// For each agent of the plan, in its order.
+    pub endpoints: Vec<config::Endpoint>,
+    /// Who answers instead, in a simulated run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulation: Option<Simulation>,
+    /// Whether the run leaves files beside its journal.
+    pub export_results: bool,
+    /// What its `production.log` has.
+    pub log_level: LogLevel,
+}
+
+/// The simulator of a simulated run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Simulation {
+    /// Its scenario, as YAML: what a name stood for when the run was created.
+    pub scenario: String,
+    /// Its seed.
+    pub seed: u64,
+}
+
+impl Simulation {
+    /// One of the scenarios that come with the program.
+    ///
+    /// # Errors
+    /// Where there is none of this name.
+    pub fn named(name: &str, seed: u64) -> Result<Self, ScenarioError> {
+        let scenario = Scenario::text_of(name)?.to_owned();
+        Ok(Simulation { scenario, seed })
+    }
+}
+
+/// The dialect that an endpoint speaks.
+pub(crate) fn dialect_of(endpoint: &config::Endpoint) -> &'static dyn Dialect {
+    match endpoint.provider {
+        Provider::Anthropic => &dialect::Anthropic,
+        Provider::OpenAi => &dialect::OpenAiChat,
+    }
+}
+
+/// How it is spoken there: as configured, else as its host is known to take it.
+pub(crate) fn variant_of(endpoint: &config::Endpoint) -> Variant {
+    let dialect = dialect_of(endpoint);
+    let host = endpoint.base_url.split("://").nth(1).unwrap_or_default();
+    let host = host.split(['/', ':']).next().unwrap_or_default();
+    let mut variant = dialect.variant_at(host);
+    if let Some(version) = &endpoint.version {
+        variant.version = Some(version.clone());
+    }
+    match endpoint.auth {
+        Some(written::Auth::XApiKey) => variant.auth = Auth::XApiKey,
+        Some(written::Auth::Bearer) => variant.auth = Auth::Bearer,
+        None => {}
+    }
+    variant
+}
+
+/// An agent's endpoint, with its key.
+///
+/// # Errors
+/// What the user has to set up: a key that is missing or is none, a base URL that is refused.
+pub(crate) fn endpoint_of(
+    agent: &Agent,
+    endpoint: &config::Endpoint,
+    environment: &Environment,
+) -> Result<Endpoint, Setup> {
+    let name = &endpoint.api_key_env;
+    let missing = || Setup::NoKey { agent: agent.name.clone(), variable: name.clone() };
+    let (text, _) = environment.get(name).ok_or_else(missing)?;
+    let key = Key::new(text).map_err(|source| Setup::BadKey { variable: name.clone(), source })?;
+    let refused = |source| Setup::BadEndpoint { agent: agent.name.clone(), source };
+    Endpoint::new(dialect_of(endpoint), &endpoint.base_url, variant_of(endpoint), Some(key)).map_err(refused)
+}

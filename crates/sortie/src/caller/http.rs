@@ -1,0 +1,33 @@
+//! Calls over HTTP.
+
+use std::sync::Arc;
+
+use sortie_core::call::{Call, Returned};
+use sortie_core::plan::Plan;
+use sortie_engine::executor::local::Caller;
+use sortie_providers::http::{Client, Endpoint};
+
+use super::request;
+use crate::config;
+
+/// Sends each call to its agent's endpoint.
+pub(crate) struct HttpCaller {
+    pub(crate) client: Client,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) configured: Vec<config::Endpoint>,
+    /// None for agents that no task uses: their keys may be missing.
+    pub(crate) endpoints: Vec<Option<Endpoint>>,
+}
+
+impl Caller for HttpCaller {
+    async fn call(&self, call: Call) -> Returned {
+        let place = usize::from(call.agent.0);
+        let agent = self.plan.agent(call.agent);
+        let total = call.timeout;
+        let Some(endpoint) = &self.endpoints[place] else {
+            unreachable!("every agent of a task had its endpoint before the run began");
+        };
+        let request = request(call, agent, &self.configured[place]);
+        self.client.call(endpoint, &request, agent.timeouts, total).await
+    }
+}

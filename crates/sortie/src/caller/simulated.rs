@@ -1,0 +1,99 @@
+//! Calls answered by the simulator in this process, on a virtual clock: the same bytes as over
+//! HTTP, without a socket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use sortie_core::call::{Call, Returned};
+use sortie_core::plan::Plan;
+use sortie_core::time::Time;
+use sortie_engine::executor::simulated::Answerer;
+use sortie_providers::dialect::Auth;
+use sortie_providers::exchange::{End, Exchange};
+use sortie_sim::ledger::Delivery;
+use sortie_sim::timeline::{self, ServerRequest, Timeline};
+use sortie_sim::Model;
+
+use super::request;
+use crate::binding::{dialect_of, variant_of};
+use crate::config;
+
+/// What the simulator takes as a key; it takes any.
+const KEY: &str = "simulated";
+
+/// Asks the simulator, and reads its timeline as if it came over a connection.
+pub(crate) struct SimulatedCaller {
+    pub(crate) model: Model,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) configured: Vec<config::Endpoint>,
+}
+
+impl Answerer for SimulatedCaller {
+    fn answer(&mut self, call: &Call, now: Time) -> (Returned, Duration) {
+        let agent = self.plan.agent(call.agent);
+        let endpoint = &self.configured[usize::from(call.agent.0)];
+        let (dialect, variant) = (dialect_of(endpoint), variant_of(endpoint));
+        let request = request(call.clone(), agent, endpoint);
+        let prompt_bytes = request.prompt.len() + request.system.as_ref().map_or(0, String::len);
+        let encoded = dialect.encode(&request, &variant);
+        let mut headers = encoded.headers;
+        match variant.auth {
+            Auth::XApiKey => headers.insert("x-api-key", http::HeaderValue::from_static(KEY)),
+            Auth::Bearer => headers.insert("authorization", http::HeaderValue::from_static("Bearer simulated")),
+        };
+        let unix_now = now.since(Time::ZERO);
+        let timeline = self.model.handle(
+            &ServerRequest { method: Method::POST, path: dialect.path().to_owned(), query: None, headers, body: encoded.body },
+            unix_now,
+        );
+        let mut exchange = Exchange::new(dialect, agent.timeouts, call.timeout, unix_now, prompt_bytes as u64);
+        exchange.connected(Duration::ZERO);
+        exchange.sent(Duration::ZERO);
+        let (at, end, delivery) = follow(&mut exchange, &timeline);
+        if let Some(ticket) = timeline.ticket {
+            self.model.delivered(ticket, delivery, unix_now + at);
+        }
+        let returned = exchange.end(at, end);
+        (returned, at)
+    }
+}
+
+/// Plays a timeline into an exchange until one of them has had enough: when, how, and whether all
+/// of the answer was taken.
+fn follow(exchange: &mut Exchange, timeline: &Timeline) -> (Duration, End, Delivery) {
+    let head = timeline.head.iter().map(|head| (head.at, Part::Head(head)));
+    let chunks = timeline.chunks.iter().map(|chunk| (chunk.at, Part::Bytes(&chunk.bytes)));
+    let last = match timeline.end {
+        timeline::End::Closed(at) => Some((at, Part::End(End::Closed, Delivery::Whole))),
+        timeline::End::Cut(at) => {
+            Some((at, Part::End(End::Broken("the connection closed in mid-answer".into()), Delivery::Broken)))
+        }
+        timeline::End::Reset(at) => {
+            Some((at, Part::End(End::Broken("the connection was reset".into()), Delivery::Broken)))
+        }
+        timeline::End::Stall => None,
+    };
+    for (at, part) in head.chain(chunks).chain(last) {
+        let deadline = exchange.deadline();
+        if at > deadline {
+            return (deadline, End::Deadline, Delivery::Broken);
+        }
+        match part {
+            Part::Head(head) => exchange.head(at, head.status.as_u16(), &head.headers),
+            Part::Bytes(bytes) => exchange.bytes(at, bytes),
+            Part::End(end, delivery) => return (at, end, delivery),
+        }
+        if exchange.is_done() {
+            return (at, End::Closed, Delivery::Whole);
+        }
+    }
+    (exchange.deadline(), End::Deadline, Delivery::Broken)
+}
+
+/// What comes next on a timeline.
+enum Part<'a> {
+    Head(&'a timeline::Head),
+    Bytes(&'a [u8]),
+    End(End, Delivery),
+}

@@ -1,0 +1,142 @@
+//! Why a run could not begin or go on, and what the user can do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use sortie_core::document::Problems;
+use sortie_engine::driver::DriveError;
+use sortie_engine::store::StoreError;
+use sortie_providers::http::{ClientError, EndpointError};
+use sortie_providers::keys::{EnvironmentError, KeyError};
+use sortie_sim::scenario::ScenarioError;
+
+/// Why a run could not begin or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The plan is invalid: everything that is wrong with it.
+    #[error("the plan is invalid\n{0}")]
+    Plan(Problems),
+    /// The configuration is invalid: everything that is wrong with it.
+    #[error("the configuration is invalid\n{0}")]
+    Config(Problems),
+    /// The env file cannot be used.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// Something has to be set up before a run can start: everything that is missing.
+    #[error("{}", list(.0))]
+    Setup(Vec<Setup>),
+    /// The scenario of a simulation is invalid.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// The journal failed, or does not allow it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The run could not go on; its journal can be opened again.
+    #[error(transparent)]
+    Drive(#[from] DriveError),
+    /// There is no run to go on with.
+    #[error("there is no run that is not finished, or another process drives it")]
+    NothingToResume,
+    /// The HTTP client could not be made.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The run is of a newer program, or was not made by this one.
+    #[error("run {run:?} does not say how its agents are reached")]
+    Binding {
+        /// Which run.
+        run: String,
+        /// What is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A file could not be read or written.
+    #[error("failed to {doing} {}", .path.display())]
+    File {
+        /// What we were doing: `read`, `write`.
+        doing: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn list(setups: &[Setup]) -> String {
+    setups.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// What a user has to set up before a run can start.
+#[derive(Debug, thiserror::Error)]
+pub enum Setup {
+    /// The environment variable with an agent's key is not set.
+    #[error("agent {agent:?} needs a key, and {variable} is not set")]
+    NoKey {
+        /// Which agent.
+        agent: String,
+        /// Which variable.
+        variable: String,
+    },
+    /// The variable holds no key.
+    #[error("{variable} does not hold a key: {source}")]
+    BadKey {
+        /// Which variable.
+        variable: String,
+        /// Why.
+        source: KeyError,
+    },
+    /// An agent's base URL is refused.
+    #[error("agent {agent:?} cannot be reached: {source}")]
+    BadEndpoint {
+        /// Which agent.
+        agent: String,
+        /// Why.
+        source: EndpointError,
+    },
+    /// A budget is set, and nobody knows what a model costs.
+    #[error("a budget is set and the price of model {model:?} (agent {agent:?}) is not known")]
+    NoPrice {
+        /// Which agent.
+        agent: String,
+        /// Its model.
+        model: String,
+    },
+}
+
+impl Setup {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Setup::NoKey { variable, .. } => {
+                format!("export {variable}=…, or put it into .env.production (mode 0600); to try without a key: --simulate")
+            }
+            Setup::BadKey { variable, .. } => format!("set {variable} to the key alone, without quotes or spaces"),
+            Setup::BadEndpoint { agent, .. } => format!("set agents.{agent}.base_url in the configuration"),
+            Setup::NoPrice { agent, .. } => format!(
+                "set agents.{agent}.price to {{ input: USD, output: USD }} per million tokens, or to free, or drop the budget"
+            ),
+        }
+    }
+}
+
+impl Error {
+    /// What the user can do about it, where something can be done.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Setup(setups) => {
+                let mut hints: Vec<String> = setups.iter().map(Setup::hint).collect();
+                hints.dedup();
+                Some(hints.join("\n"))
+            }
+            Error::Store(StoreError::NoSuchRun(_)) => Some("`sortie runs` lists the runs there are".to_owned()),
+            Error::Store(StoreError::Exists(run)) => Some(format!("`sortie resume {run}` goes on with it")),
+            Error::Store(StoreError::Owned { .. }) => {
+                Some("wait until it has ended, or stop it with SIGINT and resume the run here".to_owned())
+            }
+            Error::Drive(DriveError::Store(_)) => {
+                Some("what was finished is kept: `sortie resume` goes on once the cause is mended".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! From a checked plan and a configuration to a run that can be created: everything that has to
+//! be set up is checked here, all of it at once, before anything is written or sent.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sortie_core::agent::{AgentId, Pricing};
+use sortie_core::ceiling::{Work, lower_bound};
+use sortie_core::hash::Hash;
+use sortie_core::plan::check::Checked;
+use sortie_core::plan::{Plan, graph};
+use sortie_core::run::input::{Mode, Settings};
+use sortie_core::time::Time;
+use sortie_engine::store::Header;
+use sortie_providers::keys::Environment;
+
+use crate::binding::{Binding, Simulation, endpoint_of};
+use crate::config::Config;
+use crate::error::{Error, Setup};
+
+/// The shortest default for a whole run (SPEC.md F2).
+const RUN_AT_LEAST: Duration = Duration::from_secs(600);
+/// How many times the least time that the plan can take a run may take, where nothing is set: room
+/// for slower answers, retries and throttling.
+const RUN_FACTOR: u32 = 3;
+
+/// What a new run is to be, apart from its plan and its configuration.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// Its name; made from the time where there is none.
+    pub run_id: Option<String>,
+    /// Side by side or one after the other.
+    pub mode: Mode,
+    /// Seed of the jitter of retries.
+    pub seed: u64,
+    /// The simulator that answers instead of the providers.
+    pub simulation: Option<Simulation>,
+}
+
+impl Launch {
+    /// What the run is created with. `now` is its time of birth.
+    ///
+    /// # Errors
+    /// Everything that has to be set up first: keys, endpoints, prices.
+    pub fn header(
+        self,
+        checked: Checked,
+        config: &Config,
+        environment: &Environment,
+        now: Time,
+    ) -> Result<Header, Error> {
+        let plan = checked.plan;
+        let settings = Settings {
+            mode: self.mode,
+            seed: self.seed,
+            budget: config.money.budget,
+            max_cost_per_task: config.money.max_cost_per_task,
+            alert_threshold: config.money.alert_threshold,
+            auto_stop: config.money.auto_stop,
+            run_timeout: Duration::ZERO,
+            gates: config.gates.clone(),
+            max_concurrent: config.max_concurrent,
+            simulated: self.simulation.is_some(),
+        };
+        let run_timeout = config.run_timeout.unwrap_or_else(|| default_timeout(&plan, &settings));
+        let settings = Settings { run_timeout, ..settings };
+        let missing = setup(&plan, &settings, config, environment);
+        if !missing.is_empty() {
+            return Err(Error::Setup(missing));
+        }
+        let binding = Binding {
+            endpoints: config.agents.iter().map(|agent| agent.endpoint.clone()).collect(),
+            simulation: self.simulation,
+            export_results: config.export_results,
+            log_level: config.log_level,
+        };
+        let run_id = self.run_id.unwrap_or_else(|| name_of(now));
+        let binding = serde_json::to_value(binding);
+        let binding = binding.map_err(|source| Error::Binding { run: run_id.clone(), source })?;
+        Ok(Header {
+            run_id,
+            created: now,
+            plan: Arc::new(plan),
+            prompts: Arc::new(checked.prompts),
+            settings: Arc::new(settings),
+            binding,
+        })
+    }
+}
+
+/// The agents that tasks of this plan go to.
+pub(crate) fn used_agents(plan: &Plan) -> BTreeSet<AgentId> {
+    plan.tasks().iter().map(|task| task.agent).collect()
+}
+
+/// Everything that has to be set up before this plan can run; keys and endpoints only where they
+/// are used.
+fn setup(plan: &Plan, settings: &Settings, config: &Config, environment: &Environment) -> Vec<Setup> {
+    let mut missing = Vec::new();
+    for id in used_agents(plan) {
+        let agent = plan.agent(id);
+        let has_limit = settings.budget.is_some() || settings.max_cost_per_task.is_some();
+        if agent.pricing == Pricing::Unknown && has_limit {
+            missing.push(Setup::NoPrice { agent: agent.name.clone(), model: agent.model.clone() });
+        }
+        if !settings.simulated {
+            let endpoint = &config.agents[usize::from(id.0)].endpoint;
+            missing.extend(endpoint_of(agent, endpoint, environment).err());
+        }
+    }
+    missing
+}
+
+/// DESIGN's rule is twice the forecast; until there is one, three times the least time that the
+/// plan can take stands for it.
+fn default_timeout(plan: &Plan, settings: &Settings) -> Duration {
+    let work = |id| {
+        let task = plan.task(id);
+        let output_tokens = u64::from(graph::expected_output_tokens(task));
+        Some(Work { duration: graph::expected(task), input_tokens: 0, output_tokens })
+    };
+    let least = lower_bound(plan, settings, work).map_or(Duration::ZERO, |bound| bound.makespan);
+    RUN_AT_LEAST.max(least.saturating_mul(RUN_FACTOR))
+}
+
+/// A name that sorts by time: `20261123-182233-4f2a`. The last part tells apart what was born in
+/// the same second.
+fn name_of(now: Time) -> String {
+    let seconds = i64::try_from(now.micros() / 1_000_000).unwrap_or_default();
+    let date = jiff::Timestamp::from_second(seconds).unwrap_or_default().strftime("%Y%m%d-%H%M%S").to_string();
+    let mut seed = now.micros().to_le_bytes().to_vec();
+    seed.extend(std::process::id().to_le_bytes());
+    format!("{date}-{}", &Hash::of(&seed).to_string()[..4])
+}

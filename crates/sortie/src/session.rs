@@ -1,0 +1,222 @@
+//! A run in this process: created or taken over, driven to its end, and what it left.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sortie_core::money::Usd;
+use sortie_core::plan::TaskId;
+use sortie_core::run::event::{Event, Outcome, Record};
+use sortie_core::time::Time;
+use sortie_engine::driver::{self, Ended, Observe, Opened};
+use sortie_engine::executor::local::LocalExecutor;
+use sortie_engine::executor::signals::Signals;
+use sortie_engine::executor::simulated::{Pace, SimulatedExecutor};
+use sortie_engine::store::{Header, Store};
+use sortie_providers::http::{Client, Endpoint};
+use sortie_providers::keys::Environment;
+use sortie_report::fold::{Fold, RunView};
+use sortie_report::log::Level;
+use sortie_report::results::TaskResult;
+use sortie_sim::{Model, Scenario};
+
+use crate::binding::{Binding, endpoint_of};
+use crate::caller::{HttpCaller, SimulatedCaller};
+use crate::config::LogLevel;
+use crate::error::Error;
+use crate::files::{Recorder, export, result_of};
+use crate::launch::used_agents;
+
+/// A run that this process owns and has not driven yet.
+pub struct Session<S> {
+    store: S,
+    opened: Opened,
+    binding: Binding,
+    directory: Option<PathBuf>,
+}
+
+/// How a session is driven.
+pub struct Drive<'a> {
+    /// Where keys come from.
+    pub environment: &'a Environment,
+    /// Another budget than the run had, for a resume.
+    pub budget: Option<Usd>,
+    /// How fast simulated time goes.
+    pub pace: Pace,
+    /// How it is asked to stop.
+    pub signals: Signals,
+}
+
+/// A run that is not driven any more, in this process.
+pub struct Done<S> {
+    /// How it came to its end.
+    pub ended: Ended,
+    /// All that it remembers, folded.
+    pub fold: Fold,
+    /// Where its outputs are.
+    pub store: S,
+    /// Where its files are, if it left any.
+    pub directory: Option<PathBuf>,
+}
+
+impl<S: Store> Session<S> {
+    /// Creates a run. Its files go into a directory of its name in `results_dir`, where there is one.
+    ///
+    /// # Errors
+    /// Where the store refuses: the name is taken or is no name, the disk fails.
+    pub async fn create(mut store: S, header: Header, results_dir: Option<&Path>) -> Result<Self, Error> {
+        let opened = driver::create(&mut store, header).await?;
+        Session::new(store, opened, results_dir)
+    }
+
+    /// Takes over a run; without a name the newest one that is not finished.
+    ///
+    /// # Errors
+    /// Where there is none, another process drives it, or its journal is damaged.
+    pub async fn resume(mut store: S, run_id: Option<&str>, results_dir: Option<&Path>) -> Result<Self, Error> {
+        let run_id = match run_id {
+            Some(run_id) => run_id.to_owned(),
+            None => newest_unfinished(&store).await?,
+        };
+        let opened = driver::resume(&mut store, &run_id).await?;
+        Session::new(store, opened, results_dir)
+    }
+
+    fn new(store: S, opened: Opened, results_dir: Option<&Path>) -> Result<Self, Error> {
+        let header = opened.header();
+        let run = header.run_id.clone();
+        let binding: Binding = serde_json::from_value(header.binding.clone())
+            .map_err(|source| Error::Binding { run: run.clone(), source })?;
+        let directory = results_dir.filter(|_| binding.export_results).map(|dir| dir.join(run));
+        Ok(Session { store, opened, binding, directory })
+    }
+
+    /// What the run was created with.
+    pub fn header(&self) -> &Header {
+        self.opened.header()
+    }
+
+    /// How its agents are reached.
+    pub fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    /// What it remembers so far.
+    pub fn records(&self) -> &[Record] {
+        self.opened.records()
+    }
+
+    /// How it ended, if it has.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.opened.run().outcome()
+    }
+
+    /// Drives the run until it ends, and writes its files. `observe` sees each record once it is
+    /// durable.
+    ///
+    /// # Errors
+    /// What has to be set up; a journal that fails; files that cannot be written. What was durable
+    /// stays so.
+    pub async fn drive<O: Observe>(mut self, drive: Drive<'_>, observe: O) -> Result<Done<S>, Error> {
+        let level = level(self.binding.log_level);
+        let logs = self.directory.as_deref().map(|directory| (directory, level));
+        let recorder = Recorder::new(view(self.header()), self.opened.records(), logs)?;
+        let mut observe = (recorder, observe);
+        let floor = self.opened.floor().max(self.header().created);
+        let Drive { environment, budget, pace, signals } = drive;
+        let opened = self.opened.with_budget(budget);
+        let plan = Arc::clone(&opened.header().plan);
+        let configured = self.binding.endpoints.clone();
+        let ended = match &self.binding.simulation {
+            Some(simulation) => {
+                let model = Model::new(Scenario::parse(&simulation.scenario)?, simulation.seed);
+                let caller = SimulatedCaller { model, plan, configured };
+                let mut executor = SimulatedExecutor::new(caller, floor, pace, signals);
+                opened.drive(&mut self.store, &mut executor, &mut observe).await?
+            }
+            None => {
+                let endpoints = endpoints(opened.header(), &self.binding, environment)?;
+                let connect = plan.agents().iter().map(|agent| agent.timeouts.connect).max().unwrap_or_default();
+                let caller = HttpCaller { client: Client::new(connect)?, plan, configured, endpoints };
+                let mut executor = LocalExecutor::new(caller, floor, signals);
+                opened.drive(&mut self.store, &mut executor, &mut observe).await?
+            }
+        };
+        let (recorder, _) = observe;
+        let done = Done { ended, fold: recorder.fold, store: self.store, directory: self.directory };
+        if let Some(directory) = &done.directory {
+            export(directory, &done.fold, &done.store).await?;
+        }
+        Ok(done)
+    }
+}
+
+impl<S: Store> Done<S> {
+    /// A task's result, with its text.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn result(&self, id: TaskId) -> Result<Option<TaskResult>, Error> {
+        result_of(&self.fold, id, &self.store).await
+    }
+}
+
+/// What a report has to know of a run.
+pub fn view(header: &Header) -> RunView {
+    RunView {
+        run_id: header.run_id.clone(),
+        created: header.created,
+        plan: Arc::clone(&header.plan),
+        settings: Arc::clone(&header.settings),
+    }
+}
+
+/// Endpoints for the agents that tasks go to.
+fn endpoints(
+    header: &Header,
+    binding: &Binding,
+    environment: &Environment,
+) -> Result<Vec<Option<Endpoint>>, Error> {
+    let plan = &header.plan;
+    let used = used_agents(plan);
+    let mut missing = Vec::new();
+    let mut endpoints = vec![None; plan.agents().len()];
+    for id in used {
+        let place = usize::from(id.0);
+        match endpoint_of(plan.agent(id), &binding.endpoints[place], environment) {
+            Ok(endpoint) => endpoints[place] = Some(endpoint),
+            Err(setup) => missing.push(setup),
+        }
+    }
+    if missing.is_empty() { Ok(endpoints) } else { Err(Error::Setup(missing)) }
+}
+
+async fn newest_unfinished<S: Store>(store: &S) -> Result<String, Error> {
+    let runs = store.list().await?;
+    let unfinished = |last: &Option<Record>| {
+        !matches!(last, Some(Record { event: Event::RunEnded { outcome: Outcome::Completed }, .. }))
+    };
+    let newest = runs.into_iter().find(|run| !run.owned && unfinished(&run.last));
+    newest.map(|run| run.run_id).ok_or(Error::NothingToResume)
+}
+
+/// The level of `production.log`: the report's levels end where tracing's have more.
+fn level(level: LogLevel) -> Level {
+    match level {
+        LogLevel::Error => Level::Error,
+        LogLevel::Warn => Level::Warning,
+        LogLevel::Info => Level::Info,
+        LogLevel::Debug | LogLevel::Trace => Level::Debug,
+    }
+}
+
+/// The time now, by the wall: when a run is born, and what day it is.
+pub fn now() -> Time {
+    sortie_engine::executor::wall()
+}
+
+/// The day of [`now`], in UTC: for models that are retired soon.
+pub fn today() -> jiff::civil::Date {
+    let seconds = i64::try_from(now().micros() / 1_000_000).unwrap_or_default();
+    let now = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    jiff::tz::Offset::UTC.to_datetime(now).date()
+}
