@@ -14,8 +14,7 @@ const AROUND: usize = 60;
 pub(crate) fn render(problems: &Problems, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.decor_style(DecorStyle::Ascii);
-    let mut shown: Vec<String> =
-        problems.iter().map(|problem| one(&renderer, problem, problems)).collect();
+    let mut shown: Vec<String> = problems.iter().map(|problem| one(&renderer, problem, problems)).collect();
     if problems.more() > 0 {
         shown.push(format!("and {} more", problems.more()));
     }
@@ -67,7 +66,11 @@ impl<'a> Excerpt<'a> {
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
         let end = floor(text, span.end.clamp(start, line_end));
-        let from = text[line_start..start].char_indices().rev().nth(AROUND - 1).map_or(line_start, |(at, _)| line_start + at);
+        let from = text[line_start..start]
+            .char_indices()
+            .rev()
+            .nth(AROUND - 1)
+            .map_or(line_start, |(at, _)| line_start + at);
         let to = text[end..line_end].char_indices().nth(AROUND).map_or(line_end, |(at, _)| end + at);
         Excerpt { text: &text[from..to], line: span.line, range: start - from..end - from }
     }

@@ -108,9 +108,13 @@ impl Setup {
     pub fn hint(&self) -> String {
         match self {
             Setup::NoKey { variable, .. } => {
-                format!("export {variable}=…, or put it into .env.production (mode 0600); to try without a key: --simulate")
+                format!(
+                    "export {variable}=…, or put it into .env.production (mode 0600); to try without a key: --simulate"
+                )
             }
-            Setup::BadKey { variable, .. } => format!("set {variable} to the key alone, without quotes or spaces"),
+            Setup::BadKey { variable, .. } => {
+                format!("set {variable} to the key alone, without quotes or spaces")
+            }
             Setup::BadEndpoint { agent, .. } => format!("set agents.{agent}.base_url in the configuration"),
             Setup::NoPrice { agent, .. } => format!(
                 "set agents.{agent}.price to {{ input: USD, output: USD }} per million tokens, or to free, or drop the budget"
@@ -128,7 +132,9 @@ impl Error {
                 hints.dedup();
                 Some(hints.join("\n"))
             }
-            Error::Store(StoreError::NoSuchRun(_)) => Some("`sortie runs` lists the runs there are".to_owned()),
+            Error::Store(StoreError::NoSuchRun(_)) => {
+                Some("`sortie runs` lists the runs there are".to_owned())
+            }
             Error::Store(StoreError::Exists(run)) => Some(format!("`sortie resume {run}` goes on with it")),
             Error::Store(StoreError::Owned { .. }) => {
                 Some("wait until it has ended, or stop it with SIGINT and resume the run here".to_owned())

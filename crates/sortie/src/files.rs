@@ -59,9 +59,18 @@ impl Logs {
         make_directory(directory)?;
         let append = |name: &str| {
             let path = directory.join(name);
-            private().append(true).create(true).open(&path).map_err(|source| Error::File { doing: "open", path, source })
+            private().append(true).create(true).open(&path).map_err(|source| Error::File {
+                doing: "open",
+                path,
+                source,
+            })
         };
-        Ok(Logs { level, production: append("production.log")?, calls: append("api_calls.log")?, failed: None })
+        Ok(Logs {
+            level,
+            production: append("production.log")?,
+            calls: append("api_calls.log")?,
+            failed: None,
+        })
     }
 
     fn write(&mut self, run: &RunView, record: &Record) {

@@ -128,7 +128,8 @@ fn default_timeout(plan: &Plan, settings: &Settings) -> Duration {
 /// the same second.
 fn name_of(now: Time) -> String {
     let seconds = i64::try_from(now.micros() / 1_000_000).unwrap_or_default();
-    let date = jiff::Timestamp::from_second(seconds).unwrap_or_default().strftime("%Y%m%d-%H%M%S").to_string();
+    let date =
+        jiff::Timestamp::from_second(seconds).unwrap_or_default().strftime("%Y%m%d-%H%M%S").to_string();
     let mut seed = now.micros().to_le_bytes().to_vec();
     seed.extend(std::process::id().to_le_bytes());
     format!("{date}-{}", &Hash::of(&seed).to_string()[..4])

@@ -19,7 +19,9 @@ use sortie_report::results::TaskResult;
 use sortie_report::summary::Summary;
 
 use crate::binding::Simulation;
-use crate::config::written::{AgentFile, ConfigFile, CostControl, Free, PriceFile, Provider, RateLimiting, Rates};
+use crate::config::written::{
+    AgentFile, ConfigFile, CostControl, Free, PriceFile, Provider, RateLimiting, Rates,
+};
 use crate::config::{Config, Overrides};
 use crate::error::Error;
 use crate::launch::Launch;
@@ -34,12 +36,20 @@ pub struct Agent(AgentFile);
 impl Agent {
     /// An agent that speaks Anthropic Messages.
     pub fn anthropic(model: impl Into<String>) -> Self {
-        Agent(AgentFile { provider: Some(Provider::Anthropic), model: Some(model.into()), ..AgentFile::default() })
+        Agent(AgentFile {
+            provider: Some(Provider::Anthropic),
+            model: Some(model.into()),
+            ..AgentFile::default()
+        })
     }
 
     /// An agent that speaks OpenAI Chat Completions, with OpenAI or a compatible server.
     pub fn openai(model: impl Into<String>) -> Self {
-        Agent(AgentFile { provider: Some(Provider::OpenAi), model: Some(model.into()), ..AgentFile::default() })
+        Agent(AgentFile {
+            provider: Some(Provider::OpenAi),
+            model: Some(model.into()),
+            ..AgentFile::default()
+        })
     }
 
     /// Where it is reached, in the form of the official SDKs: Anthropic's without `/v1`, OpenAI's
@@ -306,10 +316,15 @@ impl Scheduler {
         }
     }
 
-    fn header(&self, tasks: Vec<TaskFile>, environment: &Environment) -> Result<sortie_engine::store::Header, Error> {
+    fn header(
+        &self,
+        tasks: Vec<TaskFile>,
+        environment: &Environment,
+    ) -> Result<sortie_engine::store::Header, Error> {
         let get = |name: &str| environment.get(name).map(|(value, _)| value.to_owned());
         let config = Config::check(&self.config, &get, today()).map_err(Error::Config)?;
-        let config = config.overridden(Overrides { results_dir: self.results_dir.clone(), ..Overrides::default() });
+        let config =
+            config.overridden(Overrides { results_dir: self.results_dir.clone(), ..Overrides::default() });
         let plan = PlanFile { name: None, defaults: None, tasks };
         let checked = check(plan, &config.routing()).map_err(Error::Plan)?;
         let simulation = match &self.simulation {
@@ -323,8 +338,7 @@ impl Scheduler {
 }
 
 async fn drive<S: Store>(session: Session<S>, environment: &Environment) -> Result<RunResult, Error> {
-    let drive =
-        Drive { environment, budget: None::<Usd>, pace: Pace::Jumping, signals: Signals::none() };
+    let drive = Drive { environment, budget: None::<Usd>, pace: Pace::Jumping, signals: Signals::none() };
     RunResult::of(&session.drive(drive, ()).await?).await
 }
 

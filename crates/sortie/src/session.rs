@@ -72,7 +72,11 @@ impl<S: Store> Session<S> {
     ///
     /// # Errors
     /// Where there is none, another process drives it, or its journal is damaged.
-    pub async fn resume(mut store: S, run_id: Option<&str>, results_dir: Option<&Path>) -> Result<Self, Error> {
+    pub async fn resume(
+        mut store: S,
+        run_id: Option<&str>,
+        results_dir: Option<&Path>,
+    ) -> Result<Self, Error> {
         let run_id = match run_id {
             Some(run_id) => run_id.to_owned(),
             None => newest_unfinished(&store).await?,
@@ -135,7 +139,8 @@ impl<S: Store> Session<S> {
             }
             None => {
                 let endpoints = endpoints(opened.header(), &self.binding, environment)?;
-                let connect = plan.agents().iter().map(|agent| agent.timeouts.connect).max().unwrap_or_default();
+                let connect =
+                    plan.agents().iter().map(|agent| agent.timeouts.connect).max().unwrap_or_default();
                 let caller = HttpCaller { client: Client::new(connect)?, plan, configured, endpoints };
                 let mut executor = LocalExecutor::new(caller, floor, signals);
                 opened.drive(&mut self.store, &mut executor, &mut observe).await?

@@ -165,6 +165,11 @@ impl Problem {
         Problem { severity: Severity::Warning, ..Problem::error(message) }
     }
 
+    /// Whether it stops us.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
     /// The same at this place.
     #[must_use]
     pub fn at(mut self, place: Place) -> Problem {

@@ -31,7 +31,14 @@ impl Run {
         if failures >= retry.max_retries && !planted!(RetriesUnbounded) {
             return Then::Fail;
         }
-        let wait = failure.retry_after.unwrap_or_else(|| own_wait(retry, failures));
+        let own = own_wait(retry, failures);
+        // A named wait is trusted once. Where it was kept to and the next attempt failed again, it
+        // was too short: from then on ours is the least.
+        let wait = match failure.retry_after {
+            Some(named) if failures == 0 => named,
+            Some(named) => named.max(own),
+            None => own,
+        };
         Then::RetryAt(now + wait.mul_f64(1.0 + JITTER * self.fraction(attempt)))
     }
 

@@ -75,7 +75,7 @@ impl Signals {
     }
 
     /// The next signal; for ever where none can come. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Signal {
+    pub async fn next(&mut self) -> Signal {
         match self.0.recv().await {
             Some(signal) => signal,
             None => std::future::pending().await,

@@ -7,7 +7,7 @@ use sortie_core::plan::Plan;
 use sortie_engine::executor::local::Caller;
 use sortie_providers::http::{Client, Endpoint};
 
-use super::request;
+use super::{attributed, request};
 use crate::config;
 
 /// Sends each call to its agent's endpoint.
@@ -28,6 +28,6 @@ impl Caller for HttpCaller {
             unreachable!("every agent of a task had its endpoint before the run began");
         };
         let request = request(call, agent, &self.configured[place]);
-        self.client.call(endpoint, &request, agent.timeouts, total).await
+        attributed(self.client.call(endpoint, &request, agent.timeouts, total).await, agent)
     }
 }

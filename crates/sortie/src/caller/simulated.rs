@@ -11,11 +11,11 @@ use sortie_core::time::Time;
 use sortie_engine::executor::simulated::Answerer;
 use sortie_providers::dialect::Auth;
 use sortie_providers::exchange::{End, Exchange};
+use sortie_sim::Model;
 use sortie_sim::ledger::Delivery;
 use sortie_sim::timeline::{self, ServerRequest, Timeline};
-use sortie_sim::Model;
 
-use super::request;
+use super::{attributed, request};
 use crate::binding::{dialect_of, variant_of};
 use crate::config;
 
@@ -40,22 +40,30 @@ impl Answerer for SimulatedCaller {
         let mut headers = encoded.headers;
         match variant.auth {
             Auth::XApiKey => headers.insert("x-api-key", http::HeaderValue::from_static(KEY)),
-            Auth::Bearer => headers.insert("authorization", http::HeaderValue::from_static("Bearer simulated")),
+            Auth::Bearer => {
+                headers.insert("authorization", http::HeaderValue::from_static("Bearer simulated"))
+            }
         };
         let unix_now = now.since(Time::ZERO);
         let timeline = self.model.handle(
-            &ServerRequest { method: Method::POST, path: dialect.path().to_owned(), query: None, headers, body: encoded.body },
+            &ServerRequest {
+                method: Method::POST,
+                path: dialect.path().to_owned(),
+                query: None,
+                headers,
+                body: encoded.body,
+            },
             unix_now,
         );
-        let mut exchange = Exchange::new(dialect, agent.timeouts, call.timeout, unix_now, prompt_bytes as u64);
+        let mut exchange =
+            Exchange::new(dialect, agent.timeouts, call.timeout, unix_now, prompt_bytes as u64);
         exchange.connected(Duration::ZERO);
         exchange.sent(Duration::ZERO);
         let (at, end, delivery) = follow(&mut exchange, &timeline);
         if let Some(ticket) = timeline.ticket {
             self.model.delivered(ticket, delivery, unix_now + at);
         }
-        let returned = exchange.end(at, end);
-        (returned, at)
+        (attributed(exchange.end(at, end), agent), at)
     }
 }
 

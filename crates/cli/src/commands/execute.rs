@@ -1,0 +1,101 @@
+//! What `run` and `resume` have in common: to say what will happen, to drive, to tell the end.
+
+use sortie::RunResult;
+use sortie::config::Origin;
+use sortie::core::money::Usd;
+use sortie::core::plan::TaskId;
+use sortie::core::run::event::Signal;
+use sortie::engine::driver::Ended;
+use sortie::engine::executor::signals::Signals;
+use sortie::engine::executor::simulated::Pace;
+use sortie::engine::store::Store;
+use sortie::providers::keys::Environment;
+use sortie::report::terminal::{one_line, sanitize};
+use sortie::report::{terminal as texts, units};
+use sortie::session::{Done, Drive, Session, view};
+
+use crate::exit::Exit;
+use crate::failing::Failed;
+use crate::progress::Progress;
+use crate::terminal::Terminal;
+
+/// Says what will run, by whom, where, and within which bounds.
+pub(super) fn announce<S: Store>(session: &Session<S>, terminal: Terminal) {
+    let (header, binding) = (session.header(), session.binding());
+    let (plan, settings) = (&header.plan, &header.settings);
+    let mode = if settings.simulated { "simulated" } else { settings.mode.name() };
+    let tasks = units::count(plan.len() as u64, "task");
+    terminal.note(&format!("run {}: {} ({tasks}, {mode})", header.run_id, one_line(plan.name())));
+    let mut used: Vec<_> = plan.tasks().iter().map(|task| task.agent).collect();
+    used.sort_unstable();
+    used.dedup();
+    for id in used {
+        let (agent, endpoint) = (plan.agent(id), &binding.endpoints[usize::from(id.0)]);
+        let from = match (&endpoint.base_url_from, settings.simulated) {
+            (_, true) => "the simulator".to_owned(),
+            (Origin::Variable(name), _) => format!("{} (from {name})", endpoint.base_url),
+            (Origin::Configuration, _) => format!("{} (from the configuration)", endpoint.base_url),
+            (Origin::Default, _) => endpoint.base_url.clone(),
+        };
+        let place = format!("  agent {}: {} at {from}", one_line(&agent.name), one_line(&agent.model));
+        terminal.note(&place);
+    }
+    let mut bounds = vec![format!("{} at a time", settings.max_concurrent)];
+    let rates = settings.gates.iter().filter_map(|gate| gate.requests_per_minute).min();
+    bounds.extend(rates.map(|rate| format!("{rate} requests/min")));
+    bounds.push(
+        settings.budget.map_or("no budget".to_owned(), |budget| format!("budget {}", units::money(budget))),
+    );
+    terminal.note(&format!("  {}", bounds.join(", ")));
+}
+
+/// Drives a run, shows its progress, and tells its end.
+pub(super) async fn drive<S: Store>(
+    session: Session<S>,
+    environment: &Environment,
+    budget: Option<Usd>,
+    pace: Pace,
+    terminal: Terminal,
+) -> Result<Exit, Failed> {
+    let signals = Signals::of_the_process()
+        .map_err(|error| Failed::new(Exit::Setup, format!("failed to listen for signals: {error}")))?;
+    let progress = Progress::new(view(session.header()), session.records(), terminal);
+    let drive = Drive { environment, budget, pace, signals };
+    let done = session.drive(drive, progress).await?;
+    tell(&done, terminal).await?;
+    Ok(match &done.ended {
+        Ended::Finished(outcome) => Exit::of(outcome, done.fold.summary(done.fold.last_time()).success),
+        Ended::AtOnce(Signal::Interrupt) => Exit::Interrupted,
+        Ended::AtOnce(Signal::Terminate) => Exit::Terminated,
+    })
+}
+
+/// The end of a run: the result of its last task and the summary, or one document.
+async fn tell<S: Store>(done: &Done<S>, terminal: Terminal) -> Result<(), Failed> {
+    if terminal.json() {
+        terminal.document(&RunResult::of(done).await?);
+    } else {
+        if let Some(&last) = done.fold.finished().last() {
+            tell_result(done, last, terminal).await?;
+        }
+        let report = done.fold.report(done.fold.last_time());
+        terminal.result(&texts::summary(&report, terminal.style()));
+    }
+    let run_id = &done.fold.run().run_id;
+    if let Some(directory) = &done.directory {
+        terminal.note(&format!("results in {}", directory.display()));
+    }
+    if done.fold.counts().pending > 0 {
+        terminal.note(&format!("`sortie resume {run_id}` goes on with it"));
+    }
+    Ok(())
+}
+
+async fn tell_result<S: Store>(done: &Done<S>, task: TaskId, terminal: Terminal) -> Result<(), Failed> {
+    if let Some(result) = done.result(task).await?
+        && let Some(text) = &result.result
+    {
+        terminal.result(&format!("── {} ──\n{}\n\n", one_line(&result.task_id), sanitize(text.trim_end())));
+    }
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! The commands, one file each.
+
+mod check;
+mod completions;
+mod execute;
+mod resume;
+mod run;
+mod runs;
+mod schema;
+mod show;
+mod simulate;
+
+use std::path::Path;
+
+use sortie::engine::store::sqlite::{Durability, SqliteStore};
+
+use crate::args::Command;
+use crate::exit::Exit;
+use crate::failing::Failed;
+
+/// Does what the command line asks for.
+pub(crate) async fn run(command: Command) -> Result<Exit, Failed> {
+    match command {
+        Command::Run(args) => run::run(args).await,
+        Command::Resume(args) => resume::run(args).await,
+        Command::Check(args) => check::run(args).await,
+        Command::Runs(args) => runs::run(args).await,
+        Command::Show(args) => show::run(args).await,
+        Command::Simulate(args) => simulate::run(args).await,
+        Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    }
+}
+
+/// The journal of a results directory, if there is one; looking at runs creates none.
+fn journal(results_dir: &Path) -> Result<Option<SqliteStore>, Failed> {
+    if !results_dir.join("sortie.db").exists() {
+        return Ok(None);
+    }
+    Ok(Some(SqliteStore::open(results_dir, Durability::Synced)?))
+}

@@ -1,0 +1,81 @@
+//! `sortie run PLAN`
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::Path;
+
+use sortie::Error;
+use sortie::binding::{Binding, Simulation};
+use sortie::config::Overrides;
+use sortie::core::run::input::Mode;
+use sortie::engine::executor::simulated::Pace;
+use sortie::engine::store::sqlite::{Durability, SqliteStore};
+use sortie::launch::Launch;
+use sortie::session::{Session, now};
+use sortie::sim::Scenario;
+
+use super::execute::{announce, drive};
+use crate::args::RunArgs;
+use crate::exit::Exit;
+use crate::failing::Failed;
+use crate::load;
+use crate::terminal::Terminal;
+
+pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
+    let terminal = Terminal::new(args.output);
+    let RunArgs { plan, run_id, simulate, seed, realtime, yes, bounds, places, .. } = args;
+    let overrides = Overrides {
+        max_cost: bounds.max_cost,
+        max_concurrent: bounds.max_concurrent,
+        ..Overrides::default()
+    };
+    let setting = load::setting(&places, overrides)?;
+    terminal.warn(&setting.config.warnings);
+    let checked = load::plan(&plan, &setting.config)?;
+    terminal.warn(&checked.warnings);
+    let simulation = simulate.map(|scenario| simulation(&scenario, seed)).transpose()?;
+    let mode = bounds.mode.map_or(Mode::Parallel, Mode::from);
+    let launch = Launch { run_id, mode, seed, simulation };
+    let header = launch.header(checked, &setting.config, &setting.environment, now())?;
+    let durability = if header.settings.simulated { Durability::Unsynced } else { Durability::Synced };
+    let results_dir = &setting.config.results_dir;
+    let store = SqliteStore::open(results_dir, durability)?;
+    let session = Session::create(store, header, Some(results_dir)).await?;
+    announce(&session, terminal);
+    if !yes && !may_spend(session.binding()) {
+        return Err(
+            Failed::new(Exit::Setup, "not started: nobody agreed to spend money").hint("--yes does not ask")
+        );
+    }
+    let pace = if realtime { Pace::RealTime } else { Pace::Jumping };
+    drive(session, &setting.environment, None, pace, terminal).await
+}
+
+/// A scenario by its name, or from a file.
+fn simulation(scenario: &str, seed: u64) -> Result<Simulation, Failed> {
+    let path = Path::new(scenario);
+    if !path.exists() || Scenario::names().any(|name| name == scenario) {
+        return Ok(Simulation::named(scenario, seed).map_err(Error::from)?);
+    }
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|source| Error::File { doing: "read", path: path.to_owned(), source })?;
+    Scenario::parse(&text).map_err(Error::from)?;
+    Ok(Simulation { scenario: text, seed })
+}
+
+/// Asks a person before money is spent at another machine; scripts and servers on this machine are
+/// not asked.
+fn may_spend(binding: &Binding) -> bool {
+    let local = |url: &str| {
+        ["http://", "https://localhost", "https://127."].iter().any(|start| url.starts_with(start))
+    };
+    let is_free =
+        binding.simulation.is_some() || binding.endpoints.iter().all(|endpoint| local(&endpoint.base_url));
+    if is_free || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return true;
+    }
+    let mut stderr = std::io::stderr().lock();
+    let _ = write!(stderr, "Start and spend money? [y/N] ").and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    matches!(answer.trim(), "y" | "Y" | "yes")
+}

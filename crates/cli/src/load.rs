@@ -1,0 +1,67 @@
+//! From the command line's paths to what they hold: environment, configuration, plan.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use sortie::Error;
+use sortie::config::{Config, Overrides};
+use sortie::core::document::Source;
+use sortie::core::plan::check::{Checked, check};
+use sortie::core::plan::written::PlanFile;
+use sortie::providers::keys::Environment;
+use sortie::session::today;
+
+use crate::args::Places;
+use crate::failing::Failed;
+
+/// Where a configuration is looked for, unless it is named.
+const CONFIGS: [&str; 2] = ["sortie.yaml", "config.production.yaml"];
+
+/// What the user has set up.
+pub(crate) struct Setting {
+    pub(crate) environment: Environment,
+    pub(crate) config: Config,
+    /// Where the configuration was found; none: built in.
+    pub(crate) config_path: Option<PathBuf>,
+}
+
+/// Reads the environment and the configuration; what the command line states goes first.
+pub(crate) fn setting(places: &Places, overrides: Overrides) -> Result<Setting, Failed> {
+    let environment = Environment::read(places.env_file.as_deref(), Path::new(".")).map_err(Error::from)?;
+    let get = |name: &str| environment.get(name).map(|(value, _)| value.to_owned());
+    let config_path =
+        places.config.clone().or_else(|| CONFIGS.map(PathBuf::from).into_iter().find(|path| path.exists()));
+    let config = match &config_path {
+        Some(path) => {
+            source(path).and_then(|source| Config::read(&source, &get, today()).map_err(Error::Config))
+        }
+        None => Config::default_agents(&get, today()).map_err(Error::Config),
+    };
+    let results_dir = places.results_dir.clone();
+    let config = config?.overridden(Overrides { results_dir, ..overrides });
+    Ok(Setting { environment, config, config_path })
+}
+
+/// Reads and checks a plan.
+pub(crate) fn plan(path: &Path, config: &Config) -> Result<Checked, Failed> {
+    let source = source(path).map_err(|error| match error {
+        Error::Config(problems) => Error::Plan(problems),
+        error => error,
+    })?;
+    let file = PlanFile::read(&source).map_err(Error::Plan)?;
+    let checked = check(file, &config.routing()).map_err(|problems| Error::Plan(source.locate(problems)))?;
+    let warnings = source.locate(checked.warnings);
+    Ok(Checked { warnings, ..checked })
+}
+
+/// The bytes of a file, or of standard input for `-`.
+fn source(path: &Path) -> Result<Source, Error> {
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
+    };
+    read.map_err(|source| Error::File { doing: "read", path: path.to_owned(), source })?;
+    Source::new(path.to_string_lossy(), bytes).map_err(Error::Config)
+}
