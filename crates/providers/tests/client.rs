@@ -292,31 +292,6 @@ async fn a_call_that_is_dropped_closes_its_connection() {
 }
 
 #[tokio::test]
-async fn one_connection_serves_one_call_after_the_other() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let serving = tokio::spawn(async move {
-        let (mut socket, _) = listener.accept().await.unwrap();
-        for _ in 0..3 {
-            read_request(&mut socket).await;
-            let chunked = format!("{:x}\r\n{}\r\n0\r\n\r\n", STREAM.len(), str::from_utf8(STREAM).unwrap());
-            let reply = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunked}");
-            socket.write_all(reply.as_bytes()).await.unwrap();
-        }
-    });
-    let client = Client::new(PATIENT.connect).unwrap();
-    for _ in 0..3 {
-        // The connection's own task puts it back when it is polled next.
-        for _ in 0..10 {
-            tokio::task::yield_now().await;
-        }
-        let returned = client.call(&endpoint(&Anthropic, &address), &request("hello"), PATIENT, TOTAL).await;
-        assert!(returned.result.is_ok(), "{returned:?}");
-    }
-    serving.await.unwrap();
-}
-
-#[tokio::test]
 async fn a_probe_tells_a_key_that_is_refused_from_an_endpoint_without_a_list() {
     for (status, body, expected) in [
         (200, r#"{"data":[]}"#, "Ready"),

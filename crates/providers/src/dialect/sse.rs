@@ -117,6 +117,7 @@ mod tests {
     #[test]
     fn several_data_lines_are_joined_and_an_empty_event_is_none() {
         check("\n\nevent: ping\n\ndata: a\ndata\ndata: b\n\n", &["a\n\nb"]);
+        check("data: a\r\ndata: b\r\n\r\n", &["a\nb"]);
     }
 
     #[test]

@@ -34,8 +34,12 @@ pub use endpoint::{Endpoint, EndpointError};
 const SLICE: usize = 16 << 10;
 
 /// How long a whole answer waits for the end of its framing, so that its connection can be used
-/// again: a round trip within a continent. It is not part of the answer's time.
-const FRAMING_END: Duration = Duration::from_millis(20);
+/// again: some servers send it after the last event. It is not part of the answer's time.
+const FRAMING_END: Duration = Duration::from_millis(50);
+
+/// How long a connection waits for its next call: less than the 60 s after which common load
+/// balancers close theirs, for a request that crosses such a closing is lost.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// The client could not be made: no certificates of the system, in general.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +49,7 @@ pub struct ClientError(#[source] reqwest::Error);
 /// What `sortie check` sees of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
-    /// It answers, and takes the key.
+    /// It answers, and takes the key; or it lists its models to anybody, as llama.cpp does.
     Ready,
     /// It answers and has no list of models: nothing is known of the key.
     Answers(Failure),
@@ -70,7 +74,9 @@ enum Progress {
 pub struct Client {
     /// For other machines, through the proxy that the environment names, if it does.
     remote: reqwest::Client,
-    /// For this machine, past any proxy: it would see prompts and keys that are not encrypted.
+    /// For this machine, past any proxy: it would see prompts and keys that are not encrypted. Each
+    /// call has a connection of its own, which costs nothing here: llama.cpp was seen to announce
+    /// keep-alive and then to close on the next request, which is one that may have been billed.
     local: reqwest::Client,
 }
 
@@ -83,19 +89,9 @@ impl Client {
     pub fn new(connect: Duration) -> Result<Client, ClientError> {
         // An error says that another provider is installed, which is as good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("sortie/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(connect)
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                // As the official SDKs: a connection that a router forgot is noticed in idle waits.
-                .tcp_keepalive(Duration::from_secs(60))
-        };
         Ok(Client {
-            remote: builder().build().map_err(ClientError)?,
-            local: builder().no_proxy().build().map_err(ClientError)?,
+            remote: builder(connect).build().map_err(ClientError)?,
+            local: builder(connect).no_proxy().pool_max_idle_per_host(0).build().map_err(ClientError)?,
         })
     }
 
@@ -162,6 +158,19 @@ impl Client {
     fn at(&self, endpoint: &Endpoint) -> &reqwest::Client {
         if endpoint.is_loopback() { &self.local } else { &self.remote }
     }
+}
+
+/// What both clients have in common.
+fn builder(connect: Duration) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("sortie/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(connect)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .pool_idle_timeout(IDLE)
+        // As the official SDKs: a connection that a router forgot is noticed in idle waits.
+        .tcp_keepalive(Duration::from_secs(60))
 }
 
 /// What an error status on the list of models says of the endpoint.
@@ -256,3 +265,6 @@ fn now() -> Instant {
 fn unix_now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;
