@@ -86,6 +86,26 @@ impl Deciding<'_> {
         }
         self.lose_all_in_flight();
         self.fail_invalid_tasks();
+        self.skip_behind_failures();
+    }
+
+    /// A journal may end between a failure and the skips that follow from it.
+    fn skip_behind_failures(&mut self) {
+        let plan = self.run.plan.clone();
+        let failed = plan.ids().filter(|&id| self.run.task(id).phase == Phase::Failed);
+        let mut queue: VecDeque<_> = failed.map(|id| (id, id)).collect();
+        let mut seen = vec![false; plan.len()];
+        while let Some((id, failed)) = queue.pop_front() {
+            for &task in plan.dependants(id) {
+                if std::mem::replace(&mut seen[task.index()], true) {
+                    continue;
+                }
+                if self.run.task(task).phase == Phase::Blocked {
+                    self.remember(Event::TaskSkipped { task, because: Skipped::Dependency(failed) });
+                }
+                queue.push_back((task, failed));
+            }
+        }
     }
 
     fn lose_all_in_flight(&mut self) -> Vec<AttemptId> {
