@@ -111,6 +111,7 @@ impl<A: Answerer> Executor for SimulatedExecutor<A> {
 
     async fn next(&mut self, wake_at: Option<Time>) -> Next {
         // Virtual time never waits; without this nobody else would hear of a signal.
+        tokio::task::yield_now().await;
         if let Some(signal) = self.signals.ready() {
             return Next::Signal(signal);
         }
