@@ -1,8 +1,8 @@
 //! Journals in one SQLite file, `results_dir/sortie.db`.
 //!
 //! [`SqliteStore`] hands every request to one thread that owns the database, so that whoever waits
-//! for the disk is never the driver's thread. What the thread does is in [`journal`]; how the file
-//! is opened and what is in it in [`schema`]; who may add to a run in [`owner`].
+//! for the disk is never the driver's thread. What the thread does is in `journal.rs`; how the file
+//! is opened and what is in it in `schema.rs`; who may add to a run in `owner.rs`.
 //!
 //! Nothing is compressed or packed: `sqlite3 sortie.db 'select * from records'` is a debugger.
 

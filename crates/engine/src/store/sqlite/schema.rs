@@ -90,9 +90,6 @@ fn connect(path: &Path, durability: Durability) -> Result<Connection, Opening> {
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.pragma_update(None, "foreign_keys", true)?;
     db.pragma_update(None, "trusted_schema", false)?;
-    // Before anything is written: what is not ours stays as it is.
-    check_format(&db)?;
-    db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     match durability {
         Durability::Synced => {
             db.pragma_update(None, "synchronous", "full")?;
@@ -110,6 +107,8 @@ fn connect(path: &Path, durability: Durability) -> Result<Connection, Opening> {
         creating.pragma_update(None, "user_version", FORMAT)?;
     }
     creating.commit()?;
+    // Only now: it writes to the file, and what is not ours stays as it is.
+    db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     Ok(db)
 }
 

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -250,25 +252,28 @@ async fn a_synced_append_is_synced_and_an_unsynced_one_endangers_nobody() {
     }
 }
 
-/// Four race for a run while two look whether anybody has it; gives how many got it.
-fn race(place: &Directory) -> usize {
-    let all_have_tried = std::sync::Barrier::new(4);
+/// So many race for a run while others look whether anybody has it; gives how many got it.
+fn race(place: &Directory, racers: usize) -> usize {
+    let (all_have_tried, over) = (Barrier::new(racers), AtomicBool::new(false));
     let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
-    std::thread::scope(|threads| {
-        for _ in 0..2 {
-            threads.spawn(|| {
-                let store = place.store();
-                (0..20).for_each(|_| assert!(runtime().block_on(store.list()).is_ok()));
-            });
+    let look = || {
+        let store = place.store();
+        while !over.load(Ordering::Relaxed) {
+            assert!(runtime().block_on(store.list()).is_ok());
         }
-        let race = || {
-            let mut store = place.store();
-            let opened = runtime().block_on(store.open("r"));
-            all_have_tried.wait();
-            assert!(matches!(opened, Ok(_) | Err(StoreError::Owned { .. })), "{opened:?}");
-            opened.is_ok()
-        };
-        let racers: Vec<_> = (0..4).map(|_| threads.spawn(race)).collect();
+    };
+    let race = || {
+        let mut store = place.store();
+        let opened = runtime().block_on(store.open("r"));
+        all_have_tried.wait();
+        over.store(true, Ordering::Relaxed);
+        assert!(matches!(opened, Ok(_) | Err(StoreError::Owned { .. })), "{opened:?}");
+        opened.is_ok()
+    };
+    std::thread::scope(|threads| {
+        threads.spawn(look);
+        threads.spawn(look);
+        let racers: Vec<_> = (0..racers).map(|_| threads.spawn(race)).collect();
         racers.into_iter().map(|racer| racer.join().unwrap()).filter(|won| *won).count()
     })
 }
@@ -276,8 +281,26 @@ fn race(place: &Directory) -> usize {
 #[tokio::test]
 async fn of_many_who_take_a_run_at_once_exactly_one_gets_it_although_others_look() {
     let place = Directory::with_a_run().await;
-    for trial in 0..25 {
-        assert_eq!(race(&place), 1, "trial {trial}");
+    for trial in 0..100 {
+        for racers in [1, 4] {
+            assert_eq!(race(&place, racers), 1, "trial {trial} of {racers}");
+        }
+    }
+}
+
+#[test]
+fn many_may_open_a_new_results_directory_at_once() {
+    for trial in 0..20 {
+        let place = Directory::default();
+        std::thread::scope(|threads| {
+            let opening: Vec<_> = (0..6)
+                .map(|_| threads.spawn(|| SqliteStore::open(&place.results(), Durability::Synced).map(drop)))
+                .collect();
+            for opened in opening {
+                let opened = opened.join().unwrap();
+                assert!(opened.is_ok(), "trial {trial}: {opened:?}");
+            }
+        });
     }
 }
 
