@@ -85,9 +85,6 @@ pub async fn create<S: Store>(store: &mut S, header: Header) -> Result<Opened, S
 pub async fn resume<S: Store>(store: &mut S, run_id: &str) -> Result<Opened, StoreError> {
     let (header, records) = store.open(run_id).await?;
     let damaged = |what: String| StoreError::Damaged { run: run_id.to_owned(), what };
-    if header.prompts.len() != header.plan.len() {
-        return Err(damaged("its header has not one prompt for each task".to_owned()));
-    }
     let run = Run::replay(header.plan.clone(), header.settings.clone(), &records)
         .map_err(|illegal| damaged(illegal.to_string()))?;
     Ok(Opened { header, records, run, budget: None })

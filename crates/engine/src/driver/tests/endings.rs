@@ -67,6 +67,19 @@ async fn the_second_signal_ends_a_run_at_once_and_leaves_it_resumable() {
 }
 
 #[tokio::test]
+async fn a_resumed_run_goes_on_with_another_budget_where_the_user_set_one() {
+    let (_, mut store) = signalled(&[Signal::Interrupt]).await;
+    let budget = sortie_core::money::Usd::from_f64(5.0);
+    let opened = resume(&mut store, "r").await.unwrap().with_budget(budget);
+    let before = opened.records().len();
+    let ended = drive(opened, DIAMOND, &mut store, Signals::none()).await.unwrap();
+    assert_eq!(ended, Ended::Finished(Outcome::Completed));
+    let records = store.read("r").await.unwrap().1;
+    assert_eq!(records[before].event, Event::RunResumed);
+    assert_eq!(records[before + 1].event, Event::BudgetSet { budget });
+}
+
+#[tokio::test]
 async fn a_run_timeout_gives_up_what_is_in_flight() {
     let mut header = header(&side_by_side(1));
     Arc::make_mut(&mut header.settings).run_timeout = std::time::Duration::from_millis(500);
