@@ -94,11 +94,15 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 fn exit_of(error: &Error) -> Exit {
     match error {
-        Error::Plan(_) | Error::Config(_) | Error::Scenario(_) | Error::Binding { .. } => Exit::Invalid,
         Error::Environment(EnvironmentError::Exposed { .. }) => Exit::Setup,
-        Error::Environment(_) | Error::NothingToResume => Exit::Invalid,
-        Error::File { doing: "read", .. } => Exit::Invalid,
-        Error::Store(StoreError::NoSuchRun(_) | StoreError::Exists(_) | StoreError::BadRunId(_)) => {
+        Error::Plan(_)
+        | Error::Config(_)
+        | Error::Scenario(_)
+        | Error::Binding { .. }
+        | Error::Environment(_)
+        | Error::NothingToResume
+        | Error::File { doing: "read", .. }
+        | Error::Store(StoreError::NoSuchRun(_) | StoreError::Exists(_) | StoreError::BadRunId(_)) => {
             Exit::Invalid
         }
         Error::Setup(_) | Error::Client(_) | Error::File { .. } | Error::Store(_) => Exit::Setup,

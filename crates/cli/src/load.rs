@@ -26,7 +26,7 @@ pub(crate) struct Setting {
 }
 
 /// Reads the environment and the configuration; what the command line states goes first.
-pub(crate) fn setting(places: &Places, overrides: Overrides) -> Result<Setting, Failed> {
+pub(crate) fn setting(places: &Places, overrides: &Overrides) -> Result<Setting, Failed> {
     let environment = Environment::read(places.env_file.as_deref(), Path::new(".")).map_err(Error::from)?;
     let get = |name: &str| environment.get(name).map(|(value, _)| value.to_owned());
     let config_path =
@@ -38,7 +38,7 @@ pub(crate) fn setting(places: &Places, overrides: Overrides) -> Result<Setting, 
         None => Config::default_agents(&get, today()).map_err(Error::Config),
     };
     let results_dir = places.results_dir.clone();
-    let config = config?.overridden(Overrides { results_dir, ..overrides });
+    let config = config?.overridden(Overrides { results_dir, ..overrides.clone() });
     Ok(Setting { environment, config, config_path })
 }
 

@@ -35,18 +35,6 @@ impl Terminal {
         self.quiet
     }
 
-    /// Writes a result to stdout. A reader that has gone away (`| head`) is no error.
-    pub(crate) fn result(self, text: &str) {
-        let mut out = std::io::stdout().lock();
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    }
-
-    /// Writes a document to stdout.
-    pub(crate) fn document(self, document: &impl serde::Serialize) {
-        let text = serde_json::to_string_pretty(document).unwrap_or_default();
-        self.result(&format!("{text}\n"));
-    }
-
     /// Writes a note to stderr, unless nobody wants any.
     pub(crate) fn note(self, text: &str) {
         if !self.quiet {
@@ -60,11 +48,23 @@ impl Terminal {
             self.note(&diagnostics::render(problems, colour_on_stderr()));
         }
     }
+}
 
-    /// How results are coloured.
-    pub(crate) fn style(self) -> Style {
-        if std::io::stdout().is_terminal() && may_colour() { Style::Ansi } else { Style::Plain }
-    }
+/// How results are coloured.
+pub(crate) fn style() -> Style {
+    if std::io::stdout().is_terminal() && may_colour() { Style::Ansi } else { Style::Plain }
+}
+
+/// Writes a result to stdout. A reader that has gone away (`| head`) is no error.
+pub(crate) fn result(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Writes a document to stdout.
+pub(crate) fn document(document: &impl serde::Serialize) {
+    let text = serde_json::to_string_pretty(document).unwrap_or_default();
+    result(&format!("{text}\n"));
 }
 
 /// Writes a line to stderr, whatever the options say.
@@ -79,7 +79,7 @@ pub(crate) fn colour_on_stderr() -> bool {
 
 /// `NO_COLOR` and dumb terminals are respected.
 fn may_colour() -> bool {
-    !is_dumb() && !variable("NO_COLOR").is_some_and(|value| !value.is_empty())
+    !is_dumb() && variable("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn is_dumb() -> bool {

@@ -13,10 +13,11 @@ use sortie_core::plan::{Plan, graph};
 use sortie_core::run::input::{Mode, Settings};
 use sortie_core::time::Time;
 use sortie_engine::store::Header;
+use sortie_providers::http::Endpoint;
 use sortie_providers::keys::Environment;
 
 use crate::binding::{Binding, Simulation, endpoint_of};
-use crate::config::Config;
+use crate::config::{Config, ConfiguredAgent};
 use crate::error::{Error, Setup};
 
 /// The shortest default for a whole run (SPEC.md F2).
@@ -133,4 +134,12 @@ fn name_of(now: Time) -> String {
     let mut seed = now.micros().to_le_bytes().to_vec();
     seed.extend(std::process::id().to_le_bytes());
     format!("{date}-{}", &Hash::of(&seed).to_string()[..4])
+}
+
+/// Where a configured agent is reached, with its key from the environment.
+///
+/// # Errors
+/// What the user has to set up first.
+pub fn endpoint(agent: &ConfiguredAgent, environment: &Environment) -> Result<Endpoint, Setup> {
+    endpoint_of(&agent.agent, &agent.endpoint, environment)
 }

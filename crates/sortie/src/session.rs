@@ -130,21 +130,17 @@ impl<S: Store> Session<S> {
         let opened = self.opened.with_budget(budget);
         let plan = Arc::clone(&opened.header().plan);
         let configured = self.binding.endpoints.clone();
-        let ended = match &self.binding.simulation {
-            Some(simulation) => {
-                let model = Model::new(Scenario::parse(&simulation.scenario)?, simulation.seed);
-                let caller = SimulatedCaller { model, plan, configured };
-                let mut executor = SimulatedExecutor::new(caller, floor, pace, signals);
-                opened.drive(&mut self.store, &mut executor, &mut observe).await?
-            }
-            None => {
-                let endpoints = endpoints(opened.header(), &self.binding, environment)?;
-                let connect =
-                    plan.agents().iter().map(|agent| agent.timeouts.connect).max().unwrap_or_default();
-                let caller = HttpCaller { client: Client::new(connect)?, plan, configured, endpoints };
-                let mut executor = LocalExecutor::new(caller, floor, signals);
-                opened.drive(&mut self.store, &mut executor, &mut observe).await?
-            }
+        let ended = if let Some(simulation) = &self.binding.simulation {
+            let model = Model::new(Scenario::parse(&simulation.scenario)?, simulation.seed);
+            let caller = SimulatedCaller { model, plan, configured };
+            let mut executor = SimulatedExecutor::new(caller, floor, pace, signals);
+            opened.drive(&mut self.store, &mut executor, &mut observe).await?
+        } else {
+            let endpoints = endpoints(opened.header(), &self.binding, environment)?;
+            let connect = plan.agents().iter().map(|agent| agent.timeouts.connect).max().unwrap_or_default();
+            let caller = HttpCaller { client: Client::new(connect)?, plan, configured, endpoints };
+            let mut executor = LocalExecutor::new(caller, floor, signals);
+            opened.drive(&mut self.store, &mut executor, &mut observe).await?
         };
         let (recorder, _) = observe;
         let done = Done { ended, fold: recorder.fold, store: self.store, directory: self.directory };

@@ -1,9 +1,241 @@
-//! `sortie check [PLAN]`
+//! `sortie check [PLAN]`: what is missing before a real run, without spending anything.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use sortie::config::{Config, Overrides};
+use sortie::core::agent::{AgentId, Pricing};
+use sortie::core::plan::check::Checked;
+use sortie::core::price;
+use sortie::launch::endpoint;
+use sortie::providers::http::{Client, Probe};
+use sortie::report::terminal::{Paint, one_line};
+use sortie::report::units;
 
 use crate::args::CheckArgs;
 use crate::exit::Exit;
 use crate::failing::Failed;
+use crate::load::{self, Setting};
+use crate::terminal::{self, Terminal};
 
-pub(super) async fn run(_args: CheckArgs) -> Result<Exit, Failed> {
-    Ok(Exit::Success)
+/// How long an endpoint may take to answer.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// One line of the list.
+#[derive(Debug, Serialize)]
+struct Point {
+    state: State,
+    /// What was looked at.
+    what: String,
+    /// What was found.
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Ok,
+    Warning,
+    Missing,
+}
+
+/// The list while it grows.
+#[derive(Default)]
+struct List(Vec<Point>);
+
+impl List {
+    fn add(&mut self, state: State, what: impl Into<String>, found: impl Into<String>) {
+        self.0.push(Point { state, what: what.into(), found: found.into(), hint: None });
+    }
+
+    fn hint(&mut self, hint: impl Into<String>) {
+        if let Some(point) = self.0.last_mut() {
+            point.hint = Some(hint.into());
+        }
+    }
+}
+
+pub(super) async fn run(args: CheckArgs) -> Result<Exit, Failed> {
+    let terminal = Terminal::new(args.output);
+    let setting = load::setting(&args.places, &Overrides::default())?;
+    let checked = args.plan.as_deref().map(|path| load::plan(path, &setting.config)).transpose()?;
+    terminal.warn(&setting.config.warnings);
+    if let Some(checked) = &checked {
+        terminal.warn(&checked.warnings);
+    }
+    let mut list = List::default();
+    files(&setting, &mut list);
+    let used = used(&setting.config, checked.as_ref());
+    for &id in &used {
+        models(&setting.config, id, &mut list);
+    }
+    for &id in &used {
+        reach(&setting, id, args.offline, &mut list).await?;
+    }
+    bounds(&setting.config, &mut list);
+    if let Some(checked) = &checked {
+        plan(checked, &mut list);
+    }
+    if terminal.json() {
+        terminal::document(&list.0);
+    } else {
+        terminal::result(&list.0.iter().map(line).collect::<String>());
+    }
+    let missing = list.0.iter().any(|point| point.state == State::Missing);
+    Ok(if missing { Exit::Setup } else { Exit::Success })
+}
+
+fn files(setting: &Setting, list: &mut List) {
+    match &setting.config_path {
+        Some(path) => list.add(State::Ok, "configuration", path.display().to_string()),
+        None => list.add(State::Ok, "configuration", "built in (no sortie.yaml, no config.production.yaml)"),
+    }
+    if let Some(path) = setting.environment.file() {
+        list.add(State::Ok, "env file", path.display().to_string());
+    }
+    let directory = &setting.config.results_dir;
+    match writable(directory) {
+        Ok(()) => list.add(State::Ok, "results directory", format!("{} can be written", directory.display())),
+        Err(error) => {
+            list.add(State::Missing, "results directory", format!("{}: {error}", directory.display()));
+            list.hint("set monitoring.results_dir, or --results-dir");
+        }
+    }
+}
+
+/// Whether files can be made there: tried, and left as it was.
+fn writable(directory: &Path) -> std::io::Result<()> {
+    let mut existing = directory;
+    while !existing.exists() {
+        match existing.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => existing = parent,
+            _ => existing = Path::new("."),
+        }
+    }
+    tempfile::tempfile_in(existing).map(drop)
+}
+
+/// The agents that the plan uses; without a plan all of them.
+fn used(config: &Config, checked: Option<&Checked>) -> BTreeSet<AgentId> {
+    match checked {
+        Some(checked) => checked.plan.tasks().iter().map(|task| task.agent).collect(),
+        None => (0..config.agents.len() as u16).map(AgentId).collect(),
+    }
+}
+
+fn models(config: &Config, id: AgentId, list: &mut List) {
+    let agent = &config.agents[usize::from(id.0)].agent;
+    let what = format!("price of {}", agent.model);
+    let table = price::table();
+    match &agent.pricing {
+        Pricing::Known(price) => {
+            let million = |usd: sortie::core::money::Usd| units::money(usd.times(1_000_000));
+            let found = format!(
+                "{} in, {} out per million tokens (table of {})",
+                million(price.input),
+                million(price.output),
+                table.dated
+            );
+            list.add(State::Ok, what, found);
+        }
+        Pricing::Free => list.add(State::Ok, what, "free, says the configuration"),
+        Pricing::Unknown => {
+            let state = if config.money.budget.is_some() { State::Missing } else { State::Warning };
+            list.add(state, what, "not known: no budget can hold it");
+            list.hint(format!("set agents.{}.price to {{ input: USD, output: USD }} or to free", agent.name));
+        }
+    }
+}
+
+/// Key and endpoint of an agent.
+async fn reach(setting: &Setting, id: AgentId, offline: bool, list: &mut List) -> Result<(), Failed> {
+    let configured = &setting.config.agents[usize::from(id.0)];
+    let agent = &configured.agent;
+    let endpoint = match endpoint(configured, &setting.environment) {
+        Ok(endpoint) => endpoint,
+        Err(setup) => {
+            list.add(State::Missing, format!("key of {}", agent.name), setup.to_string());
+            list.hint(setup.hint());
+            return Ok(());
+        }
+    };
+    let fingerprint =
+        endpoint.key().map_or_else(String::new, |key| format!(" (fingerprint {})", key.fingerprint()));
+    list.add(
+        State::Ok,
+        format!("key of {}", agent.name),
+        format!("{}{fingerprint}", configured.endpoint.api_key_env),
+    );
+    if offline {
+        return Ok(());
+    }
+    let client =
+        Client::new(agent.timeouts.connect).map_err(|error| Failed::from(sortie::Error::from(error)))?;
+    let what = format!("endpoint of {}", agent.name);
+    let origin = endpoint.origin();
+    let (state, found) = match client.probe(&endpoint, WITHIN).await {
+        Probe::Ready => (State::Ok, format!("{origin} answers and takes the key")),
+        Probe::Answers(_) => {
+            (State::Ok, format!("{origin} answers; whether it takes the key it does not say"))
+        }
+        Probe::Refused(failure) => (State::Missing, format!("{origin} refuses the key: {failure}")),
+        Probe::Failing(failure) => (State::Warning, format!("{origin} cannot serve now: {failure}")),
+        Probe::Unreachable(failure) => (State::Missing, format!("{origin} does not answer: {failure}")),
+    };
+    list.add(state, what, found);
+    Ok(())
+}
+
+fn bounds(config: &Config, list: &mut List) {
+    if let Some(budget) = config.money.budget {
+        list.add(State::Ok, "budget", format!("{} a run", units::money(budget)));
+    } else {
+        list.add(State::Warning, "budget", "none is set");
+        list.hint("set cost_control.max_cost_per_session, or --max-cost");
+    }
+    let rates: Vec<String> = config
+        .gates
+        .iter()
+        .filter_map(|gate| Some(format!("{}/min at {}", gate.requests_per_minute?, gate.name)))
+        .collect();
+    if rates.is_empty() {
+        list.add(State::Warning, "rate limits", format!("none is set; {} at a time", config.max_concurrent));
+        list.hint("set rate_limiting.requests_per_minute to what your account allows");
+    } else {
+        list.add(
+            State::Ok,
+            "rate limits",
+            format!("{}; {} at a time", rates.join(", "), config.max_concurrent),
+        );
+    }
+}
+
+fn plan(checked: &Checked, list: &mut List) {
+    let plan = &checked.plan;
+    let tasks = units::count(plan.len() as u64, "task");
+    list.add(State::Ok, "plan", format!("{} ({tasks})", plan.name()));
+    for task in plan.tasks() {
+        if let Some(failure) = &task.invalid {
+            list.add(State::Warning, format!("task {}", task.name), format!("will fail: {failure}"));
+        }
+    }
+}
+
+fn line(point: &Point) -> String {
+    let (paint, mark) = match point.state {
+        State::Ok => (Paint::Good, "ok     "),
+        State::Warning => (Paint::Warn, "warning"),
+        State::Missing => (Paint::Bad, "missing"),
+    };
+    let mark = terminal::style().paint(paint, mark);
+    let mut line = format!("{mark}  {}: {}\n", one_line(&point.what), one_line(&point.found));
+    for hint in point.hint.iter().flat_map(|hint| hint.lines()) {
+        let _ = writeln!(line, "         hint: {}", one_line(hint));
+    }
+    line
 }

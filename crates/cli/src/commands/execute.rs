@@ -17,7 +17,7 @@ use sortie::session::{Done, Drive, Session, view};
 use crate::exit::Exit;
 use crate::failing::Failed;
 use crate::progress::Progress;
-use crate::terminal::Terminal;
+use crate::terminal::{self, Terminal};
 
 /// Says what will run, by whom, where, and within which bounds.
 pub(super) fn announce<S: Store>(session: &Session<S>, terminal: Terminal) {
@@ -73,13 +73,13 @@ pub(super) async fn drive<S: Store>(
 /// The end of a run: the result of its last task and the summary, or one document.
 async fn tell<S: Store>(done: &Done<S>, terminal: Terminal) -> Result<(), Failed> {
     if terminal.json() {
-        terminal.document(&RunResult::of(done).await?);
+        terminal::document(&RunResult::of(done).await?);
     } else {
         if let Some(&last) = done.fold.finished().last() {
-            tell_result(done, last, terminal).await?;
+            tell_result(done, last).await?;
         }
         let report = done.fold.report(done.fold.last_time());
-        terminal.result(&texts::summary(&report, terminal.style()));
+        terminal::result(&texts::summary(&report, terminal::style()));
     }
     let run_id = &done.fold.run().run_id;
     if let Some(directory) = &done.directory {
@@ -91,11 +91,11 @@ async fn tell<S: Store>(done: &Done<S>, terminal: Terminal) -> Result<(), Failed
     Ok(())
 }
 
-async fn tell_result<S: Store>(done: &Done<S>, task: TaskId, terminal: Terminal) -> Result<(), Failed> {
+async fn tell_result<S: Store>(done: &Done<S>, task: TaskId) -> Result<(), Failed> {
     if let Some(result) = done.result(task).await?
         && let Some(text) = &result.result
     {
-        terminal.result(&format!("── {} ──\n{}\n\n", one_line(&result.task_id), sanitize(text.trim_end())));
+        terminal::result(&format!("── {} ──\n{}\n\n", one_line(&result.task_id), sanitize(text.trim_end())));
     }
     Ok(())
 }

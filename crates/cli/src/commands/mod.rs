@@ -12,7 +12,9 @@ mod simulate;
 
 use std::path::Path;
 
+use sortie::Error;
 use sortie::engine::store::sqlite::{Durability, SqliteStore};
+use sortie::sim::Scenario;
 
 use crate::args::Command;
 use crate::exit::Exit;
@@ -27,9 +29,19 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failed> {
         Command::Runs(args) => runs::run(args).await,
         Command::Show(args) => show::run(args).await,
         Command::Simulate(args) => simulate::run(args).await,
-        Command::Schema(args) => schema::run(&args),
-        Command::Completions(args) => completions::run(&args),
+        Command::Schema(args) => Ok(schema::run(&args)),
+        Command::Completions(args) => Ok(completions::run(&args)),
     }
+}
+
+/// The text of a scenario: the name of a built-in one, or a file.
+fn scenario_text(name: &str) -> Result<String, Failed> {
+    let path = Path::new(name);
+    if !path.exists() || Scenario::names().any(|known| known == name) {
+        return Ok(Scenario::text_of(name).map_err(Error::from)?.to_owned());
+    }
+    let text = std::fs::read_to_string(path);
+    Ok(text.map_err(|source| Error::File { doing: "read", path: path.to_owned(), source })?)
 }
 
 /// The journal of a results directory, if there is one; looking at runs creates none.

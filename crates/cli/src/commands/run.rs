@@ -1,7 +1,6 @@
 //! `sortie run PLAN`
 
 use std::io::{BufRead, IsTerminal, Write};
-use std::path::Path;
 
 use sortie::Error;
 use sortie::binding::{Binding, Simulation};
@@ -14,6 +13,7 @@ use sortie::session::{Session, now};
 use sortie::sim::Scenario;
 
 use super::execute::{announce, drive};
+use super::scenario_text;
 use crate::args::RunArgs;
 use crate::exit::Exit;
 use crate::failing::Failed;
@@ -28,7 +28,7 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
         max_concurrent: bounds.max_concurrent,
         ..Overrides::default()
     };
-    let setting = load::setting(&places, overrides)?;
+    let setting = load::setting(&places, &overrides)?;
     terminal.warn(&setting.config.warnings);
     let checked = load::plan(&plan, &setting.config)?;
     terminal.warn(&checked.warnings);
@@ -50,16 +50,11 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     drive(session, &setting.environment, None, pace, terminal).await
 }
 
-/// A scenario by its name, or from a file.
+/// A scenario by its name, or from a file; checked now, not when the run begins.
 fn simulation(scenario: &str, seed: u64) -> Result<Simulation, Failed> {
-    let path = Path::new(scenario);
-    if !path.exists() || Scenario::names().any(|name| name == scenario) {
-        return Ok(Simulation::named(scenario, seed).map_err(Error::from)?);
-    }
-    let text = std::fs::read_to_string(path);
-    let text = text.map_err(|source| Error::File { doing: "read", path: path.to_owned(), source })?;
-    Scenario::parse(&text).map_err(Error::from)?;
-    Ok(Simulation { scenario: text, seed })
+    let scenario = scenario_text(scenario)?;
+    Scenario::parse(&scenario).map_err(Error::from)?;
+    Ok(Simulation { scenario, seed })
 }
 
 /// Asks a person before money is spent at another machine; scripts and servers on this machine are

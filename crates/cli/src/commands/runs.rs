@@ -12,7 +12,7 @@ use crate::args::RunsArgs;
 use crate::exit::Exit;
 use crate::failing::Failed;
 use crate::load;
-use crate::terminal::Terminal;
+use crate::terminal::{self, Terminal};
 
 /// A run in `sortie runs --json`.
 #[derive(Serialize)]
@@ -27,16 +27,16 @@ struct Row<'a> {
 
 pub(super) async fn run(args: RunsArgs) -> Result<Exit, Failed> {
     let terminal = Terminal::new(args.output);
-    let setting = load::setting(&args.places, Overrides::default())?;
+    let setting = load::setting(&args.places, &Overrides::default())?;
     let runs = match journal(&setting.config.results_dir)? {
         Some(store) => store.list().await?,
         None => Vec::new(),
     };
     if terminal.json() {
-        terminal.document(&runs.iter().map(row).collect::<Vec<_>>());
+        terminal::document(&runs.iter().map(row).collect::<Vec<_>>());
     } else {
         let rows: Vec<RunRow> = runs.iter().map(listed).collect();
-        terminal.result(&show::runs(&rows));
+        terminal::result(&show::runs(&rows));
     }
     Ok(Exit::Success)
 }

@@ -4,16 +4,15 @@ use sortie::config::written::ConfigFile;
 use sortie::core::document::schema_of;
 use sortie::core::plan::written::PlanFile;
 
-use crate::args::{Output, SchemaArgs, SchemaOf};
+use crate::args::{SchemaArgs, SchemaOf};
 use crate::exit::Exit;
-use crate::failing::Failed;
-use crate::terminal::Terminal;
+use crate::terminal;
 
-pub(super) fn run(args: &SchemaArgs) -> Result<Exit, Failed> {
+pub(super) fn run(args: &SchemaArgs) -> Exit {
     let schema = match args.of {
         SchemaOf::Plan => schema_of::<PlanFile>(),
         SchemaOf::Config => schema_of::<ConfigFile>(),
     };
-    Terminal::new(Output { json: true, quiet: false }).document(&schema);
-    Ok(Exit::Success)
+    terminal::document(&schema);
+    Exit::Success
 }

@@ -16,11 +16,11 @@ use crate::args::ShowArgs;
 use crate::exit::Exit;
 use crate::failing::Failed;
 use crate::load;
-use crate::terminal::Terminal;
+use crate::terminal::{self, Terminal};
 
 pub(super) async fn run(args: ShowArgs) -> Result<Exit, Failed> {
     let terminal = Terminal::new(args.output);
-    let setting = load::setting(&args.places, Overrides::default())?;
+    let setting = load::setting(&args.places, &Overrides::default())?;
     let no_such_run = || StoreError::NoSuchRun(args.run.clone());
     let store = journal(&setting.config.results_dir)?.ok_or_else(no_such_run)?;
     let (header, records) = store.read(&args.run).await?;
@@ -28,9 +28,10 @@ pub(super) async fn run(args: ShowArgs) -> Result<Exit, Failed> {
     let done = Done { ended: Ended::Finished(Outcome::Completed), fold, store, directory: None };
     let report = done.fold.report(done.fold.last_time());
     let Some(name) = &args.task else {
-        match terminal.json() {
-            true => terminal.document(&RunResult::of(&done).await?),
-            false => terminal.result(&show::run(&report, terminal.style())),
+        if terminal.json() {
+            terminal::document(&RunResult::of(&done).await?);
+        } else {
+            terminal::result(&show::run(&report, terminal::style()));
         }
         return Ok(Exit::Success);
     };
@@ -38,19 +39,19 @@ pub(super) async fn run(args: ShowArgs) -> Result<Exit, Failed> {
     let Some(place) = tasks.iter().position(|task| task.name == *name) else {
         let failed = Failed::new(Exit::Invalid, format!("run {} has no task {name:?}", args.run));
         let near = nearest(name, tasks.iter().map(|task| task.name.as_str()));
-        return Err(near.map_or(failed, |near| {
-            Failed::new(Exit::Invalid, format!("run {} has no task {name:?}", args.run))
-                .hint(format!("there is a task {near:?}"))
-        }));
+        return Err(match near {
+            Some(near) => failed.hint(format!("there is a task {near:?}")),
+            None => failed,
+        });
     };
     let id = TaskId(place as u32);
     let result = done.result(id).await?;
     if terminal.json() {
-        terminal.document(&result);
+        terminal::document(&result);
     } else {
         let text = result.as_ref().and_then(|result| result.result.as_deref());
         let shown = show::task(&report, &records, id, TaskTexts { prompt: None, result: text });
-        terminal.result(&shown.unwrap_or_default());
+        terminal::result(&shown.unwrap_or_default());
     }
     Ok(Exit::Success)
 }

@@ -89,21 +89,25 @@ impl Deciding<'_> {
         self.skip_behind_failures();
     }
 
-    /// A journal may end between a failure and the skips that follow from it.
+    /// A journal may end between a failure and the skips that follow from it, or among these.
     fn skip_behind_failures(&mut self) {
-        let plan = self.run.plan.clone();
-        let failed = plan.ids().filter(|&id| self.run.task(id).phase == Phase::Failed);
-        let mut queue: VecDeque<_> = failed.map(|id| (id, id)).collect();
-        let mut seen = vec![false; plan.len()];
-        while let Some((id, failed)) = queue.pop_front() {
-            for &task in plan.dependants(id) {
-                if std::mem::replace(&mut seen[task.index()], true) {
-                    continue;
-                }
-                if self.run.task(task).phase == Phase::Blocked {
-                    self.remember(Event::TaskSkipped { task, because: Skipped::Dependency(failed) });
-                }
-                queue.push_back((task, failed));
+        let behind = self.run.plan.ids().filter_map(|id| match self.run.task(id).phase {
+            Phase::Failed => Some((id, id)),
+            Phase::Skipped => Some((id, self.cause_of(id)?)),
+            _ => None,
+        });
+        let behind = behind.collect();
+        self.skip_behind(behind);
+    }
+
+    /// The failed task that a skipped one depends on, directly or not.
+    fn cause_of(&self, mut skipped: TaskId) -> Option<TaskId> {
+        loop {
+            let on = &self.run.plan.task(skipped).depends_on;
+            let is = |phase: Phase| on.iter().copied().find(|&id| self.run.task(id).phase == phase);
+            match is(Phase::Failed) {
+                Some(failed) => return Some(failed),
+                None => skipped = is(Phase::Skipped)?,
             }
         }
     }
@@ -160,22 +164,26 @@ impl Deciding<'_> {
 
     /// Everything that depends on a failed task, directly or not, will never run.
     fn skip_dependants(&mut self, failed: TaskId) {
+        self.skip_behind(VecDeque::from([(failed, failed)]));
+        if planted!(SkipsTooMuch)
+            && let Some(task) = self.run.plan.ids().find(|&id| self.run.task(id).phase == Phase::Blocked)
+        {
+            self.remember(Event::TaskSkipped { task, because: Skipped::Dependency(failed) });
+        }
+    }
+
+    /// Skips what depends on these tasks, each of which will never succeed because of the other.
+    fn skip_behind(&mut self, mut queue: VecDeque<(TaskId, TaskId)>) {
         let plan = self.run.plan.clone();
-        let mut queue = VecDeque::from([failed]);
-        while let Some(id) = queue.pop_front() {
+        while let Some((id, failed)) = queue.pop_front() {
             for &task in plan.dependants(id) {
                 if self.run.task(task).phase == Phase::Blocked {
                     self.remember(Event::TaskSkipped { task, because: Skipped::Dependency(failed) });
                     if !planted!(SkipsStopShort) {
-                        queue.push_back(task);
+                        queue.push_back((task, failed));
                     }
                 }
             }
-        }
-        if planted!(SkipsTooMuch)
-            && let Some(task) = plan.ids().find(|&id| self.run.task(id).phase == Phase::Blocked)
-        {
-            self.remember(Event::TaskSkipped { task, because: Skipped::Dependency(failed) });
         }
     }
 
