@@ -69,6 +69,16 @@ fn the_bound_is_called_as_the_host_knows_it() {
 }
 
 #[test]
+fn a_model_that_refuses_the_old_name_gets_the_new_one_wherever_it_is_served() {
+    for (model, name) in [("gpt-6.1-sol", "max_completion_tokens"), ("llama-3", "max_tokens")] {
+        let variant = OpenAiChat.variant_at("127.0.0.1");
+        let encoded = OpenAiChat.encode(&Request { model: model.to_owned(), ..request() }, &variant);
+        let body = String::from_utf8_lossy(&encoded.body).into_owned();
+        assert!(body.contains(&format!("\"{name}\":")), "{body}");
+    }
+}
+
+#[test]
 fn what_the_server_answers_the_client_understands() {
     for dialect in dialect::ALL {
         for finish in [Finish::Stop, Finish::MaxTokens, Finish::Other("novel".to_owned())] {

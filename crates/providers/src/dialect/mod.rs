@@ -72,7 +72,7 @@ pub enum Auth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerBound {
     /// `max_tokens`: the only name that many compatible servers know; OpenAI deprecates it, and its
-    /// reasoning models refuse it.
+    /// reasoning models refuse it, so those are never sent it, whoever serves them.
     MaxTokens,
     /// `max_completion_tokens`: what OpenAI's own models take, all of them.
     MaxCompletionTokens,

@@ -7,6 +7,7 @@ use sortie_core::usage::Usage;
 use super::super::reply::{Answer, Spoken};
 use super::super::turns::{json_headers, text_of};
 use super::super::{AnswerBound, Encoded, Request, Variant};
+use super::is_reasoning;
 
 pub(super) fn encode(request: &Request, variant: &Variant) -> Encoded {
     let mut turns = Vec::new();
@@ -16,8 +17,8 @@ pub(super) fn encode(request: &Request, variant: &Variant) -> Encoded {
     turns.push(json!({"role": "user", "content": request.prompt}));
     let mut body = json!({"model": request.model, "messages": turns, "stream": request.stream});
     let bound = match variant.bound {
-        AnswerBound::MaxTokens => "max_tokens",
-        AnswerBound::MaxCompletionTokens => "max_completion_tokens",
+        AnswerBound::MaxTokens if !is_reasoning(&request.model) => "max_tokens",
+        AnswerBound::MaxTokens | AnswerBound::MaxCompletionTokens => "max_completion_tokens",
     };
     body[bound] = json!(request.max_tokens);
     if request.stream {
