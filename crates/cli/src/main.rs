@@ -16,6 +16,14 @@ use clap::Parser;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = args::Cli::parse();
+    // What goes wrong beside the run itself (a log that cannot be written) is said on stderr. No
+    // lower level: what HTTP libraries trace is nobody's business.
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .init();
     match commands::run(cli.command).await {
         Ok(exit) => exit.into(),
         Err(failed) => {
