@@ -35,7 +35,7 @@ pub enum Error {
     #[error(transparent)]
     Drive(#[from] DriveError),
     /// There is no run to go on with.
-    #[error("there is no run that is not finished, or another process drives it")]
+    #[error("nothing to resume: every run here has finished, or another process drives it")]
     NothingToResume,
     /// The HTTP client could not be made.
     #[error(transparent)]

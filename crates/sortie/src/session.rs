@@ -124,6 +124,12 @@ impl<S: Store> Session<S> {
         let level = level(self.binding.log_level);
         let logs = self.directory.as_deref().map(|directory| (directory, level));
         let recorder = Recorder::new(view(self.header()), self.opened.records(), logs)?;
+        if self.outcome() == Some(&Outcome::Completed) {
+            // Nothing is left to send, so nothing has to be set up.
+            let ended = Ended::Finished(Outcome::Completed);
+            let Session { store, directory, .. } = self;
+            return Ok(Done { ended, fold: recorder.fold, store, directory });
+        }
         let mut observe = (recorder, observe);
         let floor = self.opened.floor().max(self.header().created);
         let Drive { environment, budget, pace, signals } = drive;
