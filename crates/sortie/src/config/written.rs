@@ -2,7 +2,7 @@
 //!
 //! One declaration of every key: the parser, the JSON schema (`sortie schema config`) and the
 //! messages about unknown fields all come from these structs. What the keys mean together is said
-//! by [`super::check`].
+//! by `super::check`.
 
 use std::collections::BTreeMap;
 
