@@ -3,7 +3,7 @@
 //!
 //! The written form is a plain struct that derives `Deserialize` and `JsonSchema` and denies
 //! unknown fields; it is the only declaration of its keys. A text is deserialised straight into
-//! it. Only where that fails is the text parsed again into a [`tree`] that knows where everything
+//! it. Only where that fails is the text parsed again into a `tree` that knows where everything
 //! stands, and held against the struct's own schema: serde stops at the first error, the walk
 //! does not. Checks of meaning come later and name places ([`Place`]); [`Source::locate`] finds
 //! them in the text by the same tree.

@@ -7,7 +7,7 @@
 //! (`run::money`), because a resume must know it exactly.
 //!
 //! # Adding a limit
-//! Write `limit/NAME.rs` with a type that implements [`Limit`], and add it to `Gate::new`.
+//! Write `limit/NAME.rs` with a type that implements `Limit`, and add it to `Gate::new`.
 
 mod bucket;
 mod concurrency;
