@@ -5,11 +5,12 @@
 
 use std::io::Write as _;
 
-use sortie_core::agent::{Agent, Pricing, Retry, Timeouts};
+use sortie_core::agent::{Agent, Retry, Timeouts};
 use sortie_core::document::{Problems, Source};
 use sortie_core::limit::GateId;
 use sortie_core::plan::check::{Checked, Routing, check};
 use sortie_core::plan::written::PlanFile;
+use sortie_core::price::Pricing;
 
 fn main() -> std::io::Result<()> {
     let path = std::env::args().nth(1).unwrap_or_else(|| "plan.yaml".into());

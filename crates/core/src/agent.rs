@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::limit::GateId;
-use crate::price::Price;
+use crate::price::Pricing;
 use crate::time::micros;
 
 /// An agent's place in [`crate::plan::Plan::agents`].
@@ -35,18 +35,6 @@ pub struct Agent {
     pub retry: Retry,
     /// How long each part of an attempt may take.
     pub timeouts: Timeouts,
-}
-
-/// What is known of an agent's price.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Pricing {
-    /// By the table or the configuration.
-    Known(Price),
-    /// Declared free in the configuration: a local server.
-    Free,
-    /// Not known: refused where a budget is set.
-    Unknown,
 }
 
 /// The retry policy of an agent (SPEC.md F1).

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sortie_core::agent::{Agent, AgentId, Pricing, Retry, Timeouts};
+use sortie_core::agent::{Agent, AgentId, Retry, Timeouts};
 use sortie_core::failure::{Class, Failure};
 use sortie_core::hash::Hash;
 use sortie_core::limit::{GateId, GateSpec};
 use sortie_core::money::Usd;
 use sortie_core::plan::{Plan, PromptSize, Task, TaskId};
+use sortie_core::price::Pricing;
 use sortie_core::run::event::{
     Answer, AttemptId, Event, Finish, Outcome, Record, Signal, Skipped, Spent, Then, Timing,
 };

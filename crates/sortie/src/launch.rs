@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sortie_core::agent::{AgentId, Pricing};
+use sortie_core::agent::AgentId;
 use sortie_core::ceiling::{Work, lower_bound};
 use sortie_core::hash::Hash;
 use sortie_core::plan::check::Checked;
 use sortie_core::plan::{Plan, graph};
+use sortie_core::price::Pricing;
 use sortie_core::run::input::{Mode, Settings};
 use sortie_core::time::Time;
 use sortie_engine::store::Header;

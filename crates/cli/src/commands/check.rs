@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sortie::config::{Config, Overrides};
-use sortie::core::agent::{AgentId, Pricing};
+use sortie::core::agent::AgentId;
 use sortie::core::plan::check::Checked;
 use sortie::core::price;
+use sortie::core::price::Pricing;
 use sortie::launch::endpoint;
 use sortie::providers::http::{Client, Probe};
 use sortie::report::terminal::{Paint, one_line};

@@ -3,7 +3,7 @@
 //! All limits share one life: an attempt asks all of them, takes from all or from none
 //! ([`Gates::check`], [`Gates::reserve`]), and settles once ([`Gates::settle`]). Gates are not
 //! part of a run's state: a step is handed them, and after a restart they are rebuilt from the
-//! journal ([`Gates::rebuild`]). The budget is a limit that does not refill; it belongs to the run
+//! journal (`run::gates`). The budget is a limit that does not refill; it belongs to the run
 //! (`run::money`), because a resume must know it exactly.
 //!
 //! # Adding a limit
@@ -16,9 +16,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Plan;
-use crate::run::event::{Event, Record};
-use crate::run::input::Settings;
 use crate::time::Time;
 use crate::usage::Cost;
 
@@ -118,12 +115,9 @@ pub enum Scope {
 }
 
 impl Gates {
-    /// Full buckets, nothing in flight.
-    pub fn new(settings: &Settings) -> Self {
-        Gates {
-            process: Concurrency::new(settings.max_concurrent),
-            gates: settings.gates.iter().map(Gate::new).collect(),
-        }
+    /// Full buckets, nothing in flight; at most `max_concurrent` over all gates.
+    pub fn of(specs: &[GateSpec], max_concurrent: u32) -> Self {
+        Gates { process: Concurrency::new(max_concurrent), gates: specs.iter().map(Gate::new).collect() }
     }
 
     /// May an attempt that takes at most `ask` start now?
@@ -153,33 +147,6 @@ impl Gates {
     pub fn throttled(&mut self, gate: GateId, until: Time) {
         let gate = &mut self.gates[gate.index()];
         gate.closed_until = gate.closed_until.max(until);
-    }
-
-    /// Brings fresh gates to where they were after these records of a run.
-    pub fn rebuild(&mut self, plan: &Plan, records: &[Record]) {
-        let mut asked = std::collections::HashMap::new();
-        for Record { at, event, .. } in records {
-            match event {
-                Event::AttemptStarted { attempt, reserved } => {
-                    self.reserve(plan.agent_of(attempt.task).gate, reserved, *at);
-                    asked.insert(*attempt, *reserved);
-                }
-                Event::AttemptSucceeded { attempt, spent, .. }
-                | Event::AttemptFailed { attempt, spent, .. }
-                | Event::AttemptLost { attempt, spent } => {
-                    let gate = plan.agent_of(attempt.task).gate;
-                    if let Some(ask) = asked.remove(attempt) {
-                        self.settle(gate, &ask, &spent.cost(&ask), *at);
-                    }
-                    if let Event::AttemptFailed { failure, then, .. } = event
-                        && let Some(until) = then.gate_opens(failure, *at)
-                    {
-                        self.throttled(gate, until);
-                    }
-                }
-                _ => {}
-            }
-        }
     }
 }
 

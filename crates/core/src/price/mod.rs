@@ -6,7 +6,6 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::Pricing;
 use crate::money::Usd;
 use crate::usage::Usage;
 
@@ -73,6 +72,18 @@ impl Price {
             _ => most_at(self),
         }
     }
+}
+
+/// What is known of an agent's price.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pricing {
+    /// By the table or the configuration.
+    Known(Price),
+    /// Declared free in the configuration: a local server.
+    Free,
+    /// Not known: refused where a budget is set.
+    Unknown,
 }
 
 impl Pricing {

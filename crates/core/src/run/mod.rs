@@ -14,6 +14,7 @@
 //! | `schedule` | which task starts next, and why none does |
 //! | `retry` | whether and when a failed attempt is tried again |
 //! | `money` | reservations and charges |
+//! | `gates` | the limits' state after a restart |
 //!
 //! What it does not do: it holds no prompts and no outputs, knows no clock, and never scans all
 //! tasks in a step.
@@ -24,6 +25,7 @@
 //! - An action without a record before it is repeated or lost by a crash.
 
 pub mod event;
+mod gates;
 pub mod input;
 mod money;
 mod ready;

@@ -4,9 +4,10 @@ use super::event::Spent;
 use super::input::Billing;
 use super::planted;
 use super::state::{Phase, Run};
-use crate::agent::{Agent, Pricing};
+use crate::agent::Agent;
 use crate::money::Usd;
 use crate::plan::TaskId;
+use crate::price::Pricing;
 use crate::usage::{Charge, Cost, Usage};
 
 /// Tokens that a request has beyond the bytes of its texts: roles, separators and the frame of the

@@ -1,11 +1,12 @@
 //! The agents of a configuration, as meant: who is behind each, where, for how much.
 
 use jiff::civil::Date;
-use sortie_core::agent::{Agent, Pricing, Retry, Timeouts};
+use sortie_core::agent::{Agent, Retry, Timeouts};
 use sortie_core::document::{Place, Problem, Problems};
 use sortie_core::limit::GateSpec;
 use sortie_core::money::Usd;
 use sortie_core::plan::check::MAX_ID_CHARS;
+use sortie_core::price::Pricing;
 use sortie_core::price::{self, Price};
 
 use super::address::check_address;

@@ -1,7 +1,8 @@
 //! Every key does what it says, or says that it does not.
 
-use sortie_core::agent::{Backoff, Pricing};
+use sortie_core::agent::Backoff;
 use sortie_core::document::schema_of;
+use sortie_core::price::Pricing;
 
 use super::*;
 

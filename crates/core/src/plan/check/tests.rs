@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::agent::{Agent, Pricing, Retry, Timeouts};
+use crate::agent::{Agent, Retry, Timeouts};
 use crate::document::Source;
 use crate::limit::GateId;
 use crate::plan::template::Part;
+use crate::price::Pricing;
 
 fn agent(name: &str) -> Agent {
     Agent {

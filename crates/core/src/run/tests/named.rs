@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::{Agent, AgentId, Pricing, Retry, Timeouts};
+use crate::agent::{Agent, AgentId, Retry, Timeouts};
 use crate::failure::{Class, Failure};
 use crate::hash::Hash;
 use crate::limit::{GateId, GateSpec, Gates};
 use crate::money::Usd;
 use crate::plan::{Plan, PromptSize, Task, TaskId};
 use crate::price::Price;
+use crate::price::Pricing;
 use crate::run::Run;
 use crate::run::event::{Answer, AttemptId, BudgetMark, Event, Finish, Outcome, Signal, Timing};
 use crate::run::input::{Action, Billing, Input, Mode, Reply, Settings, Step};

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::agent::{Agent, AgentId, Backoff, Pricing, Retry, Timeouts};
+use crate::agent::{Agent, AgentId, Backoff, Retry, Timeouts};
 use crate::failure::{Class, Failure};
 use crate::hash::Hash;
 use crate::limit::{GateId, GateSpec};
 use crate::money::Usd;
 use crate::plan::{Plan, PromptSize, Task, TaskId};
+use crate::price::Pricing;
 use crate::price::{Price, table};
 use crate::run::event::{Answer, AttemptId, Finish, Timing};
 use crate::run::input::{Billing, Mode, Reply, Settings};

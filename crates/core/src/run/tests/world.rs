@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::random::{self, Rng};
-use crate::agent::{Backoff, Pricing};
+use crate::agent::Backoff;
 use crate::failure::{Class, Failure, Policy};
 use crate::limit::{GateId, Gates};
 use crate::money::Usd;
 use crate::plan::{Plan, TaskId};
+use crate::price::Pricing;
 use crate::run::Run;
 use crate::run::event::{AttemptId, Event, Outcome, Record, Signal, Then};
 use crate::run::input::{Action, Billing, Input, Mode, Reply, Settings, Step};

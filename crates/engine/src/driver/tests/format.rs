@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use sortie_core::agent::Pricing;
 use sortie_core::money::Usd;
 use sortie_core::plan::Plan;
 use sortie_core::price::Price;
+use sortie_core::price::Pricing;
 use sortie_core::run::Run;
 use sortie_core::run::event::{Event, FORMAT, Outcome};
 

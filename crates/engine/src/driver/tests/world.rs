@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sortie_core::agent::{Agent, AgentId, Pricing, Retry, Timeouts};
+use sortie_core::agent::{Agent, AgentId, Retry, Timeouts};
 use sortie_core::call::{Call, Returned};
 use sortie_core::failure::{Class, Failure};
 use sortie_core::hash::Hash;
 use sortie_core::limit::{GateId, GateSpec};
 use sortie_core::plan::template::Template;
 use sortie_core::plan::{Plan, Prompt, PromptSize, Task, TaskId};
+use sortie_core::price::Pricing;
 use sortie_core::run::Run;
 use sortie_core::run::event::{AttemptId, Record, Timing};
 use sortie_core::run::input::{Billing, Mode, Settings};
