@@ -42,6 +42,7 @@ fn request(prompt: &str) -> Request {
         max_tokens: 100,
         temperature: None,
         stream: true,
+        ..Request::default()
     }
 }
 

@@ -20,11 +20,13 @@ fn request() -> Request {
         max_tokens: 800,
         temperature: Some(0.7),
         stream: true,
+        ..Request::default()
     }
 }
 
 fn answer(finish: Finish, text: &str) -> ServerAnswer {
     ServerAnswer {
+        tool: None,
         id: "0123456789abcdefghijABCD".to_owned(),
         created: 1_795_435_200,
         model: "some-model-2026".to_owned(),

@@ -187,6 +187,7 @@ mod tests {
             max_tokens,
             temperature: None,
             stream: true,
+            ..Request::default()
         };
         let steering = Steering::read(prompt).unwrap();
         compose(&request, &steering, tokens, &mut Chance::new(1, &Hash::of(prompt.as_bytes()), "words"))
@@ -248,6 +249,7 @@ mod tests {
                 max_tokens: 1,
                 temperature: None,
                 stream: false,
+                ..Request::default()
             };
             assert!(input_tokens(&request) <= (length + length / 2 + 16) as u64);
         }

@@ -106,6 +106,7 @@ impl Dialect for Plain {
             max_tokens: ask.max_tokens,
             temperature: None,
             stream: ask.stream,
+            ..Request::default()
         })
     }
 

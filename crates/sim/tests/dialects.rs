@@ -20,6 +20,7 @@ fn asked(prompt: &str, stream: bool) -> Request {
         max_tokens: 300,
         temperature: None,
         stream,
+        ..Request::default()
     }
 }
 

@@ -43,7 +43,7 @@ pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {
 }
 
 /// A request in no provider's words.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
     /// The model's id.
     pub model: String,
@@ -57,6 +57,27 @@ pub struct Request {
     pub temperature: Option<f64>,
     /// Whether the answer is to be streamed.
     pub stream: bool,
+    /// Texts that end the answer before they would appear in it.
+    pub stop: Vec<String>,
+    /// What the answer has to look like.
+    pub shape: Shape,
+}
+
+/// What an answer has to look like.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Shape {
+    /// Text, whatever it says.
+    #[default]
+    Text,
+    /// JSON that fits this schema.
+    Json(serde_json::Value),
+    /// A call of a tool, with input that fits its schema.
+    Tool {
+        /// The tool's name.
+        name: String,
+        /// What its input has to fit.
+        schema: serde_json::Value,
+    },
 }
 
 /// How the key is sent.
@@ -159,8 +180,10 @@ pub struct ServerAnswer {
     pub created: u64,
     /// The model as the reply names it.
     pub model: String,
-    /// The text, whole.
+    /// The text, whole; of a tool call its input, as JSON.
     pub text: String,
+    /// The tool that it calls, if it does.
+    pub tool: Option<String>,
     /// Why it stops.
     pub finish: Finish,
     /// What is billed.

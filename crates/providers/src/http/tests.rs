@@ -39,6 +39,7 @@ async fn one_connection_serves_one_call_after_the_other() {
         max_tokens: 9,
         temperature: None,
         stream: true,
+        ..Request::default()
     };
     let timeouts = Timeouts { first_token: PATIENT, ..Timeouts::default() };
     for call in 1..=3 {

@@ -89,7 +89,7 @@ fn seconds(seconds: f64) -> Duration {
 
 /// What makes two requests the same: all that they say, but not how they want the answer sent.
 fn content(dialect: &dyn Dialect, request: &Request) -> Hash {
-    let Request { model, system, prompt, max_tokens, temperature, stream: _ } = request;
+    let Request { model, system, prompt, max_tokens, temperature, stream: _, stop: _, shape: _ } = request;
     let said = serde_json::json!([dialect.name(), model, system, prompt, max_tokens, temperature]);
     Hash::of(said.to_string().as_bytes())
 }

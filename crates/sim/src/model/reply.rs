@@ -67,6 +67,7 @@ impl Try {
     /// The answer as the dialect puts it into words.
     pub(super) fn answer(&self, id: String, now: Duration) -> ServerAnswer {
         ServerAnswer {
+            tool: None,
             id,
             created: now.as_secs(),
             model: self.asked.request.model.clone(),

@@ -32,5 +32,6 @@ fn request(call: Call, agent: &Agent, endpoint: &Endpoint) -> Request {
         max_tokens: call.max_tokens,
         temperature: call.temperature.or(endpoint.temperature),
         stream: true,
+        ..Request::default()
     }
 }

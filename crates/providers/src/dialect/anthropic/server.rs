@@ -56,6 +56,7 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Request, WireErro
         max_tokens,
         temperature,
         stream: body["stream"] == true,
+        ..Request::default()
     })
 }
 

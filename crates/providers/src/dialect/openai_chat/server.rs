@@ -49,6 +49,7 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
         max_tokens: bound(&body, model)?,
         temperature: temperature(&body)?,
         stream: body["stream"] == true,
+        ..Request::default()
     })
 }
 
