@@ -1,0 +1,58 @@
+//! What bounds the starts: serial mode, calls at a time, requests per minute.
+
+use std::fmt::Write;
+
+use crate::support::{Sandbox, Simulator};
+
+/// Tasks that depend on nothing, with this in front of each prompt.
+fn independent(tasks: u32, steering: &str) -> String {
+    (0..tasks).fold(String::from("tasks:\n"), |mut plan, n| {
+        let _ = writeln!(plan, "  - {{ id: t{n}, prompt: '{steering} Task {n}.' }}");
+        plan
+    })
+}
+
+#[test]
+fn no_more_calls_are_in_flight_than_may_be() {
+    let plan = independent(8, "[[sim latency=0.2]]");
+    for (options, peak) in [("--max-concurrent 2", 2), ("--mode serial", 1), ("--max-concurrent 8", 8)] {
+        let simulator = Simulator::start();
+        let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", &plan);
+        let ran = sandbox.sortie(&format!("run plan.yaml --quiet {options}")).exits(0);
+        let stats = simulator.stats();
+        assert_eq!(stats.generations, 8);
+        assert!(stats.peak_in_flight <= peak, "{} at once:\n{}", stats.peak_in_flight, ran.transcript());
+    }
+}
+
+#[test]
+fn side_by_side_is_as_much_faster_as_the_tasks_allow() {
+    let sandbox = Sandbox::new().file("plan.yaml", independent(5, "[[sim latency=2]]"));
+    let took = |mode: &str| {
+        let document =
+            sandbox.sortie(&format!("run plan.yaml --simulate --json --mode {mode}")).exits(0).json();
+        assert_eq!(document["mode"], mode);
+        document["total_duration"].as_f64().unwrap()
+    };
+    // Virtual time: five calls of two seconds, one after the other or at once.
+    assert_eq!((took("serial"), took("parallel")), (10.0, 2.0));
+}
+
+#[test]
+fn requests_per_minute_are_kept_so_that_the_provider_never_throttles() {
+    let throttled = |config: &str| {
+        let plan = independent(10, "[[sim latency=0.5]]");
+        let sandbox = Sandbox::new().file("plan.yaml", plan).file("sortie.yaml", config);
+        let document = sandbox.sortie("run plan.yaml --simulate=seed --json").json();
+        (
+            document["metrics"]["rate_limit_hits"].as_u64().unwrap(),
+            document["total_duration"].as_f64().unwrap(),
+        )
+    };
+    let (hits, took) = throttled("rate_limiting: { requests_per_minute: 50 }");
+    assert_eq!(hits, 0);
+    // Nine more starts, one each 1.2 s, and the last call.
+    assert!((11.3..12.0).contains(&took), "{took} s");
+    let (hits, _) = throttled("rate_limiting: { max_concurrent: 10 }");
+    assert!(hits > 0, "a provider with 50 requests a minute does throttle ten at once");
+}

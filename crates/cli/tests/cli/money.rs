@@ -1,0 +1,78 @@
+//! The budget: never passed, said when it stops a run, and raised by a resume that repeats nothing.
+
+use sortie::core::money::Usd;
+
+use crate::support::{Sandbox, Simulator};
+
+/// Three tasks one after the other. At the prices of claude-sonnet-5-5 each costs $0.00022 and
+/// reserves six times that.
+const CHAIN: &str = "
+defaults: { max_tokens: 100 }
+tasks:
+  - { id: a, prompt: Task a. }
+  - { id: b, prompt: Task b., depends_on: [a] }
+  - { id: c, prompt: Task c., depends_on: [b] }
+";
+
+#[test]
+fn a_budget_stops_the_run_and_a_larger_one_finishes_it_without_repeating() {
+    let simulator = Simulator::start();
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", CHAIN);
+    let ran = sandbox.sortie("run plan.yaml --max-cost 0.0012 --run-id one --json").exits(3);
+    let document = ran.json();
+    let message = document["error"].as_str().unwrap();
+    let (needed, budget) = message.strip_prefix("Budget exceeded: $").unwrap().split_once(" > $").unwrap();
+    assert!(needed.parse::<f64>().unwrap() > budget.parse().unwrap(), "{message}");
+    assert_eq!(budget, "0.0012");
+    assert!(ran.stderr.contains(message), "{}", ran.transcript());
+    let spent: Usd = document["total_cost"].to_string().parse().unwrap();
+    assert!(spent <= "0.0012".parse().unwrap(), "{spent:?}");
+    let done = document["successful_tasks"].as_u64().unwrap();
+    assert!(0 < done && done < 3, "it stops on its way, at {done}");
+    assert_eq!(simulator.stats().generations, done);
+
+    // The same budget stops it again, and sends nothing.
+    sandbox.sortie("resume one").exits(3);
+    assert_eq!(simulator.stats().generations, done);
+
+    let document = sandbox.sortie("resume one --max-cost 1 --json").exits(0).json();
+    assert_eq!(document["execution_history"], serde_json::json!(["a", "b", "c"]));
+    assert_eq!(document["cost"]["budget"], 1.0);
+    let stats = simulator.stats();
+    assert_eq!((stats.generations, stats.repeats), (3, 0));
+    let total: Usd = document["total_cost"].to_string().parse().unwrap();
+    assert_eq!(total, stats.cost_usd_exact.parse().unwrap());
+}
+
+#[test]
+fn a_task_that_can_never_fit_is_not_sent() {
+    let simulator = Simulator::start();
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", CHAIN);
+    sandbox.sortie("run plan.yaml --max-cost 0.0001").exits(3).says("Budget exceeded: $");
+    assert_eq!(simulator.stats().requests, 0);
+}
+
+#[test]
+fn four_fifths_of_the_budget_are_said_with_the_share_used() {
+    let sandbox = Sandbox::new().file("plan.yaml", CHAIN.replace("Task c.", "'[[sim output_tokens=90]] c'"));
+    let config = "cost_control: { max_cost_per_session: 0.0033, alert_threshold: 0.0005 }";
+    let sandbox = sandbox.file("sortie.yaml", config);
+    let ran = sandbox.sortie("run plan.yaml --simulate");
+    assert!(ran.stderr.contains("spending passed the alert threshold: "), "{}", ran.transcript());
+    assert!(ran.stderr.contains("spending passed 80 % of the budget: "), "{}", ran.transcript());
+}
+
+#[test]
+fn an_answer_that_was_lost_is_at_risk_and_not_called_spent() {
+    let simulator = Simulator::start();
+    let plan = "tasks: [{ id: a, prompt: 'A. [[sim fail=lost]]' }]";
+    let config = "rate_limiting: { initial_delay: 0.01 }";
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", plan).file("sortie.yaml", config);
+    let document = sandbox.sortie("run plan.yaml --json").exits(0).json();
+    let amount = |value: &serde_json::Value| value.to_string().parse::<Usd>().unwrap();
+    let (known, risk) = (amount(&document["total_cost"]), amount(&document["cost"]["at_risk"]));
+    let ledger = simulator.ledger();
+    let [lost, whole] = &ledger[..] else { panic!("two generations, not {ledger:?}") };
+    assert_eq!(known, whole.cost_picodollars);
+    assert!(risk >= lost.cost_picodollars && !risk.is_zero(), "{risk:?} covers {lost:?}");
+}

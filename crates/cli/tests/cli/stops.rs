@@ -1,0 +1,97 @@
+//! Signals, and two processes that want the same run.
+
+use rustix::process::Signal;
+
+use crate::support::{Sandbox, Simulator, until};
+
+/// The second task is in flight when the test steps in; how long it takes is up to the test.
+fn plan(seconds: u32) -> String {
+    format!(
+        "
+tasks:
+  - {{ id: first, prompt: First. }}
+  - {{ id: second, prompt: 'Second. [[sim latency={seconds}]]', depends_on: [first] }}
+  - {{ id: third, prompt: Third., depends_on: [second] }}
+"
+    )
+}
+
+/// A second call that outlasts every test.
+const FOR_EVER: u32 = 3600;
+
+fn until_the_second_call_is_in_flight(simulator: &Simulator) {
+    until("the second call is in flight", || {
+        let stats = simulator.stats();
+        (stats.generations == 2 && stats.in_flight == 1).then_some(())
+    });
+}
+
+#[test]
+fn the_first_signal_lets_calls_in_flight_finish_and_leaves_the_run_resumable() {
+    for (signal, name, code) in [(Signal::INT, "SIGINT", 130), (Signal::TERM, "SIGTERM", 143)] {
+        let simulator = Simulator::start();
+        let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", plan(1));
+        let running = sandbox.start("run plan.yaml --run-id one --json");
+        until_the_second_call_is_in_flight(&simulator);
+        running.signal(signal);
+        let ran = running.end().exits(code);
+        let document = ran.json();
+        assert_eq!(document["execution_history"], serde_json::json!(["first", "second"]));
+        assert_eq!(document["error"], format!("interrupted ({name}); 1 task pending"));
+        ran.says(&format!("{name} received: calls in flight finish, nothing new starts"));
+
+        // Without a name: the newest run that is not finished.
+        let document = sandbox.sortie("resume --json").exits(0).json();
+        assert_eq!((&document["run_id"], &document["successful_tasks"]), (&"one".into(), &3.into()));
+        let stats = simulator.stats();
+        assert_eq!((stats.generations, stats.repeats), (3, 0), "{name}");
+    }
+}
+
+#[test]
+fn the_second_signal_ends_the_run_at_once_and_what_was_in_flight_is_at_risk() {
+    let simulator = Simulator::start();
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", plan(FOR_EVER));
+    let running = sandbox.start("run plan.yaml --run-id one");
+    until_the_second_call_is_in_flight(&simulator);
+    running.signal(Signal::INT);
+    until("the first signal is heard", || running.stderr().contains("SIGINT received").then_some(()));
+    running.signal(Signal::INT);
+    running.end().exits(130);
+    let shown = sandbox.sortie("show one --json").exits(0).json();
+    assert_eq!((&shown["successful_tasks"], &shown["pending_tasks"]), (&1.into(), &2.into()));
+
+    // A resume counts the call that was cut off as lost, and goes on with it.
+    let resumed = sandbox.start("resume one");
+    until("the second call is made again", || (simulator.stats().generations == 3).then_some(()));
+    assert!(resumed.stderr().contains("task second: attempt 1 was lost"), "{}", resumed.stderr());
+}
+
+#[test]
+fn a_run_that_another_process_drives_is_refused_and_free_once_that_is_killed() {
+    let simulator = Simulator::start();
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", plan(FOR_EVER));
+    let mut running = sandbox.start("run plan.yaml --run-id one");
+    until_the_second_call_is_in_flight(&simulator);
+    sandbox.sortie("resume one").exits(4).says("hint: ");
+    assert_eq!(sandbox.sortie("runs --json").exits(0).json()[0]["running"], true);
+    // Looking on disturbs nothing.
+    assert_eq!(sandbox.sortie("show one --json").exits(0).json()["successful_tasks"], 1);
+    assert!(running.is_running());
+    assert_eq!(simulator.stats().generations, 2);
+    running.kill();
+    let _resumed = sandbox.start("resume one");
+    until("the second call is made again", || (simulator.stats().generations == 3).then_some(()));
+}
+
+#[test]
+fn a_name_that_is_taken_is_refused_and_a_finished_run_is_only_shown() {
+    let simulator = Simulator::start();
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", "tasks: [{ id: a, prompt: A. }]");
+    let first = sandbox.sortie("run plan.yaml --run-id one").exits(0);
+    sandbox.sortie("run plan.yaml --run-id one").exits(2).says("hint: `sortie resume one`");
+    let again = sandbox.sortie("resume one").exits(0).says("run one is finished");
+    assert_eq!(again.stdout, first.stdout);
+    sandbox.sortie("resume").exits(2);
+    assert_eq!(simulator.stats().requests, 1);
+}
