@@ -73,7 +73,7 @@ fn a_pipeline_ends_with_the_result_of_its_last_task_and_what_it_cost() {
 fn the_history_keeps_the_dependencies() {
     let sandbox = Sandbox::new().file("website.yaml", WEBSITE);
     let summary = sandbox.sortie("run website.yaml --simulate --json").exits(0).json();
-    let mut history: Vec<_> = summary["execution_history"].as_array().unwrap().to_vec();
+    let mut history = summary["execution_history"].as_array().unwrap().clone();
     history[2..4].sort_by_key(ToString::to_string);
     assert_eq!(history, ["analyze", "design", "impl_a", "impl_b", "test"]);
 }

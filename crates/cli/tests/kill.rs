@@ -1,0 +1,198 @@
+//! A run of 200 tasks that is killed a hundred times, and what its provider billed for it.
+//!
+//! The simulator lives in a process of its own and keeps a ledger. After each kill that ledger is
+//! held against the run's journal: what the journal has is never lost and never bought again, and
+//! what it does not have was in flight. Nothing here looks into the journal's file; it is shown by
+//! `sortie show`, as a user would see it.
+//!
+//! The seed decides the plan and when kills are due. Processes take their own time, so the same seed
+//! gives the same plan and about the same kills, not the very same interleaving.
+
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by where it panics")]
+
+#[expect(dead_code, unused_imports, reason = "the tests of `cli` use the rest of it")]
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use serde_json::Value;
+use sortie::core::money::Usd;
+use sortie::sim::ledger::Entry;
+use support::{Sandbox, Simulator, until};
+
+const TASKS: u32 = 200;
+const KILLS: u32 = 100;
+const MAX_CONCURRENT: usize = 4;
+
+/// About how many tasks are to be done when the last kill comes.
+const BY_THE_LAST_KILL: u32 = 160;
+
+/// The longest that a kill waits after it is due, in looks of a few milliseconds: beyond the longest
+/// call, so that kills fall into every part of it.
+const LOOKS: u64 = 25;
+
+/// `SplitMix64`, from its authors' reference implementation.
+struct Random(u64);
+
+impl Random {
+    /// The next number below `bound`.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "whoever repeats a failure gives its seed")]
+fn seed() -> u64 {
+    std::env::var("SORTIE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_251_114)
+}
+
+fn name(task: u32) -> String {
+    format!("t{task:03}")
+}
+
+/// Small tasks of 30 to 150 ms, each using up to two that come before it.
+fn plan(random: &mut Random) -> String {
+    let mut plan = String::from("name: killed\ntasks:\n");
+    for task in 0..TASKS {
+        let on: BTreeSet<u32> = (0..random.below(3))
+            .filter(|_| task > 0)
+            .map(|_| task - 1 - random.below(u64::from(task.min(30))) as u32)
+            .collect();
+        let latency = 30 + random.below(121);
+        let name_of = |&on: &u32| name(on);
+        let list: Vec<String> = on.iter().map(name_of).collect();
+        let uses: String = list.iter().fold(String::new(), |uses, on| uses + " {{ results." + on + " }}");
+        let _ = writeln!(
+            plan,
+            "  - id: {id}\n    depends_on: [{list}]\n    max_tokens: 64\n    prompt: 'Task {id}.{uses} [[sim latency=0.{latency:03}]]'",
+            id = name(task),
+            list = list.join(", "),
+        );
+    }
+    plan
+}
+
+/// The task that a generation was for.
+fn task_of(entry: &Entry) -> String {
+    entry.prompt.strip_prefix("Task ").and_then(|rest| rest.get(..4)).unwrap_or(&entry.prompt).to_owned()
+}
+
+/// The results that a run has, by task.
+fn results(document: &Value) -> BTreeMap<String, String> {
+    let tasks = document["task_results"].as_object().unwrap();
+    let done = tasks.iter().filter(|(_, task)| task["success"] == true);
+    done.map(|(name, task)| (name.clone(), task["result"].as_str().unwrap().to_owned())).collect()
+}
+
+fn usd(amount: &Value) -> Usd {
+    amount.to_string().parse().unwrap()
+}
+
+/// What the loop has seen so far.
+#[derive(Default)]
+struct Seen {
+    /// What the journal had after the last kill.
+    results: BTreeMap<String, String>,
+    /// Generations until then.
+    generations: usize,
+    /// Generations that a kill made worthless.
+    in_flight: usize,
+    /// Kills after which the journal had more than after the one before.
+    advances: u32,
+}
+
+impl Seen {
+    /// Holds what a session did, until it was killed, to the journal and the ledger.
+    fn check(&mut self, kill: u32, ledger: &[Entry], now: BTreeMap<String, String>) {
+        for (task, result) in &self.results {
+            assert_eq!(now.get(task), Some(result), "kill {kill}: {task} had its result and has lost it");
+        }
+        let session = &ledger[self.generations..];
+        let mut called = BTreeSet::new();
+        for entry in session {
+            let task = task_of(entry);
+            assert!(!self.results.contains_key(&task), "kill {kill}: {task} was bought again: {entry:?}");
+            assert!(called.insert(task), "kill {kill}: called twice by one session: {entry:?}");
+        }
+        let in_flight = called.iter().filter(|task| !now.contains_key(*task)).count();
+        assert!(in_flight <= MAX_CONCURRENT, "kill {kill}: {in_flight} calls were for nothing: {session:?}");
+        self.in_flight += in_flight;
+        self.advances += u32::from(now.len() > self.results.len());
+        (self.generations, self.results) = (ledger.len(), now);
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "a failure shows its seed, `--nocapture` the table")]
+fn a_run_that_is_killed_a_hundred_times_loses_nothing_and_pays_for_nothing_twice() {
+    let seed = seed();
+    println!("SORTIE_SEED={seed} cargo test -p sortie-cli --test kill -- --nocapture");
+    let mut random = Random(seed);
+    let simulator = Simulator::start();
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", plan(&mut random));
+    let mut seen = Seen::default();
+    for kill in 0..KILLS {
+        let begin = format!("run plan.yaml --run-id killed --quiet --max-concurrent {MAX_CONCURRENT}");
+        let running = sandbox.start(if kill == 0 { &begin } else { "resume killed --quiet" });
+        // Ahead of this pace, sessions are killed as soon as they begin, some before their first call:
+        // the last kill has to find work to do, on however slow a machine.
+        let is_ahead = seen.results.len() as u32 * KILLS > (kill + 1) * BY_THE_LAST_KILL;
+        let (starts, mut looks) = match (kill, is_ahead) {
+            (0, _) => (1, random.below(LOOKS)),
+            (_, true) => (random.below(2) as usize, 0),
+            (_, false) => (random.below(12) as usize, random.below(LOOKS)),
+        };
+        until("the session has called", || {
+            (simulator.stats().generations as usize >= seen.generations + starts).then_some(())
+        });
+        until("the kill is due", || {
+            looks = looks.saturating_sub(1);
+            (looks == 0).then_some(())
+        });
+        running.kill();
+        // The simulator bills what it had generated once it hears that the client has gone.
+        until("the simulator has noticed", || (simulator.stats().in_flight == 0).then_some(()));
+        let shown = sandbox.sortie("show killed --json").exits(0).json();
+        seen.check(kill, &simulator.ledger(), results(&shown));
+    }
+    assert!(seen.results.len() < TASKS as usize, "the run ended before its last kill");
+    let done = seen.results.len() as u32;
+    assert!(done >= BY_THE_LAST_KILL / 2 && seen.advances >= 10, "{done} done in {} sessions", seen.advances);
+
+    let document = sandbox.sortie("resume killed --quiet --json").exits(0).json();
+    let stats = simulator.stats();
+    println!(
+        "kills {KILLS}  tasks {TASKS}  lost 0  generations {}  repeats {}  in flight at kills {}  sessions that advanced {}  results before the last {}",
+        stats.generations,
+        stats.repeats,
+        seen.in_flight,
+        seen.advances,
+        seen.results.len()
+    );
+    let all = results(&document);
+    assert_eq!(all.len(), TASKS as usize);
+    let in_flight = seen.in_flight;
+    seen.check(KILLS, &simulator.ledger(), all);
+    assert_eq!(seen.in_flight, in_flight, "a session that ends by itself throws nothing away");
+    // Each task was bought once, and once more for each time that it was in flight at a kill.
+    assert_eq!(seen.generations, TASKS as usize + seen.in_flight);
+    assert!(stats.repeats as usize <= seen.in_flight, "{} repeats", stats.repeats);
+    check_money(&document, &simulator);
+}
+
+/// What the run says it cost is what was billed for the answers that it has, and what it calls at
+/// risk covers the rest of the bill.
+fn check_money(document: &Value, simulator: &Simulator) {
+    let last: BTreeMap<String, Usd> =
+        simulator.ledger().iter().map(|entry| (task_of(entry), entry.cost_picodollars)).collect();
+    let known = usd(&document["total_cost"]);
+    assert_eq!(known, last.values().copied().sum());
+    let billed: Usd = simulator.stats().cost_usd_exact.parse().unwrap();
+    let risk = usd(&document["cost"]["at_risk"]);
+    assert!(known <= billed && billed <= known + risk, "{known:?} <= {billed:?} <= {known:?} + {risk:?}");
+}
