@@ -111,7 +111,21 @@ impl Endpoint {
             headers.insert(name, value);
         }
     }
+
+    /// Takes the key out of what a server said, whatever it looks like: some repeat it.
+    pub(super) fn mask(&self, said: &mut String) {
+        if let Some(key) = &self.key
+            && key.expose().len() >= SHORTEST_SECRET
+            && said.contains(key.expose())
+        {
+            *said = said.replace(key.expose(), "…");
+        }
+    }
 }
+
+/// The shortest text that may be a secret. What stands in for a key at a server of one's own (`none`)
+/// is shorter, and a word of messages.
+const SHORTEST_SECRET: usize = 8;
 
 /// Whether a host is this machine, whatever the resolver says.
 fn is_loopback(host: &str) -> bool {
@@ -159,6 +173,21 @@ mod tests {
         check("https://api.anthropic.com", "/v1/messages", "https://api.anthropic.com/v1/messages");
         check("https://api.anthropic.com/", "/v1/messages", "https://api.anthropic.com/v1/messages");
         check("https://host/v1/", "/chat/completions", "https://host/v1/chat/completions");
+    }
+
+    #[test]
+    fn a_key_is_masked_where_it_may_be_a_secret() {
+        let check = |key: &str, said: &str, expected: &str| {
+            let key = Key::new(key).unwrap();
+            let variant = Anthropic.default_variant();
+            let endpoint = Endpoint::new(&Anthropic, "http://127.0.0.1", variant, Some(key)).unwrap();
+            let mut shown = said.to_owned();
+            endpoint.mask(&mut shown);
+            assert_eq!(shown, expected);
+        };
+        check("house_0123456789", "bad key 'house_0123456789'.", "bad key '…'.");
+        check("house_0123456789", "bad key house_01…", "bad key house_01…");
+        check("none", "there is none", "there is none");
     }
 
     #[test]

@@ -120,7 +120,11 @@ impl Client {
             .body(noted(encoded.body, progress))
             .send();
         let (at, end) = drive(&mut exchange, sending, watched, start).await;
-        exchange.end(at, end)
+        let mut returned = exchange.end(at, end);
+        if let Err(failure) = &mut returned.result {
+            endpoint.mask(&mut failure.message);
+        }
+        returned
     }
 
     /// Asks for the list of models: whether the endpoint answers and takes the key, at no cost.
@@ -150,7 +154,10 @@ impl Client {
             Ok(Ok((200..300, _))) => Probe::Ready,
             Ok(Ok((status, decoder))) => match decoder.finish(true).result {
                 Ok(_) => Probe::Ready,
-                Err(failure) => probed(status, failure),
+                Err(mut failure) => {
+                    endpoint.mask(&mut failure.message);
+                    probed(status, failure)
+                }
             },
         }
     }
