@@ -361,11 +361,13 @@ impl std::error::Error for Problems {}
 /// ten thousand are looked at.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A third of the letters wrong is still the same word; more is another one.
-    let allowed = (word.chars().count() / 3).clamp(1, 5);
+    let length = word.chars().count();
+    let allowed = (length / 3).clamp(1, 5);
     let near = |candidate: &'a str| {
         let far = candidate.len().abs_diff(word.len()) > 4 * allowed;
         let distance = if far { usize::MAX } else { strsim::osa_distance(word, candidate) };
-        (distance <= allowed).then_some((distance, candidate))
+        // With all letters wrong it is no misspelling: `z` was not meant to be `a`.
+        (distance <= allowed && distance < length).then_some((distance, candidate))
     };
     candidates.into_iter().take(CANDIDATES).filter_map(near).min_by_key(|&(d, _)| d).map(|(_, c)| c)
 }

@@ -280,6 +280,8 @@ fn the_nearest_name_is_near() {
     assert_eq!(nearest("depend_on", names), Some("depends_on"));
     assert_eq!(nearest("promtp", names), Some("prompt"));
     assert_eq!(nearest("temperature", names), None);
+    assert_eq!(nearest("z", ["a", "b"]), None);
+    assert_eq!(nearest("ab", ["ac"]), Some("ac"));
 }
 
 #[test]
