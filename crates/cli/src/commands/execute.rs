@@ -4,7 +4,7 @@ use sortie::RunResult;
 use sortie::config::Origin;
 use sortie::core::money::Usd;
 use sortie::core::plan::TaskId;
-use sortie::core::run::event::Signal;
+use sortie::core::run::event::{Outcome, Signal};
 use sortie::engine::driver::Ended;
 use sortie::engine::executor::signals::Signals;
 use sortie::engine::executor::simulated::Pace;
@@ -85,8 +85,12 @@ async fn tell<S: Store>(done: &Done<S>, terminal: Terminal) -> Result<(), Failed
     if let Some(directory) = &done.directory {
         terminal.note(&format!("results in {}", directory.display()));
     }
-    if done.fold.counts().pending > 0 {
-        terminal.note(&format!("`sortie resume {run_id}` goes on with it"));
+    let counts = done.fold.counts();
+    if counts.pending + counts.running > 0 {
+        // With the same budget a resume would stop where this stopped.
+        let over = matches!(done.ended, Ended::Finished(Outcome::BudgetExceeded { .. }));
+        let more = if over { " --max-cost USD" } else { "" };
+        terminal.note(&format!("`sortie resume {run_id}{more}` goes on with it"));
     }
     Ok(())
 }
