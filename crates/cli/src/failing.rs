@@ -69,6 +69,7 @@ impl From<Error> for Failed {
         let said = match error {
             Error::Plan(problems) | Error::Config(problems) => Said::Problems(problems),
             Error::Setup(missing) => Said::Lines(missing.iter().map(ToString::to_string).collect()),
+            Error::Scenario(error) => Said::Lines(vec![format!("failed to {}", chain(&error))]),
             error => Said::Lines(vec![chain(&error)]),
         };
         Failed { exit, said, hint }

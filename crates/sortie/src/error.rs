@@ -132,6 +132,9 @@ impl Error {
                 hints.dedup();
                 Some(hints.join("\n"))
             }
+            Error::Environment(EnvironmentError::Exposed { path, .. }) => {
+                Some(format!("chmod 600 {}", path.display()))
+            }
             Error::Store(StoreError::NoSuchRun(_)) => {
                 Some("`sortie runs` lists the runs there are".to_owned())
             }

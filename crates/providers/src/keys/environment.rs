@@ -43,7 +43,7 @@ pub enum EnvironmentError {
         source: io::Error,
     },
     /// Others than its owner may read the file.
-    #[error("the env file {} is open to other users (mode {mode:04o}); hint: chmod 600 {}", path.display(), path.display())]
+    #[error("the env file {} is open to other users (mode {mode:04o})", path.display())]
     Exposed {
         /// Which.
         path: PathBuf,
@@ -235,18 +235,17 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_others_may_read_is_refused_with_the_way_out() {
+    fn a_file_that_others_may_read_is_refused() {
         for (mode, is_refused) in
             [(0o644, true), (0o640, true), (0o604, true), (0o600, false), (0o400, false)]
         {
             let dir = dir_with(".env", "A=sk-test\n", mode);
-            let path = dir.path().join(".env").display().to_string();
             match layered(&[], dir.path()) {
                 Ok(_) => assert!(!is_refused, "{mode:o}"),
                 Err(error) => {
                     assert!(is_refused, "{mode:o}: {error}");
-                    let hint = format!("(mode {mode:04o}); hint: chmod 600 {path}");
-                    assert!(error.to_string().ends_with(&hint), "{error}");
+                    let bits = format!("(mode {mode:04o})");
+                    assert!(error.to_string().ends_with(&bits), "{error}");
                 }
             }
         }

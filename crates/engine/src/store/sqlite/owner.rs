@@ -86,7 +86,12 @@ pub(super) fn create_private_dir(dir: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(dir) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // Another process was faster, or a file has the name.
+            if !dir.is_dir() {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
+        }
         created => created?,
     }
     sync_dir(above)
