@@ -19,6 +19,7 @@ fn a_budget_stops_the_run_and_a_larger_one_finishes_it_without_repeating() {
     let simulator = Simulator::start();
     let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", CHAIN);
     let ran = sandbox.sortie("run plan.yaml --max-cost 0.0012 --run-id one --json").exits(3);
+    let ran = ran.says("`sortie resume one --max-cost USD` goes on with it");
     let document = ran.json();
     let message = document["error"].as_str().unwrap();
     let (needed, budget) = message.strip_prefix("Budget exceeded: $").unwrap().split_once(" > $").unwrap();
