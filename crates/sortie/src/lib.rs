@@ -25,6 +25,8 @@
 //!
 //! What it does not do: it adds no behaviour of its own to what it binds.
 
+#![warn(missing_debug_implementations)]
+
 pub mod binding;
 mod caller;
 pub mod config;
@@ -37,7 +39,19 @@ pub mod session;
 pub use error::{Error, Setup};
 pub use scheduler::{Agent, RunResult, Scheduler, Task};
 pub use sortie_core as core;
+pub use sortie_core::money::Usd;
+pub use sortie_core::run::event::{Outcome, Signal};
 pub use sortie_engine as engine;
+pub use sortie_engine::driver::Ended;
+pub use sortie_engine::executor::signals::{Signals, Stop};
 pub use sortie_providers as providers;
+pub use sortie_providers::keys::Environment;
 pub use sortie_report as report;
+pub use sortie_report::results::{TaskError, TaskResult};
+pub use sortie_report::summary::Summary;
 pub use sortie_sim as sim;
+
+/// The examples of the README, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

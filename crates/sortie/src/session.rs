@@ -27,6 +27,7 @@ use crate::files::{Recorder, export, result_of};
 use crate::launch::used_agents;
 
 /// A run that this process owns and has not driven yet.
+#[derive(Debug)]
 pub struct Session<S> {
     store: S,
     opened: Opened,
@@ -35,6 +36,7 @@ pub struct Session<S> {
 }
 
 /// How a session is driven.
+#[derive(Debug)]
 pub struct Drive<'a> {
     /// Where keys come from.
     pub environment: &'a Environment,
@@ -47,6 +49,7 @@ pub struct Drive<'a> {
 }
 
 /// A run that is not driven any more, in this process.
+#[derive(Debug)]
 pub struct Done<S> {
     /// How it came to its end.
     pub ended: Ended,
