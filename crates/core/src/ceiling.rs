@@ -5,10 +5,10 @@
 //! Each bound below holds for every schedule, so the largest of them does; none of them looks at
 //! two causes at once, so the true minimum may be longer.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::time::Duration;
 
-use crate::limit::GateId;
 use crate::plan::{Plan, TaskId};
 use crate::run::input::{Mode, Settings};
 
@@ -68,9 +68,17 @@ impl fmt::Display for Binding {
 
 /// A lower bound of the makespan of the tasks that `work` knows; `None` where it knows none.
 pub fn lower_bound(plan: &Plan, settings: &Settings, work: impl Fn(TaskId) -> Option<Work>) -> Option<Bound> {
-    let known: Vec<(TaskId, Work)> = plan.ids().filter_map(|id| Some((id, work(id)?))).collect();
+    let mut known: Vec<(TaskId, Work)> = plan.ids().filter_map(|id| Some((id, work(id)?))).collect();
     if known.is_empty() {
         return None;
+    }
+    // Sorted once: the bounds of the whole and of each gate count from the longest call.
+    known.sort_unstable_by_key(|(_, work)| Reverse(work.duration));
+    let mut by_gate = vec![Vec::new(); settings.gates.len()];
+    for (id, work) in &known {
+        if let Some(here) = by_gate.get_mut(plan.agent_of(*id).gate.index()) {
+            here.push(*work);
+        }
     }
     let slots = match settings.mode {
         Mode::Serial => 1,
@@ -80,12 +88,7 @@ pub fn lower_bound(plan: &Plan, settings: &Settings, work: impl Fn(TaskId) -> Op
         (longest_path(plan, &work), Binding::LongestPath),
         (concurrency(known.iter().map(|(_, work)| work.duration), slots), Binding::Concurrency),
     ];
-    for (index, spec) in settings.gates.iter().enumerate() {
-        let here: Vec<Work> = known
-            .iter()
-            .filter(|(id, _)| plan.agent_of(*id).gate == GateId(index as u16))
-            .map(|(_, work)| *work)
-            .collect();
+    for (spec, here) in settings.gates.iter().zip(&by_gate) {
         if here.is_empty() {
             continue;
         }
@@ -93,11 +96,11 @@ pub fn lower_bound(plan: &Plan, settings: &Settings, work: impl Fn(TaskId) -> Op
             bounds.push((concurrency(here.iter().map(|work| work.duration), slots), Binding::Concurrency));
         }
         if let Some(rate) = spec.requests_per_minute {
-            bounds.push((requests(&here, rate, spec.requests_burst), Binding::Requests));
+            bounds.push((requests(here, rate, spec.requests_burst), Binding::Requests));
         }
         for (rate, binding, tokens) in [
-            (spec.input_tokens_per_minute, Binding::InputTokens, sum(&here, |work| work.input_tokens)),
-            (spec.output_tokens_per_minute, Binding::OutputTokens, sum(&here, |work| work.output_tokens)),
+            (spec.input_tokens_per_minute, Binding::InputTokens, sum(here, |work| work.input_tokens)),
+            (spec.output_tokens_per_minute, Binding::OutputTokens, sum(here, |work| work.output_tokens)),
         ] {
             if let Some(rate) = rate {
                 // A full bucket holds a minute's quota.
@@ -114,19 +117,19 @@ fn longest_path(plan: &Plan, work: impl Fn(TaskId) -> Option<Work>) -> Duration 
 }
 
 /// Work shared by `slots`, with its rounding: of the m longest calls some slot has at least
-/// ⌈m / slots⌉, which take at least as long as the shortest so many of those m.
-fn concurrency(durations: impl Iterator<Item = Duration>, slots: u32) -> Duration {
+/// ⌈m / slots⌉, which take at least as long as the shortest so many of those m. The longest come
+/// first.
+fn concurrency(durations: impl ExactSizeIterator<Item = Duration>, slots: u32) -> Duration {
     let slots = slots.max(1) as usize;
-    let mut durations: Vec<Duration> = durations.collect();
-    durations.sort_unstable_by(|a, b| b.cmp(a));
-    let mut before = Vec::with_capacity(durations.len() + 1);
+    let len = durations.len();
+    let mut before = Vec::with_capacity(len + 1);
     before.push(Duration::ZERO);
-    for duration in &durations {
-        before.push(before[before.len() - 1].saturating_add(*duration));
+    for duration in durations {
+        before.push(before[before.len() - 1].saturating_add(duration));
     }
-    let evenly = before[durations.len()] / slots as u32;
+    let evenly = before[len] / slots as u32;
     // Only m = k * slots + 1 can be more than the one before it.
-    let rounded = (0..).map(|k| (k + 1, k * slots + 1)).take_while(|&(_, m)| m <= durations.len());
+    let rounded = (0..).map(|k| (k + 1, k * slots + 1)).take_while(|&(_, m)| m <= len);
     rounded
         .map(|(share, m)| before[m].saturating_sub(before[m - share]))
         .max()
@@ -140,7 +143,7 @@ fn requests(work: &[Work], per_minute: u32, burst: u32) -> Duration {
     let mut durations: Vec<Duration> = work.iter().map(|work| work.duration).collect();
     durations.sort_unstable_by(|a, b| b.cmp(a));
     let start = |k: usize| refill((k as u64 + 1).saturating_sub(u64::from(burst)), u64::from(per_minute));
-    durations.iter().enumerate().map(|(k, duration)| start(k) + *duration).max().unwrap_or_default()
+    work.iter().enumerate().map(|(k, work)| start(k) + work.duration).max().unwrap_or_default()
 }
 
 /// How long a bucket takes to gain so much.

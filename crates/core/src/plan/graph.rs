@@ -15,16 +15,22 @@ pub(super) fn dependants(tasks: &[Task]) -> Vec<Vec<TaskId>> {
     dependants
 }
 
+/// The tasks in an order in which each comes after what it depends on.
+pub(super) fn task_order(tasks: &[Task]) -> Vec<TaskId> {
+    let depends_on = |task: usize| tasks[task].depends_on.iter().map(|id| id.index());
+    order(tasks.len(), depends_on).0.into_iter().map(|task| TaskId(task as u32)).collect()
+}
+
 /// For every task the longest path of durations that starts with it.
 pub(super) fn remaining_path(
-    tasks: &[Task],
+    order: &[TaskId],
     dependants: &[Vec<TaskId>],
     duration: impl Fn(TaskId) -> Duration,
 ) -> Vec<Duration> {
-    let mut ranks = vec![Duration::ZERO; tasks.len()];
-    for id in order(tasks.len(), |i| tasks[i].depends_on.iter().map(|id| id.index())).0.into_iter().rev() {
-        let after = dependants[id].iter().map(|next| ranks[next.index()]).max().unwrap_or_default();
-        ranks[id] = after.saturating_add(duration(TaskId(id as u32)));
+    let mut ranks = vec![Duration::ZERO; dependants.len()];
+    for &id in order.iter().rev() {
+        let after = dependants[id.index()].iter().map(|next| ranks[next.index()]).max().unwrap_or_default();
+        ranks[id.index()] = after.saturating_add(duration(id));
     }
     ranks
 }

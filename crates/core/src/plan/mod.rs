@@ -84,6 +84,7 @@ pub struct Plan {
     tasks: Vec<Task>,
     // Derived from the tasks, so not written:
     dependants: Vec<Vec<TaskId>>,
+    order: Vec<TaskId>,
     ranks: Vec<Duration>,
 }
 
@@ -114,8 +115,9 @@ impl Plan {
     /// Where a dependency or an agent does not exist; [`check`] has made sure.
     pub fn new(name: String, agents: Vec<Agent>, tasks: Vec<Task>) -> Self {
         let dependants = graph::dependants(&tasks);
-        let ranks = graph::remaining_path(&tasks, &dependants, |id| graph::expected(&tasks[id.index()]));
-        Plan { name, agents, tasks, dependants, ranks }
+        let order = graph::task_order(&tasks);
+        let ranks = graph::remaining_path(&order, &dependants, |id| graph::expected(&tasks[id.index()]));
+        Plan { name, agents, tasks, dependants, order, ranks }
     }
 
     /// The plan's name.
@@ -170,7 +172,7 @@ impl Plan {
 
     /// The longest path through the plan where each task takes this long.
     pub fn longest_path(&self, duration: impl Fn(TaskId) -> Duration) -> Duration {
-        graph::remaining_path(&self.tasks, &self.dependants, duration).into_iter().max().unwrap_or_default()
+        graph::remaining_path(&self.order, &self.dependants, duration).into_iter().max().unwrap_or_default()
     }
 
     /// The longest expected path from the start of this task to an end of the plan, itself
