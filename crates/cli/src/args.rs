@@ -44,10 +44,22 @@ Example:
   sortie resume 20261123-180233-4f2a --max-cost 20")]
     Resume(ResumeArgs),
     /// Check configuration, keys, endpoints, prices and a plan, without spending
+    #[command(after_help = "\
+Examples:
+  sortie check plan.yaml                          for the agents that this plan uses
+  sortie check --offline --json                   without asking the endpoints, for scripts")]
     Check(CheckArgs),
     /// List the runs of the results directory
+    #[command(after_help = "\
+Example:
+  sortie runs --json | jq -r '.[] | select(.finished | not) | .run_id'")]
     Runs(RunsArgs),
     /// Show a run, or one of its tasks with its result
+    #[command(after_help = "\
+Examples:
+  sortie show 20261123-180233-4f2a                its tasks in a table, and how it ended
+  sortie show 20261123-180233-4f2a design         one task: its attempts and its result
+  sortie show 20261123-180233-4f2a --json         as `sortie run --json` printed it")]
     Show(ShowArgs),
     /// Serve a simulator of the Anthropic and OpenAI APIs
     #[command(after_help = "\
@@ -58,8 +70,14 @@ Example:
   ANTHROPIC_BASE_URL=http://127.0.0.1:8080 ANTHROPIC_API_KEY=any sortie run plan.yaml")]
     Simulate(SimulateArgs),
     /// Print the JSON schema of plans or of the configuration
+    #[command(after_help = "\
+Example:
+  sortie schema plan > plan.schema.json           editors complete and check by it")]
     Schema(SchemaArgs),
     /// Print a completion script for a shell
+    #[command(after_help = "\
+Example:
+  sortie completions bash > ~/.local/share/bash-completion/completions/sortie")]
     Completions(CompletionsArgs),
 }
 
