@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use sortie::Error;
 use sortie::core::document::Problems;
 use sortie::engine::store::StoreError;
 use sortie::providers::keys::EnvironmentError;
 use sortie::report::terminal::{one_line, sanitize};
+use sortie::{Error, chain};
 
 use crate::diagnostics;
 use crate::exit::Exit;
@@ -68,7 +68,7 @@ impl From<Error> for Failed {
         let (exit, hint) = (exit_of(&error), error.hint());
         let said = match error {
             Error::Plan(problems) | Error::Config(problems) => Said::Problems(problems),
-            Error::Setup(missing) => Said::Lines(missing.iter().map(ToString::to_string).collect()),
+            Error::Setup(missing) => Said::Lines(missing.iter().map(|setup| chain(setup)).collect()),
             Error::Scenario(error) => Said::Lines(vec![format!("failed to {}", chain(&error))]),
             error => Said::Lines(vec![chain(&error)]),
         };
@@ -80,17 +80,6 @@ impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Self {
         Error::from(error).into()
     }
-}
-
-/// An error and its sources, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let _ = write!(text, ": {inner}");
-        source = inner.source();
-    }
-    text
 }
 
 fn exit_of(error: &Error) -> Exit {

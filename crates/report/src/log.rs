@@ -132,7 +132,9 @@ fn end(outcome: &Outcome) -> (Level, String) {
 fn follows(then: &Then, now: Time) -> (Level, String) {
     match then {
         // A time in tenths, whatever its size: retries are announced for people who watch.
-        Then::RetryAt(at) => (Level::Warning, format!("retrying in {:.1} s", at.since(now).as_secs_f64())),
+        Then::RetryAt(at) | Then::AgainAt(at) => {
+            (Level::Warning, format!("retrying in {:.1} s", at.since(now).as_secs_f64()))
+        }
         Then::Fail => (Level::Error, "the task has failed".into()),
         Then::StopAccount => (Level::Error, "its account is stopped".into()),
     }

@@ -153,7 +153,9 @@ fn attempts(records: &[Record], id: TaskId) -> String {
             }
             Event::AttemptFailed { attempt, failure, spent, timing, then } if attempt.task == id => {
                 let then = match then {
-                    Then::RetryAt(at) => format!(", retried {} later", duration(at.since(record.at))),
+                    Then::RetryAt(at) | Then::AgainAt(at) => {
+                        format!(", retried {} later", duration(at.since(record.at)))
+                    }
                     Then::Fail => String::new(),
                     Then::StopAccount => ", its account is stopped".into(),
                 };

@@ -63,7 +63,19 @@ pub enum Error {
 }
 
 fn list(setups: &[Setup]) -> String {
-    setups.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    setups.iter().map(|setup| chain(setup)).collect::<Vec<_>>().join("\n")
+}
+
+/// An error and its sources, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
 }
 
 /// What a user has to set up before a run can start.
@@ -78,7 +90,7 @@ pub enum Setup {
         variable: String,
     },
     /// The variable holds no key.
-    #[error("{variable} does not hold a key: {source}")]
+    #[error("{variable} does not hold a key")]
     BadKey {
         /// Which variable.
         variable: String,
@@ -86,7 +98,7 @@ pub enum Setup {
         source: KeyError,
     },
     /// An agent's base URL is refused.
-    #[error("agent {agent:?} cannot be reached: {source}")]
+    #[error("agent {agent:?} cannot be reached")]
     BadEndpoint {
         /// Which agent.
         agent: String,

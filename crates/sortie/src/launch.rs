@@ -126,7 +126,7 @@ fn default_timeout(plan: &Plan, settings: &Settings) -> Duration {
     RUN_AT_LEAST.max(least.saturating_mul(RUN_FACTOR))
 }
 
-/// A name that sorts by time: `20261123-182233-4f2a`. The last part tells apart what was born in
+/// A name that sorts by time: `20261123-182233-4f2a09`. The last part tells apart what was born in
 /// the same second.
 fn name_of(now: Time) -> String {
     let seconds = i64::try_from(now.micros() / 1_000_000).unwrap_or_default();
@@ -134,7 +134,7 @@ fn name_of(now: Time) -> String {
         jiff::Timestamp::from_second(seconds).unwrap_or_default().strftime("%Y%m%d-%H%M%S").to_string();
     let mut seed = now.micros().to_le_bytes().to_vec();
     seed.extend(std::process::id().to_le_bytes());
-    format!("{date}-{}", &Hash::of(&seed).to_string()[..4])
+    format!("{date}-{}", &Hash::of(&seed).to_string()[..6])
 }
 
 /// Where a configured agent is reached, with its key from the environment.

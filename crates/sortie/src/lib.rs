@@ -36,7 +36,7 @@ pub mod launch;
 mod scheduler;
 pub mod session;
 
-pub use error::{Error, Setup};
+pub use error::{Error, Setup, chain};
 pub use scheduler::{Agent, RunResult, Scheduler, Task};
 pub use sortie_core as core;
 pub use sortie_core::money::Usd;

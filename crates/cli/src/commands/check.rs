@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
+use sortie::chain;
 use sortie::config::{Config, Overrides};
 use sortie::core::agent::AgentId;
 use sortie::core::plan::check::Checked;
@@ -160,7 +161,7 @@ async fn reach(setting: &Setting, id: AgentId, offline: bool, list: &mut List) -
     let endpoint = match endpoint(configured, &setting.environment) {
         Ok(endpoint) => endpoint,
         Err(setup) => {
-            list.add(State::Missing, format!("key of {}", agent.name), setup.to_string());
+            list.add(State::Missing, format!("key of {}", agent.name), chain(&setup));
             list.hint(setup.hint());
             return Ok(());
         }

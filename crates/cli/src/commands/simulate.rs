@@ -2,16 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use sortie::Error;
 use sortie::core::run::event::Signal;
 use sortie::engine::executor::signals::Signals;
 use sortie::sim::server::{BindError, Exposure, TimeScale};
 use sortie::sim::{Model, Scenario, Server};
+use sortie::{Error, chain};
 
 use super::scenario_text;
 use crate::args::SimulateArgs;
 use crate::exit::Exit;
-use crate::failing::{Failed, chain};
+use crate::failing::Failed;
 use crate::terminal;
 
 pub(super) async fn run(args: SimulateArgs) -> Result<Exit, Failed> {

@@ -92,6 +92,8 @@ struct Gate {
     limits: Vec<Box<dyn Limit>>,
     /// The provider said slow down: nobody starts before this.
     closed_until: Time,
+    /// When it said so, first, of the last time.
+    closed_at: Option<Time>,
 }
 
 /// Why an attempt has to wait.
@@ -143,9 +145,17 @@ impl Gates {
         self.gates[gate.index()].limits.iter_mut().for_each(|limit| limit.settle(ask, used, now));
     }
 
+    /// Whether an attempt that started then was under way when the provider last said slow down.
+    pub(crate) fn closed_since(&self, gate: GateId, started: Time) -> bool {
+        self.gates[gate.index()].closed_at.is_some_and(|closed| started <= closed)
+    }
+
     /// The provider said slow down: nobody passes this gate before `until`.
-    pub fn throttled(&mut self, gate: GateId, until: Time) {
+    pub fn throttled(&mut self, gate: GateId, until: Time, now: Time) {
         let gate = &mut self.gates[gate.index()];
+        if gate.closed_until <= now {
+            gate.closed_at = Some(now);
+        }
         gate.closed_until = gate.closed_until.max(until);
     }
 }
@@ -168,7 +178,13 @@ impl Gate {
         if let Some(most) = spec.max_concurrent {
             limits.push(Box::new(Concurrency::new(most)));
         }
-        Gate { name: spec.name.clone(), account: spec.account.clone(), limits, closed_until: Time::ZERO }
+        Gate {
+            name: spec.name.clone(),
+            account: spec.account.clone(),
+            limits,
+            closed_until: Time::ZERO,
+            closed_at: None,
+        }
     }
 
     fn check(&self, ask: &Cost, now: Time) -> Result<(), Held> {

@@ -228,6 +228,9 @@ pub struct Timing {
 pub enum Then {
     /// The task is tried again, not before this time.
     RetryAt(Time),
+    /// The same, and it does not count against `max_retries`: it was under way already when its
+    /// account was throttled, so its own throttling tells nothing new.
+    AgainAt(Time),
     /// The task has failed.
     Fail,
     /// Its account is stopped; the task stays pending.
@@ -241,7 +244,7 @@ impl Then {
             return None;
         }
         match self {
-            Then::RetryAt(until) => Some(*until),
+            Then::RetryAt(until) | Then::AgainAt(until) => Some(*until),
             Then::Fail | Then::StopAccount => failure.retry_after.map(|wait| at + wait),
         }
     }

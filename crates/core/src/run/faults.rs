@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     WakeUpLost,
     /// Retries have no end.
     RetriesUnbounded,
+    /// No throttled attempt counts as a retry.
+    ThrottlingUncounted,
     /// The task's own cost limit is not looked at.
     TaskLimitIgnored,
     /// A stopped account still gets requests.
@@ -36,7 +38,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 14] = [
+    pub(crate) const ALL: [Fault; 15] = [
         Fault::ReservationForgotten,
         Fault::LostIsFree,
         Fault::SettleForgotten,
@@ -49,6 +51,7 @@ impl Fault {
         Fault::RetryTooEarly,
         Fault::WakeUpLost,
         Fault::RetriesUnbounded,
+        Fault::ThrottlingUncounted,
         Fault::TaskLimitIgnored,
         Fault::StoppedAccountServed,
     ];

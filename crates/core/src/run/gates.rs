@@ -32,7 +32,7 @@ impl Gates {
                     if let Event::AttemptFailed { failure, then, .. } = event
                         && let Some(until) = then.gate_opens(failure, *at)
                     {
-                        self.throttled(gate, until);
+                        self.throttled(gate, until, *at);
                     }
                 }
                 _ => {}

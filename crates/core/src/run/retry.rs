@@ -16,8 +16,19 @@ use crate::time::Time;
 const JITTER: f64 = 0.1;
 
 impl Run {
-    /// What follows this failure of an attempt that was in flight.
-    pub(super) fn follow_up(&self, attempt: AttemptId, failure: &Failure, now: Time) -> Then {
+    /// What follows this failure of an attempt that was in flight. `under_way` says that it was
+    /// when its account was throttled.
+    ///
+    /// Ten calls that meet a full bucket together are one message, not ten: if each of them counted,
+    /// tasks would fail that only had to wait. The one that closes the gate always counts, so there
+    /// are no more rounds than retries.
+    pub(super) fn follow_up(
+        &self,
+        attempt: AttemptId,
+        failure: &Failure,
+        now: Time,
+        under_way: bool,
+    ) -> Then {
         match failure.policy() {
             Policy::StopAccount => return Then::StopAccount,
             Policy::Fail => return Then::Fail,
@@ -28,7 +39,8 @@ impl Run {
         if failure.class == Class::Throttled && !retry.retry_throttled {
             return Then::Fail;
         }
-        if failures >= retry.max_retries && !planted!(RetriesUnbounded) {
+        let is_echo = failure.class == Class::Throttled && (under_way || planted!(ThrottlingUncounted));
+        if failures >= retry.max_retries && !is_echo && !planted!(RetriesUnbounded) {
             return Then::Fail;
         }
         let own = own_wait(retry, failures);
@@ -39,7 +51,8 @@ impl Run {
             Some(named) => named.max(own),
             None => own,
         };
-        Then::RetryAt(now + wait.mul_f64(1.0 + JITTER * self.fraction(attempt)))
+        let at = now + wait.mul_f64(1.0 + JITTER * self.fraction(attempt));
+        if is_echo { Then::AgainAt(at) } else { Then::RetryAt(at) }
     }
 
     /// A number in 0..1 that is the same for this attempt of this run in every replay.

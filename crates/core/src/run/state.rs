@@ -307,8 +307,8 @@ impl Run {
     fn failed_then(&mut self, id: TaskId, failure: &Failure, then: &Then) {
         let task = &mut self.state.tasks[id.index()];
         match then {
-            Then::RetryAt(until) => {
-                task.failures += 1;
+            Then::RetryAt(until) | Then::AgainAt(until) => {
+                task.failures += u32::from(matches!(then, Then::RetryAt(_)));
                 task.phase = Phase::Delayed(*until);
                 self.state.ready.delay(*until, id);
             }

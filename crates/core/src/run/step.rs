@@ -143,9 +143,10 @@ impl Deciding<'_> {
         match result {
             Ok(answer) => self.remember(Event::AttemptSucceeded { attempt, answer, spent, timing }),
             Err(failure) => {
-                let then = self.run.follow_up(attempt, &failure, self.now);
+                let under_way = self.gates.closed_since(gate, self.now - timing.total);
+                let then = self.run.follow_up(attempt, &failure, self.now, under_way);
                 if let Some(until) = then.gate_opens(&failure, self.now) {
-                    self.gates.throttled(gate, until);
+                    self.gates.throttled(gate, until, self.now);
                 }
                 self.remember(Event::AttemptFailed { attempt, failure, spent, timing, then: then.clone() });
                 if then == Then::Fail {

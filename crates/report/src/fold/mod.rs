@@ -273,10 +273,10 @@ impl Fold {
         *self.counts.failed_attempts.entry(failure.class).or_default() += 1;
         match then {
             Then::Fail => self.task_failed(task, failure, at),
-            Then::RetryAt(_) | Then::StopAccount => {
+            Then::RetryAt(_) | Then::AgainAt(_) | Then::StopAccount => {
                 let Some(view) = self.tasks.get_mut(task.index()) else { return };
                 view.failure = Some(Box::new(failure.clone()));
-                self.counts.retries += u64::from(matches!(then, Then::RetryAt(_)));
+                self.counts.retries += u64::from(matches!(then, Then::RetryAt(_) | Then::AgainAt(_)));
                 self.set(task, Status::Pending);
             }
         }

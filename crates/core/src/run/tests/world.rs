@@ -50,6 +50,8 @@ pub(super) struct World {
     budget: Option<Usd>,
     starts: Vec<Vec<Time>>,
     closed_until: Vec<Time>,
+    closed_at: Vec<Time>,
+    started: BTreeMap<TaskId, Time>,
     failures: BTreeMap<TaskId, u32>,
     not_before: BTreeMap<TaskId, Time>,
     charged: BTreeMap<TaskId, Usd>,
@@ -88,6 +90,8 @@ impl World {
             budget: settings.budget,
             starts: vec![Vec::new(); settings.gates.len()],
             closed_until: vec![Time::ZERO; settings.gates.len()],
+            closed_at: vec![Time::ZERO; settings.gates.len()],
+            started: BTreeMap::new(),
             failures: BTreeMap::new(),
             not_before: BTreeMap::new(),
             charged: BTreeMap::new(),
@@ -216,13 +220,6 @@ impl World {
         at: Time,
     ) -> Result<(), Violation> {
         let agent = self.plan.agent_of(id);
-        if failure.class == Class::Throttled
-            && !failure.hopeless
-            && let Some(wait) = failure.retry_after
-        {
-            let closed = &mut self.closed_until[agent.gate.index()];
-            *closed = (*closed).max(at + wait);
-        }
         let before = *self.failures.entry(id).or_default();
         match then {
             Then::RetryAt(_) => {
@@ -239,9 +236,30 @@ impl World {
             Then::Fail => {
                 self.failed.insert(id);
             }
+            Then::AgainAt(at) => {
+                let closed = self.closed_at[agent.gate.index()];
+                must!(failure.class == Class::Throttled, "{failure} does not count");
+                must!(self.started[&id] <= closed, "task {id:?} met a throttled account and does not count");
+                self.not_before.insert(id, *at);
+            }
             Then::StopAccount => {
                 self.stopped.insert(self.account(agent.gate));
             }
+        }
+        if failure.class == Class::Throttled && !failure.hopeless {
+            let index = agent.gate.index();
+            let named = failure.retry_after.map(|wait| at + wait);
+            let until = match then {
+                Then::RetryAt(until) | Then::AgainAt(until) => Some(*until),
+                Then::Fail | Then::StopAccount => named,
+            };
+            if let Some(until) = until {
+                if self.closed_until[index] <= at {
+                    self.closed_at[index] = at;
+                }
+                self.closed_until[index] = self.closed_until[index].max(until);
+            }
+            must!(named.is_none_or(|named| self.closed_until[index] >= named), "a gate opens too early");
         }
         must!(
             (failure.policy() == Policy::StopAccount) == (*then == Then::StopAccount),
@@ -307,6 +325,7 @@ impl World {
             must!(charged + reserved.usd <= limit, "task {id:?} went past its own limit");
         }
         self.in_flight.insert(id, reserved);
+        self.started.insert(id, self.now);
         self.check_concurrency(gate)?;
         self.check_rate(gate)?;
         let reply = random::reply(&mut self.rng, attempt, &reserved);

@@ -1,5 +1,6 @@
 //! How the database is opened, and what is in it.
 
+use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
@@ -61,6 +62,10 @@ pub(super) fn open(results_dir: &Path, durability: Durability) -> Result<Connect
     let path = results_dir.join(FILE);
     // SQLite gives the files it puts beside a database the permissions of the database.
     drop(open_private(&path).map_err(StoreError::io(format!("open the journal {}", path.display())))?);
+    // One process at a time: while the journal mode changes, SQLite answers "locked" at once
+    // instead of waiting. The lock is the directory's own, so that it leaves no file.
+    let directory = File::open(results_dir).and_then(|directory| directory.lock().map(|()| directory));
+    let _alone = directory.map_err(StoreError::io(format!("lock {}", results_dir.display())))?;
     connect(&path, durability).map_err(|error| match error {
         Opening::Format(found) => StoreError::Format { found, known: FORMAT },
         Opening::Foreign => StoreError::NotAJournal(path.clone()),
