@@ -85,7 +85,7 @@ impl TaskResult {
             task_id: task.name.clone(),
             task_type: task.task_type.clone(),
             agent: agent.name.clone(),
-            model: answer.map_or(&agent.model, |answer| &answer.model).clone(),
+            model: answer.map_or(agent.model.as_str(), |answer| &answer.model).to_owned(),
             success: view.status == Status::Succeeded,
             status: written(view.status).into(),
             result,

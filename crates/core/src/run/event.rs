@@ -5,6 +5,7 @@
 //! as fixtures. Common pitfall: a fact that `apply` needs and that is not in the event cannot be
 //! known after a crash.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -160,8 +161,8 @@ pub struct Answer {
     pub bytes: u64,
     /// Why the model stopped.
     pub finish: Finish,
-    /// The model that answered, as the reply names it.
-    pub model: String,
+    /// The model that answered, as the reply names it; shared, because every fold keeps it.
+    pub model: Arc<str>,
 }
 
 /// Why the model stopped.

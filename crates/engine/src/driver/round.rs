@@ -230,7 +230,7 @@ fn replied(attempt: AttemptId, returned: Returned) -> Heard {
         Ok(text) => {
             let hash = Hash::of(text.text.as_bytes());
             let bytes = text.text.len() as u64;
-            let answer = Answer { output: hash, bytes, finish: text.finish, model: text.model };
+            let answer = Answer { output: hash, bytes, finish: text.finish, model: text.model.into() };
             (Ok(answer), Some((hash, Arc::from(text.text))))
         }
         Err(failure) => (Err(failure), None),

@@ -154,7 +154,7 @@ pub(super) fn reply(rng: &mut Rng, attempt: AttemptId, reserved: &Cost) -> Reply
         output: Hash::of(&attempt.task.0.to_le_bytes()),
         bytes: rng.range(0, 5_000),
         finish: Finish::Stop,
-        model: "m".to_owned(),
+        model: "m".into(),
     };
     let waits = [None, Some(rng.millis(0, 20_000))];
     let fail = |class, retry_after| Err(Failure { retry_after, ..Failure::new(class, "random") });
