@@ -214,7 +214,7 @@ pub(crate) struct SimulateArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct SchemaArgs {
-    /// Of what
+    /// What it describes
     pub(crate) of: SchemaOf,
 }
 

@@ -147,6 +147,11 @@ impl Failure {
         self
     }
 
+    /// The HTTP status where it says something of the failure: one of success came before it.
+    pub fn error_status(&self) -> Option<u16> {
+        self.http_status.filter(|status| *status >= 300)
+    }
+
     /// What to do about it.
     pub const fn policy(&self) -> Policy {
         match self.class.policy() {
@@ -158,7 +163,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.http_status {
+        match self.error_status() {
             Some(status) => write!(f, "{} (HTTP {status}): {}", self.class, self.message),
             None => write!(f, "{}: {}", self.class, self.message),
         }

@@ -141,7 +141,7 @@ fn follows(then: &Then, now: Time) -> (Level, String) {
 }
 
 fn status(failure: &Failure) -> String {
-    failure.http_status.map_or_else(String::new, |status| format!(" (HTTP {status})"))
+    failure.error_status().map_or_else(String::new, |status| format!(" (HTTP {status})"))
 }
 
 fn said(failure: &Failure) -> String {

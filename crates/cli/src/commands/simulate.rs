@@ -33,7 +33,9 @@ pub(super) async fn run(args: SimulateArgs) -> Result<Exit, Failed> {
 }
 
 fn refused(error: &BindError) -> Failed {
-    let failed = Failed::new(Exit::Setup, format!("failed to {}", chain(error)));
+    // An address that is never taken is a wrong command line; one that is taken now is not.
+    let exit = if matches!(error, BindError::NotLoopback(_)) { Exit::Invalid } else { Exit::Setup };
+    let failed = Failed::new(exit, format!("failed to {}", chain(error)));
     match error {
         BindError::InUse(_) => {
             failed.hint("choose another port, or 0 for any free one: --listen 127.0.0.1:0")
