@@ -157,6 +157,9 @@ pub(crate) struct ResumeArgs {
     /// Let a simulated run take its time
     #[arg(long)]
     pub(crate) realtime: bool,
+    /// Do not ask before spending
+    #[arg(long, short)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) places: Places,
     #[command(flatten)]

@@ -12,6 +12,7 @@ mod terminal;
 use std::process::ExitCode;
 
 use clap::Parser;
+use exit::Exit;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -25,6 +26,7 @@ async fn main() -> ExitCode {
         .with_target(false)
         .init();
     match commands::run(cli.command).await {
+        Ok(Exit::Success) if terminal::lost_results() => Exit::Failed.into(),
         Ok(exit) => exit.into(),
         Err(failed) => {
             terminal::error(&failed.render(terminal::colour_on_stderr()));

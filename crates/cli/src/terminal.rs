@@ -1,6 +1,7 @@
 //! The two streams: results go to stdout, everything else to stderr. The only place that prints.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sortie::core::document::Problems;
 use sortie::report::terminal::Style;
@@ -55,10 +56,25 @@ pub(crate) fn style() -> Style {
     if std::io::stdout().is_terminal() && may_colour() { Style::Ansi } else { Style::Plain }
 }
 
-/// Writes a result to stdout. A reader that has gone away (`| head`) is no error.
+/// Whether a result could not be written.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Writes a result to stdout. A reader that has gone away (`| head`) is no error; a full disk is,
+/// and is told by the exit code too ([`lost_results`]).
 pub(crate) fn result(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(failed) if failed.kind() != ErrorKind::BrokenPipe => {
+            LOST.store(true, Ordering::Relaxed);
+            error(&format!("error: failed to write to stdout: {failed}"));
+        }
+        Ok(()) | Err(_) => {}
+    }
+}
+
+/// Whether any result could not be written.
+pub(crate) fn lost_results() -> bool {
+    LOST.load(Ordering::Relaxed)
 }
 
 /// Writes a document to stdout.

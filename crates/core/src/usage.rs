@@ -34,9 +34,12 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl Usage {
-    /// All input tokens, cached or not.
+    /// All input tokens, cached or not. Saturating: counts come from outside.
     pub const fn total_input(&self) -> u64 {
-        self.input + self.cache_read + self.cache_write + self.cache_write_1h
+        self.input
+            .saturating_add(self.cache_read)
+            .saturating_add(self.cache_write)
+            .saturating_add(self.cache_write_1h)
     }
 }
 

@@ -2,16 +2,20 @@
 //! who answers in simulated runs. Kept with the run, without any key.
 
 use serde::{Deserialize, Serialize};
-use sortie_core::agent::Agent;
+use sortie_core::agent::{Agent, AgentId};
+use sortie_core::plan::Plan;
+use sortie_core::price::Pricing;
+use sortie_engine::store::Header;
 use sortie_providers::dialect::{self, Auth, Dialect, Variant};
-use sortie_providers::http::Endpoint;
+use sortie_providers::http::{Endpoint, is_this_machine};
 use sortie_providers::keys::{Environment, Key};
 use sortie_sim::Scenario;
 use sortie_sim::scenario::ScenarioError;
 
 use crate::config::written::{self, Provider};
 use crate::config::{self, LogLevel};
-use crate::error::Setup;
+use crate::error::{Error, Setup};
+use crate::launch::used_agents;
 
 /// How the agents of a run are reached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +29,27 @@ pub struct Binding {
     pub export_results: bool,
     /// What its `production.log` has.
     pub log_level: LogLevel,
+}
+
+impl Binding {
+    /// What a run was created with.
+    ///
+    /// # Errors
+    /// Where its header has no binding that this program knows.
+    pub fn of(header: &Header) -> Result<Self, Error> {
+        serde_json::from_value(header.binding.clone())
+            .map_err(|source| Error::Binding { run: header.run_id.clone(), source })
+    }
+
+    /// Whether running this plan may cost money: some task goes to another machine, and not to an
+    /// agent that is declared free.
+    pub fn may_cost(&self, plan: &Plan) -> bool {
+        let costs = |id: AgentId| {
+            let is_free = plan.agent(id).pricing == Pricing::Free;
+            !is_free && !is_this_machine(&self.endpoints[usize::from(id.0)].base_url)
+        };
+        self.simulation.is_none() && used_agents(plan).into_iter().any(costs)
+    }
 }
 
 /// The simulator of a simulated run.

@@ -91,8 +91,7 @@ impl<S: Store> Session<S> {
     fn new(store: S, opened: Opened, results_dir: Option<&Path>) -> Result<Self, Error> {
         let header = opened.header();
         let run = header.run_id.clone();
-        let binding: Binding = serde_json::from_value(header.binding.clone())
-            .map_err(|source| Error::Binding { run: run.clone(), source })?;
+        let binding = Binding::of(header)?;
         let directory = results_dir.filter(|_| binding.export_results).map(|dir| dir.join(run));
         Ok(Session { store, opened, binding, directory })
     }

@@ -195,7 +195,12 @@ async fn reach(setting: &Setting, id: AgentId, offline: bool, list: &mut List) -
 
 fn bounds(config: &Config, list: &mut List) {
     if let Some(budget) = config.money.budget {
-        list.add(State::Ok, "budget", format!("{} a run", units::money(budget)));
+        if config.money.auto_stop {
+            list.add(State::Ok, "budget", format!("{} a run", units::money(budget)));
+        } else {
+            list.add(State::Warning, "budget", format!("past {} a run only warns", units::money(budget)));
+            list.hint("set cost_control.auto_stop_on_limit, or --max-cost");
+        }
     } else {
         list.add(State::Warning, "budget", "none is set");
         list.hint("set cost_control.max_cost_per_session, or --max-cost");

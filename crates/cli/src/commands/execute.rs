@@ -1,14 +1,17 @@
 //! What `run` and `resume` have in common: to say what will happen, to drive, to tell the end.
 
 use sortie::RunResult;
+use std::io::{BufRead, IsTerminal, Write};
+
+use sortie::binding::Binding;
 use sortie::config::Origin;
 use sortie::core::money::Usd;
-use sortie::core::plan::TaskId;
+use sortie::core::plan::{Plan, TaskId};
 use sortie::core::run::event::{Outcome, Signal};
 use sortie::engine::driver::Ended;
 use sortie::engine::executor::signals::Signals;
 use sortie::engine::executor::simulated::Pace;
-use sortie::engine::store::Store;
+use sortie::engine::store::{Header, Store};
 use sortie::providers::keys::Environment;
 use sortie::report::terminal::{one_line, sanitize};
 use sortie::report::{terminal as texts, units};
@@ -20,8 +23,7 @@ use crate::progress::Progress;
 use crate::terminal::{self, Terminal};
 
 /// Says what will run, by whom, where, and within which bounds.
-pub(super) fn announce<S: Store>(session: &Session<S>, terminal: Terminal) {
-    let (header, binding) = (session.header(), session.binding());
+pub(super) fn announce(header: &Header, binding: &Binding, terminal: Terminal) {
     let (plan, settings) = (&header.plan, &header.settings);
     let mode = if settings.simulated { "simulated" } else { settings.mode.name() };
     let tasks = units::count(plan.len() as u64, "task");
@@ -47,6 +49,25 @@ pub(super) fn announce<S: Store>(session: &Session<S>, terminal: Terminal) {
         settings.budget.map_or("no budget".to_owned(), |budget| format!("budget {}", units::money(budget))),
     );
     terminal.note(&format!("  {}", bounds.join(", ")));
+}
+
+/// Asks a person before money is spent; scripts, simulations and servers on this machine are not
+/// asked.
+pub(super) fn ask(plan: &Plan, binding: &Binding) -> Result<(), Failed> {
+    if !binding.may_cost(plan) || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(());
+    }
+    let mut stderr = std::io::stderr().lock();
+    let _ = write!(stderr, "Start and spend money? [y/N] ").and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => {
+            Err(Failed::new(Exit::Setup, "not started: nobody agreed to spend money")
+                .hint("--yes does not ask"))
+        }
+    }
 }
 
 /// Drives a run, shows its progress, and tells its end.

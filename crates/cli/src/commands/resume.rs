@@ -6,7 +6,7 @@ use sortie::engine::executor::simulated::Pace;
 use sortie::engine::store::StoreError;
 use sortie::session::Session;
 
-use super::execute::{announce, drive};
+use super::execute::{announce, ask, drive};
 use super::journal;
 use crate::args::ResumeArgs;
 use crate::exit::Exit;
@@ -27,7 +27,10 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
     if session.outcome() == Some(&Outcome::Completed) {
         terminal.note(&format!("run {} is finished", session.header().run_id));
     } else {
-        announce(&session, terminal);
+        announce(session.header(), session.binding(), terminal);
+        if !args.yes {
+            ask(&session.header().plan, session.binding())?;
+        }
     }
     let pace = if args.realtime { Pace::RealTime } else { Pace::Jumping };
     drive(session, &setting.environment, args.max_cost, pace, terminal).await

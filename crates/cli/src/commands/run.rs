@@ -1,7 +1,5 @@
 //! `sortie run PLAN`
 
-use std::io::{BufRead, IsTerminal, Write};
-
 use sortie::Error;
 use sortie::binding::{Binding, Simulation};
 use sortie::config::Overrides;
@@ -12,7 +10,7 @@ use sortie::launch::Launch;
 use sortie::session::{Session, now};
 use sortie::sim::Scenario;
 
-use super::execute::{announce, drive};
+use super::execute::{announce, ask, drive};
 use super::scenario_text;
 use crate::args::RunArgs;
 use crate::exit::Exit;
@@ -36,16 +34,16 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     let mode = bounds.mode.map_or(Mode::Parallel, Mode::from);
     let launch = Launch { run_id, mode, seed, simulation };
     let header = launch.header(checked, &setting.config, &setting.environment, now())?;
+    let binding = Binding::of(&header).map_err(Failed::from)?;
+    announce(&header, &binding, terminal);
+    // Before anything is written: a "no" leaves nothing behind.
+    if !yes {
+        ask(&header.plan, &binding)?;
+    }
     let durability = if header.settings.simulated { Durability::Unsynced } else { Durability::Synced };
     let results_dir = &setting.config.results_dir;
     let store = SqliteStore::open(results_dir, durability)?;
     let session = Session::create(store, header, Some(results_dir)).await?;
-    announce(&session, terminal);
-    if !yes && !may_spend(session.binding()) {
-        return Err(
-            Failed::new(Exit::Setup, "not started: nobody agreed to spend money").hint("--yes does not ask")
-        );
-    }
     let pace = if realtime { Pace::RealTime } else { Pace::Jumping };
     drive(session, &setting.environment, None, pace, terminal).await
 }
@@ -55,22 +53,4 @@ fn simulation(scenario: &str, seed: u64) -> Result<Simulation, Failed> {
     let scenario = scenario_text(scenario)?;
     Scenario::parse(&scenario).map_err(Error::from)?;
     Ok(Simulation { scenario, seed })
-}
-
-/// Asks a person before money is spent at another machine; scripts and servers on this machine are
-/// not asked.
-fn may_spend(binding: &Binding) -> bool {
-    let local = |url: &str| {
-        ["http://", "https://localhost", "https://127."].iter().any(|start| url.starts_with(start))
-    };
-    let is_free =
-        binding.simulation.is_some() || binding.endpoints.iter().all(|endpoint| local(&endpoint.base_url));
-    if is_free || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return true;
-    }
-    let mut stderr = std::io::stderr().lock();
-    let _ = write!(stderr, "Start and spend money? [y/N] ").and_then(|()| stderr.flush());
-    let mut answer = String::new();
-    let _ = std::io::stdin().lock().read_line(&mut answer);
-    matches!(answer.trim(), "y" | "Y" | "yes")
 }

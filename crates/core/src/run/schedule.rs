@@ -111,7 +111,7 @@ impl Deciding<'_> {
             }
         }
         match state.budget {
-            Some(budget) if self.run.settings.auto_stop => {
+            Some(budget) if state.budget_stops => {
                 let settled = state.charged.total() + ask.usd;
                 if settled > budget {
                     Affordable::PastBudget { needed: settled, budget }

@@ -35,6 +35,8 @@ pub(super) struct State {
     /// Tasks that have neither succeeded nor failed nor been skipped.
     pub(super) open: usize,
     pub(super) budget: Option<Usd>,
+    /// Whether the budget stops the run (else it warns).
+    pub(super) budget_stops: bool,
     /// What all attempts came to.
     pub(super) charged: Charge,
     /// What the attempts in flight may cost at most.
@@ -110,6 +112,7 @@ impl Run {
             ready,
             in_flight: BTreeMap::new(),
             budget: settings.budget,
+            budget_stops: settings.auto_stop,
             charged: Charge::default(),
             reserved: Usd::ZERO,
             marks: BTreeSet::new(),
@@ -235,6 +238,8 @@ impl Run {
             Event::BudgetReached { needed, budget } => self.state.over_budget = Some((*needed, *budget)),
             Event::BudgetSet { budget } => {
                 self.state.over_budget = None;
+                // Whoever sets one while there is a run means it, whatever the configuration says.
+                self.state.budget_stops = true;
                 self.state.budget = *budget;
                 self.state.marks.retain(|mark| *mark == BudgetMark::Alert);
             }

@@ -230,3 +230,12 @@ impl<S: Spoken> Decode for Reader<S> {
         answer.conclude(status)
     }
 }
+
+/// The most tokens that one count of a reply may have: a thousand times the largest context window.
+/// More is a fault or an attack, and counts as not reported.
+const MOST_TOKENS: u64 = 1_000_000_000;
+
+/// A count of tokens, where it is one.
+pub(super) fn token_count(value: &Value) -> Option<u64> {
+    value.as_u64().filter(|count| *count <= MOST_TOKENS)
+}

@@ -127,6 +127,11 @@ impl Endpoint {
 /// is shorter, and a word of messages.
 const SHORTEST_SECRET: usize = 8;
 
+/// Whether a base URL is of this machine.
+pub fn is_this_machine(base_url: &str) -> bool {
+    Url::parse(base_url).is_ok_and(|url| url.host_str().is_some_and(is_loopback))
+}
+
 /// Whether a host is this machine, whatever the resolver says.
 fn is_loopback(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);

@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::dialect::{Request, one_line};
 use crate::exchange::{End, Exchange};
 
-pub use endpoint::{Endpoint, EndpointError};
+pub use endpoint::{Endpoint, EndpointError, is_this_machine};
 
 /// How much of a request's body is handed to the connection at a time. The next slice is taken when
 /// the one before has been written, so a request is known not to have been sent whole while a slice

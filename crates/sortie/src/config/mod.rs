@@ -211,7 +211,11 @@ impl Config {
     /// Puts what the command line states in place of what the configuration does.
     #[must_use]
     pub fn overridden(mut self, by: Overrides) -> Config {
-        self.money.budget = by.max_cost.or(self.money.budget);
+        if by.max_cost.is_some() {
+            // Whoever says "never more" does not mean "warn".
+            self.money.budget = by.max_cost;
+            self.money.auto_stop = true;
+        }
         self.max_concurrent = by.max_concurrent.unwrap_or(self.max_concurrent);
         self.results_dir = by.results_dir.unwrap_or(self.results_dir);
         self

@@ -48,6 +48,7 @@ pub(super) struct World {
     in_flight: BTreeMap<TaskId, Cost>,
     billed: Usd,
     budget: Option<Usd>,
+    budget_was_set: bool,
     starts: Vec<Vec<Time>>,
     closed_until: Vec<Time>,
     closed_at: Vec<Time>,
@@ -88,6 +89,7 @@ impl World {
             in_flight: BTreeMap::new(),
             billed: Usd::ZERO,
             budget: settings.budget,
+            budget_was_set: false,
             starts: vec![Vec::new(); settings.gates.len()],
             closed_until: vec![Time::ZERO; settings.gates.len()],
             closed_at: vec![Time::ZERO; settings.gates.len()],
@@ -203,7 +205,10 @@ impl World {
                 self.skipped.insert(*task);
             }
             Event::CancelRequested { .. } => self.cancelled = true,
-            Event::BudgetSet { budget } => self.budget = *budget,
+            Event::BudgetSet { budget } => {
+                self.budget = *budget;
+                self.budget_was_set = true;
+            }
             Event::AttemptStarted { .. }
             | Event::BudgetWarned { .. }
             | Event::BudgetReached { .. }
@@ -371,7 +376,7 @@ impl World {
 
     fn check_budget(&self) -> Result<(), Violation> {
         let reserved: Usd = self.in_flight.values().map(|cost| cost.usd).sum();
-        if let Some(budget) = self.budget.filter(|_| self.settings.auto_stop) {
+        if let Some(budget) = self.budget.filter(|_| self.settings.auto_stop || self.budget_was_set) {
             let most = self.billed + reserved;
             must!(most <= budget, "${} may be billed of a budget of ${budget}", most);
         }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
 use sortie_core::usage::Usage;
 
-use super::super::reply::{Answer, Spoken};
+use super::super::reply::{Answer, Spoken, token_count};
 use super::super::turns::{header_value, json_headers};
 use super::super::{Encoded, Request, Variant};
 use super::{V2023, V2026, VERSION};
@@ -129,14 +129,14 @@ fn take_usage(reported: &Value, answer: &mut Answer) {
     if !reported.is_object() {
         return;
     }
-    let count = |field: &str| reported[field].as_u64();
+    let count = |field: &str| token_count(&reported[field]);
     let usage = answer.usage.get_or_insert(Usage::default());
     usage.input = count("input_tokens").unwrap_or(usage.input);
     usage.cache_read = count("cache_read_input_tokens").unwrap_or(usage.cache_read);
     usage.output = count("output_tokens").unwrap_or(usage.output);
     if let Some(written) = count("cache_creation_input_tokens") {
         let split = &reported["cache_creation"];
-        let hour = split["ephemeral_1h_input_tokens"].as_u64();
+        let hour = token_count(&split["ephemeral_1h_input_tokens"]);
         let kept = usage.cache_write_1h.min(written);
         usage.cache_write_1h = hour.unwrap_or(kept).min(written);
         usage.cache_write = written - usage.cache_write_1h;
