@@ -1,11 +1,12 @@
 //! From the command line's paths to what they hold: environment, configuration, plan.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sortie::Error;
 use sortie::config::{Config, Overrides};
-use sortie::core::document::Source;
+use sortie::core::document::{MAX_BYTES, Source};
 use sortie::core::plan::check::{Checked, check};
 use sortie::core::plan::written::PlanFile;
 use sortie::providers::keys::Environment;
@@ -54,14 +55,16 @@ pub(crate) fn plan(path: &Path, config: &Config) -> Result<Checked, Failed> {
     Ok(Checked { warnings, ..checked })
 }
 
-/// The bytes of a file, or of standard input for `-`.
+/// The bytes of a file, or of standard input for `-`. No more is read than a document may have, so
+/// that a device or a pipe without end is refused like any file that is too large.
 fn source(path: &Path) -> Result<Source, Error> {
+    let limit = MAX_BYTES as u64 + 1;
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
-        std::io::stdin().lock().read_to_end(&mut bytes)
+        std::io::stdin().lock().take(limit).read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
+        File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes))
     };
-    read.map_err(|source| Error::File { doing: "read", path: path.to_owned(), source })?;
+    read.map_err(|source| Error::Read { path: path.to_owned(), source })?;
     Source::new(path.to_string_lossy(), bytes).map_err(Error::Config)
 }

@@ -49,10 +49,19 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
-    /// A file could not be read or written.
+    /// A file that the user named could not be read.
+    #[error("failed to read {}", .path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// A file of the run could not be written.
     #[error("failed to {doing} {}", .path.display())]
     File {
-        /// What we were doing: `read`, `write`.
+        /// What we were doing: `create`, `open`, `write`.
         doing: &'static str,
         /// With which file.
         path: PathBuf,

@@ -92,7 +92,7 @@ impl<S: Store> Session<S> {
         let header = opened.header();
         let run = header.run_id.clone();
         let binding = Binding::of(header)?;
-        let directory = results_dir.filter(|_| binding.export_results).map(|dir| dir.join(run));
+        let directory = results_dir.map(|dir| dir.join(run));
         Ok(Session { store, opened, binding, directory })
     }
 
@@ -152,7 +152,7 @@ impl<S: Store> Session<S> {
         };
         let (recorder, _) = observe;
         let done = Done { ended, fold: recorder.fold, store: self.store, directory: self.directory };
-        if let Some(directory) = &done.directory {
+        if let Some(directory) = done.directory.as_ref().filter(|_| self.binding.export_results) {
             export(directory, &done.fold, &done.store).await?;
         }
         Ok(done)

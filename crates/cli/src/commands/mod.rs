@@ -41,7 +41,7 @@ fn scenario_text(name: &str) -> Result<String, Failed> {
         return Ok(Scenario::text_of(name).map_err(Error::from)?.to_owned());
     }
     let text = std::fs::read_to_string(path);
-    Ok(text.map_err(|source| Error::File { doing: "read", path: path.to_owned(), source })?)
+    Ok(text.map_err(|source| Error::Read { path: path.to_owned(), source })?)
 }
 
 /// The journal of a results directory, if there is one; looking at runs creates none.
