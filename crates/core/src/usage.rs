@@ -84,3 +84,14 @@ impl Charge {
         self.actual + self.estimated + self.at_risk
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_from_outside_never_wrap() {
+        let usage = Usage { input: u64::MAX, cache_read: u64::MAX, cache_write: 5, ..Usage::default() };
+        assert_eq!(usage.total_input(), u64::MAX);
+    }
+}

@@ -46,6 +46,13 @@ fn a_budget_stops_the_run_and_a_larger_one_finishes_it_without_repeating() {
 }
 
 #[test]
+fn never_more_means_never_more_whatever_the_configuration_says() {
+    let config = "cost_control: {auto_stop_on_limit: false, max_cost_per_session: 10}";
+    let sandbox = Sandbox::new().file("plan.yaml", CHAIN).file("sortie.yaml", config);
+    sandbox.sortie("run plan.yaml --simulate --max-cost 0.0001").exits(3).says("Budget exceeded");
+}
+
+#[test]
 fn a_task_that_can_never_fit_is_not_sent() {
     let simulator = Simulator::start();
     let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", CHAIN);

@@ -335,6 +335,14 @@ fn the_command_line_goes_before_the_configuration() {
 }
 
 #[test]
+fn a_budget_of_the_command_line_stops_even_where_the_configuration_only_warns() {
+    let warns = "cost_control: {auto_stop_on_limit: false, max_cost_per_session: 10}";
+    assert!(!read(warns).money.auto_stop);
+    let by = Overrides { max_cost: "0.0001".parse().ok(), ..Overrides::default() };
+    assert!(read(warns).overridden(by).money.auto_stop);
+}
+
+#[test]
 fn the_schema_has_the_founding_document_s_keys() {
     let schema = schema_of::<ConfigFile>();
     for key in ["agents", "cost_control", "rate_limiting", "monitoring"] {

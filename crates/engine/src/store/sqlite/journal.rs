@@ -20,7 +20,7 @@ use sortie_core::hash::Hash;
 use sortie_core::run::event::Record;
 use sortie_core::time::Time;
 
-use super::owner::Owner;
+use super::owner::{Owner, is_taken};
 use super::{Durability, schema};
 use crate::store::{Header, Listed, Output, StoreError};
 
@@ -95,6 +95,9 @@ impl Journal {
         let creating = || StoreError::io(format!("create run {run_id:?} in the journal"));
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(creating())?;
         if epoch(&tx, run_id).map_err(creating())?.is_some() {
+            return Err(StoreError::Exists(run_id.clone()));
+        }
+        if is_taken(&self.results_dir.join(run_id)) {
             return Err(StoreError::Exists(run_id.clone()));
         }
         let owner = Owner::take(&self.results_dir, run_id)?;

@@ -50,6 +50,16 @@ impl Owner {
     }
 }
 
+/// Whether a new run may not have this directory: it is a link to elsewhere, or somebody's files are
+/// in it. What a creation left that did not come to its end is free.
+pub(super) fn is_taken(dir: &Path) -> bool {
+    if dir.is_symlink() {
+        return true;
+    }
+    let Ok(entries) = dir.read_dir() else { return dir.exists() };
+    entries.flatten().any(|entry| entry.file_name() != LOCK)
+}
+
 /// Who says to hold the lock; nothing where the file is being written just now.
 fn pid_in(file: &mut File) -> Option<u32> {
     let mut text = String::new();

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{Durability, SqliteStore};
 use crate::store::contract::{Place, contract, header, output, records};
-use crate::store::{Store, StoreError};
+use crate::store::{Header, Store, StoreError};
 
 struct Directory(TempDir);
 
@@ -313,4 +313,22 @@ async fn a_store_whose_thread_died_says_so() {
     let died = store.create(&header("r", 1)).await;
     assert!(matches!(died, Err(StoreError::Io { .. })), "{died:?}");
     store.release("r").await;
+}
+
+#[tokio::test]
+async fn a_new_run_gets_no_directory_that_is_a_link_or_has_somebody_s_files() {
+    let place = Directory::with_a_run().await;
+    let mut store = place.store();
+    let (header, _) = store.read("r").await.unwrap();
+    let named = |name: &str| Header { run_id: name.to_owned(), ..header.clone() };
+    fs::create_dir_all(place.results().join("full")).unwrap();
+    fs::write(place.results().join("full/summary.json"), "mine").unwrap();
+    fs::create_dir(place.results().join("empty")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("empty", place.results().join("link")).unwrap();
+    #[cfg(unix)]
+    assert!(matches!(store.create(&named("link")).await, Err(StoreError::Exists(_))));
+    assert!(matches!(store.create(&named("full")).await, Err(StoreError::Exists(_))));
+    assert_eq!(fs::read_to_string(place.results().join("full/summary.json")).unwrap(), "mine");
+    assert!(store.create(&named("empty")).await.is_ok());
 }
