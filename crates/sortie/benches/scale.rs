@@ -39,10 +39,9 @@ use sortie::report::{Fold, format};
 
 /// Tasks of a plan; the first is what the last is compared with.
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
-/// Tries are repeated until they have had so many tasks together: a short one is disturbed more.
-const TASKS_TRIED: usize = 300_000;
-/// But no more often than this.
-const MOST_TRIES: usize = 20;
+/// How often each size is tried. The same for all: the fastest of many is compared with the fastest
+/// of as many.
+const TRIES: usize = 10;
 /// What the largest size may take, all in all.
 const MOST_SECONDS: f64 = 3.0;
 /// And how much memory.
@@ -68,7 +67,7 @@ fn main() -> Result<(), Failed> {
             Ok(())
         }
         // `cargo bench` says so; whoever else starts it wants to know that it still works.
-        arguments if arguments.contains(&"--bench") => table(&SIZES, MOST_TRIES),
+        arguments if arguments.contains(&"--bench") => table(&SIZES, TRIES),
         _ => table(&SIZES[..1], 1),
     }
 }
@@ -94,12 +93,12 @@ impl Figures {
     }
 }
 
-fn table(sizes: &[usize], most_tries: usize) -> Result<(), Failed> {
+fn table(sizes: &[usize], tries: usize) -> Result<(), Failed> {
     println!("format    tasks   parse   check     run  summarise   total (s)  µs/task  peak MiB");
     for format in ["jsonl", "yaml"] {
         let mut all = Vec::new();
         for &tasks in sizes {
-            let figures = fastest(tasks, format, (TASKS_TRIED / tasks).min(most_tries))?;
+            let figures = fastest(tasks, format, tries)?;
             let Figures { parse, check, run, summarise, peak_mib, .. } = &figures;
             println!(
                 "{format:<6} {tasks:>8}  {parse:>6.3}  {check:>6.3}  {run:>6.3}     {summarise:>6.3}      {:>6.3}   {:>6.2}    {peak_mib:>6.1}",

@@ -241,7 +241,7 @@ impl Checker<'_> {
             expected,
             max_cost: task.max_cost.or(self.defaults.max_cost).and_then(Usd::from_f64),
             timeout: timeout.unwrap_or_else(by_work),
-            invalid: invalid(task, task_type),
+            invalid: invalid(task, task_type).map(Box::new),
         };
         let prompt = Prompt {
             template,

@@ -60,7 +60,7 @@ pub struct Task {
     pub timeout: Duration,
     /// Why the task fails before anything is sent (SPEC.md F3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub invalid: Option<Failure>,
+    pub invalid: Option<Box<Failure>>,
 }
 
 /// The length of a prompt before its results are known.

@@ -73,7 +73,7 @@ impl Deciding<'_> {
             if let Some(failure) = &plan.task(id).invalid
                 && !self.run.task(id).has_ended()
             {
-                self.fail_task(id, failure.clone());
+                self.fail_task(id, Failure::clone(failure));
             }
         }
     }

@@ -305,7 +305,8 @@ fn the_run_timeout_gives_up_what_is_in_flight_as_lost() {
 
 #[test]
 fn an_invalid_task_fails_alone_before_anything_is_sent() {
-    let invalid = Task { invalid: Some(Failure::new(Class::Invalid, "empty prompt")), ..task("bad", &[], 1) };
+    let invalid =
+        Task { invalid: Some(Box::new(Failure::new(Class::Invalid, "empty prompt"))), ..task("bad", &[], 1) };
     let table = Table::new(settings(), vec![invalid, task("after", &[0], 1), task("good", &[], 1)]);
     assert_eq!(table.started(), ["good"]);
     assert_eq!(table.run.task(TaskId(0)).phase, crate::run::Phase::Failed);

@@ -139,7 +139,7 @@ fn task(rng: &mut Rng, index: u32, agents: u64, density: u64) -> Task {
         expected: rng.percent(30).then(|| rng.millis(0, 10_000)),
         max_cost: rng.percent(10).then(|| Usd::from_pico(rng.range(1_000_000, 60_000_000_000))),
         timeout: Duration::from_secs(60),
-        invalid: rng.percent(1).then(|| Failure::new(Class::Invalid, "empty prompt")),
+        invalid: rng.percent(1).then(|| Box::new(Failure::new(Class::Invalid, "empty prompt"))),
     }
 }
 

@@ -114,7 +114,7 @@ fn task(name: &str, does: &str, depends_on: &[u32]) -> Task {
         expected: None,
         max_cost: None,
         timeout: Duration::from_secs(60),
-        invalid,
+        invalid: invalid.map(Box::new),
     }
 }
 
