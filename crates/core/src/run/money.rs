@@ -37,7 +37,7 @@ impl Run {
 
     fn output_bytes(&self, id: TaskId) -> u64 {
         match &self.task(id).phase {
-            Phase::Succeeded(answer) => answer.bytes,
+            Phase::Succeeded { bytes, .. } => *bytes,
             _ => 0,
         }
     }

@@ -3,7 +3,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use crate::limit::GateId;
 use crate::plan::{Plan, TaskId};
@@ -16,9 +15,11 @@ use crate::time::Time;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     priority: Reverse<i32>,
-    rank: Reverse<Duration>,
+    /// Whole microseconds, and bytes up to 4 GiB: a fan of a million tasks queues at once, so these
+    /// are small.
+    rank_us: Reverse<u64>,
     max_tokens: Reverse<u32>,
-    prompt_bytes: Reverse<u64>,
+    prompt_bytes: Reverse<u32>,
     pub(super) task: TaskId,
 }
 
@@ -27,9 +28,9 @@ impl Place {
         let task = plan.task(id);
         Place {
             priority: Reverse(task.priority),
-            rank: Reverse(plan.rank(id)),
+            rank_us: Reverse(u64::try_from(plan.rank(id).as_micros()).unwrap_or(u64::MAX)),
             max_tokens: Reverse(task.max_tokens),
-            prompt_bytes: Reverse(task.prompt.fixed_bytes),
+            prompt_bytes: Reverse(u32::try_from(task.prompt.fixed_bytes).unwrap_or(u32::MAX)),
             task: id,
         }
     }

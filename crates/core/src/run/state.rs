@@ -77,7 +77,12 @@ pub enum Phase {
     /// An attempt is in flight.
     Running,
     /// It has its answer.
-    Succeeded(Answer),
+    Succeeded {
+        /// The hash of its text.
+        output: Hash,
+        /// UTF-8 bytes of its text.
+        bytes: u64,
+    },
     /// It will not be tried again.
     Failed,
     /// It will never run.
@@ -166,7 +171,7 @@ impl Run {
     /// The hash of a task's output, once it has succeeded.
     pub fn output(&self, id: TaskId) -> Option<Hash> {
         match &self.task(id).phase {
-            Phase::Succeeded(answer) => Some(answer.output),
+            Phase::Succeeded { output, .. } => Some(*output),
             _ => None,
         }
     }
@@ -297,7 +302,8 @@ impl Run {
     }
 
     fn succeeded(&mut self, id: TaskId, answer: &Answer) {
-        self.state.tasks[id.index()].phase = Phase::Succeeded(answer.clone());
+        let (output, bytes) = (answer.output, answer.bytes);
+        self.state.tasks[id.index()].phase = Phase::Succeeded { output, bytes };
         self.state.open -= 1;
         let plan = Arc::clone(&self.plan);
         for &dependant in plan.dependants(id) {
@@ -360,6 +366,6 @@ impl TaskState {
 
     /// Whether it has succeeded, failed or been skipped.
     pub fn has_ended(&self) -> bool {
-        matches!(self.phase, Phase::Succeeded(_) | Phase::Failed | Phase::Skipped)
+        matches!(self.phase, Phase::Succeeded { .. } | Phase::Failed | Phase::Skipped)
     }
 }

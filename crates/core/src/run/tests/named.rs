@@ -257,7 +257,7 @@ fn retries_wait_one_two_and_four_seconds_and_then_the_task_has_failed() {
     let phases: Vec<_> = (0..3).map(|id| table.run.task(TaskId(id)).phase.clone()).collect();
     assert!(matches!(
         phases[..],
-        [crate::run::Phase::Failed, crate::run::Phase::Skipped, crate::run::Phase::Succeeded(_)]
+        [crate::run::Phase::Failed, crate::run::Phase::Skipped, crate::run::Phase::Succeeded { .. }]
     ));
 }
 
