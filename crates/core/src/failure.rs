@@ -42,6 +42,8 @@ pub enum Class {
     Redirected,
     /// The task would go past its own cost limit; nothing was sent.
     OverBudget,
+    /// A result could not be inserted into the prompt that asks for it; nothing was sent.
+    Template,
 }
 
 /// What the run does about a class of failures.
@@ -58,7 +60,7 @@ pub enum Policy {
 
 impl Class {
     /// All classes, in the order of their declaration.
-    pub const ALL: [Class; 13] = [
+    pub const ALL: [Class; 14] = [
         Class::Throttled,
         Class::Overloaded,
         Class::Transient,
@@ -72,6 +74,7 @@ impl Class {
         Class::Refused,
         Class::Redirected,
         Class::OverBudget,
+        Class::Template,
     ];
 
     /// The class's policy.
@@ -84,9 +87,17 @@ impl Class {
             | Class::Timeout
             | Class::CutOff
             | Class::Malformed => Policy::Retry,
-            Class::Invalid | Class::Refused | Class::Redirected | Class::OverBudget => Policy::Fail,
+            Class::Invalid | Class::Refused | Class::Redirected | Class::OverBudget | Class::Template => {
+                Policy::Fail
+            }
             Class::QuotaGone | Class::Auth => Policy::StopAccount,
         }
+    }
+
+    /// Whether an attempt that fails with it never left: there was no call, so none is counted or
+    /// logged as one.
+    pub const fn is_unsent(self) -> bool {
+        matches!(self, Class::OverBudget | Class::Template)
     }
 
     /// The name as it is written in results and reports.
@@ -105,6 +116,7 @@ impl Class {
             Class::Refused => "refused",
             Class::Redirected => "redirected",
             Class::OverBudget => "over_budget",
+            Class::Template => "template",
         }
     }
 }

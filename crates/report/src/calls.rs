@@ -19,6 +19,7 @@ pub fn line(run: &RunView, record: &Record) -> Option<String> {
         Event::AttemptSucceeded { attempt, spent, timing, .. } => {
             (attempt, "succeeded", Some(200), spent, Some(timing))
         }
+        Event::AttemptFailed { failure, .. } if failure.class.is_unsent() => return None,
         Event::AttemptFailed { attempt, failure, spent, timing, .. } => {
             (attempt, "failed", failure.http_status, spent, Some(timing))
         }
@@ -142,6 +143,14 @@ mod tests {
                  model=claude-sonnet-4-5 outcome=lost cost_usd=0.00 at_risk_usd=0.06",
             ),
         );
+    }
+
+    #[test]
+    fn an_attempt_that_never_left_has_no_line() {
+        let story = testing::unwritten();
+        check(&story, 8, None);
+        let lines = story.records.iter().filter_map(|record| line(&story.run(), record));
+        assert_eq!(lines.count() as u64, story.fold().counts().calls);
     }
 
     #[test]

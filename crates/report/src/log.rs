@@ -164,6 +164,7 @@ const fn verb(class: Class) -> &'static str {
         Class::Refused => "was refused",
         Class::Redirected => "was redirected",
         Class::OverBudget => "would pass the task's cost limit",
+        Class::Template => "could not be written",
     }
 }
 

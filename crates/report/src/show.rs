@@ -151,6 +151,11 @@ fn attempts(records: &[Record], id: TaskId) -> String {
             Event::AttemptSucceeded { attempt, spent, timing, .. } if attempt.task == id => {
                 (Some(attempt.number), format!("succeeded {}", took(timing, spent)))
             }
+            Event::AttemptFailed { attempt, failure, .. }
+                if attempt.task == id && failure.class.is_unsent() =>
+            {
+                (Some(attempt.number), format!("failed unsent: {failure}"))
+            }
             Event::AttemptFailed { attempt, failure, spent, timing, then } if attempt.task == id => {
                 let then = match then {
                     Then::RetryAt(at) | Then::AgainAt(at) => {
@@ -211,6 +216,7 @@ mod tests {
             shown_task(&testing::retried(), 0, Some("Two\x1b[2J\nlines.\n"))
         );
         insta::assert_snapshot!("task_failed", shown_task(&testing::failure(), 3, None));
+        insta::assert_snapshot!("task_unwritten", shown_task(&testing::unwritten(), 3, None));
         insta::assert_snapshot!("task_skipped", shown_task(&testing::failure(), 4, None));
         insta::assert_snapshot!("task_lost", shown_task(&testing::resumed(), 3, Some("answer 3")));
     }

@@ -220,6 +220,24 @@ pub(crate) fn failure() -> Story {
         .at(9.0, ended(Outcome::Completed))
 }
 
+/// The prompt of `impl_b` asks for a field that its result does not have; `impl_a` is answered.
+pub(crate) fn unwritten() -> Story {
+    let failure = Failure::new(Class::Template, "no `results.design.nope`: the result is not JSON");
+    let unsent = Event::AttemptFailed {
+        attempt: attempt(3, 1),
+        failure,
+        spent: Spent::default(),
+        timing: Timing::default(),
+        then: Then::Fail,
+    };
+    pipeline_until_impls()
+        .at(6.0, started(2, 1))
+        .at(6.0, unsent)
+        .at(6.0, skipped(4, 3))
+        .at(9.0, succeeded(2, 1, 3.0))
+        .at(9.0, ended(Outcome::Completed))
+}
+
 /// The budget is too small for the rest.
 pub(crate) fn budget_stop() -> Story {
     let mut story = pipeline_until_impls()

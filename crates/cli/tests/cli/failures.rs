@@ -61,6 +61,22 @@ fn a_prompt_that_cannot_be_sent_fails_alone() {
 }
 
 #[test]
+fn a_prompt_that_asks_for_what_a_result_does_not_have_is_no_call() {
+    let simulator = Simulator::start();
+    let plan =
+        "tasks:\n  - { id: j, prompt: J. }\n  - { id: k, prompt: '{{ results.j.nope }}', depends_on: [j] }\n";
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", plan);
+    let document = sandbox.sortie("run plan.yaml --run-id one --json").exits(1).json();
+    assert_eq!(document["task_results"]["k"]["error"]["class"], "template");
+    assert_eq!(
+        (&document["api_calls_count"], &document["metrics"]["api_calls_count"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(sandbox.read("results/one/api_calls.log").lines().count(), 1);
+    assert_eq!(simulator.stats().requests, 1);
+}
+
+#[test]
 fn a_refused_key_stops_the_run_at_its_first_request() {
     let simulator = Simulator::start();
     let sandbox = Sandbox::reaching(&simulator)

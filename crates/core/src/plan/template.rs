@@ -131,7 +131,7 @@ impl Template {
     /// The prompt with every result in its place.
     ///
     /// # Errors
-    /// A failure of class `invalid` where a field is asked of a result that is not JSON or has no
+    /// A failure of class `template` where a field is asked of a result that is not JSON or has no
     /// such field.
     pub fn render<'a>(&self, result: impl Fn(TaskId) -> &'a str) -> Result<String, Failure> {
         let mut prompt = String::new();
@@ -141,7 +141,7 @@ impl Template {
                 Part::Insert { task, path, .. } if path.is_empty() => prompt.push_str(result(*task)),
                 Part::Insert { task, path, written } => {
                     let field = field(result(*task), path)
-                        .map_err(|why| Failure::new(Class::Invalid, format!("no `{written}`: {why}")))?;
+                        .map_err(|why| Failure::new(Class::Template, format!("no `{written}`: {why}")))?;
                     prompt.push_str(&field);
                 }
             }

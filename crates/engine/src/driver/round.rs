@@ -190,13 +190,13 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
     async fn write_down(&mut self, attempt: AttemptId) -> Result<Result<Call, Failure>, StoreError> {
         let index = attempt.task.index();
         let Some(prompt) = self.prompts.get(index) else {
-            return Ok(Err(Failure::new(Class::Invalid, "the task has no prompt")));
+            return Ok(Err(Failure::new(Class::Template, "the task has no prompt")));
         };
         let mut results = HashMap::new();
         for task in prompt.template.inserted() {
             let Some(hash) = self.run.output(task) else {
                 let name = &self.run.plan().task(task).name;
-                return Ok(Err(Failure::new(Class::Invalid, format!("there is no result of {name:?}"))));
+                return Ok(Err(Failure::new(Class::Template, format!("there is no result of {name:?}"))));
             };
             if let Entry::Vacant(place) = results.entry(task) {
                 place.insert(self.output(&hash).await?);

@@ -9,9 +9,9 @@ use super::task::Status;
 /// How often things happened.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    /// Calls started.
+    /// Calls started, those that never left taken back.
     pub calls: u64,
-    /// Attempts that failed, by class.
+    /// Calls that failed, by class.
     pub failed_attempts: BTreeMap<Class, u64>,
     /// Attempts lost in a crash.
     pub lost: u64,

@@ -269,8 +269,12 @@ impl Fold {
         then: &Then,
         at: Time,
     ) {
-        self.settle(task, spent, Some(timing));
-        *self.counts.failed_attempts.entry(failure.class).or_default() += 1;
+        if failure.class.is_unsent() {
+            self.never_left(task);
+        } else {
+            self.settle(task, spent, Some(timing));
+            *self.counts.failed_attempts.entry(failure.class).or_default() += 1;
+        }
         match then {
             Then::Fail => self.task_failed(task, failure, at),
             Then::RetryAt(_) | Then::AgainAt(_) | Then::StopAccount => {
@@ -294,6 +298,15 @@ impl Fold {
         self.finish(task, Status::Failed, at);
     }
 
+    /// Takes back that the attempt was a call: it had its reservation, and was never sent.
+    fn never_left(&mut self, task: TaskId) {
+        let Some(view) = self.tasks.get_mut(task.index()) else { return };
+        self.reserved -= std::mem::take(&mut view.reserved);
+        // A damaged journal may end what it did not start.
+        self.counts.calls -= u64::from(view.status == Status::Running && self.counts.calls > 0);
+        self.counts.unsent += 1;
+    }
+
     /// Replaces what the attempt reserved by what it came to.
     fn settle(&mut self, task: TaskId, spent: &Spent, timing: Option<Timing>) {
         let Some(view) = self.tasks.get_mut(task.index()) else { return };
@@ -314,7 +327,8 @@ impl Fold {
         let now = self.clock.at(at);
         let view = &mut self.tasks[task.index()];
         view.finished_at = Some(at);
-        view.took = view.started_at.map(|_| now.saturating_sub(view.first_start));
+        let called = view.started_at.filter(|_| view.ran);
+        view.took = called.map(|_| now.saturating_sub(view.first_start));
         self.finished.push(task);
         self.set(task, status);
     }

@@ -50,7 +50,8 @@ pub struct TaskView {
     pub started_at: Option<Time>,
     /// When it succeeded or failed.
     pub finished_at: Option<Time>,
-    /// From the start of its first attempt to its end, waits between attempts included.
+    /// From the start of its first attempt to its end, waits between attempts included; none where
+    /// no call was made.
     pub took: Option<Duration>,
     /// Of the attempt that succeeded, else of the last one that came back.
     pub timing: Option<Timing>,

@@ -86,6 +86,22 @@ fn a_retry_is_an_error_and_a_call_and_no_failed_task() {
 }
 
 #[test]
+fn an_attempt_that_never_left_is_an_error_and_no_call() {
+    check(
+        &testing::unwritten(),
+        &json!({
+            "success": false, "successful_tasks": 3, "failed_tasks": 1, "skipped_tasks": 1,
+            "api_calls_count": 3,
+            // The mean of the three that were called.
+            "avg_duration": (2.0 + 4.0 + 3.0) / 3.0,
+            "cost": {"tasks_count": 3, "avg_cost_per_task": 0.0046},
+            "metrics": {"api_calls_count": 3, "error_count": 1, "active_tasks": 0},
+        }),
+    );
+    assert_eq!(testing::unwritten().fold().reserved(), usd("0"));
+}
+
+#[test]
 fn a_failure_names_the_tasks_it_took_along() {
     check(
         &testing::failure(),

@@ -86,7 +86,7 @@ fn fields_come_as_they_are_written_and_strings_unescaped() {
 }
 
 #[test]
-fn a_field_that_is_not_there_fails_as_invalid_and_names_the_reference() {
+fn a_field_that_is_not_there_fails_as_a_template_and_names_the_reference() {
     for (result, why) in [
         ("plain text", "the result is not JSON"),
         ("", "the result is not JSON"),
@@ -97,7 +97,7 @@ fn a_field_that_is_not_there_fails_as_invalid_and_names_the_reference() {
     ] {
         let failure = parse("{{ results['impl-a'].k.l }}").unwrap().render(|_| result).unwrap_err();
         let message = format!("no `results['impl-a'].k.l`: {why}");
-        assert_eq!((failure.class, failure.message), (Class::Invalid, message), "{result}");
+        assert_eq!((failure.class, failure.message), (Class::Template, message), "{result}");
     }
 }
 

@@ -110,7 +110,7 @@ async fn a_prompt_that_cannot_be_written_down_fails_its_task_and_nothing_is_sent
         _ => None,
     });
     let (failure, spent) = failed.unwrap();
-    assert_eq!(failure.class, Class::Invalid);
+    assert_eq!(failure.class, Class::Template);
     assert_eq!(*spent, sortie_core::run::event::Spent::default());
 }
 
