@@ -66,11 +66,19 @@ pub fn money(amount: Usd) -> String {
 }
 
 /// `Budget exceeded: $10.05 > $10.00`, word for word as the founding document has it (SPEC.md C2),
-/// with as many decimals as it takes for the two amounts to differ.
+/// with as many decimals as the budget has, and as it takes for the two amounts to differ and for
+/// neither to look like nothing.
 pub fn budget_exceeded(needed: Usd, budget: Usd) -> String {
+    let set = budget.exact(2);
+    let as_set = set.find('.').map_or(0, |dot| set.len() - dot - 1);
     let shown = |decimals: usize| (format!("{needed:.decimals$}"), format!("{budget:.decimals$}"));
-    let (needed, budget) =
-        (2..12).map(shown).find(|(needed, budget)| needed != budget).unwrap_or_else(|| shown(12));
+    let nothing = |decimals: usize| format!("{:.decimals$}", Usd::ZERO);
+    let told_apart = |&decimals: &usize| {
+        let (needed_shown, budget_shown) = shown(decimals);
+        let hidden = !needed.is_zero() && needed_shown == nothing(decimals);
+        needed_shown != budget_shown && !hidden
+    };
+    let (needed, budget) = shown((as_set..12).find(told_apart).unwrap_or(12));
     format!("Budget exceeded: ${needed} > ${budget}")
 }
 
@@ -198,10 +206,15 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_error_has_as_many_decimals_as_it_takes() {
+    fn a_budget_error_shows_the_budget_as_set_and_no_amount_as_nothing() {
         for (needed, budget, shown) in [
             ("10.05", "10", "Budget exceeded: $10.05 > $10.00"),
             ("10.0004", "10", "Budget exceeded: $10.0004 > $10.0000"),
+            ("0.01", "0.0001", "Budget exceeded: $0.0100 > $0.0001"),
+            ("0.00012", "0.0001", "Budget exceeded: $0.00012 > $0.00010"),
+            ("0.02004", "0.0125", "Budget exceeded: $0.0200 > $0.0125"),
+            // Of a damaged journal, which may say that nothing was enough.
+            ("0.0001", "10", "Budget exceeded: $0.0001 > $10.0000"),
             ("0.000000000002", "0.000000000001", "Budget exceeded: $0.000000000002 > $0.000000000001"),
         ] {
             assert_eq!(budget_exceeded(usd(needed), usd(budget)), shown);
