@@ -40,7 +40,7 @@ impl Format for Markdown {
             format!("# Report: {plan}\n\n{}\n", verdict(report)),
             facts(&run_facts(report)),
             format!("## Performance\n\n{}", facts(&performance(report))),
-            format!("## Cost\n\n{}", facts(&cost(&report.summary))),
+            format!("## Cost\n\n{}", facts(&cost(report))),
             unsuccessful(report),
             tasks(report),
             format!("## Analysis\n\n{}", analysis::text(report)),
@@ -152,8 +152,8 @@ fn performance(report: &Report) -> Vec<(&'static str, String)> {
     rows
 }
 
-fn cost(summary: &Summary) -> Vec<(&'static str, String)> {
-    let cost = &summary.cost;
+fn cost(report: &Report) -> Vec<(&'static str, String)> {
+    let (fold, cost) = (report.fold, &report.summary.cost);
     let mut rows = vec![
         ("Total cost", money(cost.total_cost)),
         ("Average per task", cost.avg_cost_per_task.map_or_else(dash, money)),
@@ -161,6 +161,11 @@ fn cost(summary: &Summary) -> Vec<(&'static str, String)> {
     if !cost.at_risk.is_zero() {
         let why = "may have been billed besides, for answers that never came whole";
         rows.push(("At risk", format!("{} {why}", money(cost.at_risk))));
+    }
+    if fold.counts().running > 0 {
+        let calls = count(fold.counts().running, "call");
+        let reserved = format!("{} for {calls} in flight when last heard of", money(fold.reserved()));
+        rows.push(("Reserved", reserved));
     }
     rows.push(("Budget", cost.budget.map_or_else(|| "none".into(), money)));
     if let Some(utilization) = cost.utilization {

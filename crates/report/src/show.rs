@@ -202,6 +202,7 @@ mod tests {
         for (name, story) in [
             ("run_failure", testing::failure()),
             ("run_resumed", testing::resumed()),
+            ("run_killed", testing::killed()),
             ("run_budget", testing::budget_stop()),
         ] {
             let fold = story.fold();

@@ -73,7 +73,9 @@ pub struct CostSummary {
     /// What is known to be spent.
     #[serde(with = "as_dollars")]
     pub total_cost: Usd,
-    /// What may have been spent besides, for answers that were lost or cut.
+    /// What may have been spent besides, for answers that were lost or cut. What is reserved for
+    /// calls in flight is not in it: a journal cannot tell whether anyone still waits for them, and
+    /// it is the resume that writes off what nobody does.
     #[serde(with = "as_dollars")]
     pub at_risk: Usd,
     /// The budget; null: without a limit.

@@ -264,6 +264,13 @@ pub(crate) fn resumed() -> Story {
         .at(3607.0, ended(Outcome::Completed))
 }
 
+/// The same before anyone goes on: the journal ends with two calls in flight.
+pub(crate) fn killed() -> Story {
+    let mut story = resumed();
+    story.records.truncate(7);
+    story
+}
+
 /// Ctrl-C while `impl_b` runs; it finishes, the rest is left.
 pub(crate) fn interrupted() -> Story {
     pipeline_until_impls()

@@ -187,7 +187,8 @@ impl Fold {
         self.charge
     }
 
-    /// What attempts in flight may cost at most.
+    /// What attempts in flight may cost at most. Whether they are lost only a resume decides: until
+    /// then they are neither spent nor at risk ([`Fold::charge`]).
     pub fn reserved(&self) -> Usd {
         self.reserved
     }

@@ -19,6 +19,7 @@ fn a_report_reads_well_whatever_came_of_the_run() {
         ("failure", testing::failure()),
         ("budget_stop", testing::budget_stop()),
         ("resumed", testing::resumed()),
+        ("killed", testing::killed()),
         ("never_began", Story::pipeline()),
     ] {
         insta::assert_snapshot!(name, rendered(&story));

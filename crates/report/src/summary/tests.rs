@@ -148,6 +148,17 @@ fn a_resume_sums_its_sessions_and_shows_what_is_at_risk_apart() {
 }
 
 #[test]
+fn what_is_in_flight_is_not_at_risk_before_a_resume_says_so() {
+    check(
+        &testing::killed(),
+        &json!({
+            "success": false, "pending_tasks": 3, "api_calls_count": 4,
+            "cost": {"at_risk": 0.0}, "metrics": {"active_tasks": 2},
+        }),
+    );
+}
+
+#[test]
 fn an_interrupted_run_says_so() {
     check(
         &testing::interrupted(),

@@ -43,6 +43,7 @@ pub fn summary(report: &Report, style: Style) -> String {
     lines.extend(speedup_line(report).map(|line| format!("  {line}")));
     lines.extend(calls_line(report).map(|line| format!("  {line}")));
     lines.push(style.paint(Paint::Strong, &cost_line(summary)));
+    lines.extend(in_flight(report.fold).map(|line| format!("  {line}")));
     lines.extend(budget_line(summary).map(|line| format!("  {line}")));
     lines.extend(failures(report, style));
     lines.push(String::new());
@@ -85,6 +86,14 @@ fn calls_line(report: &Report) -> Option<String> {
         parts.push(format!("latency p50 {}, p95 {}", duration(p50), duration(p95)));
     }
     (counts.calls > 0).then(|| parts.join(", "))
+}
+
+/// The calls whose end nobody has told, and their money: of a run that still runs, or whose process
+/// died.
+fn in_flight(fold: &Fold) -> Option<String> {
+    let running = fold.counts().running;
+    let (calls, reserved) = (count(running, "call"), money(fold.reserved()));
+    (running > 0).then(|| format!("in flight when last heard of: {calls}, {reserved} reserved"))
 }
 
 fn budget_line(summary: &Summary) -> Option<String> {
