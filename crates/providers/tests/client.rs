@@ -1,6 +1,7 @@
 //! The client against sockets that behave as servers do, and as they should not.
 
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by where it panics")]
+#![expect(clippy::disallowed_methods, reason = "sockets are waited for in real time")]
 
 use std::future::Future;
 use std::time::Duration;

@@ -33,6 +33,7 @@ impl Clock {
     }
 
     /// Waits until this time; for ever where there is none or the clock cannot tell it.
+    #[expect(clippy::disallowed_methods, reason = "the executor owns the clock")]
     pub(super) async fn wait_until(&self, time: Option<Time>) {
         match time.and_then(|time| self.at.checked_add(time.since(self.began))) {
             Some(deadline) => tokio::time::sleep_until(deadline).await,

@@ -128,6 +128,7 @@ impl Client {
     }
 
     /// Asks for the list of models: whether the endpoint answers and takes the key, at no cost.
+    #[expect(clippy::disallowed_methods, reason = "the client's one clock: sockets are in real time")]
     pub async fn probe(&self, endpoint: &Endpoint, within: Duration) -> Probe {
         let mut headers = endpoint.dialect().headers(endpoint.variant());
         endpoint.authorize(&mut headers);
@@ -190,6 +191,7 @@ fn probed(status: u16, failure: Failure) -> Probe {
 }
 
 /// Follows one request from its sending to its end: when and how.
+#[expect(clippy::disallowed_methods, reason = "the client's one clock: sockets are in real time")]
 async fn drive(
     exchange: &mut Exchange,
     sending: impl Future<Output = reqwest::Result<reqwest::Response>>,
@@ -232,6 +234,7 @@ async fn drive(
     (done_at, End::Closed)
 }
 
+#[expect(clippy::disallowed_methods, reason = "the client's one clock: sockets are in real time")]
 fn note(exchange: &mut Exchange, progress: Progress, start: Instant) {
     match progress {
         Progress::Waiting => (),

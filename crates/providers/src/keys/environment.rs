@@ -75,6 +75,7 @@ impl Environment {
     /// Where the file cannot be read, is open to other users (Unix), or has a line of another form;
     /// where `explicit` does not exist.
     pub fn read(explicit: Option<&Path>, dir: &Path) -> Result<Environment, EnvironmentError> {
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
         // Names and values that are not UTF-8 cannot be ours: they are left out.
         let process = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));

@@ -51,11 +51,13 @@ impl Clock {
     }
 
     /// The server's time: Unix time at its start, scaled since.
+    #[expect(clippy::disallowed_methods, reason = "the server is a face of the model that owns a clock")]
     pub(super) fn now(&self) -> Duration {
         self.wall + self.start.elapsed().mul_f64(self.scale)
     }
 
     /// Waits until the server's time is this.
+    #[expect(clippy::disallowed_methods, reason = "the server is a face of the model that owns a clock")]
     pub(super) async fn until(&self, time: Duration) {
         let real = time.saturating_sub(self.wall).div_f64(self.scale);
         tokio::time::sleep_until((self.start + real).into()).await;
@@ -66,6 +68,12 @@ impl Clock {
 #[expect(clippy::disallowed_methods, reason = "the server is a face of the model that owns a clock")]
 pub(super) async fn rest(duration: Duration) {
     tokio::time::sleep(duration).await;
+}
+
+/// Whether it ended within some real time.
+#[expect(clippy::disallowed_methods, reason = "the server is a face of the model that owns a clock")]
+pub(super) async fn ends_within(limit: Duration, what: impl Future<Output = ()>) -> bool {
+    tokio::time::timeout(limit, what).await.is_ok()
 }
 
 #[cfg(test)]

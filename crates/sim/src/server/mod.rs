@@ -116,7 +116,7 @@ impl Server {
         }
         drop((self.listener, stop));
         let ended = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(GRACE, ended).await.is_err() {
+        if !clock::ends_within(GRACE, ended).await {
             connections.shutdown().await;
         }
     }
