@@ -3,6 +3,16 @@
 //! What must hold is checked from what the world saw happen (calls sent, money billed), never from
 //! what the run says of itself, apart from live state against replayed state.
 
+macro_rules! must {
+    ($holds:expr, $($why:tt)+) => {
+        if !$holds {
+            return Err(format!($($why)+));
+        }
+    };
+}
+
+mod end;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,14 +32,6 @@ use crate::usage::Cost;
 
 /// What went wrong, in a sentence.
 pub(super) type Violation = String;
-
-macro_rules! must {
-    ($holds:expr, $($why:tt)+) => {
-        if !$holds {
-            return Err(format!($($why)+));
-        }
-    };
-}
 
 pub(super) struct World {
     rng: Rng,
@@ -277,18 +279,6 @@ impl World {
         self.settings.gates[gate.index()].account.clone()
     }
 
-    /// Tasks that depend on a failed one, directly or not; dependencies come first in the plan.
-    fn doomed(&self) -> BTreeSet<TaskId> {
-        let mut doomed = BTreeSet::new();
-        for id in self.plan.ids() {
-            if self.plan.task(id).depends_on.iter().any(|on| self.failed.contains(on) || doomed.contains(on))
-            {
-                doomed.insert(id);
-            }
-        }
-        doomed
-    }
-
     fn act(&mut self, step: Step) -> Result<Option<Outcome>, Violation> {
         self.wake_at = step.wake_at;
         let mut ended = None;
@@ -423,32 +413,5 @@ impl World {
         // What was refused for its price needs more money, or it is refused again.
         let more = self.budget.filter(|_| over && self.rng.percent(70)).map(|budget| budget.times(2));
         self.tell(Input::Resumed { budget: more })
-    }
-
-    fn check_end(&self, outcome: &Outcome) -> Result<(), Violation> {
-        must!(self.in_flight.is_empty(), "the run ended with calls in flight");
-        must!(self.run.reserved() == Usd::ZERO, "money is reserved after the end");
-        let open = self.plan.ids().filter(|id| {
-            !self.succeeded.contains(id) && !self.failed.contains(id) && !self.skipped.contains(id)
-        });
-        let open = open.count();
-        let doomed: BTreeSet<_> = self.doomed().difference(&self.failed).copied().collect();
-        must!(self.skipped == doomed, "skipped are {:?} and not {doomed:?}", self.skipped);
-        let replayed = Run::replay(self.plan.clone(), self.settings.clone(), &self.journal);
-        must!(
-            replayed.map_err(|error| error.to_string())?.state == self.run.state,
-            "the end is not replayable"
-        );
-        match outcome {
-            Outcome::Completed => must!(open == 0, "{open} tasks are open in a completed run"),
-            Outcome::TimedOut { after } => {
-                must!(self.now.since(self.session) >= *after, "the run timed out too early");
-                must!(*after < Duration::from_secs(1_000_000), "the run waited for nothing");
-            }
-            Outcome::BudgetExceeded { needed, budget } => must!(needed > budget, "{needed} fits {budget}"),
-            Outcome::ProviderStopped { .. } => must!(!self.stopped.is_empty(), "no account was stopped"),
-            Outcome::Interrupted { .. } => must!(self.cancelled, "nobody asked to stop"),
-        }
-        Ok(())
     }
 }

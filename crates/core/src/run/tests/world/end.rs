@@ -1,0 +1,51 @@
+//! What must hold when a run has ended.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{Violation, World};
+use crate::money::Usd;
+use crate::plan::TaskId;
+use crate::run::Run;
+use crate::run::event::Outcome;
+
+impl World {
+    /// Tasks that depend on a failed one, directly or not; dependencies come first in the plan.
+    pub(super) fn doomed(&self) -> BTreeSet<TaskId> {
+        let mut doomed = BTreeSet::new();
+        for id in self.plan.ids() {
+            if self.plan.task(id).depends_on.iter().any(|on| self.failed.contains(on) || doomed.contains(on))
+            {
+                doomed.insert(id);
+            }
+        }
+        doomed
+    }
+
+    pub(super) fn check_end(&self, outcome: &Outcome) -> Result<(), Violation> {
+        must!(self.in_flight.is_empty(), "the run ended with calls in flight");
+        must!(self.run.reserved() == Usd::ZERO, "money is reserved after the end");
+        let open = self.plan.ids().filter(|id| {
+            !self.succeeded.contains(id) && !self.failed.contains(id) && !self.skipped.contains(id)
+        });
+        let open = open.count();
+        let doomed: BTreeSet<_> = self.doomed().difference(&self.failed).copied().collect();
+        must!(self.skipped == doomed, "skipped are {:?} and not {doomed:?}", self.skipped);
+        let replayed = Run::replay(self.plan.clone(), self.settings.clone(), &self.journal);
+        must!(
+            replayed.map_err(|error| error.to_string())?.state == self.run.state,
+            "the end is not replayable"
+        );
+        match outcome {
+            Outcome::Completed => must!(open == 0, "{open} tasks are open in a completed run"),
+            Outcome::TimedOut { after } => {
+                must!(self.now.since(self.session) >= *after, "the run timed out too early");
+                must!(*after < Duration::from_secs(1_000_000), "the run waited for nothing");
+            }
+            Outcome::BudgetExceeded { needed, budget } => must!(needed > budget, "{needed} fits {budget}"),
+            Outcome::ProviderStopped { .. } => must!(!self.stopped.is_empty(), "no account was stopped"),
+            Outcome::Interrupted { .. } => must!(self.cancelled, "nobody asked to stop"),
+        }
+        Ok(())
+    }
+}
