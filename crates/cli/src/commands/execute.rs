@@ -51,12 +51,14 @@ pub(super) fn announce(header: &Header, binding: &Binding, terminal: Terminal) {
     terminal.note(&format!("  {}", bounds.join(", ")));
 }
 
-/// Asks a person before money is spent; scripts, simulations and servers on this machine are not
-/// asked.
-pub(super) fn ask(plan: &Plan, binding: &Binding) -> Result<(), Failed> {
-    if !binding.may_cost(plan) || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Ok(());
-    }
+/// Whether a person is there to be asked, and there is something to ask: scripts, simulations and
+/// servers on this machine are not asked.
+pub(super) fn may_ask(plan: &Plan, binding: &Binding) -> bool {
+    binding.may_cost(plan) && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks a person before money is spent.
+pub(super) fn ask() -> Result<(), Failed> {
     let mut stderr = std::io::stderr().lock();
     let _ = write!(stderr, "Start and spend money? [y/N] ").and_then(|()| stderr.flush());
     let mut answer = String::new();

@@ -6,7 +6,7 @@ use sortie::engine::executor::simulated::Pace;
 use sortie::engine::store::StoreError;
 use sortie::session::Session;
 
-use super::execute::{announce, ask, drive};
+use super::execute::{announce, ask, drive, may_ask};
 use super::journal;
 use crate::args::ResumeArgs;
 use crate::exit::Exit;
@@ -28,8 +28,8 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
         terminal.note(&format!("run {} is finished", session.header().run_id));
     } else {
         announce(session.header(), session.binding(), terminal);
-        if !args.yes {
-            ask(&session.header().plan, session.binding())?;
+        if !args.yes && may_ask(&session.header().plan, session.binding()) {
+            ask()?;
         }
     }
     let pace = if args.realtime { Pace::RealTime } else { Pace::Jumping };

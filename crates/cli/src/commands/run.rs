@@ -10,7 +10,7 @@ use sortie::launch::Launch;
 use sortie::session::{Session, now};
 use sortie::sim::Scenario;
 
-use super::execute::{announce, ask, drive};
+use super::execute::{announce, ask, drive, may_ask};
 use super::scenario_text;
 use crate::args::RunArgs;
 use crate::exit::Exit;
@@ -35,15 +35,19 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     let launch = Launch { run_id, mode, seed, simulation };
     let header = launch.header(checked, &setting.config, &setting.environment, now())?;
     let binding = Binding::of(&header).map_err(Failed::from)?;
-    announce(&header, &binding, terminal);
-    // Before anything is written: a "no" leaves nothing behind.
-    if !yes {
-        ask(&header.plan, &binding)?;
+    let asks = !yes && may_ask(&header.plan, &binding);
+    if asks {
+        // Before anything is written: a "no" leaves nothing behind.
+        announce(&header, &binding, terminal);
+        ask()?;
     }
     let durability = if header.settings.simulated { Durability::Unsynced } else { Durability::Synced };
     let results_dir = &setting.config.results_dir;
     let store = SqliteStore::open(results_dir, durability)?;
     let session = Session::create(store, header, Some(results_dir)).await?;
+    if !asks {
+        announce(session.header(), session.binding(), terminal);
+    }
     let pace = if realtime { Pace::RealTime } else { Pace::Jumping };
     drive(session, &setting.environment, None, pace, terminal).await
 }
