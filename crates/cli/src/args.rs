@@ -202,7 +202,7 @@ pub(crate) struct ShowArgs {
 #[derive(Args, Debug)]
 pub(crate) struct SimulateArgs {
     /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
     pub(crate) listen: SocketAddr,
     /// How it behaves: the name of a built-in scenario, or a file
     #[arg(long, value_name = "FILE|NAME", default_value = "calm")]
@@ -250,6 +250,13 @@ impl From<ModeArg> for Mode {
             ModeArg::Serial => Mode::Serial,
         }
     }
+}
+
+/// An address; `localhost` is its usual name.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let address = numeric.as_deref().unwrap_or(text).parse();
+    address.map_err(|_| "not of the form ADDRESS:PORT, like 127.0.0.1:8080".to_owned())
 }
 
 fn usd(text: &str) -> Result<Usd, String> {
