@@ -260,7 +260,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn usd(text: &str) -> Result<Usd, String> {
-    let usd: Usd = text.trim_start_matches('$').parse().map_err(|error| format!("{error}"))?;
+    let usd: Usd = text.strip_prefix('$').unwrap_or(text).parse().map_err(|error| format!("{error}"))?;
     if usd.is_zero() { Err("a budget of nothing allows nothing".to_owned()) } else { Ok(usd) }
 }
 
@@ -273,5 +273,12 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_amount_may_have_one_dollar_sign() {
+        for (text, is_fine) in [("5", true), ("$5", true), ("$$5", false), ("$$$$5", false), ("$", false)] {
+            assert_eq!(usd(text).is_ok(), is_fine, "{text}");
+        }
     }
 }

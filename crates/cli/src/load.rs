@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use sortie::Error;
 use sortie::config::{Config, Overrides};
 use sortie::core::document::{MAX_BYTES, Source};
-use sortie::core::plan::check::{Checked, check};
-use sortie::core::plan::written::PlanFile;
+use sortie::core::plan::check::Checked;
 use sortie::providers::keys::Environment;
 use sortie::session::today;
 
@@ -49,10 +48,7 @@ pub(crate) fn plan(path: &Path, config: &Config) -> Result<Checked, Failed> {
         Error::Config(problems) => Error::Plan(problems),
         error => error,
     })?;
-    let file = PlanFile::read(&source).map_err(Error::Plan)?;
-    let checked = check(file, &config.routing()).map_err(|problems| Error::Plan(source.locate(problems)))?;
-    let warnings = source.locate(checked.warnings);
-    Ok(Checked { warnings, ..checked })
+    Ok(Checked::read(&source, &config.routing()).map_err(Error::Plan)?)
 }
 
 /// The bytes of a file, or of standard input for `-`. No more is read than a document may have, so

@@ -8,8 +8,7 @@ use std::io::Write as _;
 use sortie_core::agent::{Agent, Retry, Timeouts};
 use sortie_core::document::{Problems, Source};
 use sortie_core::limit::GateId;
-use sortie_core::plan::check::{Checked, Routing, check};
-use sortie_core::plan::written::PlanFile;
+use sortie_core::plan::check::{Checked, Routing};
 use sortie_core::price::Pricing;
 
 fn main() -> std::io::Result<()> {
@@ -24,7 +23,7 @@ fn main() -> std::io::Result<()> {
 
 fn read(path: String, bytes: Vec<u8>) -> Result<Checked, Problems> {
     let source = Source::new(path, bytes)?;
-    check(PlanFile::read(&source)?, &routing()).map_err(|problems| source.locate(problems))
+    Checked::read(&source, &routing())
 }
 
 fn routing() -> Routing {

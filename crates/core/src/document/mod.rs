@@ -5,12 +5,13 @@
 //! unknown fields; it is the only declaration of its keys. A text is deserialised straight into
 //! it. Only where that fails is the text parsed again into a `tree` that knows where everything
 //! stands, and held against the struct's own schema: serde stops at the first error, the walk
-//! does not. Checks of meaning come later and name places ([`Place`]); [`Source::locate`] finds
+//! does not. What is left without the wrong parts is checked too ([`Source::check`]). Checks of meaning come later and name places ([`Place`]); [`Source::locate`] finds
 //! them in the text by the same tree.
 //!
 //! Hostile documents are bounded rather than trusted: size, depth, no aliases, no merge keys.
 //! This module opens no files and knows no key of any document.
 
+mod broken;
 mod problem;
 mod schema;
 mod tree;
@@ -21,9 +22,11 @@ mod tests;
 
 use std::sync::Arc;
 
+use broken::{Faults, Gap};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+pub use broken::Broken;
 pub use problem::{Also, Place, Problem, Problems, Severity, Span, Step, nearest};
 pub use schema::schema_of;
 
@@ -85,7 +88,7 @@ impl Source {
     /// tells the format, else the text does.
     ///
     /// # Errors
-    /// Where it is empty, larger than [`MAX_BYTES`], or not UTF-8.
+    /// Where it is larger than [`MAX_BYTES`], or not UTF-8.
     pub fn new(name: impl Into<String>, bytes: Vec<u8>) -> Result<Source, Problems> {
         let name = name.into();
         let refuse = |message: String| Err(Problems::from(Problem::error(message)).named(&name, ""));
@@ -102,9 +105,6 @@ impl Source {
             }
         };
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        if text.trim().is_empty() {
-            return refuse("the document is empty".into());
-        }
         let format = Format::of(&name, text);
         Ok(Source { text: text.into(), format, name })
     }
@@ -135,8 +135,8 @@ impl Source {
     /// [`Source::read_lines`]), so it is read as JSON here.
     ///
     /// # Errors
-    /// Everything that is wrong with its form.
-    pub fn read<T: DeserializeOwned + JsonSchema>(&self) -> Result<T, Problems> {
+    /// Everything that is wrong with its form, and the rest of it for [`Source::check`].
+    pub fn read<T: DeserializeOwned + JsonSchema>(&self) -> Result<T, Broken<T>> {
         let failed = match self.format {
             Format::Yaml => match serde_saphyr::from_str_with_options(&self.text, yaml_options()) {
                 Ok(value) => return Ok(value),
@@ -147,35 +147,64 @@ impl Source {
                 Err(e) => Failed::json(&e, &self.text, 0),
             },
         };
-        let mut problems = Problems::default();
-        self.explain(&schema_of::<T>(), &self.text, 0, &Place::root(), failed, &mut problems);
-        Err(problems.named(&self.name, self.text.clone()))
+        let mut faults = Faults::default();
+        let rest = self.explain(&schema_of::<T>(), &self.text, 0, &Place::root(), failed, &mut faults);
+        Err(self.broken(faults, rest.and_then(|rest| serde_json::from_value(rest).ok())))
     }
 
     /// Reads JSONL: one value a line. Problems name the places `LIST[0]`, `LIST[1]`, …
     ///
     /// # Errors
-    /// Everything that is wrong with the form of any line.
+    /// Everything that is wrong with the form of any line, and the rest for [`Source::check`].
     pub fn read_lines<T: DeserializeOwned + JsonSchema>(
         &self,
         list: &'static str,
-    ) -> Result<Vec<T>, Problems> {
+    ) -> Result<Vec<T>, Broken<Vec<T>>> {
         let mut values = Vec::new();
-        let mut problems = Problems::default();
+        let mut faults = Faults::default();
         let mut schema = None;
         for (index, (offset, line)) in self.lines().enumerate() {
             match serde_json::from_str(line) {
                 Ok(value) => values.push(value),
-                Err(_) if problems.is_full() => problems.count(),
+                Err(_) if faults.problems.is_full() => faults.problems.count(),
                 Err(e) => {
                     let schema = schema.get_or_insert_with(schema_of::<T>);
                     let place = Place::root().key(list).index(index);
                     let failed = Failed::json(&e, &self.text, offset);
-                    self.explain(schema, line, offset, &place, failed, &mut problems);
+                    let rest = self.explain(schema, line, offset, &place, failed, &mut faults);
+                    let rest = rest.unwrap_or_else(|| {
+                        faults.gaps.push(Gap { place, is_written: true });
+                        schema::stand_in(schema, schema)
+                    });
+                    values.extend(serde_json::from_value::<T>(rest));
                 }
             }
         }
-        if problems.is_empty() { Ok(values) } else { Err(problems.named(&self.name, self.text.clone())) }
+        if faults.problems.is_empty() { Ok(values) } else { Err(self.broken(faults, Some(values))) }
+    }
+
+    /// Checks what was read from this document. Where its form is wrong, the rest is checked too,
+    /// so that all is told at once; what comes of the wrong parts alone is not told again.
+    ///
+    /// # Errors
+    /// Everything that is wrong with its form and its meaning, at its place.
+    pub fn check<T, U>(
+        &self,
+        read: Result<T, Broken<T>>,
+        check: impl FnOnce(T) -> Result<U, Problems>,
+    ) -> Result<U, Problems> {
+        match read {
+            Ok(value) => check(value),
+            Err(broken) => Err(broken.with(check)),
+        }
+        .map_err(|problems| self.locate(problems))
+    }
+
+    /// Nobody reads more problems than are kept, so that nothing is left to check then.
+    fn broken<T>(&self, faults: Faults, rest: Option<T>) -> Broken<T> {
+        let rest = rest.filter(|_| !faults.problems.is_full()).map(Box::new);
+        let problems = faults.problems.named(&self.name, self.text.clone());
+        Broken { faults: Faults { problems, ..faults }, rest }
     }
 
     /// Finds the places that checks of meaning named, in this text.
@@ -214,7 +243,8 @@ impl Source {
     }
 
     /// Adds everything that is wrong with the form of this part of the text; at least `failed`,
-    /// which is why it was not read.
+    /// which is why it was not read. What is left comes back, unless nothing is known of what is
+    /// wrong but `failed`.
     fn explain(
         &self,
         schema: &serde_json::Value,
@@ -222,18 +252,22 @@ impl Source {
         offset: usize,
         place: &Place,
         failed: Failed,
-        problems: &mut Problems,
-    ) {
-        let before = problems.len();
+        faults: &mut Faults,
+    ) -> Option<serde_json::Value> {
+        if part.trim().is_empty() {
+            faults.problems.push(Problem::error("the document is empty"));
+            return None;
+        }
+        let before = faults.problems.len();
         // What serde_json refuses as syntax stays its word: the YAML parser would take more.
-        if !failed.is_syntax
-            && let Some(root) = tree::parse(part, offset, problems)
-        {
-            schema::walk(schema, &root, place, &self.text, self.format == Format::Yaml, problems);
+        let root = if failed.is_syntax { None } else { tree::parse(part, offset, &mut faults.problems) };
+        let is_yaml = self.format == Format::Yaml;
+        let rest = root.map(|root| schema::walk(schema, &root, place, &self.text, is_yaml, faults));
+        if faults.problems.len() == before {
+            faults.problems.push(failed.problem);
+            return None;
         }
-        if problems.len() == before {
-            problems.push(failed.problem);
-        }
+        rest
     }
 }
 

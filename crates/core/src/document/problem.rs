@@ -55,6 +55,16 @@ pub enum Step {
     Name(Cow<'static, str>),
 }
 
+impl Step {
+    /// The key that this step goes to, by its value or by its name.
+    pub(super) fn as_key(&self) -> Option<&str> {
+        match self {
+            Step::Key(key) | Step::Name(key) => Some(key),
+            Step::Index(_) => None,
+        }
+    }
+}
+
 impl Place {
     /// The document itself.
     pub fn root() -> Place {
@@ -80,6 +90,16 @@ impl Place {
     pub fn name(mut self, key: impl Into<Cow<'static, str>>) -> Place {
         self.0.push(Step::Name(key.into()));
         self
+    }
+
+    /// Back by one step.
+    pub(super) fn pop(&mut self) {
+        self.0.pop();
+    }
+
+    /// Ahead by one step.
+    pub(super) fn push(&mut self, step: Step) {
+        self.0.push(step);
     }
 
     /// The steps from the root.
@@ -127,6 +147,8 @@ pub struct Problem {
     pub at: Option<Span>,
     /// Another place that belongs to it.
     pub also: Option<Box<Also>>,
+    /// What it says is absent: a key somewhere within a place.
+    pub(super) absent: Vec<(Place, &'static str)>,
 }
 
 /// Another place that belongs to a problem.
@@ -157,6 +179,7 @@ impl Problem {
             quote: None,
             at: None,
             also: None,
+            absent: Vec::new(),
         }
     }
 
@@ -198,6 +221,14 @@ impl Problem {
         self
     }
 
+    /// The same about the absence of something that this key, somewhere within this place, would
+    /// have brought; it is not told where such a key is written, but could not be read.
+    #[must_use]
+    pub fn absent(mut self, within: Place, key: &'static str) -> Problem {
+        self.absent.push((within, key));
+        self
+    }
+
     /// The same with another place that belongs to it.
     #[must_use]
     pub fn also(mut self, label: impl Into<String>, place: Place) -> Problem {
@@ -223,6 +254,12 @@ impl Problems {
     pub fn push(&mut self, problem: Problem) {
         self.errors += usize::from(problem.severity == Severity::Error);
         if self.is_full() { self.more += 1 } else { self.list.push(problem) }
+    }
+
+    /// Adds those of `others` that are to be told.
+    pub(super) fn extend(&mut self, others: Problems, is_told: impl Fn(&Problem) -> bool) {
+        others.list.into_iter().filter(is_told).for_each(|problem| self.push(problem));
+        (0..others.more).for_each(|_| self.count());
     }
 
     /// Counts an error that nobody need word, because the list is full.

@@ -58,7 +58,7 @@ enum Free {
 }
 
 fn read(name: &str, text: &str) -> Result<Form, Problems> {
-    Source::new(name, text.into())?.read::<Form>()
+    Ok(Source::new(name, text.into())?.read::<Form>()?)
 }
 
 /// The messages of all problems, with their places.
@@ -206,7 +206,8 @@ fn bytes_that_are_no_text_are_refused_with_their_offset() {
     let not_utf8 = refused(b"name: a\nshare: \xff");
     assert_eq!(not_utf8, "f.yaml: not UTF-8 text: the byte at offset 15 (line 2) is not");
     for empty in ["", " \n\t", "\u{feff}"] {
-        assert_eq!(refused(empty.as_bytes()), "f.yaml: the document is empty");
+        check("f.yaml", empty, &["f.yaml: the document is empty"]);
+        check("f.json", empty, &["f.json: the document is empty"]);
     }
 }
 

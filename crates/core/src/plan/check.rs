@@ -17,7 +17,7 @@ use super::template::{Fault, Template};
 use super::written::{Defaults, PlanFile, TaskFile};
 use super::{Plan, Prompt, PromptSize, Prompts, Task, TaskId, graph};
 use crate::agent::AgentId;
-use crate::document::{Place, Problem, Problems, nearest};
+use crate::document::{Place, Problem, Problems, Source, nearest};
 use crate::failure::{Class, Failure};
 use crate::money::Usd;
 
@@ -49,6 +49,17 @@ pub struct Checked {
     pub warnings: Problems,
 }
 
+impl Checked {
+    /// Reads a plan and checks it. The warnings of a plan that is fine have their places too.
+    ///
+    /// # Errors
+    /// Everything that is wrong with its form and its meaning, at its place.
+    pub fn read(source: &Source, routing: &Routing) -> Result<Checked, Problems> {
+        let checked = source.check(PlanFile::read(source), |file| check(file, routing))?;
+        Ok(Checked { warnings: source.locate(checked.warnings), ..checked })
+    }
+}
+
 /// Checks a plan against the agents there are.
 ///
 /// # Errors
@@ -58,6 +69,9 @@ pub fn check(file: PlanFile, routing: &Routing) -> Result<Checked, Problems> {
         return Err(problem.into());
     }
     let mut problems = Problems::default();
+    if file.tasks.is_empty() {
+        problems.push(Problem::error("the plan has no tasks").at(Place::root().key("tasks")));
+    }
     let defaults = file.defaults.unwrap_or_default();
     let (tasks, mut prompts) = tasks(&file.tasks, &defaults, routing, &mut problems);
     if problems.has_errors() {
@@ -99,9 +113,6 @@ fn out_of_bounds(tasks: &[TaskFile]) -> Option<Problem> {
     let fan_in = |task: &TaskFile| task.depends_on.as_ref().map_or(0, Vec::len);
     let edges: usize = tasks.iter().map(fan_in).sum();
     let at = Place::root().key("tasks");
-    if tasks.is_empty() {
-        return Some(Problem::error("the plan has no tasks").at(at));
-    }
     if tasks.len() > MAX_TASKS {
         return Some(
             Problem::error(format!("{} tasks are too many: at most {MAX_TASKS}", tasks.len())).at(at),
@@ -128,6 +139,10 @@ fn ids<'a>(tasks: &'a [TaskFile], problems: &mut Problems) -> HashMap<&'a str, u
         if chars == 0 || chars > MAX_ID_CHARS {
             let message = format!("an id has 1 to {MAX_ID_CHARS} characters, not {chars}");
             problems.push(Problem::error(message).at(place(index)));
+            if chars == 0 {
+                // No name, so nothing can mean it.
+                continue;
+            }
         } else if task.id.chars().any(char::is_control) {
             let message = format!("the id {:?} has a control character", task.id);
             problems.push(Problem::error(message).at(place(index)));
@@ -181,7 +196,8 @@ impl Checker<'_> {
                     None => {
                         let message = format!("task `{}` depends on `{id}`, which is no task", task.id);
                         let near = self.near_task(id);
-                        self.problems.push(Problem::error(message).at(place()).maybe_help(near));
+                        let problem = Problem::error(message).at(place()).maybe_help(near);
+                        self.problems.push(problem.absent(all_tasks(), "id"));
                     }
                 }
             }
@@ -277,9 +293,12 @@ impl Checker<'_> {
                 }
                 Fault::UnknownTask { quote, task: other } => {
                     let message = format!("the prompt of `{}` uses `{other}`, which is no task", task.id);
-                    Problem::error(message).quote(quote).maybe_help(self.near_task(&other))
+                    let problem = Problem::error(message).quote(quote).maybe_help(self.near_task(&other));
+                    problem.absent(all_tasks(), "id")
                 }
             };
+            let problem = problem.absent(at(index), "template");
+            let problem = problem.absent(Place::root().key("defaults"), "template");
             self.problems.push(problem.at(at(index).key("prompt")));
         }
         Template::default()
@@ -313,7 +332,7 @@ impl Checker<'_> {
             };
             let problem = Problem::error(message).at(at(index).key("prompt")).quote(other);
             let help = (task != other).then(|| format!("add `{other}` to `depends_on`"));
-            self.problems.push(problem.maybe_help(help));
+            self.problems.push(problem.maybe_help(help).absent(all_tasks(), "depends_on"));
         }
     }
 
@@ -333,8 +352,12 @@ fn short(quote: &str) -> String {
     if start.len() < quote.len() { start + "…" } else { start }
 }
 
+fn all_tasks() -> Place {
+    Place::root().key("tasks")
+}
+
 fn at(task: usize) -> Place {
-    Place::root().key("tasks").index(task)
+    all_tasks().index(task)
 }
 
 fn size(template: &Template, system_bytes: u64) -> PromptSize {

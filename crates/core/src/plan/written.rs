@@ -7,7 +7,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::document::{Format, Problems, Source, unique};
+use crate::document::{Broken, Format, Source, unique};
 
 /// A plan: tasks that depend on each other.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -95,10 +95,11 @@ impl PlanFile {
     /// without a name is called as its file is, without directory and extension.
     ///
     /// # Errors
-    /// Everything that is wrong with its form, at its place.
-    pub fn read(source: &Source) -> Result<PlanFile, Problems> {
+    /// Everything that is wrong with its form, at its place, and the rest for [`Source::check`].
+    pub fn read(source: &Source) -> Result<PlanFile, Broken<PlanFile>> {
+        let of = |tasks| PlanFile { tasks, ..PlanFile::default() };
         let mut file = match source.format() {
-            Format::JsonLines => PlanFile { tasks: source.read_lines("tasks")?, ..PlanFile::default() },
+            Format::JsonLines => source.read_lines("tasks").map(of).map_err(|broken| broken.map(of))?,
             Format::Yaml | Format::Json => source.read::<PlanFile>()?,
         };
         file.name.get_or_insert_with(|| {

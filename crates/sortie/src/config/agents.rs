@@ -140,8 +140,9 @@ impl Checker<'_> {
         if told.is_none() {
             let message = format!("neither name nor model of agent `{}` tells whose API it is", self.name);
             let place = Place::root().key("agents").name(self.name.to_owned());
-            self.problems
-                .push(Problem::error(message).at(place).help("set `provider` to `anthropic` or `openai`"));
+            let own = Place::root().key("agents").key(self.name.to_owned());
+            let problem = Problem::error(message).at(place).help("set `provider` to `anthropic` or `openai`");
+            self.problems.push(problem.absent(own.clone(), "provider").absent(own, "model"));
         }
         told
     }

@@ -230,6 +230,7 @@ pub(super) fn known_agent(name: &str, place: Place, agents: &Agents, problems: &
     if !agents.names.iter().any(|known| known == name) {
         let near = nearest(name, agents.names.iter().map(String::as_str))
             .map(|near| format!("did you mean `{near}`?"));
-        problems.push(Problem::error(format!("there is no agent `{name}`")).at(place).maybe_help(near));
+        let problem = Problem::error(format!("there is no agent `{name}`")).at(place).maybe_help(near);
+        problems.push(problem.absent(Place::root(), "agents"));
     }
 }

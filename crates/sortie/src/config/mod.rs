@@ -183,8 +183,9 @@ impl Config {
     /// Everything that is wrong with it, at its place. The warnings of a configuration that is
     /// fine have their places too.
     pub fn read(source: &Source, env: Environment<'_>, today: Date) -> Result<Config, Problems> {
-        let file: ConfigFile = source.read()?;
-        let mut config = Config::check(&file, env, today).map_err(|problems| source.locate(problems))?;
+        // Every key is optional, so nothing at all is a configuration too.
+        let file = source.read::<Option<ConfigFile>>();
+        let mut config = source.check(file, |file| Config::check(&file.unwrap_or_default(), env, today))?;
         config.warnings = source.locate(std::mem::take(&mut config.warnings));
         Ok(config)
     }

@@ -349,3 +349,51 @@ fn the_schema_has_the_founding_document_s_keys() {
         assert!(schema["properties"][key].is_object(), "{key}");
     }
 }
+
+#[test]
+fn a_wrong_form_hides_nothing_that_is_wrong_with_the_meaning() {
+    refused(
+        "rate_limiting: {requests_per_minute: 0, burst: 1}\nroutes: {coding: nobody, b: [x]}\n\
+         default_agent: nobody\nmonitoring: {log_level: LOUD}\ncost_control: {alert_threshold: -5}\n\
+         timeouts: {idle: 0, connect: soon}\nxyzzy: 1\n",
+        &[
+            "sortie.yaml:1:38: `rate_limiting.requests_per_minute` must be at least 1",
+            "sortie.yaml:1:41: unknown field `burst`",
+            "  hint: known here: backoff_strategy, initial_delay, input_tokens_per_minute, max_concurrent, max_delay, max_retries, output_tokens_per_minute, requests_burst, requests_per_minute, retry_on_rate_limit",
+            "sortie.yaml:2:18: there is no agent `nobody`",
+            "sortie.yaml:2:29: `b` must be text, not a list",
+            "sortie.yaml:3:16: there is no agent `nobody`",
+            "sortie.yaml:4:25: `monitoring.log_level` must be `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`",
+            "sortie.yaml:5:33: `cost_control.alert_threshold` must be from 0 to 18 million USD",
+            "sortie.yaml:6:18: `timeouts.idle` must be more than 0 and at most 31536000 seconds",
+            "sortie.yaml:6:30: `connect` must be a number, not `soon`",
+            "sortie.yaml:7:1: unknown field `xyzzy`",
+            "  hint: known here: agents, cost_control, criteria, default_agent, monitoring, rate_limiting, routes, timeouts",
+        ],
+    );
+}
+
+#[test]
+fn what_could_not_be_read_is_not_taken_for_absent() {
+    refused("agents: 5\ndefault_agent: mine\n", &["sortie.yaml:1:9: `agents` must be a map, not `5`"]);
+    refused(
+        "agents: {mine: {provider: opnai, max_tokens: x}}\nroutes: {coding: mine}\n",
+        &[
+            "sortie.yaml:1:27: `provider` must be `anthropic` or `openai`, not `opnai`",
+            "  hint: did you mean `openai`?",
+            "sortie.yaml:1:46: `max_tokens` must be a whole number from 0 to 4294967295, not `x`",
+        ],
+    );
+    refused("agents: {mine: 5}\n", &["sortie.yaml:1:16: `mine` must be a map, not `5`"]);
+}
+
+#[test]
+fn a_configuration_of_nothing_is_the_defaults() {
+    for text in ["", "\n", "# Nothing yet.\n", "---\n"] {
+        assert_eq!(
+            effects(read(text)),
+            effects(Config::default_agents(&|_| None, today()).unwrap()),
+            "{text:?}"
+        );
+    }
+}

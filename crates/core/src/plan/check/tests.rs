@@ -35,7 +35,7 @@ fn routing() -> Routing {
 
 fn checked(name: &str, text: &str) -> Result<Checked, Problems> {
     let source = Source::new(name, text.into())?;
-    check(PlanFile::read(&source)?, &routing()).map_err(|problems| source.locate(problems))
+    Checked::read(&source, &routing())
 }
 
 /// The problems of a plan's tasks, as they are shown.
@@ -172,10 +172,7 @@ fn what_a_task_leaves_open_comes_from_the_defaults_then_from_the_agent() {
     assert_eq!(b.prompt, PromptSize { fixed_bytes: 2 + 7, inserts: vec![(TaskId(0), 2)] });
     assert_eq!(b.max_cost, Usd::from_f64(0.1));
     assert_eq!((prompts[0].temperature, prompts[0].system.as_deref()), (Some(0.5), Some("sys")));
-    assert_eq!(
-        warnings.to_string(),
-        " tasks[1].depends_on[1]: warning: task `b` names `a` twice in `depends_on`"
-    );
+    assert_eq!(warnings.to_string(), "p.yaml:5:71: warning: task `b` names `a` twice in `depends_on`");
 }
 
 #[test]
@@ -223,4 +220,113 @@ fn the_design_s_plan_is_fine() {
     let text = include_str!("../../../tests/fixtures/website.yaml");
     let plan = checked("website.yaml", text).unwrap().plan;
     assert_eq!((plan.name(), plan.len(), plan.task(TaskId(1)).max_tokens), ("website", 2, 800));
+}
+
+/// The problems of a whole document, as they are shown.
+fn refused_as(name: &str, text: &str, expect: &[&str]) {
+    let shown = checked(name, text).expect_err(text).to_string();
+    let lines: Vec<&str> = shown.lines().filter(|line| !line.starts_with("  hint:")).collect();
+    assert_eq!(lines, expect, "{text}");
+}
+
+#[test]
+fn a_wrong_form_hides_nothing_that_is_wrong_with_the_meaning() {
+    refused_as(
+        "p.yaml",
+        "tasks:\n- {id: a, promt: 3, depends_on: [b]}\n- {id: b, prompt: x, depends_on: [a]}\n",
+        &[
+            "p.yaml:2:3: `tasks[0]` has no `prompt`",
+            "p.yaml:2:11: unknown field `promt`",
+            "p.yaml:2:34: these tasks wait for each other: a → b → a",
+        ],
+    );
+    refused_as(
+        "p.json",
+        "{\"tasks\": [{\"id\": \"a\", \"prompt\": \"x\", \"depends_on\": [\"zz\"], \"foo\": 1},\n\
+         {\"id\": \"a\", \"prompt\": \"y\"}]}",
+        &[
+            "p.json:1:54: task `a` depends on `zz`, which is no task",
+            "p.json:1:61: unknown field `foo`",
+            "p.json:2:8: two tasks have the id `a` (first: 1:19)",
+        ],
+    );
+    refused_as(
+        "p.jsonl",
+        "{\"id\": \"a\", \"prompt\": \"x\", \"temperature\": \"hot\", \"timeout\": 0}\n{\"id\" 1}\n\
+         {\"id\": \"c\", \"prompt\": \"x\", \"depends_on\": [\"c\"]}\n",
+        &[
+            "p.jsonl:1:43: `temperature` must be a number, not `\"hot\"`",
+            "p.jsonl:1:61: `timeout` must be more than 0 and at most 31536000 seconds",
+            "p.jsonl:2:7: expected `:`",
+            "p.jsonl:3:43: task `c` depends on itself",
+        ],
+    );
+    refused_as(
+        "p.yaml",
+        "tasks:\n- id: a\n  prompt: |\n    {{ results.b\n  priority: 99999999999\n  temperature: 99\n  timeout: 0\n  \
+         max_tokens: 0\n  max_cost: -1\n",
+        &[
+            "p.yaml:4:5: `{{` is not closed, in line 1 of the prompt of `a`",
+            "p.yaml:5:13: `priority` must be a whole number from -2147483648 to 2147483647, not `99999999999`",
+            "p.yaml:6:16: `temperature` must be from 0 to 2",
+            "p.yaml:7:12: `timeout` must be more than 0 and at most 31536000 seconds",
+            "p.yaml:8:15: `max_tokens` must be at least 1",
+            "p.yaml:9:13: `max_cost` must be more than 0 and at most 18 million USD",
+        ],
+    );
+    refused_as(
+        "p.yaml",
+        "tasks: {a: x}\ndefaults: {temperature: 9}\n",
+        &["p.yaml:1:8: `tasks` must be a list, not a map", "p.yaml:2:25: `temperature` must be from 0 to 2"],
+    );
+}
+
+#[test]
+fn what_could_not_be_read_is_not_taken_for_absent() {
+    let alone = |wrong: &str, rest: &str, expect: &[&str]| {
+        refused_as("p.yaml", &format!("tasks:\n- {wrong}\n{rest}"), expect);
+    };
+    let on_a = "- {id: b, prompt: '{{ results.a }}', depends_on: [a]}\n";
+    alone(
+        "{id: a, prompt: [x], max_tokens: x}",
+        on_a,
+        &[
+            "p.yaml:2:19: `prompt` must be text, not a list",
+            "p.yaml:2:36: `max_tokens` must be a whole number from 0 to 4294967295, not `x`",
+        ],
+    );
+    alone("{id: [a], prompt: x}", on_a, &["p.yaml:2:8: `id` must be text, not a list"]);
+    alone("a", on_a, &["p.yaml:2:3: `tasks[0]` must be a map, not `a`"]);
+    alone(
+        "{name: a, prompt: x}",
+        on_a,
+        &["p.yaml:2:3: `tasks[0]` has no `id`", "p.yaml:2:4: unknown field `name`"],
+    );
+    // Nothing is written there that could have been its id.
+    alone(
+        "{prompt: x}",
+        "- {id: b, prompt: y, depends_on: [a]}",
+        &["p.yaml:2:3: `tasks[0]` has no `id`", "p.yaml:3:35: task `b` depends on `a`, which is no task"],
+    );
+    let uses_b = "prompt: '{{ results.b }}'";
+    let b = "- {id: b, prompt: x}";
+    alone(
+        &format!("{{id: a, {uses_b}, depends_on: b}}"),
+        b,
+        &["p.yaml:2:50: `depends_on` must be a list, not `b`"],
+    );
+    alone(
+        &format!("{{id: a, {uses_b}, depends_on: [[b]]}}"),
+        b,
+        &["p.yaml:2:51: `depends_on[0]` must be text, not a list"],
+    );
+    alone(&format!("{{id: a, {uses_b}, depend_on: [b]}}"), b, &["p.yaml:2:38: unknown field `depend_on`"]);
+    alone(
+        "{id: a, prompt: '{{ x }}', template: no}",
+        "- {id: b, prompt: '{{ y }}'}",
+        &[
+            "p.yaml:2:40: `template` must be `true` or `false`, not `no`",
+            "p.yaml:3:20: `{{ y }}` in the prompt of `b` is no result",
+        ],
+    );
 }
