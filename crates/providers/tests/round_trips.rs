@@ -9,7 +9,8 @@ use sortie_core::failure::Class;
 use sortie_core::run::event::Finish;
 use sortie_core::usage::Usage;
 use sortie_providers::dialect::{
-    self, AnswerBound, Anthropic, Dialect, Dimension, OpenAiChat, Quota, Request, ServerAnswer, Variant,
+    self, AnswerBound, Anthropic, Besides, Dialect, Dimension, OpenAiChat, Quota, Request, ServerAnswer,
+    Variant,
 };
 
 fn request() -> Request {
@@ -33,6 +34,7 @@ fn answer(finish: Finish, text: &str) -> ServerAnswer {
         text: text.to_owned(),
         finish,
         usage: Usage { input: 50, cache_read: 1000, cache_write: 150, cache_write_1h: 0, output: 30 },
+        besides: Besides::default(),
     }
 }
 

@@ -16,6 +16,7 @@
 mod anthropic;
 mod failing;
 mod openai_chat;
+mod particulars;
 mod reply;
 mod retry_after;
 mod sse;
@@ -33,6 +34,7 @@ use sortie_core::usage::Usage;
 pub use anthropic::Anthropic;
 pub(crate) use failing::one_line;
 pub use openai_chat::OpenAiChat;
+pub use particulars::{Besides, Caching, Keep, Part, Particulars, Thinking, Tier};
 
 /// All dialects.
 pub static ALL: &[&dyn Dialect] = &[&Anthropic, &OpenAiChat];
@@ -188,6 +190,8 @@ pub struct ServerAnswer {
     pub finish: Finish,
     /// What is billed.
     pub usage: Usage,
+    /// What few answers have.
+    pub besides: Besides,
 }
 
 /// A streamed answer in bytes; each piece is whole events.
@@ -279,6 +283,11 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// The provider's own error for a request that it would refuse.
     fn read(&self, headers: &HeaderMap, body: &[u8]) -> Result<Request, WireError>;
+
+    /// What a request that [`Dialect::read`] took says beyond it.
+    fn particulars(&self, _body: &[u8]) -> Particulars {
+        Particulars::default()
+    }
 
     /// A whole answer as a plain JSON body.
     fn body(&self, answer: &ServerAnswer) -> Bytes;

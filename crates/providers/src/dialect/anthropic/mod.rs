@@ -5,7 +5,9 @@
 //! it, it takes a temperature, and nothing that sortie sends gains by the newer one.
 
 mod client;
+mod reading;
 mod server;
+mod tools;
 
 use std::time::Duration;
 
@@ -14,7 +16,8 @@ use http::HeaderMap;
 
 use super::reply::Reader;
 use super::{
-    AnswerBound, Auth, Decode, Dialect, Encoded, Frames, Quota, Request, ServerAnswer, Variant, WireError,
+    AnswerBound, Auth, Decode, Dialect, Encoded, Frames, Particulars, Quota, Request, ServerAnswer, Variant,
+    WireError,
 };
 
 /// The version that all servers know.
@@ -64,7 +67,11 @@ impl Dialect for Anthropic {
     }
 
     fn read(&self, headers: &HeaderMap, body: &[u8]) -> Result<Request, WireError> {
-        server::read(headers, body)
+        reading::read(headers, body)
+    }
+
+    fn particulars(&self, body: &[u8]) -> Particulars {
+        reading::particulars(body)
     }
 
     fn body(&self, answer: &ServerAnswer) -> Bytes {

@@ -1,4 +1,4 @@
-//! The server's half: requests in, replies out, for the simulator.
+//! The server's half, replies out: answers, errors and headers. Requests are read in `reading`.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -7,95 +7,25 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
-use sortie_core::usage::Usage;
 
-use super::super::turns::{header_value, last_of, text_of, whole_number};
-use super::super::{Dimension, Frames, Quota, Request, ServerAnswer, WireError};
-use super::{V2023, V2026, VERSION};
+use super::super::turns::header_value;
+use super::super::{Dimension, Frames, Quota, ServerAnswer, Thinking, Tier, WireError};
 
-fn invalid(message: impl Into<String>) -> WireError {
-    WireError { status: 400, kind: "invalid_request_error".to_owned(), code: None, message: message.into() }
-}
-
-pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Request, WireError> {
-    let version = headers.get(VERSION).ok_or_else(|| invalid("anthropic-version: header is required"))?;
-    let is_2026 = match version.to_str() {
-        Ok(V2023) => false,
-        Ok(V2026) => true,
-        _ => return Err(invalid("anthropic-version: not a valid version")),
-    };
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|error| invalid(format!("The request body is not valid JSON: {error}")))?;
-    let required = |field: &str| invalid(format!("{field}: Field required"));
-
-    let model = body["model"].as_str().ok_or_else(|| required("model"))?;
-    let max_tokens = whole_number(&body, "max_tokens")
-        .map_err(|_| invalid("max_tokens: Input should be a valid integer"))?
-        .ok_or_else(|| required("max_tokens"))?;
-    let turns = body["messages"].as_array().ok_or_else(|| required("messages"))?;
-    check_turns(turns, is_2026)?;
-    let prompt =
-        last_of(turns, "user").ok_or_else(|| invalid("messages: a user turn with content is required"))?;
-
-    if is_2026
-        && let Some(extra) = ["temperature", "top_k", "top_p"].into_iter().find(|f| body.get(f).is_some())
-    {
-        return Err(invalid(format!("{extra}: Extra inputs are not permitted")));
-    }
-    let temperature = match &body["temperature"] {
-        Value::Null => None,
-        value => match value.as_f64().filter(|t| (0.0..=1.0).contains(t)) {
-            Some(temperature) => Some(temperature),
-            None => return Err(invalid("temperature: Input should be a number from 0 to 1")),
-        },
-    };
-    Ok(Request {
-        model: model.to_owned(),
-        system: text_of(&body["system"]),
-        prompt,
-        max_tokens,
-        temperature,
-        stream: body["stream"] == true,
-        ..Request::default()
-    })
-}
-
-/// Roles and contents; in 2026-10-21, also blocks that moved.
-fn check_turns(turns: &[Value], is_2026: bool) -> Result<(), WireError> {
-    if turns.is_empty() {
-        return Err(invalid("messages: at least one message is required"));
-    }
-    for (i, turn) in turns.iter().enumerate() {
-        let role = turn["role"].as_str().unwrap_or_default();
-        if !matches!(role, "user" | "assistant" | "system") {
-            return Err(invalid(format!("messages.{i}.role: Input should be 'user' or 'assistant'")));
-        }
-        if text_of(&turn["content"]).is_none() {
-            return Err(invalid(format!(
-                "messages.{i}.content: Input should be a string or a list of blocks"
-            )));
-        }
-        for block in turn["content"].as_array().into_iter().flatten().filter(|_| is_2026) {
-            let has_citations = block["citations"].as_array().is_some_and(|list| !list.is_empty());
-            let is_refused = (role == "assistant" && block["type"] == "document")
-                || (role == "user" && block["type"] == "text" && has_citations);
-            if is_refused {
-                return Err(invalid(format!("messages.{i}.content: Extra inputs are not permitted")));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn stop_reason(finish: &Finish) -> &str {
-    match finish {
+/// Why it stops. A tool is called to the end or cut off; a text may end at a stop sequence.
+fn stop_reason(answer: &ServerAnswer) -> &str {
+    match &answer.finish {
+        Finish::Stop if answer.tool.is_some() => "tool_use",
+        Finish::Stop if answer.besides.stop.is_some() => "stop_sequence",
         Finish::Stop => "end_turn",
         Finish::MaxTokens => "max_tokens",
         Finish::Other(word) => word,
     }
 }
 
-fn usage_of(usage: &Usage, output: u64) -> Value {
+/// Every field that the official SDKs know (their `types/usage.py`), zeros included.
+fn usage_of(answer: &ServerAnswer, output: u64) -> Value {
+    let usage = &answer.usage;
+    let thinking = answer.besides.thinking.as_ref().map_or(0, |thinking| thinking.tokens);
     json!({
         "input_tokens": usage.input,
         "cache_creation_input_tokens": usage.cache_write + usage.cache_write_1h,
@@ -105,11 +35,20 @@ fn usage_of(usage: &Usage, output: u64) -> Value {
         },
         "cache_read_input_tokens": usage.cache_read,
         "output_tokens": output,
-        "service_tier": "standard",
+        "output_tokens_details": {"thinking_tokens": thinking.min(output)},
+        "server_tool_use": {"web_search_requests": 0, "web_fetch_requests": 0},
+        "service_tier": match answer.besides.tier {
+            Tier::Batch => "batch",
+            Tier::Standard | Tier::Flex => "standard",
+        },
+        "speed": "standard",
+        "inference_geo": answer.besides.geo,
     })
 }
 
-fn message(answer: &ServerAnswer, content: &Value, stop: &Value, output: u64) -> Value {
+fn message(answer: &ServerAnswer, content: &[Value], stop: &Value, output: u64) -> Value {
+    // Before it is over nobody knows what ended it.
+    let sequence = if stop.is_null() { None } else { answer.besides.stop.as_deref() };
     json!({
         "id": format!("msg_{}", answer.id),
         "type": "message",
@@ -117,14 +56,37 @@ fn message(answer: &ServerAnswer, content: &Value, stop: &Value, output: u64) ->
         "model": answer.model,
         "content": content,
         "stop_reason": stop,
-        "stop_sequence": null,
-        "usage": usage_of(&answer.usage, output),
+        "stop_sequence": sequence,
+        "stop_details": null,
+        "container": null,
+        "diagnostics": null,
+        "usage": usage_of(answer, output),
     })
 }
 
+/// A call of a tool; what it is called with is an object, also where the answer was cut off in it.
+fn tool_use(answer: &ServerAnswer, name: &str, input: &Value) -> Value {
+    json!({"type": "tool_use", "id": format!("toolu_{}", answer.id), "name": name, "input": input})
+}
+
+/// What vouches for a thought; only the provider that gave it can read it.
+fn signature(answer: &ServerAnswer) -> String {
+    format!("sim-{}", answer.id)
+}
+
 pub(super) fn body(answer: &ServerAnswer) -> Bytes {
-    let content = json!([{"type": "text", "text": answer.text, "citations": null}]);
-    message(answer, &content, &json!(stop_reason(&answer.finish)), answer.usage.output).to_string().into()
+    let mut content = Vec::new();
+    if let Some(Thinking { text, .. }) = &answer.besides.thinking {
+        content.push(json!({"type": "thinking", "thinking": text, "signature": signature(answer)}));
+    }
+    content.push(match &answer.tool {
+        Some(name) => {
+            let input = serde_json::from_str(&answer.text).ok().filter(Value::is_object);
+            tool_use(answer, name, &input.unwrap_or_else(|| json!({})))
+        }
+        None => json!({"type": "text", "text": answer.text, "citations": null}),
+    });
+    message(answer, &content, &json!(stop_reason(answer)), answer.usage.output).to_string().into()
 }
 
 /// An event; its name stands both before and inside the payload.
@@ -132,29 +94,68 @@ pub(super) fn event(name: &str, payload: &Value) -> String {
     format!("event: {name}\ndata: {payload}\n\n")
 }
 
+fn block_start(index: usize, block: &Value) -> String {
+    let payload = json!({"type": "content_block_start", "index": index, "content_block": block});
+    event("content_block_start", &payload)
+}
+
+fn block_delta(index: usize, delta: &Value) -> String {
+    let payload = json!({"type": "content_block_delta", "index": index, "delta": delta});
+    event("content_block_delta", &payload)
+}
+
+fn block_stop(index: usize) -> String {
+    event("content_block_stop", &json!({"type": "content_block_stop", "index": index}))
+}
+
+/// A whole block of thinking; its signature comes last.
+fn thought(answer: &ServerAnswer, thinking: &Thinking) -> String {
+    [
+        block_start(0, &json!({"type": "thinking", "thinking": "", "signature": ""})),
+        block_delta(0, &json!({"type": "thinking_delta", "thinking": thinking.text})),
+        block_delta(0, &json!({"type": "signature_delta", "signature": signature(answer)})),
+        block_stop(0),
+    ]
+    .concat()
+}
+
 pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str]) -> Frames {
     // The real first count is a token or so; the final one comes in `message_delta`.
-    let start = message(answer, &json!([]), &Value::Null, answer.usage.output.min(1));
+    let start = message(answer, &[], &Value::Null, answer.usage.output.min(1));
     let mut opening = event("message_start", &json!({"type": "message_start", "message": start}));
-    opening += &event(
-        "content_block_start",
-        &json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+    if let Some(thinking) = &answer.besides.thinking {
+        opening += &thought(answer, thinking);
+    }
+    let index = usize::from(answer.besides.thinking.is_some());
+    opening += &block_start(
+        index,
+        &match &answer.tool {
+            Some(name) => tool_use(answer, name, &json!({})),
+            None => json!({"type": "text", "text": "", "citations": null}),
+        },
     );
     opening += &event("ping", &json!({"type": "ping"}));
 
     let piece = |text: &&str| {
-        let delta = json!({"type": "text_delta", "text": text});
-        let payload = json!({"type": "content_block_delta", "index": 0, "delta": delta});
-        Bytes::from(event("content_block_delta", &payload))
+        let delta = match &answer.tool {
+            Some(_) => json!({"type": "input_json_delta", "partial_json": text}),
+            None => json!({"type": "text_delta", "text": text}),
+        };
+        Bytes::from(block_delta(index, &delta))
     };
 
-    let mut closing = event("content_block_stop", &json!({"type": "content_block_stop", "index": 0}));
+    let mut closing = block_stop(index);
     closing += &event(
         "message_delta",
         &json!({
             "type": "message_delta",
-            "delta": {"stop_reason": stop_reason(&answer.finish), "stop_sequence": null},
-            "usage": usage_of(&answer.usage, answer.usage.output),
+            "delta": {
+                "stop_reason": stop_reason(answer),
+                "stop_sequence": answer.besides.stop,
+                "stop_details": null,
+                "container": null,
+            },
+            "usage": usage_of(answer, answer.usage.output),
         }),
     );
     let terminator = event("message_stop", &json!({"type": "message_stop"}));

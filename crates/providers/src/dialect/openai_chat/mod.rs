@@ -2,7 +2,9 @@
 //! compatible servers (vLLM, OpenRouter, llama.cpp, Groq …) do differently.
 
 mod client;
+mod reading;
 mod server;
+mod tools;
 
 use std::time::Duration;
 
@@ -12,7 +14,8 @@ use http::HeaderMap;
 use super::reply::Reader;
 use super::turns::json_headers;
 use super::{
-    AnswerBound, Auth, Decode, Dialect, Encoded, Frames, Quota, Request, ServerAnswer, Variant, WireError,
+    AnswerBound, Auth, Decode, Dialect, Encoded, Frames, Particulars, Quota, Request, ServerAnswer, Variant,
+    WireError,
 };
 
 /// OpenAI's Chat Completions API.
@@ -63,7 +66,11 @@ impl Dialect for OpenAiChat {
     }
 
     fn read(&self, _headers: &HeaderMap, body: &[u8]) -> Result<Request, WireError> {
-        server::read(body)
+        reading::read(body)
+    }
+
+    fn particulars(&self, body: &[u8]) -> Particulars {
+        reading::particulars(body)
     }
 
     fn body(&self, answer: &ServerAnswer) -> Bytes {

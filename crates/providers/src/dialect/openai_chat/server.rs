@@ -1,4 +1,4 @@
-//! The server's half: requests in, replies out, for the simulator.
+//! The server's half, replies out: answers, errors and headers. Requests are read in `reading`.
 
 use std::time::Duration;
 
@@ -6,94 +6,29 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
-use sortie_core::usage::Usage;
 
-use super::super::turns::{header_value, last_of, text_of, whole_number};
-use super::super::{Dimension, Frames, Quota, Request, ServerAnswer, WireError};
-use super::is_reasoning;
+use super::super::turns::header_value;
+use super::super::{Dimension, Frames, Quota, ServerAnswer, Tier, WireError};
 
-/// What an answer is bound by where the request does not say: the maximum of the gpt-4o family.
-const MAX_TOKENS_UNLESS_SAID: u32 = 16_384;
+/// The backend that all answers claim to come from; clients compare it to tell changes of it.
+const FINGERPRINT: &str = "fp_sim";
 
-fn invalid(code: Option<&str>, message: impl Into<String>) -> WireError {
-    WireError {
-        status: 400,
-        kind: "invalid_request_error".to_owned(),
-        code: code.map(str::to_owned),
-        message: message.into(),
-    }
-}
-
-pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
-    let body: Value = serde_json::from_slice(body).map_err(|error| {
-        invalid(None, format!("We could not parse the JSON body of your request: {error}"))
-    })?;
-    let model = body["model"].as_str().ok_or_else(|| invalid(None, "you must provide a model parameter"))?;
-    let turns = body["messages"].as_array().ok_or_else(|| {
-        invalid(Some("missing_required_parameter"), "Missing required parameter: 'messages'.")
-    })?;
-    if turns.is_empty() {
-        return Err(invalid(Some("empty_array"), "Invalid 'messages': empty array."));
-    }
-    let prompt = last_of(turns, "user")
-        .ok_or_else(|| invalid(Some("invalid_value"), "Invalid 'messages': no user turn with content."))?;
-    let system: Vec<_> = turns
-        .iter()
-        .filter(|turn| turn["role"] == "system" || turn["role"] == "developer")
-        .filter_map(|turn| text_of(&turn["content"]))
-        .collect();
-    Ok(Request {
-        model: model.to_owned(),
-        system: (!system.is_empty()).then(|| system.join("\n")),
-        prompt,
-        max_tokens: bound(&body, model)?,
-        temperature: temperature(&body)?,
-        stream: body["stream"] == true,
-        ..Request::default()
-    })
-}
-
-/// The bound on the answer, under either name; reasoning models refuse the old one.
-fn bound(body: &Value, model: &str) -> Result<u32, WireError> {
-    let number = |field: &str| {
-        whole_number(body, field).map_err(|_| {
-            invalid(Some("invalid_type"), format!("Invalid type for '{field}': expected a whole number."))
-        })
-    };
-    let old = number("max_tokens")?;
-    if old.is_some() && is_reasoning(model) {
-        return Err(invalid(
-            Some("unsupported_parameter"),
-            "Unsupported parameter: 'max_tokens' is not supported with this model. Use \
-             'max_completion_tokens' instead.",
-        ));
-    }
-    Ok(number("max_completion_tokens")?.or(old).unwrap_or(MAX_TOKENS_UNLESS_SAID))
-}
-
-fn temperature(body: &Value) -> Result<Option<f64>, WireError> {
-    match &body["temperature"] {
-        Value::Null => Ok(None),
-        value => match value.as_f64().filter(|t| (0.0..=2.0).contains(t)) {
-            Some(temperature) => Ok(Some(temperature)),
-            None => {
-                Err(invalid(Some("invalid_value"), "Invalid 'temperature': expected a number from 0 to 2."))
-            }
-        },
-    }
-}
-
-fn finish_reason(finish: &Finish) -> &str {
-    match finish {
+/// Why it stops; a stop sequence is no reason of its own here.
+fn finish_reason(answer: &ServerAnswer) -> &str {
+    match &answer.finish {
+        Finish::Stop if answer.tool.is_some() => "tool_calls",
         Finish::Stop => "stop",
         Finish::MaxTokens => "length",
         Finish::Other(word) => word,
     }
 }
 
-/// The inclusive counts: cached tokens inside the prompt's.
-fn usage_of(usage: &Usage) -> Value {
+/// The inclusive counts, cached tokens inside the prompt's and reasoning inside the completion's,
+/// with every field that the official SDKs know (their `types/completion_usage.py`).
+fn usage_of(answer: &ServerAnswer) -> Value {
+    let usage = &answer.usage;
     let prompt = usage.total_input();
+    let reasoning = answer.besides.thinking.as_ref().map_or(0, |thinking| thinking.tokens);
     json!({
         "prompt_tokens": prompt,
         "completion_tokens": usage.output,
@@ -102,35 +37,63 @@ fn usage_of(usage: &Usage) -> Value {
             "cached_tokens": usage.cache_read,
             "cache_write_tokens": usage.cache_write + usage.cache_write_1h,
             "audio_tokens": 0,
+            "image_tokens": 0,
+            "text_tokens": prompt,
         },
         "completion_tokens_details": {
-            "reasoning_tokens": 0,
+            "reasoning_tokens": reasoning.min(usage.output),
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
+            "text_tokens": usage.output.saturating_sub(reasoning),
         },
     })
 }
 
 /// What a reply and each of its chunks have in common.
-fn envelope(answer: &ServerAnswer, object: &str, choices: &Value) -> Value {
+fn envelope(answer: &ServerAnswer, object: &str, choices: &[Value]) -> Value {
     json!({
         "id": format!("chatcmpl-{}", answer.id),
         "object": object,
         "created": answer.created,
         "model": answer.model,
         "choices": choices,
-        "service_tier": "default",
-        "system_fingerprint": null,
+        "service_tier": match answer.besides.tier {
+            Tier::Flex => "flex",
+            Tier::Standard | Tier::Batch => "default",
+        },
+        "system_fingerprint": FINGERPRINT,
     })
 }
 
+/// The texts of all choices, the first one first.
+fn texts(answer: &ServerAnswer) -> impl Iterator<Item = &str> {
+    std::iter::once(answer.text.as_str()).chain(answer.besides.others.iter().map(String::as_str))
+}
+
+/// A call of the tool by the choice of this index.
+fn call_id(answer: &ServerAnswer, choice: usize) -> String {
+    match choice {
+        0 => format!("call_{}", answer.id),
+        n => format!("call_{}{n}", answer.id),
+    }
+}
+
 pub(super) fn body(answer: &ServerAnswer) -> Bytes {
-    let message = json!({"role": "assistant", "content": answer.text, "refusal": null, "annotations": []});
-    let finish = finish_reason(&answer.finish);
-    let choices = json!([{"index": 0, "message": message, "logprobs": null, "finish_reason": finish}]);
+    let choice = |(index, text): (usize, &str)| {
+        let mut message = json!({"role": "assistant", "content": text, "refusal": null, "annotations": []});
+        if let Some(name) = &answer.tool {
+            let function = json!({"name": name, "arguments": text});
+            message["content"] = Value::Null;
+            message["tool_calls"] =
+                json!([{"id": call_id(answer, index), "type": "function", "function": function}]);
+        }
+        let finish = finish_reason(answer);
+        json!({"index": index, "message": message, "logprobs": null, "finish_reason": finish})
+    };
+    let choices: Vec<Value> = texts(answer).enumerate().map(choice).collect();
     let mut body = envelope(answer, "chat.completion", &choices);
-    body["usage"] = usage_of(&answer.usage);
+    body["usage"] = usage_of(answer);
     body.to_string().into()
 }
 
@@ -139,29 +102,84 @@ pub(super) fn event(payload: &Value) -> String {
     format!("data: {payload}\n\n")
 }
 
-pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Frames {
-    let with_usage = serde_json::from_slice::<Value>(body)
-        .is_ok_and(|body| body["stream_options"]["include_usage"] == true);
-    let chunk = |choices: &Value, usage: Value| {
-        let mut chunk = envelope(answer, "chat.completion.chunk", choices);
-        if with_usage {
+/// Writes the chunks of one stream.
+struct Chunks<'a> {
+    answer: &'a ServerAnswer,
+    with_usage: bool,
+}
+
+impl Chunks<'_> {
+    fn chunk(&self, choices: &[Value], usage: Value) -> String {
+        let mut chunk = envelope(self.answer, "chat.completion.chunk", choices);
+        if self.with_usage {
             // Null on all but the last.
             chunk["usage"] = usage;
         }
         event(&chunk)
+    }
+
+    fn choice(&self, index: usize, delta: &Value, finish: Option<&str>) -> String {
+        let choice = json!({"index": index, "delta": delta, "logprobs": null, "finish_reason": finish});
+        self.chunk(&[choice], Value::Null)
+    }
+
+    /// The first chunk of a choice: its role, and the tool's name where it calls one.
+    fn opening(&self, index: usize) -> String {
+        let mut delta = json!({"role": "assistant", "content": "", "refusal": null});
+        if let Some(name) = &self.answer.tool {
+            let function = json!({"name": name, "arguments": ""});
+            let id = call_id(self.answer, index);
+            delta["content"] = Value::Null;
+            delta["tool_calls"] = json!([{"index": 0, "id": id, "type": "function", "function": function}]);
+        }
+        self.choice(index, &delta, None)
+    }
+
+    fn piece(&self, index: usize, text: &str) -> String {
+        let delta = match self.answer.tool {
+            Some(_) => json!({"tool_calls": [{"index": 0, "function": {"arguments": text}}]}),
+            None => json!({"content": text}),
+        };
+        self.choice(index, &delta, None)
+    }
+}
+
+/// A text in this many pieces, whole characters each; the last ones may be empty.
+fn cut(text: &str, pieces: usize) -> Vec<&str> {
+    let size = text.len().div_ceil(pieces.max(1));
+    let mut rest = text;
+    let mut cut = Vec::with_capacity(pieces);
+    for _ in 0..pieces {
+        let (piece, after) = rest.split_at(rest.ceil_char_boundary(size));
+        cut.push(piece);
+        rest = after;
+    }
+    cut
+}
+
+pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Frames {
+    let with_usage = serde_json::from_slice::<Value>(body)
+        .is_ok_and(|body| body["stream_options"]["include_usage"] == true);
+    let chunks = Chunks { answer, with_usage };
+    let choices = 0..1 + answer.besides.others.len();
+    let others: Vec<Vec<&str>> = answer.besides.others.iter().map(|text| cut(text, pieces.len())).collect();
+    // Choices are generated side by side.
+    let piece = |(at, text): (usize, &&str)| {
+        let mut bytes = chunks.piece(0, text);
+        for (other, texts) in others.iter().enumerate().filter(|(_, texts)| !texts[at].is_empty()) {
+            bytes += &chunks.piece(other + 1, texts[at]);
+        }
+        Bytes::from(bytes)
     };
-    let choice = |delta: Value, finish: Value| {
-        let choices = json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]);
-        chunk(&choices, Value::Null)
-    };
-    let mut closing = choice(json!({}), json!(finish_reason(&answer.finish)));
+    let finish = Some(finish_reason(answer));
+    let mut closing: String = choices.clone().map(|index| chunks.choice(index, &json!({}), finish)).collect();
     if with_usage {
-        closing += &chunk(&json!([]), usage_of(&answer.usage));
+        closing += &chunks.chunk(&[], usage_of(answer));
     }
     closing += "data: [DONE]\n\n";
     Frames {
-        opening: choice(json!({"role": "assistant", "content": "", "refusal": null}), Value::Null).into(),
-        pieces: pieces.iter().map(|text| choice(json!({"content": text}), Value::Null).into()).collect(),
+        opening: choices.map(|index| chunks.opening(index)).collect::<String>().into(),
+        pieces: pieces.iter().enumerate().map(piece).collect(),
         // The finish reason makes it whole, and nothing of the closing comes before that.
         terminator: closing.len(),
         closing: closing.into(),
