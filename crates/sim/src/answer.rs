@@ -1,18 +1,19 @@
 //! What the simulated model says: a function of the seed and the request, of any length asked for.
 
 use sortie_core::run::event::Finish;
-use sortie_providers::dialect::Request;
+use sortie_providers::dialect::{Besides, Particulars, Request, Shape, Thinking};
 
 use crate::chance::Chance;
 use crate::directive::Steering;
+use crate::shape;
 
 /// UTF-8 bytes to a token, about what English text has.
-const BYTES_PER_TOKEN: u64 = 4;
+pub(crate) const BYTES_PER_TOKEN: u64 = 4;
 
 /// Input tokens of every request beyond its text, for the wrapping of its turns. Text at four bytes
 /// a token and this stay below the bytes of the text and 16, so that a client may take those for an
 /// upper bound.
-const INPUT_OVERHEAD: u64 = 8;
+pub(crate) const INPUT_OVERHEAD: u64 = 8;
 
 /// Pieces that an answer is streamed in, at most: enough to look like a stream, few enough that a
 /// million answers can be simulated.
@@ -27,15 +28,23 @@ const QUOTED_WORDS: usize = 6;
 /// About how long an object is, in bytes, unless steered.
 const OBJECT_BYTES: usize = 160;
 
+/// What a model thinks where it may, in tokens: this much and up to four times as much.
+const LEAST_THOUGHT: u64 = 50;
+
 /// What a prompt that wants a JSON object says.
 const WANTS_OBJECT: &str = "JSON";
 
 /// An answer before any dialect puts it into words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
+    /// The text; of a tool's call its input, as JSON.
     pub(crate) text: String,
     pub(crate) finish: Finish,
+    /// Those of all choices, and what was thought.
     pub(crate) output_tokens: u64,
+    /// The tool that it calls, if it does.
+    pub(crate) tool: Option<String>,
+    pub(crate) besides: Besides,
 }
 
 /// The input tokens that a request is billed for.
@@ -44,36 +53,103 @@ pub(crate) fn input_tokens(request: &Request) -> u64 {
     (bytes as u64).div_ceil(BYTES_PER_TOKEN) + INPUT_OVERHEAD
 }
 
-/// The answer to a request: the steered text, or a JSON object where the prompt speaks of `JSON`,
-/// or sentences; `tokens` long unless steered otherwise, and cut off at the request's own limit.
-pub(crate) fn compose(request: &Request, steering: &Steering, tokens: u64, chance: &mut Chance) -> Answer {
+/// The answer to a request: the steered text, or a value of the shape that is asked for, or a JSON
+/// object where the prompt speaks of `JSON`, or sentences; `tokens` long unless steered otherwise, and
+/// cut off at the request's own limit and at its stop sequences.
+pub(crate) fn compose(
+    request: &Request,
+    said: &Particulars,
+    steering: &Steering,
+    tokens: u64,
+    chance: &mut Chance,
+) -> Answer {
+    let thinking = said.thinking.map(|budget| {
+        let most = steering.output_tokens.unwrap_or(u64::MAX).min(u64::from(request.max_tokens)) / 2;
+        let tokens = (LEAST_THOUGHT + chance.below(3 * LEAST_THOUGHT)).min(u64::from(budget)).min(most);
+        Thinking { text: sentences("", (tokens * BYTES_PER_TOKEN) as usize, chance), tokens }
+    });
+    let thought = thinking.as_ref().map_or(0, |thinking| thinking.tokens);
+    let mut said_once = || {
+        let (text, tokens) = words(request, steering, tokens, thought, chance);
+        let limit = u64::from(request.max_tokens).saturating_sub(thought).max(1);
+        stopped(limited(text, tokens, limit), &request.stop, is_call(request, steering))
+    };
+    let mut answer = said_once();
+    for _ in 1..said.choices {
+        let other = said_once();
+        answer.output_tokens += other.output_tokens;
+        answer.besides.others.push(other.text);
+    }
+    answer.output_tokens += thought;
+    if let (Shape::Tool { name, .. }, true) = (&request.shape, is_call(request, steering)) {
+        answer.tool = Some(name.clone());
+    }
+    let Besides { stop, others, .. } = answer.besides;
+    answer.besides = Besides { thinking, stop, others, tier: said.tier, geo: said.geo.clone() };
+    answer
+}
+
+/// Whether the answer is a call of a tool. A steered text is one only where it can be its input.
+fn is_call(request: &Request, steering: &Steering) -> bool {
+    let fits = |text: &String| serde_json::from_str::<serde_json::Map<_, _>>(text).is_ok();
+    matches!(request.shape, Shape::Tool { .. }) && steering.text.as_ref().is_none_or(fits)
+}
+
+/// What one choice says before anything cuts it off, and its tokens.
+fn words(
+    request: &Request,
+    steering: &Steering,
+    tokens: u64,
+    thought: u64,
+    chance: &mut Chance,
+) -> (String, u64) {
     // Never the word that asks for an object: a prompt that quotes this answer does not ask for one.
     let words = steering.prompt.split_whitespace().filter(|word| !word.contains(WANTS_OBJECT));
     let quoted: Vec<&str> = words.take(QUOTED_WORDS).collect();
     let quoted = quoted.join(" ");
-    let (text, tokens) = match &steering.text {
-        Some(text) => (text.clone(), steering.output_tokens.unwrap_or_else(|| tokens_of(text))),
-        None if steering.prompt.contains(WANTS_OBJECT) => {
-            let text = object(&quoted, steering.output_tokens, chance);
-            let tokens = steering.output_tokens.unwrap_or_else(|| tokens_of(&text));
-            (text, tokens)
+    let steered = steering.output_tokens.map(|tokens| tokens.saturating_sub(thought).max(1));
+    let of_its_length = |text: String| {
+        let tokens = steered.unwrap_or_else(|| tokens_of(&text));
+        (text, tokens)
+    };
+    match (&steering.text, &request.shape) {
+        (Some(text), _) => of_its_length(text.clone()),
+        (None, Shape::Json(schema) | Shape::Tool { schema, .. }) => {
+            of_its_length(shape::value(schema, chance).to_string())
         }
-        None => {
-            let tokens = steering.output_tokens.unwrap_or(tokens);
+        (None, Shape::Text) if steering.prompt.contains(WANTS_OBJECT) => {
+            of_its_length(object(&quoted, steered, chance))
+        }
+        (None, Shape::Text) => {
+            let tokens = steered.unwrap_or(tokens);
             let most = tokens.min(u64::from(request.max_tokens));
             (sentences(&quoted, (most * BYTES_PER_TOKEN) as usize, chance), tokens)
         }
-    };
-    limited(text, tokens, u64::from(request.max_tokens.max(1)))
+    }
 }
 
 /// Cuts an answer off at its limit of tokens.
 fn limited(mut text: String, output_tokens: u64, limit: u64) -> Answer {
-    if output_tokens <= limit {
-        return Answer { text, finish: Finish::Stop, output_tokens };
+    let (finish, output_tokens) = if output_tokens <= limit {
+        (Finish::Stop, output_tokens)
+    } else {
+        text.truncate(text.floor_char_boundary((limit * BYTES_PER_TOKEN) as usize));
+        (Finish::MaxTokens, limit)
+    };
+    Answer { text, finish, output_tokens, tool: None, besides: Besides::default() }
+}
+
+/// Ends an answer before the first of the stop sequences in it. A tool's input has none.
+fn stopped(mut answer: Answer, stops: &[String], is_call: bool) -> Answer {
+    let found = |stop: &String| answer.text.find(stop.as_str()).map(|at| (at, stop.clone()));
+    let first = stops.iter().filter(|stop| !stop.is_empty()).filter_map(found).min_by_key(|(at, _)| *at);
+    if let Some((at, stop)) = first.filter(|_| !is_call) {
+        answer.text.truncate(at);
+        answer.finish = Finish::Stop;
+        answer.output_tokens = answer.output_tokens.min(tokens_of(&answer.text));
+        answer.besides.stop = Some(stop);
     }
-    text.truncate(text.floor_char_boundary((limit * BYTES_PER_TOKEN) as usize));
-    Answer { text, finish: Finish::MaxTokens, output_tokens: limit }
+    answer
 }
 
 /// An answer has a token even where it has no text, as at the providers.
@@ -190,7 +266,13 @@ mod tests {
             ..Request::default()
         };
         let steering = Steering::read(prompt).unwrap();
-        compose(&request, &steering, tokens, &mut Chance::new(1, &Hash::of(prompt.as_bytes()), "words"))
+        compose(
+            &request,
+            &Particulars::default(),
+            &steering,
+            tokens,
+            &mut Chance::new(1, &Hash::of(prompt.as_bytes()), "words"),
+        )
     }
 
     #[test]

@@ -32,6 +32,11 @@ impl Chance {
         z ^ (z >> 31)
     }
 
+    /// A whole number below `end`; 0 where that is 0.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.bits() % end.max(1)
+    }
+
     /// A number from 0 up to, not including, 1.
     pub(crate) fn share(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64

@@ -103,6 +103,8 @@ pub struct Stats {
 pub(crate) struct Generation {
     /// Tokens of the whole answer.
     pub(crate) usage: Usage,
+    /// What of the usual price is billed.
+    pub(crate) percent: u64,
     /// When its pieces are generated; absent where it is generated to the end, whoever waits: a
     /// reply that is not streamed.
     pub(crate) pace: Option<Pace>,
@@ -177,11 +179,7 @@ impl Ledger {
 
     /// A request is under way; where it is a generation, this is its entry.
     pub(crate) fn open(&mut self, arrived: Duration, generation: Option<(Entry, Generation)>) -> Ticket {
-        let generation = generation.map(|(entry, generation)| {
-            self.stats.repeats += u64::from(self.answered.contains(&entry.content));
-            self.entries.push(entry);
-            (self.entries.len() - 1, generation)
-        });
+        let generation = generation.map(|(entry, generation)| (self.enter(entry), generation));
         self.tickets += 1;
         self.pending.insert(self.tickets, Pending { arrived, generation });
         self.stats.peak_in_flight = self.stats.peak_in_flight.max(self.pending.len() as u64);
@@ -192,14 +190,30 @@ impl Ledger {
     pub(crate) fn close(&mut self, ticket: Ticket, delivery: Delivery, now: Duration) {
         let Some(Pending { arrived, generation }) = self.pending.remove(&ticket.0) else { return };
         let Some((at, generation)) = generation else { return };
-        let Some(entry) = self.entries.get_mut(at) else { return };
         let output = generation.output_by(now.saturating_sub(arrived), delivery);
+        self.bill(at, &generation, output, generation.intact && delivery == Delivery::Whole);
+    }
+
+    /// A generation that nobody waits for on a connection is done: one of a batch.
+    pub(crate) fn done(&mut self, entry: Entry, generation: &Generation) {
+        let at = self.enter(entry);
+        self.bill(at, generation, generation.usage.output, true);
+    }
+
+    fn enter(&mut self, entry: Entry) -> usize {
+        self.stats.repeats += u64::from(self.answered.contains(&entry.content));
+        self.entries.push(entry);
+        self.entries.len() - 1
+    }
+
+    fn bill(&mut self, at: usize, generation: &Generation, output: u64, whole: bool) {
+        let Some(entry) = self.entries.get_mut(at) else { return };
         let usage = Usage { output, ..generation.usage };
         let row = price::table().find(&entry.model);
-        let whole = generation.intact && delivery == Delivery::Whole;
         entry.input_tokens = usage.total_input();
         entry.output_tokens = output;
-        entry.cost_picodollars = row.map_or(Usd::ZERO, |row| row.price.of(&usage));
+        let usual = row.map_or(Usd::ZERO, |row| row.price.of(&usage));
+        entry.cost_picodollars = usual.times(generation.percent).shared_by(100);
         entry.delivered_whole = Some(whole);
         self.cost += entry.cost_picodollars;
         self.stats.input_tokens += entry.input_tokens;

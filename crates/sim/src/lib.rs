@@ -15,6 +15,7 @@ pub mod model;
 pub mod quota;
 pub mod scenario;
 pub mod server;
+mod shape;
 #[cfg(test)]
 mod testing;
 pub mod timeline;

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use sortie_core::hash::Hash;
+use sortie_core::price;
 use sortie_core::usage::Usage;
-use sortie_providers::dialect::{Dialect, Request};
+use sortie_providers::dialect::{Dialect, Particulars, Request, Shape, WireError};
 
-use super::Refusal;
+use super::{Refusal, cache, is_anthropic};
 use crate::answer::{self, Answer};
 use crate::chance::Chance;
 use crate::directive::Steering;
@@ -18,6 +19,7 @@ use crate::timeline::{Pace, ServerRequest};
 pub(super) struct Asked {
     pub(super) dialect: &'static dyn Dialect,
     pub(super) request: Request,
+    pub(super) said: Particulars,
     pub(super) steering: Steering,
     /// What makes it this request and no other.
     pub(super) content: Hash,
@@ -36,6 +38,7 @@ impl Asked {
         dialect: &'static dyn Dialect,
         request: &ServerRequest,
     ) -> Result<Self, Box<Refusal>> {
+        let said = dialect.particulars(&request.body);
         let request = dialect.read(&request.headers, &request.body).map_err(Refusal::new)?;
         if scenario.retired_models.contains(&request.model) {
             let message = format!("the model `{}` does not exist", request.model);
@@ -43,15 +46,27 @@ impl Asked {
         }
         let steering = Steering::read(&request.prompt)
             .map_err(|error| Refusal::says(dialect, 400, error.to_string()))?;
-        let content = content(dialect, &request);
+        let input = input_tokens(&request, &said);
+        check_bounds(dialect, &request, input).map_err(Refusal::new)?;
+        let content = content(dialect, &request, &said);
         let chance = |purpose| Chance::new(seed, &content, purpose);
         let tokens = (scenario.output_tokens.draw(&mut chance("output")) as u64).min(MAX_OUTPUT_TOKENS);
-        let answer = answer::compose(&request, &steering, tokens, &mut chance("words"));
+        let answer = answer::compose(&request, &said, &steering, tokens, &mut chance("words"));
         let output = answer.output_tokens;
-        let usage = Usage { input: answer::input_tokens(&request), output, ..Usage::default() };
+        let usage = Usage { input, output, ..Usage::default() };
         let network = scenario.network(&mut chance("network"));
         let pace = pace(scenario, &mut chance("latency"), &steering, &answer, network);
-        Ok(Asked { dialect, request, steering, content, answer, usage, pace, network: seconds(network) })
+        Ok(Asked {
+            dialect,
+            request,
+            said,
+            steering,
+            content,
+            answer,
+            usage,
+            pace,
+            network: seconds(network),
+        })
     }
 }
 
@@ -87,9 +102,65 @@ fn seconds(seconds: f64) -> Duration {
     Duration::from_micros((seconds * 1e6).round() as u64)
 }
 
+/// The input tokens that a request is billed for, of whatever kind.
+pub(super) fn input_tokens(request: &Request, said: &Particulars) -> u64 {
+    if said.parts.is_empty() { answer::input_tokens(request) } else { cache::total(said) }
+}
+
+/// Refuses what the model has no room for, where the price table knows its room. The messages are
+/// those that many recorded replies show; clients branch on them.
+fn check_bounds(dialect: &dyn Dialect, request: &Request, input: u64) -> Result<(), WireError> {
+    let Some(row) = price::table().find(&request.model) else { return Ok(()) };
+    let says = |code: Option<&str>, message: String| {
+        Err(WireError { message, code: code.map(str::to_owned), ..dialect.usual_error(400) })
+    };
+    let (model, asked) = (&request.model, u64::from(request.max_tokens));
+    let context = row.context.unwrap_or(u64::MAX);
+    match is_anthropic(dialect) {
+        true if row.max_output.is_some_and(|most| asked > most) => {
+            let most = row.max_output.unwrap_or_default();
+            says(
+                None,
+                format!(
+                    "max_tokens: {asked} > {most}, which is the maximum allowed number of output tokens for \
+                     {model}"
+                ),
+            )
+        }
+        true if input > context => {
+            says(None, format!("prompt is too long: {input} tokens > {context} maximum"))
+        }
+        true if input.saturating_add(asked) > context => says(
+            None,
+            format!(
+                "input length and `max_tokens` exceed context limit: {input} + {asked} > {context}, decrease \
+                 input length or `max_tokens` and try again"
+            ),
+        ),
+        false if input > context => says(
+            Some("context_length_exceeded"),
+            format!(
+                "This model's maximum context length is {context} tokens. However, your messages resulted in \
+                 {input} tokens. Please reduce the length of the messages."
+            ),
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// What makes two requests the same: all that they say, but not how they want the answer sent.
-fn content(dialect: &dyn Dialect, request: &Request) -> Hash {
-    let Request { model, system, prompt, max_tokens, temperature, stream: _, stop: _, shape: _ } = request;
-    let said = serde_json::json!([dialect.name(), model, system, prompt, max_tokens, temperature]);
-    Hash::of(said.to_string().as_bytes())
+fn content(dialect: &dyn Dialect, request: &Request, said: &Particulars) -> Hash {
+    let Request { model, system, prompt, max_tokens, temperature, stream: _, stop, shape } = request;
+    let asked = serde_json::json!([dialect.name(), model, system, prompt, max_tokens, temperature]);
+    let mut all = asked.to_string();
+    // What few requests say changes nothing for those that do not say it.
+    if !stop.is_empty() || *shape != Shape::Text {
+        all += &format!("{stop:?}{shape:?}");
+    }
+    let plain = usize::from(system.is_some()) + 1;
+    if said.parts.len() > plain || said.choices > 1 || said.thinking.is_some() {
+        let texts: Vec<&str> = said.parts.iter().map(|part| part.text.as_str()).collect();
+        all += &format!("{texts:?}{}{:?}", said.choices, said.thinking);
+    }
+    Hash::of(all.as_bytes())
 }

@@ -6,6 +6,7 @@
 //! the seed and on the request alone, whatever came before it or beside it.
 
 mod asked;
+mod cache;
 mod list;
 mod reply;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use sortie_core::hash::Hash;
+use sortie_core::usage::Usage;
 use sortie_providers::dialect::{self, Dialect, Dimension, Quota, WireError};
 
 use crate::chance::Chance;
@@ -27,6 +29,7 @@ use crate::quota::{Admission, Ask, Buckets};
 use crate::scenario::Scenario;
 use crate::timeline::{ServerRequest, Timeline};
 use asked::Asked;
+use cache::Caches;
 use reply::Try;
 
 /// The longest body that is read, in bytes; a longer one is answered 413 (Anthropic's documentation
@@ -52,6 +55,7 @@ pub struct Model {
     accounts: HashMap<(String, String), Buckets>,
     /// How often each request's content has come as far as the model.
     tries: HashMap<Hash, u32>,
+    caches: Caches,
     arrivals: u64,
     ledger: Ledger,
 }
@@ -102,6 +106,7 @@ impl Model {
             dialects,
             accounts: HashMap::new(),
             tries: HashMap::new(),
+            caches: Caches::default(),
             arrivals: 0,
             ledger: Ledger::default(),
         }
@@ -209,7 +214,9 @@ impl Model {
         id: &str,
         now: Duration,
     ) -> Result<Timeline, Box<Refusal>> {
-        let asked = Asked::read(&self.scenario, self.seed, dialect, request)?;
+        let mut asked = Asked::read(&self.scenario, self.seed, dialect, request)?;
+        let reading = self.caches.read(&asked.said, key, &asked.request.model, asked.usage.input, now);
+        asked.usage = Usage { output: asked.usage.output, ..reading.input };
         self.ledger.ignored_directives(asked.steering.unknown);
         let quotas = self.admit(&asked, key, now)?;
         let attempt = *self.tries.entry(asked.content).and_modify(|tries| *tries += 1).or_insert(1);
@@ -218,6 +225,7 @@ impl Model {
         if let Some(refusal) = this.refusal(self.scenario.limit_headers) {
             return Err(refusal.after(this.asked.network, quotas));
         }
+        self.caches.keep(&reading, now);
         let id_of_answer = self.id(&this.asked.content, &format!("answer {attempt}"));
         let headers = dialect.reply_headers(id, self.told(&quotas), now);
         let (mut timeline, generation) =
@@ -233,7 +241,10 @@ impl Model {
         let dialect = asked.dialect;
         let account = (key.to_owned(), asked.request.model.clone());
         let buckets = self.accounts.entry(account).or_insert_with(|| self.scenario.buckets(now));
-        let ask = Ask { input_tokens: asked.usage.input, output_tokens: asked.usage.output };
+        let ask = Ask {
+            input_tokens: asked.usage.total_input() - asked.usage.cache_read,
+            output_tokens: asked.usage.output,
+        };
         let admission = buckets.admit(ask, now);
         let quotas = buckets.told();
         let of = |dimension| {
@@ -288,6 +299,11 @@ impl Model {
         let mut chance = Chance::new(self.seed, content, purpose);
         format!("{:016x}{:08x}", chance.bits(), chance.bits() >> 32)
     }
+}
+
+/// Whether it is Anthropic's API and none of OpenAI's.
+fn is_anthropic(dialect: &dyn Dialect) -> bool {
+    dialect.name() == "anthropic"
 }
 
 fn counted(dimension: Dimension) -> &'static str {

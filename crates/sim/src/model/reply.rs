@@ -11,7 +11,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
 use sortie_core::money::Usd;
-use sortie_providers::dialect::{Dialect, Frames, ServerAnswer, WireError};
+use sortie_providers::dialect::{Besides, Dialect, Frames, ServerAnswer, Tier, WireError};
 
 use super::asked::Asked;
 use super::{FAULT_RETRY_AFTER, LEDGER_PROMPT, Refusal, json_headers};
@@ -67,13 +67,14 @@ impl Try {
     /// The answer as the dialect puts it into words.
     pub(super) fn answer(&self, id: String, now: Duration) -> ServerAnswer {
         ServerAnswer {
-            tool: None,
             id,
             created: now.as_secs(),
             model: self.asked.request.model.clone(),
             text: self.asked.answer.text.clone(),
+            tool: self.asked.answer.tool.clone(),
             finish: self.asked.answer.finish.clone(),
             usage: self.asked.usage,
+            besides: self.asked.answer.besides.clone(),
         }
     }
 
@@ -103,6 +104,7 @@ impl Try {
         let generates = self.fault.generates() && (streamed || self.fault != Fault::Midstream);
         generates.then(|| Generation {
             usage: self.asked.usage,
+            percent: percent(&self.asked.answer.besides),
             pace: streamed.then_some(self.asked.pace),
             pieces: self.sent_pieces(),
             intact: matches!(self.fault, Fault::None | Fault::NoUsage),
@@ -203,6 +205,16 @@ impl Try {
 
 fn success(at: Duration, headers: HeaderMap) -> Head {
     Head { at, status: StatusCode::OK, headers }
+}
+
+/// What of the usual price is billed: half of it within batches and in the flex tier, and a tenth
+/// more where the model is to run in the United States (public price tables).
+fn percent(besides: &Besides) -> u64 {
+    let tier = match besides.tier {
+        Tier::Standard => 100,
+        Tier::Flex | Tier::Batch => 50,
+    };
+    if besides.geo.as_deref() == Some("us") { tier * 110 / 100 } else { tier }
 }
 
 /// The provider's words for "the money is gone", which no wait helps: Anthropic's documentation of
