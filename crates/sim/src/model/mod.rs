@@ -6,9 +6,14 @@
 //! the seed and on the request alone, whatever came before it or beside it.
 
 mod asked;
+mod batch;
 mod cache;
-mod list;
+mod count;
+mod files;
+mod models;
+mod page;
 mod reply;
+mod route;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +21,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use sortie_core::hash::Hash;
 use sortie_core::usage::Usage;
@@ -29,8 +34,11 @@ use crate::quota::{Admission, Ask, Buckets};
 use crate::scenario::Scenario;
 use crate::timeline::{ServerRequest, Timeline};
 use asked::Asked;
+use batch::Batches;
 use cache::Caches;
+use files::Files;
 use reply::Try;
+use route::{Endpoint, Route};
 
 /// The longest body that is read, in bytes; a longer one is answered 413 (Anthropic's documentation
 /// of request size limits: 32 MB).
@@ -38,6 +46,12 @@ pub const MAX_BODY: usize = 32 * 1024 * 1024;
 
 /// The one key that is not accepted.
 pub const INVALID_KEY: &str = "sk-sim-invalid";
+
+/// The content type of a batch's results.
+const JSONL: &str = "application/x-jsonl";
+
+/// The content type of a file.
+const BYTES: &str = "application/octet-stream";
 
 /// What `retry-after` says on a 429 that a fault asked for, unless steered: seconds.
 const FAULT_RETRY_AFTER: &str = "1";
@@ -56,8 +70,19 @@ pub struct Model {
     /// How often each request's content has come as far as the model.
     tries: HashMap<Hash, u32>,
     caches: Caches,
+    batches: Batches,
+    files: Files,
     arrivals: u64,
     ledger: Ledger,
+}
+
+/// A request that has a key, on its way to an endpoint.
+struct Asker<'a> {
+    dialect: &'static dyn Dialect,
+    request: &'a ServerRequest,
+    key: &'a str,
+    /// The id of the reply.
+    id: &'a str,
 }
 
 /// Why a request gets an error reply.
@@ -107,6 +132,8 @@ impl Model {
             accounts: HashMap::new(),
             tries: HashMap::new(),
             caches: Caches::default(),
+            batches: Batches::default(),
+            files: Files::default(),
             arrivals: 0,
             ledger: Ledger::default(),
         }
@@ -116,12 +143,13 @@ impl Model {
     ///
     /// A reply with a ticket counts as under way until [`Model::delivered`] is told of its end.
     pub fn handle(&mut self, request: &ServerRequest, now: Duration) -> Timeline {
+        self.settle_batches(now);
         if let Some(shown) = self.shown(request) {
             return shown;
         }
         self.arrivals += 1;
         let id = format!("req_{}", self.id(&Hash::of(&self.arrivals.to_le_bytes()), "reply"));
-        let Some(dialect) = self.spoken(request) else {
+        let Some(dialect) = route::spoken(self.dialects, request) else {
             return Timeline::whole(Duration::ZERO, StatusCode::NOT_FOUND, HeaderMap::new(), Bytes::new());
         };
         let timeline = match self.reply(dialect, request, &id, now) {
@@ -165,17 +193,6 @@ impl Model {
         Some(Timeline::whole(Duration::ZERO, status, json_headers(HeaderMap::new()), body.into()))
     }
 
-    /// The dialect that a request speaks: its path's, else Anthropic's where it names that API's
-    /// version, else another one.
-    fn spoken(&self, request: &ServerRequest) -> Option<&'static dyn Dialect> {
-        let anthropic = request.headers.contains_key("anthropic-version");
-        let all = || self.dialects.iter().copied();
-        all()
-            .find(|dialect| dialect.path() == request.path)
-            .or_else(|| all().find(|dialect| (dialect.name() == "anthropic") == anthropic))
-            .or_else(|| all().next())
-    }
-
     fn reply(
         &mut self,
         dialect: &'static dyn Dialect,
@@ -186,24 +203,54 @@ impl Model {
         if request.body.len() > MAX_BODY {
             return Err(Refusal::says(dialect, 413, format!("the body is longer than {MAX_BODY} bytes")));
         }
-        let generates = dialect.path() == request.path;
-        let allowed = match (generates, request.path.as_str()) {
-            (true, _) => Method::POST,
-            (false, "/v1/models") => Method::GET,
-            (false, path) => return Err(Refusal::says(dialect, 404, format!("there is no {path}"))),
-        };
-        if request.method != allowed {
-            let message = format!("{} takes {allowed}", request.path);
-            return Err(Refusal::says(dialect, 405, message).with(ALLOW, allowed.as_str()));
-        }
+        let route = route::route(dialect, request)?;
         let key = account(&request.headers)
             .ok_or_else(|| Refusal::says(dialect, 401, "the request has no valid key"))?;
         self.ledger.asked(&fingerprint(key));
-        if generates {
-            self.generate(dialect, request, key, id, now)
-        } else {
-            Ok(list::models(dialect, &self.scenario.retired_models))
-        }
+        let (endpoint, thing) = match route {
+            Route::Generate => return self.generate(dialect, request, key, id, now),
+            Route::Other(endpoint, thing) => (endpoint, thing),
+        };
+        let asker = Asker { dialect, request, key, id };
+        let (kind, body) = self.at(endpoint, &thing, &asker, now)?;
+        let mut headers = dialect.reply_headers(id, &[], now);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        Ok(Timeline::whole(Duration::ZERO, StatusCode::OK, headers, body))
+    }
+
+    /// What an endpoint replies that answers no prompt: its content type and its body.
+    fn at(
+        &mut self,
+        endpoint: Endpoint,
+        thing: &str,
+        asker: &Asker<'_>,
+        now: Duration,
+    ) -> Result<(&'static str, Bytes), Box<Refusal>> {
+        let retired = &self.scenario.retired_models;
+        let own = is_anthropic(asker.dialect);
+        let shown = match endpoint {
+            Endpoint::CountTokens => count::count(asker)?,
+            Endpoint::Models => models::list(asker, retired, now)?,
+            Endpoint::Model => models::one(asker.dialect, retired, thing, now)?,
+            Endpoint::CreateBatch if own => batch::anthropic::create(self, asker, now)?,
+            Endpoint::CreateBatch => batch::openai::create(self, asker, now)?,
+            Endpoint::Batches if own => batch::anthropic::list(self, asker, now)?,
+            Endpoint::Batches => batch::openai::list(self, asker, now)?,
+            Endpoint::Batch if own => batch::anthropic::get(self, asker, thing, now)?,
+            Endpoint::Batch => batch::openai::get(self, asker, thing, now)?,
+            Endpoint::CancelBatch if own => batch::anthropic::cancel(self, asker, thing, now)?,
+            Endpoint::CancelBatch => batch::openai::cancel(self, asker, thing, now)?,
+            Endpoint::DeleteBatch => batch::anthropic::delete(self, asker, thing, now)?,
+            Endpoint::BatchResults => {
+                return Ok((JSONL, batch::anthropic::results(self, asker, thing, now)?));
+            }
+            Endpoint::CreateFile => self.upload(asker, now)?,
+            Endpoint::Files => self.files.list(asker)?,
+            Endpoint::File => self.files.find(asker, thing)?.shown(),
+            Endpoint::FileContent => return Ok((BYTES, self.files.find(asker, thing)?.content.clone())),
+            Endpoint::DeleteFile => self.files.delete(asker, thing)?,
+        };
+        Ok(("application/json", shown.to_string().into()))
     }
 
     fn generate(
@@ -304,6 +351,12 @@ impl Model {
 /// Whether it is Anthropic's API and none of OpenAI's.
 fn is_anthropic(dialect: &dyn Dialect) -> bool {
     dialect.name() == "anthropic"
+}
+
+/// Unix time as RFC 3339, to the second.
+fn rfc3339(at: Duration) -> String {
+    let timestamp = i64::try_from(at.as_secs()).ok().and_then(|s| jiff::Timestamp::from_second(s).ok());
+    timestamp.unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
 fn counted(dimension: Dimension) -> &'static str {

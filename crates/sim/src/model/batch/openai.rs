@@ -1,0 +1,306 @@
+//! OpenAI's batches: requests in a file, answers in another (official SDKs' `types/batch.py`, OpenAI's
+//! guide to batches).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use sortie_core::usage::Usage;
+use sortie_providers::dialect::Dialect;
+
+use super::{Asker, Batch, Item, Model, Outcome, Refusal, WINDOW, Written, repeated};
+use crate::model::is_anthropic;
+use crate::model::page::{Limits, Page};
+
+/// What ids of batches begin with.
+const PREFIX: &str = "batch_";
+
+/// Lines of a file, at most (OpenAI's guide to batches).
+const MOST_LINES: usize = 50_000;
+
+/// The part of its time that a batch is validated in, and as much at its end is it finalized in: one
+/// in so many.
+const EDGE: u32 = 10;
+
+/// Batches of a page.
+const PAGE: Limits = Limits { usual: 20, most: 100 };
+
+/// What only this provider's batches have.
+#[derive(Debug, Default)]
+pub(super) struct Job {
+    endpoint: String,
+    input: String,
+    metadata: Value,
+    /// What is wrong with the input; such a batch fails before any request is made.
+    problems: Vec<Value>,
+    /// The ids of the files that it has written.
+    output: Option<String>,
+    errors: Option<String>,
+}
+
+/// `POST /v1/batches`.
+pub(in crate::model) fn create(
+    model: &mut Model,
+    asker: &Asker<'_>,
+    now: Duration,
+) -> Result<Value, Box<Refusal>> {
+    let invalid = |message: String| Refusal::says(asker.dialect, 400, message);
+    let body: Value = serde_json::from_slice(&asker.request.body)
+        .map_err(|error| invalid(format!("We could not parse the JSON body of your request: {error}")))?;
+    let text = |name: &str| {
+        body[name].as_str().ok_or_else(|| invalid(format!("Missing required parameter: '{name}'.")))
+    };
+    let (input, endpoint) = (text("input_file_id")?, text("endpoint")?);
+    if text("completion_window")? != "24h" {
+        return Err(invalid("Invalid value for 'completion_window': expected '24h'.".to_owned()));
+    }
+    let answering =
+        model.dialects.iter().copied().find(|other| other.path() == endpoint && !is_anthropic(*other));
+    let answering = answering
+        .ok_or_else(|| invalid(format!("Invalid value for 'endpoint': '{endpoint}' takes no batches.")))?;
+    let content = model.files.find(asker, input)?.content.clone();
+    let (written, problems) = match written(&content, endpoint) {
+        Ok(written) => (written, Vec::new()),
+        Err(problems) => (Vec::new(), problems),
+    };
+    let batch = model.open_batch(PREFIX, answering, asker, written, now);
+    if !problems.is_empty() {
+        batch.ends = batch.in_progress_at();
+    }
+    batch.job = Job {
+        endpoint: endpoint.to_owned(),
+        input: input.to_owned(),
+        metadata: body["metadata"].clone(),
+        problems,
+        output: None,
+        errors: None,
+    };
+    Ok(shown(batch, now))
+}
+
+/// The requests of a file, or all that is wrong with it.
+fn written(content: &[u8], endpoint: &str) -> Result<Vec<Written>, Vec<Value>> {
+    let content = String::from_utf8_lossy(content);
+    let lines: Vec<(usize, &str)> =
+        (1..).zip(content.lines()).filter(|(_, line)| !line.trim().is_empty()).collect();
+    let problem = |code: &str, message: String, line: Option<usize>| json!({"code": code, "message": message, "param": null, "line": line});
+    if lines.is_empty() {
+        return Err(vec![problem("empty_file", "The input file is empty.".to_owned(), None)]);
+    }
+    if lines.len() > MOST_LINES {
+        let message = format!("The input file has more than {MOST_LINES} requests.");
+        return Err(vec![problem("too_many_tasks", message, None)]);
+    }
+    let mut problems = Vec::new();
+    let mut written = Vec::with_capacity(lines.len());
+    for (number, line) in lines {
+        match self::line(line, endpoint) {
+            Ok(one) => written.push(one),
+            Err((code, message)) => problems.push(problem(code, message, Some(number))),
+        }
+    }
+    if let Some(id) = repeated(written.iter().map(|written| written.custom_id.as_str())) {
+        let message = format!("The custom_id '{id}' is used by more than one request.");
+        problems.push(problem("duplicate_custom_id", message, None));
+    }
+    if problems.is_empty() { Ok(written) } else { Err(problems) }
+}
+
+/// One line, or the code and the words for what is wrong with it.
+fn line(line: &str, endpoint: &str) -> Result<Written, (&'static str, String)> {
+    let line: Value = serde_json::from_str(line)
+        .map_err(|_| ("invalid_json_line", "This line is not parseable as valid JSON.".to_owned()))?;
+    let missing =
+        |name: &str| ("missing_required_parameter", format!("Missing required parameter: '{name}'."));
+    let custom_id = line["custom_id"].as_str().ok_or_else(|| missing("custom_id"))?;
+    if line["method"] != "POST" {
+        return Err(("invalid_method", "The method has to be POST.".to_owned()));
+    }
+    if line["url"] != endpoint {
+        return Err(("mismatched_url", format!("The url does not match the batch's endpoint '{endpoint}'.")));
+    }
+    if !line["body"].is_object() {
+        return Err(missing("body"));
+    }
+    Ok(Written { custom_id: custom_id.to_owned(), body: line["body"].to_string().into() })
+}
+
+/// `GET /v1/batches`.
+pub(in crate::model) fn list(model: &Model, asker: &Asker<'_>, now: Duration) -> Result<Value, Box<Refusal>> {
+    let items = model.batches.of(asker.key, PREFIX).map(|batch| shown(batch, now)).collect();
+    let page = Page::of(items, &PAGE, asker)?;
+    let [first, last] = page.ends();
+    let (data, more) = (page.items, page.has_more);
+    Ok(json!({"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": more}))
+}
+
+/// `GET /v1/batches/{id}`.
+pub(in crate::model) fn get(
+    model: &mut Model,
+    asker: &Asker<'_>,
+    id: &str,
+    now: Duration,
+) -> Result<Value, Box<Refusal>> {
+    Ok(shown(model.batches.find(asker, id)?, now))
+}
+
+/// `POST /v1/batches/{id}/cancel`.
+pub(in crate::model) fn cancel(
+    model: &mut Model,
+    asker: &Asker<'_>,
+    id: &str,
+    now: Duration,
+) -> Result<Value, Box<Refusal>> {
+    let batch = model.batches.find(asker, id)?;
+    if batch.has_ended(now) {
+        let status = batch.status(now);
+        return Err(Refusal::says(
+            asker.dialect,
+            409,
+            format!("Cannot cancel a batch with status '{status}'."),
+        ));
+    }
+    batch.cancelled.get_or_insert(now);
+    Ok(shown(batch, now))
+}
+
+impl Model {
+    /// Writes the files of a batch that has ended: what was answered, and what was not.
+    pub(super) fn write_files(&mut self, at: usize, now: Duration) {
+        let Some(batch) = self.batches.batches.get(at).filter(|batch| !batch.job.endpoint.is_empty()) else {
+            return;
+        };
+        let Some(dialect) =
+            self.dialects.iter().copied().find(|dialect| dialect.path() == batch.job.endpoint)
+        else {
+            return;
+        };
+        let (mut answers, mut errors) = (String::new(), String::new());
+        for (item, is_done) in batch.results() {
+            let (file, line) = match &item.outcome {
+                Outcome::Answered { .. } if is_done => (&mut answers, output_line(dialect, item)),
+                Outcome::Refused(_) if is_done => (&mut errors, output_line(dialect, item)),
+                _ => (&mut errors, cancelled_line(item)),
+            };
+            *file += &line.to_string();
+            file.push('\n');
+        }
+        let (key, id) = (batch.key.clone(), batch.id.clone());
+        let mut file = |which: &str, text: String| {
+            let name = format!("{id}_{which}.jsonl");
+            (!text.is_empty()).then(|| self.keep_file(&key, &name, "batch_output", Bytes::from(text), now))
+        };
+        let (output, errors) = (file("output", answers), file("error", errors));
+        if let Some(batch) = self.batches.batches.get_mut(at) {
+            (batch.job.output, batch.job.errors) = (output, errors);
+        }
+    }
+}
+
+/// The line of a request that was made, whatever came of it.
+fn output_line(dialect: &dyn Dialect, item: &Item) -> Value {
+    let request_id = format!("req_{:016x}", item.place);
+    let (status, body) = match &item.outcome {
+        Outcome::Answered { body, .. } => (200, body.clone()),
+        Outcome::Refused(error) => {
+            let body = dialect.error_body(error, &request_id);
+            (error.status, serde_json::from_slice(&body).unwrap_or_default())
+        }
+    };
+    let response = json!({"status_code": status, "request_id": request_id, "body": body});
+    json!({"id": line_id(item), "custom_id": item.custom_id, "response": response, "error": null})
+}
+
+fn cancelled_line(item: &Item) -> Value {
+    let error =
+        json!({"code": "batch_cancelled", "message": "This request was not made: its batch was cancelled."});
+    json!({"id": line_id(item), "custom_id": item.custom_id, "response": null, "error": error})
+}
+
+fn line_id(item: &Item) -> String {
+    format!("batch_req_{:016x}", item.place)
+}
+
+impl Batch {
+    fn edge(&self) -> Duration {
+        self.ends.saturating_sub(self.created) / EDGE
+    }
+
+    fn in_progress_at(&self) -> Duration {
+        self.created + self.edge()
+    }
+
+    fn finalizing_at(&self) -> Duration {
+        self.ends.saturating_sub(self.edge())
+    }
+
+    fn status(&self, now: Duration) -> &'static str {
+        match (self.has_ended(now), self.cancelled) {
+            (true, Some(_)) => "cancelled",
+            (false, Some(_)) => "cancelling",
+            (true, None) if self.job.problems.is_empty() => "completed",
+            (true, None) => "failed",
+            (false, None) if now < self.in_progress_at() || !self.job.problems.is_empty() => "validating",
+            (false, None) if now < self.finalizing_at() => "in_progress",
+            (false, None) => "finalizing",
+        }
+    }
+}
+
+/// The batch as it is told.
+fn shown(batch: &Batch, now: Duration) -> Value {
+    let status = batch.status(now);
+    let failed = status == "failed";
+    let until = if now < batch.finalizing_at() { now } else { batch.ends };
+    let (mut completed, mut refused, mut used, mut cached) = (0, 0, Usage::default(), 0);
+    for (item, _) in batch.worked_by(until).filter(|(_, is_done)| *is_done) {
+        match &item.outcome {
+            Outcome::Answered { usage, .. } => {
+                completed += 1;
+                used.input += usage.total_input();
+                used.output += usage.output;
+                cached += usage.cache_read;
+            }
+            Outcome::Refused(_) => refused += 1,
+        }
+    }
+    let model = batch.items.iter().find_map(|item| match &item.outcome {
+        Outcome::Answered { entry, .. } => Some(&entry.model),
+        Outcome::Refused(_) => None,
+    });
+    let reached =
+        |at: Duration| (at <= now && !failed && batch.job.problems.is_empty()).then(|| at.as_secs());
+    let before_cancel = |at: Duration| batch.cancelled.is_none_or(|cancelled| at < cancelled);
+    let ended_as = |word: &str| (status == word).then(|| batch.ended_at().as_secs());
+    let errors = json!({"object": "list", "data": batch.job.problems});
+    json!({
+        "id": batch.id,
+        "object": "batch",
+        "endpoint": batch.job.endpoint,
+        "model": model,
+        "errors": failed.then_some(errors),
+        "input_file_id": batch.job.input,
+        "completion_window": "24h",
+        "status": status,
+        "output_file_id": batch.job.output,
+        "error_file_id": batch.job.errors,
+        "created_at": batch.created.as_secs(),
+        "in_progress_at": Some(batch.in_progress_at()).filter(|at| before_cancel(*at)).and_then(reached),
+        "expires_at": (batch.created + WINDOW).as_secs(),
+        "finalizing_at": Some(batch.finalizing_at()).filter(|at| before_cancel(*at)).and_then(reached),
+        "completed_at": ended_as("completed"),
+        "failed_at": ended_as("failed"),
+        "expired_at": null,
+        "cancelling_at": batch.cancelled.map(|at| at.as_secs()),
+        "cancelled_at": ended_as("cancelled"),
+        "request_counts": {"total": batch.items.len(), "completed": completed, "failed": refused},
+        "usage": {
+            "input_tokens": used.input,
+            "input_tokens_details": {"cached_tokens": cached},
+            "output_tokens": used.output,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": used.input + used.output,
+        },
+        "metadata": batch.job.metadata,
+    })
+}

@@ -1,0 +1,28 @@
+//! `POST /v1/messages/count_tokens`: what a request's input would be billed as, without an answer.
+
+use serde_json::{Value, json};
+
+use super::asked::input_tokens;
+use super::{Asker, Refusal};
+
+/// Fields of a request for an answer that a count does not take (official SDKs'
+/// `types/message_count_tokens_params.py`).
+const NOT_COUNTED: [&str; 5] = ["max_tokens", "stream", "stop_sequences", "metadata", "service_tier"];
+
+/// The count: what the same body would be billed for, whatever of it a cache may hold.
+pub(super) fn count(asker: &Asker<'_>) -> Result<Value, Box<Refusal>> {
+    let (dialect, request) = (asker.dialect, asker.request);
+    let mut body: Value = serde_json::from_slice(&request.body).map_err(|error| {
+        Refusal::says(dialect, 400, format!("The request body is not valid JSON: {error}"))
+    })?;
+    if let Some(extra) = NOT_COUNTED.into_iter().find(|field| body.get(field).is_some()) {
+        return Err(Refusal::says(dialect, 400, format!("{extra}: Extra inputs are not permitted")));
+    }
+    // It is checked as the request that it is asked about; a thinking budget has to fit its answer.
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("max_tokens".to_owned(), json!(u32::MAX));
+    }
+    let body = body.to_string();
+    let read = dialect.read(&request.headers, body.as_bytes()).map_err(Refusal::new)?;
+    Ok(json!({"input_tokens": input_tokens(&read, &dialect.particulars(body.as_bytes()))}))
+}

@@ -1,0 +1,105 @@
+//! `GET /v1/models` and `/v1/models/{id}`: the models of the price table, in each provider's shape
+//! (official SDKs' `types/model_info.py` and `types/model.py`).
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sortie_core::price::{self, Row};
+use sortie_providers::dialect::Dialect;
+
+use super::page::{Limits, Page};
+use super::{Asker, Refusal, is_anthropic, rfc3339};
+
+/// When every model came out: the price table does not say.
+const CREATED: Duration = Duration::from_secs(1_767_225_600);
+
+/// Models of a page (Anthropic's reference of the list of models).
+const PAGE: Limits = Limits { usual: 20, most: 1_000 };
+
+/// The models of the price table, as the provider of this dialect lists them.
+pub(super) fn list(asker: &Asker<'_>, retired: &[String], now: Duration) -> Result<Value, Box<Refusal>> {
+    let dialect = asker.dialect;
+    let items = served(dialect, retired).map(|row| shown(dialect, row, now)).collect();
+    if !is_anthropic(dialect) {
+        // This list has no pages.
+        return Ok(json!({"object": "list", "data": Value::Array(items)}));
+    }
+    let page = Page::of(items, &PAGE, asker)?;
+    let [first, last] = page.ends();
+    Ok(json!({"data": page.items, "has_more": page.has_more, "first_id": first, "last_id": last}))
+}
+
+/// One model, under any of its names.
+pub(super) fn one(
+    dialect: &dyn Dialect,
+    retired: &[String],
+    id: &str,
+    now: Duration,
+) -> Result<Value, Box<Refusal>> {
+    let known = price::table().find(id);
+    let row = known.and_then(|known| served(dialect, retired).find(|row| row.model == known.model));
+    match row {
+        Some(row) => Ok(shown(dialect, row, now)),
+        None if is_anthropic(dialect) => Err(Refusal::says(dialect, 404, format!("model: {id}"))),
+        None => Err(Refusal::says(dialect, 404, format!("The model '{id}' does not exist"))),
+    }
+}
+
+fn served<'a>(dialect: &dyn Dialect, retired: &'a [String]) -> impl Iterator<Item = &'static Row> + use<'a> {
+    let provider = if is_anthropic(dialect) { "anthropic" } else { "openai" };
+    let rows = price::table().rows.iter();
+    rows.filter(move |row| row.provider == provider && !retired.contains(&row.model))
+}
+
+fn shown(dialect: &dyn Dialect, row: &Row, now: Duration) -> Value {
+    if !is_anthropic(dialect) {
+        return json!({"id": row.model, "object": "model", "created": CREATED.as_secs(), "owned_by": "openai"});
+    }
+    let retires = row.retires.as_ref().map(|day| format!("{day}T00:00:00Z"));
+    let lifecycle = match &retires {
+        None => "active",
+        // Both are of one form, so that their texts compare as their times do.
+        Some(at) if *at <= rfc3339(now) => "retired",
+        Some(_) => "deprecated",
+    };
+    json!({
+        "type": "model",
+        "id": row.model,
+        "display_name": display_name(&row.model),
+        "created_at": rfc3339(CREATED),
+        "lifecycle": lifecycle,
+        "max_input_tokens": row.context,
+        "max_tokens": row.max_output,
+        "retires_at": retires,
+    })
+}
+
+/// `claude-sonnet-4-5` as people write it: `Claude Sonnet 4.5`.
+fn display_name(id: &str) -> String {
+    let mut name = String::new();
+    let mut follows_digit = false;
+    for word in id.split('-') {
+        let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+        match (name.is_empty(), is_number && follows_digit) {
+            (true, _) => {}
+            (false, true) => name.push('.'),
+            (false, false) => name.push(' '),
+        }
+        let mut letters = word.chars();
+        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+        follows_digit = is_number;
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_have_the_names_that_people_write() {
+        assert_eq!(display_name("claude-sonnet-4-5"), "Claude Sonnet 4.5");
+        assert_eq!(display_name("claude-opus-5"), "Claude Opus 5");
+    }
+}
