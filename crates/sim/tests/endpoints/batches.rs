@@ -1,0 +1,258 @@
+//! Batches of both providers, from their creation to their results.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+use sortie_sim::Model;
+
+use crate::{ANTHROPIC, NOON, OPENAI, calm, json_of, reply};
+
+const BATCHES: &str = "/v1/messages/batches";
+
+fn after(ms: u64) -> Duration {
+    NOON + Duration::from_millis(ms)
+}
+
+fn params(prompt: &str) -> Value {
+    json!({"model": "claude-sonnet-4-6", "max_tokens": 500, "messages": [{"role": "user", "content": prompt}]})
+}
+
+/// A batch of 20 requests, of which the first is refused.
+fn created(model: &mut Model) -> (String, Value) {
+    let request = |n: usize| {
+        let prompt = format!("Question {n}");
+        let mut params = params(&prompt);
+        if n == 0 {
+            params["temperature"] = json!(7);
+        }
+        json!({"custom_id": format!("q-{n}"), "params": params})
+    };
+    let body = json!({"requests": (0..20).map(request).collect::<Vec<_>>()});
+    let batch = json_of(model, ANTHROPIC, (Method::POST, BATCHES), &body, (NOON, 200));
+    (format!("{BATCHES}/{}", batch["id"].as_str().unwrap()), batch)
+}
+
+fn get(model: &mut Model, path: &str, now: Duration) -> Value {
+    json_of(model, ANTHROPIC, (Method::GET, path), &Value::Null, (now, 200))
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_batch_counts_nothing_until_it_ends_and_then_has_all_its_results() {
+    let mut model = calm();
+    let (path, batch) = created(&mut model);
+    assert!(batch["id"].as_str().unwrap().starts_with("msgbatch_"));
+    assert_eq!(batch["expires_at"].as_str().unwrap()[..10], *"2026-11-24");
+    let half = get(&mut model, &path, after(4_999));
+    for batch in [&batch, &half] {
+        assert_eq!(batch["processing_status"], "in_progress");
+        assert_eq!(
+            batch["request_counts"],
+            json!({"processing": 20, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0})
+        );
+        assert_eq!((&batch["results_url"], &batch["ended_at"]), (&Value::Null, &Value::Null));
+    }
+    let results = format!("{path}/results");
+    assert_eq!(reply(&mut model, ANTHROPIC, (Method::GET, &results), "", after(4_999)).0, 400);
+    assert_eq!(model.ledger().len(), 0);
+
+    let ended = get(&mut model, &path, after(5_000));
+    assert_eq!(ended["processing_status"], "ended");
+    assert_eq!(
+        ended["request_counts"],
+        json!({"processing": 0, "succeeded": 19, "errored": 1, "canceled": 0, "expired": 0})
+    );
+    assert_eq!(ended["results_url"], format!("http://127.0.0.1:8080{results}"));
+    let (status, text) = reply(&mut model, ANTHROPIC, (Method::GET, &results), "", after(5_000));
+    let lines = lines(&text);
+    assert_eq!((status, lines.len()), (200, 20));
+    let ids: Vec<&str> = lines.iter().map(|line| line["custom_id"].as_str().unwrap()).collect();
+    assert!(!ids.is_sorted_by_key(|id| id[2..].parse::<u32>().unwrap()), "{ids:?}");
+    for line in &lines {
+        let (result, errored) = (&line["result"], line["custom_id"] == "q-0");
+        assert_eq!(result["type"], if errored { "errored" } else { "succeeded" }, "{line}");
+        if errored {
+            assert_eq!(result["error"]["error"]["type"], "invalid_request_error", "{line}");
+        } else {
+            assert_eq!(
+                (&result["message"]["usage"]["service_tier"], &result["message"]["type"]),
+                (&json!("batch"), &json!("message"))
+            );
+        }
+    }
+}
+
+#[test]
+fn a_batch_costs_half_of_what_its_requests_cost_alone() {
+    let mut model = calm();
+    let (path, _) = created(&mut model);
+    get(&mut model, &path, after(5_000));
+    assert_eq!(model.ledger().len(), 19);
+    let batched = model.ledger()[0].clone();
+    let mut alone = calm();
+    json_of(&mut alone, ANTHROPIC, (Method::POST, "/v1/messages"), &params("Question 1"), (NOON, 200));
+    let single = alone.ledger()[0].clone();
+    assert_eq!((batched.output_tokens, batched.prompt), (single.output_tokens, single.prompt));
+    assert_eq!(batched.cost_picodollars.pico() * 2, single.cost_picodollars.pico());
+    assert_eq!(batched.delivered_whole, Some(true));
+    get(&mut model, &path, after(60_000));
+    assert_eq!(model.ledger().len(), 19, "it is billed once");
+}
+
+#[test]
+fn a_cancelled_batch_has_what_was_done_before() {
+    let mut model = calm();
+    let (path, _) = created(&mut model);
+    let cancel = format!("{path}/cancel");
+    let cancelling =
+        json_of(&mut model, ANTHROPIC, (Method::POST, &cancel), &Value::Null, (after(2_500), 200));
+    assert_eq!(cancelling["processing_status"], "canceling");
+    assert_eq!(reply(&mut model, ANTHROPIC, (Method::DELETE, &path), "", after(2_500)).0, 400);
+    let ended = get(&mut model, &path, after(3_000));
+    assert_eq!(ended["processing_status"], "ended");
+    assert_eq!(
+        ended["request_counts"],
+        json!({"processing": 0, "succeeded": 9, "errored": 1, "canceled": 10, "expired": 0})
+    );
+    assert_eq!(model.ledger().len(), 9);
+    assert_eq!(reply(&mut model, ANTHROPIC, (Method::POST, &cancel), "", after(3_000)).0, 400);
+    let list = get(&mut model, BATCHES, after(3_000));
+    assert_eq!(list["first_id"], ended["id"]);
+    let deleted = json_of(&mut model, ANTHROPIC, (Method::DELETE, &path), &Value::Null, (after(3_000), 200));
+    assert_eq!(deleted, json!({"id": ended["id"], "type": "message_batch_deleted"}));
+    assert_eq!(reply(&mut model, ANTHROPIC, (Method::GET, &path), "", after(3_000)).0, 404);
+}
+
+#[test]
+fn batches_that_cannot_be_are_refused_at_once() {
+    let check = |requests: Value, part: &str| {
+        let body = json!({"requests": requests});
+        let refused =
+            json_of(&mut calm(), ANTHROPIC, (Method::POST, BATCHES), &body, (NOON, 400)).to_string();
+        assert!(refused.contains(part), "{refused}");
+    };
+    let one = |id: &str| json!({"custom_id": id, "params": params("Hello")});
+    check(json!([]), "requests: List");
+    check(Value::Null, "requests: Field required");
+    check(json!([one("a"), one("b"), one("a")]), "'a' is not unique");
+    check(json!([one(&"a".repeat(65))]), "requests.0.custom_id");
+    check(json!([one("a"), one("a b")]), "requests.1.custom_id");
+    check(json!([{"custom_id": "a"}]), "requests.0.params");
+    let other_key = [("x-api-key", "sk-test-2"), ("anthropic-version", "2023-06-01")];
+    let mut model = calm();
+    let (path, _) = created(&mut model);
+    assert_eq!(reply(&mut model, &other_key, (Method::GET, &path), "", NOON).0, 404);
+}
+
+#[test]
+fn the_newer_version_binds_each_request_of_a_batch() {
+    let mut model = calm();
+    let newer = [("x-api-key", "sk-test"), ("anthropic-version", "2026-10-21")];
+    let mut warm = params("Hello");
+    warm["temperature"] = json!(1.0);
+    let body = json!({"requests": [{"custom_id": "a", "params": warm}]});
+    let batch = json_of(&mut model, &newer, (Method::POST, BATCHES), &body, (NOON, 200));
+    let results = format!("{BATCHES}/{}/results", batch["id"].as_str().unwrap());
+    let (_, text) = reply(&mut model, &newer, (Method::GET, &results), "", after(5_000));
+    assert!(text.contains("errored") && text.contains("temperature"), "{text}");
+}
+
+/// Uploads these lines and makes a batch of them.
+fn openai_batch(model: &mut Model, lines: &str) -> Value {
+    let form = format!(
+        "--xx\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--xx\r\nContent-Disposition: \
+         form-data; name=\"file\"; filename=\"in.jsonl\"\r\n\r\n{lines}\r\n--xx--\r\n"
+    );
+    let headers = [OPENAI, &[("content-type", "multipart/form-data; boundary=xx")]].concat();
+    let (_, file) = reply(model, &headers, (Method::POST, "/v1/files"), form, NOON);
+    let file: Value = serde_json::from_str(&file).unwrap();
+    let body = json!({
+        "input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h",
+        "metadata": {"job": "nightly"}});
+    json_of(model, OPENAI, (Method::POST, "/v1/batches"), &body, (NOON, 200))
+}
+
+fn openai_line(id: &str, body: &Value) -> String {
+    json!({"custom_id": id, "method": "POST", "url": "/v1/chat/completions", "body": body}).to_string() + "\n"
+}
+
+fn chat(n: usize) -> Value {
+    json!({"model": "gpt-4o", "messages": [{"role": "user", "content": format!("Question {n}")}]})
+}
+
+#[test]
+fn an_openai_batch_goes_from_file_to_file() {
+    let mut model = calm();
+    let mut input: String = (1..10).map(|n| openai_line(&format!("q{n}"), &chat(n))).collect();
+    input += &openai_line("bad", &json!({"model": "gpt-4o"}));
+    let batch = openai_batch(&mut model, &input);
+    let path = format!("/v1/batches/{}", batch["id"].as_str().unwrap());
+    let mut get = |path: &str, ms| reply(&mut model, OPENAI, (Method::GET, path), "", after(ms)).1;
+    let mut statuses = Vec::new();
+    for ms in [0, 1_000, 4_800, 5_000] {
+        let batch: Value = serde_json::from_str(&get(&path, ms)).unwrap();
+        statuses.push(batch["status"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(statuses, ["validating", "in_progress", "finalizing", "completed"]);
+    let batch: Value = serde_json::from_str(&get(&path, 5_000)).unwrap();
+    assert_eq!(batch["request_counts"], json!({"total": 10, "completed": 9, "failed": 1}));
+    assert_eq!((&batch["metadata"]["job"], &batch["errors"]), (&json!("nightly"), &Value::Null));
+    let mut content =
+        |name: &str| get(&format!("/v1/files/{}/content", batch[name].as_str().unwrap()), 5_000);
+    let (answers, errors) = (lines(&content("output_file_id")), lines(&content("error_file_id")));
+    assert_eq!((answers.len(), errors.len()), (9, 1));
+    let used: u64 =
+        answers.iter().map(|a| a["response"]["body"]["usage"]["total_tokens"].as_u64().unwrap()).sum();
+    assert_eq!(batch["usage"]["total_tokens"], used);
+    assert_eq!((&answers[0]["response"]["status_code"], &answers[0]["error"]), (&json!(200), &Value::Null));
+    assert_eq!(
+        (&errors[0]["custom_id"], &errors[0]["response"]["status_code"]),
+        (&json!("bad"), &json!(400))
+    );
+    assert_eq!(model.ledger().len(), 9);
+}
+
+#[test]
+fn an_openai_batch_can_be_cancelled_and_tells_what_was_not_made() {
+    let mut model = calm();
+    let batch = openai_batch(
+        &mut model,
+        &(0..10).map(|n| openai_line(&format!("q{n}"), &chat(n))).collect::<String>(),
+    );
+    let path = format!("/v1/batches/{}", batch["id"].as_str().unwrap());
+    let cancel = format!("{path}/cancel");
+    let cancelling = json_of(&mut model, OPENAI, (Method::POST, &cancel), &Value::Null, (after(2_000), 200));
+    assert_eq!(cancelling["status"], "cancelling");
+    let ended = json_of(&mut model, OPENAI, (Method::GET, &path), &Value::Null, (after(2_500), 200));
+    assert_eq!((&ended["status"], &ended["request_counts"]["completed"]), (&json!("cancelled"), &json!(4)));
+    let errors = format!("/v1/files/{}/content", ended["error_file_id"].as_str().unwrap());
+    let (_, errors) = reply(&mut model, OPENAI, (Method::GET, &errors), "", after(2_500));
+    assert_eq!(lines(&errors).len(), 6);
+    assert!(errors.contains("batch_cancelled"));
+    assert_eq!(model.ledger().len(), 4);
+    assert_eq!(reply(&mut model, OPENAI, (Method::POST, &cancel), "", after(2_500)).0, 409);
+}
+
+#[test]
+fn an_openai_batch_of_a_file_that_is_wrong_fails_as_a_whole() {
+    let check = |input: &str, code: &str| {
+        let mut model = calm();
+        let batch = openai_batch(&mut model, input);
+        let path = format!("/v1/batches/{}", batch["id"].as_str().unwrap());
+        let failed = json_of(&mut model, OPENAI, (Method::GET, &path), &Value::Null, (after(500), 200));
+        assert_eq!(failed["status"], "failed", "{failed}");
+        assert_eq!(failed["errors"]["data"][0]["code"], code, "{failed}");
+        assert_eq!((model.ledger().len(), &failed["request_counts"]["total"]), (0, &json!(0)));
+    };
+    let line = openai_line("a", &chat(1));
+    check("", "empty_file");
+    check(&format!("{line}{{"), "invalid_json_line");
+    check(&format!("{line}{line}"), "duplicate_custom_id");
+    check(&line.replace("/v1/chat/completions", "/v1/responses"), "mismatched_url");
+    check(&line.replace("POST", "GET"), "invalid_method");
+    check(&line.replace("custom_id", "id"), "missing_required_parameter");
+}
