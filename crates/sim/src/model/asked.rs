@@ -152,15 +152,15 @@ fn check_bounds(dialect: &dyn Dialect, request: &Request, input: u64) -> Result<
 fn content(dialect: &dyn Dialect, request: &Request, said: &Particulars) -> Hash {
     let Request { model, system, prompt, max_tokens, temperature, stream: _, stop, shape } = request;
     let asked = serde_json::json!([dialect.name(), model, system, prompt, max_tokens, temperature]);
-    let mut all = asked.to_string();
+    let mut all = vec![asked.to_string()];
     // What few requests say changes nothing for those that do not say it.
     if !stop.is_empty() || *shape != Shape::Text {
-        all += &format!("{stop:?}{shape:?}");
+        all.push(format!("{stop:?}{shape:?}"));
     }
     let plain = usize::from(system.is_some()) + 1;
     if said.parts.len() > plain || said.choices > 1 || said.thinking.is_some() {
         let texts: Vec<&str> = said.parts.iter().map(|part| part.text.as_str()).collect();
-        all += &format!("{texts:?}{}{:?}", said.choices, said.thinking);
+        all.push(format!("{texts:?}{}{:?}", said.choices, said.thinking));
     }
-    Hash::of(all.as_bytes())
+    Hash::of(all.concat().as_bytes())
 }

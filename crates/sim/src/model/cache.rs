@@ -113,16 +113,13 @@ impl Caches {
         for prefix in marks.into_iter().map(|at| &prefixes[at]) {
             let tokens = prefix.tokens.saturating_sub(written);
             written += tokens;
-            match prefix.keep {
-                Some(Keep::Hour) => {
-                    reading.input.cache_write_1h += tokens;
-                    reading.kept.push((prefix.hash, HOUR));
-                }
-                _ => {
-                    reading.input.cache_write += tokens;
-                    reading.kept.push((prefix.hash, FIVE_MINUTES));
-                }
-            }
+            let (kind, ttl) = if prefix.keep == Some(Keep::Hour) {
+                (&mut reading.input.cache_write_1h, HOUR)
+            } else {
+                (&mut reading.input.cache_write, FIVE_MINUTES)
+            };
+            *kind += tokens;
+            reading.kept.push((prefix.hash, ttl));
         }
         if let Some(at) = hit.filter(|&at| prefixes[at].keep.is_none()) {
             reading.kept.push((prefixes[at].hash, FIVE_MINUTES));

@@ -38,16 +38,22 @@ pub(super) fn text(pattern: &str, least: usize, most: usize, chance: &mut Chance
     let mut text = String::new();
     for repeats in 1..MOST_REPEATS {
         text.clear();
-        nodes.iter().for_each(|node| write(node, repeats, chance, &mut text));
+        write_all(&nodes, repeats, chance, &mut text);
         if text.chars().count() >= least {
             break;
         }
     }
     if text.chars().count() > most {
         text.clear();
-        nodes.iter().for_each(|node| write(node, 0, chance, &mut text));
+        write_all(&nodes, 0, chance, &mut text);
     }
     Some(text)
+}
+
+fn write_all(nodes: &[Node], repeats: u32, chance: &mut Chance, text: &mut String) {
+    for node in nodes {
+        write(node, repeats, chance, text);
+    }
 }
 
 fn write(node: &Node, repeats: u32, chance: &mut Chance, text: &mut String) {
@@ -58,7 +64,7 @@ fn write(node: &Node, repeats: u32, chance: &mut Chance, text: &mut String) {
         Node::OneOf(choices) => {
             text.extend(choices.get(chance.below(choices.len() as u64) as usize));
         }
-        Node::Group(nodes) => nodes.iter().for_each(|node| write(node, repeats, chance, text)),
+        Node::Group(nodes) => write_all(nodes, repeats, chance, text),
         Node::Repeat { node, least, most } => {
             let times = repeats.max(*least).min(most.unwrap_or(u32::MAX));
             for _ in 0..times {

@@ -270,7 +270,7 @@ fn a_count_is_what_the_same_body_is_billed() {
 
 #[test]
 fn what_a_model_has_no_room_for_is_refused() {
-    let mut check = |anthropic: bool, more: Value, part: &str| {
+    let check = |anthropic: bool, more: Value, part: &str| {
         let (headers, path, body) =
             if anthropic { (ANTHROPIC, MESSAGES, message(more)) } else { (OPENAI, CHAT, chat(more)) };
         let refused = json_of(&mut calm(), headers, path, &body, (NOON, 400)).to_string();

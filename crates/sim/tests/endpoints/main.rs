@@ -57,12 +57,12 @@ pub(crate) fn reply(
 pub(crate) fn json_of(
     model: &mut Model,
     headers: &[(&str, &str)],
-    asked: (Method, &str),
+    (method, path): (Method, &str),
     body: &Value,
     (now, status): (Duration, u16),
 ) -> Value {
     let sent = if body.is_null() { String::new() } else { body.to_string() };
-    let (found, reply) = reply(model, headers, asked.clone(), sent, now);
-    assert_eq!(found, status, "{asked:?} {body}: {reply}");
-    serde_json::from_str(&reply).unwrap_or_else(|error| panic!("{asked:?}: {error}: {reply}"))
+    let (found, reply) = reply(model, headers, (method, path), sent, now);
+    assert_eq!(found, status, "{path} {body}: {reply}");
+    serde_json::from_str(&reply).unwrap_or_else(|error| panic!("{path}: {error}: {reply}"))
 }

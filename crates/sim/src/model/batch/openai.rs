@@ -269,7 +269,7 @@ fn shown(batch: &Batch, now: Duration) -> Value {
         Outcome::Refused(_) => None,
     });
     let reached =
-        |at: Duration| (at <= now && !failed && batch.job.problems.is_empty()).then(|| at.as_secs());
+        |at: Duration| (at <= now && !failed && batch.job.problems.is_empty()).then_some(at.as_secs());
     let before_cancel = |at: Duration| batch.cancelled.is_none_or(|cancelled| at < cancelled);
     let ended_as = |word: &str| (status == word).then(|| batch.ended_at().as_secs());
     let errors = json!({"object": "list", "data": batch.job.problems});
