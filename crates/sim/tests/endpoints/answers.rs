@@ -163,6 +163,11 @@ fn an_answer_ends_before_a_stop_sequence() {
 #[test]
 fn what_is_thought_comes_first_and_is_billed_as_output() {
     let thinking = json!({"thinking": {"type": "enabled", "budget_tokens": 1024}});
+    let steered = json!([{"role": "user", "content": "[[sim text=four]]"}]);
+    let short = messages(&mut calm(), with(thinking.clone(), json!({"messages": steered})))["usage"].clone();
+    let thought = short["output_tokens_details"]["thinking_tokens"].as_u64().unwrap();
+    assert_eq!(short["output_tokens"], thought + 1);
+
     let whole = messages(&mut calm(), thinking.clone());
     let [thought, text] = whole["content"].as_array().unwrap().as_slice() else { panic!("{whole}") };
     assert_eq!((&thought["type"], &text["type"]), (&json!("thinking"), &json!("text")));
