@@ -15,6 +15,7 @@
 
 mod anthropic;
 mod failing;
+mod openai;
 mod openai_chat;
 mod particulars;
 mod reply;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
-use sortie_core::usage::Usage;
 
+use super::super::openai::disjoint;
 use super::super::reply::{Answer, Spoken};
 use super::super::turns::{json_headers, text_of};
 use super::super::{AnswerBound, Encoded, Request, Variant};
@@ -74,15 +74,6 @@ fn take_frame(reply: &Value, answer: &mut Answer) {
         answer.usage = Some(disjoint(prompt, completion, &reported["prompt_tokens_details"]));
         answer.usage_is_final = true;
     }
-}
-
-/// The counts taken apart: cached and cache-writing tokens are inside `prompt_tokens`, reasoning is
-/// inside `completion_tokens`. Parts that are larger than the whole are cut to it.
-fn disjoint(prompt: u64, output: u64, details: &Value) -> Usage {
-    let part = |field: &str, room: u64| details[field].as_u64().unwrap_or(0).min(room);
-    let cache_read = part("cached_tokens", prompt);
-    let cache_write = part("cache_write_tokens", prompt - cache_read);
-    Usage { input: prompt - cache_read - cache_write, cache_read, cache_write, cache_write_1h: 0, output }
 }
 
 /// The words of a delta or a message.

@@ -15,7 +15,7 @@ use super::reply::Reader;
 use super::turns::json_headers;
 use super::{
     AnswerBound, Auth, Decode, Dialect, Encoded, Frames, Particulars, Quota, Request, ServerAnswer, Variant,
-    WireError,
+    WireError, openai,
 };
 
 /// OpenAI's Chat Completions API.
@@ -42,7 +42,7 @@ impl Dialect for OpenAiChat {
     }
 
     fn base_url(&self) -> &'static str {
-        "https://api.openai.com/v1"
+        openai::BASE_URL
     }
 
     fn models_path(&self) -> &'static str {
@@ -82,19 +82,19 @@ impl Dialect for OpenAiChat {
     }
 
     fn usual_error(&self, status: u16) -> WireError {
-        server::usual_error(status)
+        openai::usual_error(status)
     }
 
     fn error_body(&self, error: &WireError, _request_id: &str) -> Bytes {
-        server::error_body(error).to_string().into()
+        openai::error_body(error).to_string().into()
     }
 
     fn error_frame(&self, error: &WireError, _request_id: &str) -> Bytes {
-        server::event(&server::error_body(error)).into()
+        server::event(&openai::error_body(error)).into()
     }
 
     fn reply_headers(&self, request_id: &str, quotas: &[Quota], _now: Duration) -> HeaderMap {
-        server::reply_headers(request_id, quotas)
+        openai::reply_headers(request_id, quotas)
     }
 }
 

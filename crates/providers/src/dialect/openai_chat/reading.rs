@@ -2,27 +2,16 @@
 
 use serde_json::Value;
 
+use super::super::openai::{MAX_TOKENS_UNLESS_SAID, invalid, temperature};
 use super::super::turns::{last_of, text_of, whole_number};
 use super::super::{Caching, Part, Particulars, Request, Tier, WireError};
 use super::{is_reasoning, tools};
-
-/// What an answer is bound by where the request does not say: the maximum of the gpt-4o family.
-const MAX_TOKENS_UNLESS_SAID: u32 = 16_384;
 
 /// Stop sequences, at most (OpenAI's reference of `stop`).
 const MOST_STOPS: usize = 4;
 
 /// Choices, at most (OpenAI's reference of `n`).
 const MOST_CHOICES: u32 = 128;
-
-pub(super) fn invalid(code: Option<&str>, message: impl Into<String>) -> WireError {
-    WireError {
-        status: 400,
-        kind: "invalid_request_error".to_owned(),
-        code: code.map(str::to_owned),
-        message: message.into(),
-    }
-}
 
 pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
     let body: Value = serde_json::from_slice(body).map_err(|error| {
@@ -149,18 +138,6 @@ fn bound(body: &Value, model: &str) -> Result<u32, WireError> {
         ));
     }
     Ok(number("max_completion_tokens")?.or(old).unwrap_or(MAX_TOKENS_UNLESS_SAID))
-}
-
-fn temperature(body: &Value) -> Result<Option<f64>, WireError> {
-    match &body["temperature"] {
-        Value::Null => Ok(None),
-        value => match value.as_f64().filter(|t| (0.0..=2.0).contains(t)) {
-            Some(temperature) => Ok(Some(temperature)),
-            None => {
-                Err(invalid(Some("invalid_value"), "Invalid 'temperature': expected a number from 0 to 2."))
-            }
-        },
-    }
 }
 
 /// What the model reads, in order: the schema, the tools, the turns and the calls in them.

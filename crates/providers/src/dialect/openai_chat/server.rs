@@ -1,14 +1,10 @@
-//! The server's half, replies out: answers, errors and headers. Requests are read in `reading`.
-
-use std::time::Duration;
+//! The server's half, replies out; errors and headers are those of all of OpenAI's APIs. Requests are read in `reading`.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName};
 use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
 
-use super::super::turns::header_value;
-use super::super::{Dimension, Frames, Quota, ServerAnswer, Tier, WireError};
+use super::super::{Frames, ServerAnswer, Tier};
 
 /// The backend that all answers claim to come from; clients compare it to tell changes of it.
 const FINGERPRINT: &str = "fp_sim";
@@ -183,82 +179,5 @@ pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Fra
         // The finish reason makes it whole, and nothing of the closing comes before that.
         terminator: closing.len(),
         closing: closing.into(),
-    }
-}
-
-/// Types and codes from the documentation of error codes; the messages are ours.
-pub(super) fn usual_error(status: u16) -> WireError {
-    let (kind, code, message) = match status {
-        401 => ("invalid_request_error", Some("invalid_api_key"), "Incorrect API key provided."),
-        402 => ("insufficient_balance", None, "Insufficient Balance"),
-        403 => ("invalid_request_error", None, "Country, region, or territory not supported"),
-        404 => ("invalid_request_error", Some("model_not_found"), "The model does not exist"),
-        429 => ("requests", Some("rate_limit_exceeded"), "Rate limit reached on requests per min (RPM)."),
-        503 => ("service_unavailable_error", Some("server_is_overloaded"), "The server is overloaded"),
-        400..500 => ("invalid_request_error", None, "The request is invalid"),
-        _ => ("server_error", None, "The server had an error while processing your request"),
-    };
-    WireError { status, kind: kind.to_owned(), code: code.map(str::to_owned), message: message.to_owned() }
-}
-
-pub(super) fn error_body(error: &WireError) -> Value {
-    json!({"error": {"message": error.message, "type": error.kind, "param": null, "code": error.code}})
-}
-
-/// A triple of headers for requests and one for all tokens: this API counts input and output
-/// tokens in one bucket.
-pub(super) fn reply_headers(request_id: &str, quotas: &[Quota]) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert("x-request-id", header_value(request_id));
-    let mut tell = |name: &str, quota: &Quota| {
-        let values = [
-            ("limit", quota.limit.to_string()),
-            ("remaining", quota.remaining.to_string()),
-            ("reset", go_duration(quota.full_in)),
-        ];
-        for (what, value) in values {
-            if let Ok(name) = HeaderName::try_from(format!("x-ratelimit-{what}-{name}")) {
-                headers.insert(name, header_value(&value));
-            }
-        }
-    };
-    if let Some(requests) = quotas.iter().find(|quota| quota.dimension == Dimension::Requests) {
-        tell("requests", requests);
-    }
-    if let Some(tokens) = Quota::all_tokens(quotas) {
-        tell("tokens", &tokens);
-    }
-    headers
-}
-
-/// A duration as Go prints it, rounded up to the millisecond: `6m0s`, `1m12.5s`, `12ms`.
-pub(super) fn go_duration(duration: Duration) -> String {
-    let millis = duration.as_nanos().div_ceil(1_000_000);
-    let (minutes, rest) = (millis / 60_000, millis % 60_000);
-    let seconds = rest as f64 / 1000.0;
-    match (minutes / 60, minutes % 60) {
-        (0, 0) if millis == 0 => "0s".to_owned(),
-        (0, 0) if millis < 1000 => format!("{millis}ms"),
-        (0, 0) => format!("{seconds}s"),
-        (0, minutes) => format!("{minutes}m{seconds}s"),
-        (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_printed_as_go_prints_them() {
-        let check = |ms, expected: &str| assert_eq!(go_duration(Duration::from_millis(ms)), expected);
-        check(0, "0s");
-        check(12, "12ms");
-        check(1_000, "1s");
-        check(7_660, "7.66s");
-        check(72_500, "1m12.5s");
-        check(360_000, "6m0s");
-        check(3_661_000, "1h1m1s");
-        assert_eq!(go_duration(Duration::from_nanos(1)), "1ms");
     }
 }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::super::openai::invalid;
 use super::super::turns::open_object;
 use super::super::{Shape, WireError};
-use super::reading::invalid;
 
 /// The longest name of a function or schema, in characters (OpenAI's reference of `tools` and
 /// `response_format`).
