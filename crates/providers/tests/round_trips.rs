@@ -242,8 +242,12 @@ fn turns_may_be_lists_of_blocks_and_the_last_of_the_user_counts() {
     let turns = r#"[{"role":"user","content":"first"},{"role":"assistant","content":"yes"},
         {"role":"user","content":[{"type":"text","text":"a"},{"type":"image"},{"type":"text","text":"b"}]},
         {"role":"assistant","content":"pre"}]"#;
-    let body = format!("{{\"model\":\"m\",\"max_tokens\":5,\"messages\":{turns}}}");
     for dialect in dialect::ALL {
+        let (bound, list) = match dialect.name() {
+            "openai-responses" => ("max_output_tokens", "input"),
+            _ => ("max_tokens", "messages"),
+        };
+        let body = format!("{{\"model\":\"m\",\"{bound}\":50,\"{list}\":{turns}}}");
         let headers = dialect.headers(&dialect.default_variant());
         let read = dialect.read(&headers, body.as_bytes()).unwrap();
         assert_eq!((read.prompt.as_str(), read.stream), ("a\nb", false), "{dialect:?}");

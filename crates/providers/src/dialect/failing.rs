@@ -52,14 +52,19 @@ impl Said {
             _ if body["object"] == "error" => body,
             _ => return None,
         };
+        Some(Said::within(error))
+    }
+
+    /// What an error object says.
+    pub(super) fn within(error: &Value) -> Said {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let status = error["code"].as_u64().and_then(|code| u16::try_from(code).ok());
-        Some(Said {
+        Said {
             kind: text(&error["type"]),
             code: error["details"]["error_code"].as_str().map_or_else(|| text(&error["code"]), str::to_owned),
             status,
             message: text(&error["message"]),
-        })
+        }
     }
 
     /// The failure that it means, where it came with this HTTP status (200 in mid-stream).
@@ -96,12 +101,17 @@ impl Said {
             // Formerly a 503, now a 429: the status says which of the two it is.
             "slow_down" if status == 429 => Class::Throttled,
             "slow_down" | "server_is_overloaded" => Class::Overloaded,
-            "content_policy_violation" | "content_filter" => Class::Refused,
+            // OpenAI, of a response that fails after its 200.
+            "server_error" | "vector_store_timeout" => Class::Transient,
+            "content_policy_violation" | "content_filter" | "bio_policy" | "misalignment_policy_violation" => {
+                Class::Refused
+            }
             "context_length_exceeded"
             | "unsupported_parameter"
             | "unsupported_value"
             | "model_not_found"
             | "invalid_prompt"
+            | "data_residency_mismatch"
             | "request_body_too_large_after_decoding" => Class::Invalid,
             _ => return None,
         })

@@ -17,6 +17,7 @@ mod anthropic;
 mod failing;
 mod openai;
 mod openai_chat;
+mod openai_responses;
 mod particulars;
 mod reply;
 mod retry_after;
@@ -35,10 +36,11 @@ use sortie_core::usage::Usage;
 pub use anthropic::Anthropic;
 pub(crate) use failing::one_line;
 pub use openai_chat::OpenAiChat;
+pub use openai_responses::OpenAiResponses;
 pub use particulars::{Besides, Caching, Keep, Part, Particulars, Thinking, Tier};
 
 /// All dialects.
-pub static ALL: &[&dyn Dialect] = &[&Anthropic, &OpenAiChat];
+pub static ALL: &[&dyn Dialect] = &[&Anthropic, &OpenAiChat, &OpenAiResponses];
 
 /// The dialect of this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {
@@ -246,7 +248,7 @@ impl Quota {
 
 /// A wire format: pure bytes ↔ types.
 pub trait Dialect: Send + Sync + std::fmt::Debug {
-    /// `anthropic` or `openai`.
+    /// `anthropic`, `openai` (Chat Completions) or `openai-responses`.
     fn name(&self) -> &'static str;
 
     /// The variant that the provider's own API is spoken to with, unless configured.

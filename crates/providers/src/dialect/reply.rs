@@ -27,6 +27,10 @@ pub(super) trait Spoken: Send + 'static {
     fn event(payload: &Value, answer: &mut Answer);
     /// Takes a whole reply that was not streamed.
     fn whole(reply: &Value, answer: &mut Answer);
+    /// The error that a payload or a whole reply is, where it is one.
+    fn error(payload: &Value) -> Option<Said> {
+        Said::of(payload)
+    }
 }
 
 /// What has come of an answer.
@@ -35,6 +39,8 @@ pub(super) trait Spoken: Send + 'static {
 pub(super) struct Answer {
     /// The text.
     pub(super) text: String,
+    /// What a tool is called with: it stands for the text of an answer that has none.
+    pub(super) tool_input: String,
     /// Bytes that were generated and are no text: thinking, refusals.
     pub(super) other_bytes: u64,
     /// The model, as the reply names it.
@@ -63,6 +69,11 @@ impl Answer {
         self.text.push_str(text);
     }
 
+    /// Takes a piece of what a tool is called with.
+    pub(super) fn add_tool_input(&mut self, json: &str) {
+        self.tool_input.push_str(json);
+    }
+
     /// Takes something generated that is no text.
     pub(super) fn add_other(&mut self, text: &str) {
         self.other_bytes += text.len() as u64;
@@ -73,13 +84,20 @@ impl Answer {
         self.fail(Failure::new(Class::Malformed, message));
     }
 
+    /// The provider says that it failed, in a reply of status 200; reading ends.
+    pub(super) fn says(&mut self, said: &Said) {
+        self.says_error = true;
+        self.fail(said.failure(200));
+    }
+
     fn fail(&mut self, failure: Failure) {
         self.is_done = true;
         self.failure.get_or_insert(failure);
     }
 
     fn seen(&self) -> Seen {
-        Seen { usage: self.usage, text_bytes: self.text.len() as u64 + self.other_bytes }
+        let text_bytes = self.text.len() as u64 + self.tool_input.len() as u64 + self.other_bytes;
+        Seen { usage: self.usage, text_bytes }
     }
 
     fn conclude(self, status: u16) -> Decoded {
@@ -94,7 +112,8 @@ impl Answer {
             failed(Class::Refused, one_line(&why))
         } else {
             let finish = self.finish.unwrap_or_else(|| Finish::Other("unstated".to_owned()));
-            Ok(Text { text: self.text, finish, model: one_line(&self.model) })
+            let text = if self.text.is_empty() { self.tool_input } else { self.text };
+            Ok(Text { text, finish, model: one_line(&self.model) })
         };
         Decoded { result, usage, seen, says_error }
     }
@@ -140,17 +159,14 @@ impl<S: Spoken> Reader<S> {
     }
 
     /// Takes a JSON value: an error wherever it stands, else what `meaning` makes of it.
-    fn take(answer: &mut Answer, status: u16, value: &Value, meaning: fn(&Value, &mut Answer)) {
-        match Said::of(value) {
-            Some(said) => {
-                answer.says_error = true;
-                answer.fail(said.failure(status));
-            }
+    fn take(answer: &mut Answer, value: &Value, meaning: fn(&Value, &mut Answer)) {
+        match S::error(value) {
+            Some(said) => answer.says(&said),
             None => meaning(value, answer),
         }
     }
 
-    fn take_event(answer: &mut Answer, status: u16, payload: &str) {
+    fn take_event(answer: &mut Answer, payload: &str) {
         if answer.is_done {
             return;
         }
@@ -160,7 +176,7 @@ impl<S: Spoken> Reader<S> {
             return;
         }
         match serde_json::from_str(payload) {
-            Ok(value) => Self::take(answer, status, &value, S::event),
+            Ok(value) => Self::take(answer, &value, S::event),
             Err(_) => answer.malformed("an event of the stream is not JSON"),
         }
     }
@@ -179,8 +195,8 @@ impl<S: Spoken> Decode for Reader<S> {
         match &mut self.body {
             Body::Unknown | Body::Page => (),
             Body::Stream(sse) => {
-                let (answer, status) = (&mut self.answer, self.status);
-                if sse.push(bytes, |payload| Self::take_event(answer, status, payload)).is_err() {
+                let answer = &mut self.answer;
+                if sse.push(bytes, |payload| Self::take_event(answer, payload)).is_err() {
                     self.answer.malformed("an event of the stream is longer than 8 MiB");
                 }
             }
@@ -220,7 +236,7 @@ impl<S: Spoken> Decode for Reader<S> {
             Body::Unknown if clean => answer.malformed("the reply is empty"),
             Body::Page => answer.malformed("the reply is an HTML page, not an answer"),
             Body::Document(body) => match serde_json::from_slice(&body) {
-                Ok(value) => Self::take(&mut answer, status, &value, S::whole),
+                Ok(value) => Self::take(&mut answer, &value, S::whole),
                 // A document that breaks off: cut.
                 Err(error) if error.is_eof() => (),
                 Err(_) => answer.malformed("the reply is not JSON"),

@@ -1,0 +1,201 @@
+//! The server's half, replies out: a response object, whole or told by events in the documented
+//! order. Errors and headers are those of all of OpenAI's APIs. Requests are read in `reading`.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use sortie_core::run::event::Finish;
+use sortie_core::usage::Usage;
+
+use super::super::{Frames, ServerAnswer, WireError};
+
+/// Events before the first token: created, in progress, item added, and of a text its part added.
+const OPENING_TEXT: usize = 4;
+/// The same of a call, which has no parts.
+const OPENING_CALL: usize = 3;
+
+/// What a response repeats of its request, and what that is where it does not say.
+fn echoed(asked: &Value) -> Map<String, Value> {
+    let unless_said = [
+        ("background", json!(false)),
+        ("instructions", Value::Null),
+        ("max_output_tokens", Value::Null),
+        ("max_tool_calls", Value::Null),
+        ("metadata", json!({})),
+        ("parallel_tool_calls", json!(true)),
+        ("previous_response_id", Value::Null),
+        ("prompt_cache_key", Value::Null),
+        ("reasoning", json!({"effort": null, "summary": null})),
+        ("safety_identifier", Value::Null),
+        ("store", json!(true)),
+        ("temperature", json!(1.0)),
+        ("text", json!({"format": {"type": "text"}, "verbosity": "medium"})),
+        ("tool_choice", json!("auto")),
+        ("tools", json!([])),
+        ("top_logprobs", json!(0)),
+        ("top_p", json!(1.0)),
+        ("truncation", json!("disabled")),
+        ("user", Value::Null),
+    ];
+    let said = |(name, otherwise): (&str, Value)| {
+        let value = asked.get(name).filter(|value| !value.is_null()).cloned().unwrap_or(otherwise);
+        (name.to_owned(), value)
+    };
+    unless_said.into_iter().map(said).collect()
+}
+
+/// How it ends: its status, and why it is incomplete. A call is complete when its input is, whatever
+/// the provider's word for that.
+fn ending(answer: &ServerAnswer) -> (&'static str, Option<&str>) {
+    match &answer.finish {
+        Finish::MaxTokens => ("incomplete", Some("max_output_tokens")),
+        Finish::Other(reason) if answer.tool.is_none() => ("incomplete", Some(reason)),
+        Finish::Stop | Finish::Other(_) => ("completed", None),
+    }
+}
+
+/// The inclusive counts, with all the details that the newest SDK requires.
+fn usage_of(usage: &Usage) -> Value {
+    let (input, written) = (usage.total_input(), usage.cache_write + usage.cache_write_1h);
+    json!({
+        "input_tokens": input,
+        "input_tokens_details": {
+            "cached_tokens": usage.cache_read,
+            "cache_write_tokens": written,
+            "cache_write_tokens_details": {"ttl_30m_tokens": written, "ttl_12h_tokens": 0},
+        },
+        "output_tokens": usage.output,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": input + usage.output,
+    })
+}
+
+fn text_part(text: &str) -> Value {
+    json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
+}
+
+/// The one item of the output: a call of a tool, or a message with these parts.
+fn item(answer: &ServerAnswer, status: &str, arguments: &str, parts: &[Value]) -> Value {
+    let id = item_id(answer);
+    match &answer.tool {
+        Some(name) => json!({
+            "id": id, "type": "function_call", "status": status, "name": name, "arguments": arguments,
+            "call_id": format!("call_{}", answer.id),
+        }),
+        None => json!({
+            "id": id, "type": "message", "status": status, "role": "assistant", "content": parts,
+        }),
+    }
+}
+
+fn item_id(answer: &ServerAnswer) -> String {
+    let kind = if answer.tool.is_some() { "fc" } else { "msg" };
+    format!("{kind}_{}", answer.id)
+}
+
+/// The item as it is at the end.
+fn whole_item(answer: &ServerAnswer) -> Value {
+    item(answer, ending(answer).0, &answer.text, &[text_part(&answer.text)])
+}
+
+/// The response at its start.
+fn begun(answer: &ServerAnswer, asked: &Value) -> Value {
+    let mut response = Value::Object(echoed(asked));
+    response["id"] = json!(format!("resp_{}", answer.id));
+    response["object"] = json!("response");
+    response["created_at"] = json!(answer.created);
+    response["model"] = json!(answer.model);
+    response["status"] = json!("in_progress");
+    response["output"] = json!([]);
+    response["service_tier"] = json!("default");
+    for nothing in ["error", "incomplete_details", "usage"] {
+        response[nothing] = Value::Null;
+    }
+    response
+}
+
+/// The response at its end.
+fn ended(answer: &ServerAnswer, asked: &Value) -> Value {
+    let (status, reason) = ending(answer);
+    let mut response = begun(answer, asked);
+    response["status"] = json!(status);
+    response["incomplete_details"] = reason.map_or(Value::Null, |reason| json!({"reason": reason}));
+    response["output"] = json!([whole_item(answer)]);
+    response["usage"] = usage_of(&answer.usage);
+    response
+}
+
+pub(super) fn body(answer: &ServerAnswer) -> Bytes {
+    ended(answer, &Value::Null).to_string().into()
+}
+
+/// An event; its name stands both before and inside the payload.
+fn event(number: usize, name: &str, mut payload: Value) -> String {
+    payload["type"] = json!(name);
+    payload["sequence_number"] = json!(number);
+    format!("event: {name}\ndata: {payload}\n\n")
+}
+
+/// An error in mid-stream. Which event it is nobody knows here; no SDK minds.
+pub(super) fn error_event(error: &WireError) -> String {
+    let code = error.code.as_ref().unwrap_or(&error.kind);
+    event(0, "error", json!({"code": code, "message": error.message, "param": null}))
+}
+
+pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Frames {
+    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let (is_call, id) = (answer.tool.is_some(), item_id(answer));
+    // Where in the output something stands: in the only part, if it has parts, of the only item.
+    let place = |mut payload: Value| {
+        payload["item_id"] = json!(id);
+        payload["output_index"] = json!(0);
+        if !is_call {
+            payload["content_index"] = json!(0);
+        }
+        payload
+    };
+
+    let start = begun(answer, &asked);
+    let added = item(answer, "in_progress", "", &[]);
+    let mut opening = event(0, "response.created", json!({"response": start}));
+    opening += &event(1, "response.in_progress", json!({"response": start}));
+    opening += &event(2, "response.output_item.added", json!({"output_index": 0, "item": added}));
+    if !is_call {
+        opening += &event(3, "response.content_part.added", place(json!({"part": text_part("")})));
+    }
+
+    let first = if is_call { OPENING_CALL } else { OPENING_TEXT };
+    let delta = |(i, text): (usize, &&str)| {
+        let bytes = if is_call {
+            event(first + i, "response.function_call_arguments.delta", place(json!({"delta": text})))
+        } else {
+            event(first + i, "response.output_text.delta", place(json!({"delta": text, "logprobs": []})))
+        };
+        Bytes::from(bytes)
+    };
+
+    let mut number = first + pieces.len();
+    let mut next = |name: &str, payload: Value| {
+        number += 1;
+        event(number - 1, name, payload)
+    };
+    let mut closing = if is_call {
+        let payload = json!({"name": answer.tool, "arguments": answer.text});
+        next("response.function_call_arguments.done", place(payload))
+    } else {
+        let text = place(json!({"text": answer.text, "logprobs": []}));
+        let part = place(json!({"part": text_part(&answer.text)}));
+        next("response.output_text.done", text) + &next("response.content_part.done", part)
+    };
+    let done = json!({"output_index": 0, "item": whole_item(answer)});
+    closing += &next("response.output_item.done", done);
+    let last = format!("response.{}", ending(answer).0);
+    let terminator = next(&last, json!({"response": ended(answer, &asked)}));
+    closing += &terminator;
+
+    Frames {
+        opening: opening.into(),
+        pieces: pieces.iter().enumerate().map(delta).collect(),
+        terminator: terminator.len(),
+        closing: closing.into(),
+    }
+}
