@@ -12,7 +12,7 @@ use sortie_providers::keys::{Environment, Key};
 use sortie_sim::Scenario;
 use sortie_sim::scenario::ScenarioError;
 
-use crate::config::written::{self, Provider};
+use crate::config::written::{self, Api, Provider};
 use crate::config::{self, LogLevel};
 use crate::error::{Error, Setup};
 use crate::launch::used_agents;
@@ -74,9 +74,11 @@ impl Simulation {
 
 /// The dialect that an endpoint speaks.
 pub(crate) fn dialect_of(endpoint: &config::Endpoint) -> &'static dyn Dialect {
-    match endpoint.provider {
-        Provider::Anthropic => &dialect::Anthropic,
-        Provider::OpenAi => &dialect::OpenAiChat,
+    match (endpoint.provider, endpoint.api) {
+        (Provider::Anthropic, _) => &dialect::Anthropic,
+        (Provider::OpenAi, Some(Api::Responses)) => &dialect::OpenAiResponses,
+        // What compatible servers speak, unless told otherwise.
+        (Provider::OpenAi, _) => &dialect::OpenAiChat,
     }
 }
 
@@ -86,8 +88,8 @@ pub(crate) fn variant_of(endpoint: &config::Endpoint) -> Variant {
     let host = endpoint.base_url.split("://").nth(1).unwrap_or_default();
     let host = host.split(['/', ':']).next().unwrap_or_default();
     let mut variant = dialect.variant_at(host);
-    if let Some(version) = &endpoint.version {
-        variant.version = Some(version.clone());
+    if let Some(version) = endpoint.api.and_then(Api::version) {
+        variant.version = Some(version.to_owned());
     }
     match endpoint.auth {
         Some(written::Auth::XApiKey) => variant.auth = Auth::XApiKey,
@@ -112,4 +114,29 @@ pub(crate) fn endpoint_of(
     let key = Key::new(text).map_err(|source| Setup::BadKey { variable: name.clone(), source })?;
     let refused = |source| Setup::BadEndpoint { agent: agent.name.clone(), source };
     Endpoint::new(dialect_of(endpoint), &endpoint.base_url, variant_of(endpoint), Some(key)).map_err(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::Date;
+    use sortie_core::document::Source;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn an_agent_speaks_the_api_that_is_stated_for_it() {
+        let check = |agent: &str, dialect: &str, version: Option<&str>| {
+            let source = Source::new("sortie.yaml", format!("agents: {{a: {{{agent}}}}}").into()).unwrap();
+            let config = Config::read(&source, &|_| None, Date::constant(2026, 11, 23)).unwrap();
+            let endpoint = &config.agents[0].endpoint;
+            assert_eq!(dialect_of(endpoint).name(), dialect, "{agent}");
+            assert_eq!(variant_of(endpoint).version.as_deref(), version, "{agent}");
+        };
+        check("provider: openai", "openai", None);
+        check("provider: openai, api: chat", "openai", None);
+        check("provider: openai, api: responses", "openai-responses", None);
+        check("provider: anthropic, api: 2023-06-01", "anthropic", Some("2023-06-01"));
+        check("provider: anthropic, api: 2026-10-21", "anthropic", Some("2026-10-21"));
+    }
 }

@@ -93,6 +93,14 @@ const OPENAI: &[Row] = &[
     // In mid-stream.
     (200, "server_error", "", "The server had an error", Transient, false),
     (200, "", "", "something else", Malformed, false),
+    // Of a response that fails after its 200.
+    (200, "", "server_error", "", Transient, false),
+    (200, "", "rate_limit_exceeded", "", Throttled, false),
+    (200, "", "vector_store_timeout", "", Transient, false),
+    (200, "", "invalid_prompt", "", Invalid, false),
+    (200, "", "data_residency_mismatch", "", Invalid, false),
+    (200, "", "bio_policy", "", Refused, false),
+    (200, "", "misalignment_policy_violation", "", Refused, false),
 ];
 
 /// Errors as servers in the wild shape them: status, body, class, message.

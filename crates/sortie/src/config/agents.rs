@@ -17,6 +17,8 @@ use super::{ConfiguredAgent, Endpoint, Environment, Origin};
 
 /// Output tokens a task may use where nobody says: the founding document's (SPEC.md E5).
 const MAX_TOKENS: u32 = 4000;
+/// The least that the Responses API takes for `max_output_tokens` (its own error message says so).
+const LEAST_IN_RESPONSES: u32 = 16;
 /// Agents, at most: an agent's id is 16 bits wide.
 const MAX_AGENTS: usize = u16::MAX as usize;
 /// Days before its retirement from which a model is warned of.
@@ -177,6 +179,9 @@ impl Checker<'_> {
         let most = price::table().find(model).and_then(|row| row.max_output);
         if max_tokens == 0 {
             self.error("max_tokens", "`max_tokens` must be at least 1".into());
+        } else if self.written.api == Some(Api::Responses) && max_tokens < LEAST_IN_RESPONSES {
+            let message = format!("the Responses API takes no `max_tokens` below {LEAST_IN_RESPONSES}");
+            self.error("max_tokens", message);
         } else if let Some(most) = most.filter(|&most| u64::from(max_tokens) > most) {
             let message = format!("`max_tokens` of {max_tokens} is more than `{model}` gives: {most}");
             let place = self.at("max_tokens");
@@ -191,7 +196,7 @@ impl Checker<'_> {
             provider,
             base_url,
             base_url_from,
-            version: self.version(provider),
+            api: self.api(provider),
             auth: self.written.auth,
             api_key_env: self.api_key_env(provider),
             system: self.written.system.clone(),
@@ -224,22 +229,15 @@ impl Checker<'_> {
         (url, origin)
     }
 
-    fn version(&mut self, provider: Provider) -> Option<String> {
-        let (of, version) = match self.written.api? {
-            Api::Chat | Api::Responses => (Provider::OpenAi, None),
-            Api::V2023 => (Provider::Anthropic, Some("2023-06-01")),
-            Api::V2026 => (Provider::Anthropic, Some("2026-10-21")),
-        };
+    fn api(&mut self, provider: Provider) -> Option<Api> {
+        let api = self.written.api?;
+        let of = api.provider();
         if of != provider {
             let message =
                 format!("this `api` is {}'s, agent `{}` is {}'s", of.name(), self.name, provider.name());
             self.error("api", message);
-        } else if self.written.api == Some(Api::Responses) {
-            let problem = Problem::warning("`api: responses` is not yet supported: `chat` is used");
-            let place = self.at("api");
-            self.problems.push(problem.at(place));
         }
-        version.map(str::to_owned)
+        Some(api)
     }
 
     fn api_key_env(&mut self, provider: Provider) -> String {

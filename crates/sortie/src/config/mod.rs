@@ -27,7 +27,7 @@ use sortie_core::limit::GateSpec;
 use sortie_core::money::Usd;
 use sortie_core::plan::check::Routing;
 
-use written::{Auth, ConfigFile, Provider};
+use written::{Api, Auth, ConfigFile, Provider};
 
 /// The environment, by name: the process's own variables, then those of the env file.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -81,8 +81,8 @@ pub struct Endpoint {
     pub base_url: String,
     /// Who says so; to be announced unless it is the provider's own.
     pub base_url_from: Origin,
-    /// Anthropic's API version, where it is stated.
-    pub version: Option<String>,
+    /// Which of the provider's APIs, where it is stated.
+    pub api: Option<Api>,
     /// How the key is sent, where it is stated.
     pub auth: Option<Auth>,
     /// The environment variable that holds the key.

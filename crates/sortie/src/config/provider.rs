@@ -1,6 +1,6 @@
 //! What is known of each provider without asking it: names, address, a current model.
 
-use super::written::Provider;
+use super::written::{Api, Provider};
 
 impl Provider {
     /// `anthropic` or `openai`: the dialect's name.
@@ -52,6 +52,25 @@ impl Provider {
             Some(Provider::OpenAi)
         } else {
             None
+        }
+    }
+}
+
+impl Api {
+    /// Whose API it is.
+    pub const fn provider(self) -> Provider {
+        match self {
+            Api::Chat | Api::Responses => Provider::OpenAi,
+            Api::V2023 | Api::V2026 => Provider::Anthropic,
+        }
+    }
+
+    /// What the header `anthropic-version` says; nothing for APIs that have no versions.
+    pub const fn version(self) -> Option<&'static str> {
+        match self {
+            Api::Chat | Api::Responses => None,
+            Api::V2023 => Some("2023-06-01"),
+            Api::V2026 => Some("2026-10-21"),
         }
     }
 }

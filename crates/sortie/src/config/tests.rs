@@ -106,7 +106,7 @@ fn every_key_of_ours_has_an_effect() {
     assert_eq!(first(&agent("base_url: 'https://h/x/'")).endpoint.base_url, "https://h/x");
     assert_eq!(first(&agent("system: sys")).agent.system_bytes, 3);
     assert_eq!(first(&agent("temperature: 0.5")).endpoint.temperature, Some(0.5));
-    assert_eq!(first(&agent("api: 2023-06-01")).endpoint.version.as_deref(), Some("2023-06-01"));
+    assert_eq!(first(&agent("api: 2023-06-01")).endpoint.api, Some(Api::V2023));
     assert_eq!(first(&agent("auth: bearer")).endpoint.auth, Some(Auth::Bearer));
     assert_eq!(first(&agent("price: free")).agent.pricing, Pricing::Free);
     let Pricing::Known(price) =
@@ -261,6 +261,10 @@ fn all_that_is_wrong_is_told_at_once_with_its_place() {
         "agents: {claude: {api: 2026-10-21, temperature: 1}}",
         &["sortie.yaml:1:49: API version 2026-10-21 takes no `temperature`"],
     );
+    refused(
+        "agents: {openai: {api: responses, max_tokens: 15}}",
+        &["sortie.yaml:1:47: the Responses API takes no `max_tokens` below 16"],
+    );
     let not_finite = "agents: {claude: {price: {input: 1, output: .nan}}}";
     refused(not_finite, &["sortie.yaml:1:45: `output` must be a number, not `.nan`"]);
     refused("agents: {claude: {enabled: false}}", &["sortie.yaml:1:1: no agent is enabled"]);
@@ -273,11 +277,10 @@ fn all_that_is_wrong_is_told_at_once_with_its_place() {
 #[test]
 fn what_does_nothing_yet_says_so() {
     warned(
-        "agents: {openai: {api: responses, fallback: openai, max_tokens: 200000}}\nmonitoring: {enable_metrics: true}",
+        "agents: {openai: {fallback: openai, max_tokens: 200000}}\nmonitoring: {enable_metrics: true}",
         &[
-            "sortie.yaml:1:24: warning: `api: responses` is not yet supported: `chat` is used",
-            "sortie.yaml:1:45: warning: `agents.openai.fallback` is not yet supported",
-            "sortie.yaml:1:65: warning: `max_tokens` of 200000 is more than `gpt-6.1-sol` gives: 128000",
+            "sortie.yaml:1:29: warning: `agents.openai.fallback` is not yet supported",
+            "sortie.yaml:1:49: warning: `max_tokens` of 200000 is more than `gpt-6.1-sol` gives: 128000",
             "sortie.yaml:2:14: warning: `monitoring.enable_metrics` is not yet supported",
         ],
     );

@@ -59,7 +59,7 @@ pub struct AgentFile {
     pub system: Option<String>,
     /// Sampling temperature; sent only where set. Recent models refuse it.
     pub temperature: Option<f64>,
-    /// Which of the provider's APIs.
+    /// Which of the provider's APIs; else `chat` at `OpenAI`, and Anthropic's of 2023.
     pub api: Option<Api>,
     /// How the key is sent.
     pub auth: Option<Auth>,
@@ -77,17 +77,17 @@ pub struct AgentFile {
 pub enum Provider {
     /// Anthropic's Messages.
     Anthropic,
-    /// `OpenAI`'s Chat Completions, which many other servers speak.
+    /// `OpenAI`'s APIs, the older of which (`chat`) many other servers speak.
     OpenAi,
 }
 
 /// One of a provider's APIs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Api {
-    /// `OpenAI`'s Chat Completions.
+    /// `OpenAI`'s Chat Completions, which most compatible servers speak.
     #[serde(rename = "chat")]
     Chat,
-    /// `OpenAI`'s Responses.
+    /// `OpenAI`'s Responses, its newer API.
     #[serde(rename = "responses")]
     Responses,
     /// Anthropic's version of 2023.
