@@ -156,6 +156,20 @@ fn the_input_of_a_tool_is_the_answer_where_there_is_no_text() {
     }
 }
 
+#[test]
+fn nothing_is_waited_for_after_the_last_event() {
+    let answer = answer(None, "Hi");
+    let stream = stream(&answer, &["Hi"]);
+    let mut decoder = OpenAiResponses.decoder(200, &HeaderMap::new(), Duration::ZERO);
+    decoder.push(&stream[..stream.len() - 1]);
+    assert!(!decoder.is_done());
+    decoder.push(&stream[stream.len() - 1..]);
+    assert!(decoder.is_done());
+    // Gateways say more.
+    decoder.push(b"data: [DONE]\n\n");
+    assert_eq!(decoder.finish(false).result.unwrap().text, "Hi");
+}
+
 fn read(body: &str) -> Result<Request, sortie_providers::dialect::WireError> {
     OpenAiResponses.read(&HeaderMap::new(), body.as_bytes())
 }

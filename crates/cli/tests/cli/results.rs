@@ -138,10 +138,11 @@ fn files_are_for_their_owner_alone_whatever_the_umask() {
 
 #[test]
 fn the_cost_is_the_providers_to_the_last_picodollar() {
-    for agent in ["claude", "openai"] {
+    let agents = "agents: { claude: , openai: , responses: { provider: openai, api: responses } }";
+    for agent in ["claude", "openai", "responses"] {
         let simulator = Simulator::start();
         let plan = WEBSITE.replace("agent: claude", &format!("agent: {agent}"));
-        let sandbox = Sandbox::reaching(&simulator).file("website.yaml", plan);
+        let sandbox = Sandbox::reaching(&simulator).file("website.yaml", plan).file("sortie.yaml", agents);
         let summary = sandbox.sortie("run website.yaml --json").exits(0).json();
         let (stats, ledger) = (simulator.stats(), simulator.ledger());
         assert_eq!((stats.generations, stats.answered_whole, stats.repeats), (5, 5, 0), "{agent}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::written::{AgentFile, Auth, Free, PriceFile, Provider, RateLimiting, Rates};
+use crate::config::written::{AgentFile, Api, Auth, Free, PriceFile, Provider, RateLimiting, Rates};
 
 /// A named configuration: provider, model, limits on its answers and on its pace.
 ///
@@ -17,6 +17,7 @@ use crate::config::written::{AgentFile, Auth, Free, PriceFile, Provider, RateLim
 /// ```
 /// use std::time::Duration;
 /// use sortie::Agent;
+/// use sortie::config::written::Api;
 ///
 /// let careful = Agent::anthropic("claude-sonnet-5-5")
 ///     .system("You answer in one paragraph.")
@@ -24,7 +25,8 @@ use crate::config::written::{AgentFile, Auth, Free, PriceFile, Provider, RateLim
 ///     .requests_per_minute(50)
 ///     .retries(5, Duration::from_secs(2), Duration::from_secs(60));
 /// let local = Agent::openai("qwen3-8b").base_url("http://127.0.0.1:8080/v1").free();
-/// # let _ = (careful, local);
+/// let gpt = Agent::openai("gpt-6.1-sol").api(Api::Responses);
+/// # let _ = (careful, local, gpt);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "an agent does nothing until a scheduler has it"]
@@ -36,7 +38,8 @@ impl Agent {
         Agent::of(Provider::Anthropic, model.into())
     }
 
-    /// An agent that speaks OpenAI Chat Completions, with OpenAI or a compatible server.
+    /// An agent that speaks OpenAI Chat Completions, with OpenAI or a compatible server, unless told
+    /// to speak [`Api::Responses`].
     pub fn openai(model: impl Into<String>) -> Self {
         Agent::of(Provider::OpenAi, model.into())
     }
@@ -55,6 +58,12 @@ impl Agent {
     /// The environment variable that holds its key; the key itself is never part of an agent.
     pub fn api_key_env(mut self, name: impl Into<String>) -> Self {
         self.0.api_key_env = Some(name.into());
+        self
+    }
+
+    /// Which of its provider's APIs it speaks.
+    pub fn api(mut self, api: Api) -> Self {
+        self.0.api = Some(api);
         self
     }
 
