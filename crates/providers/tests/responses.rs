@@ -8,7 +8,9 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
 use sortie_core::usage::Usage;
-use sortie_providers::dialect::{Besides, Dialect, OpenAiResponses, Request, ServerAnswer, Shape};
+use sortie_providers::dialect::{
+    Besides, Dialect, OpenAiResponses, Request, ServerAnswer, Shape, Thinking, Tier,
+};
 
 fn answer(tool: Option<&str>, text: &str) -> ServerAnswer {
     ServerAnswer {
@@ -175,6 +177,35 @@ fn read(body: &str) -> Result<Request, sortie_providers::dialect::WireError> {
 }
 
 #[test]
+fn a_prompt_cache_compares_all_that_the_model_reads_in_its_order() {
+    let body = json!({
+        "instructions": "Be brief.",
+        "tools": [{"type": "function", "name": "f"}],
+        "input": [
+            {"role": "user", "content": [{"type": "input_text", "text": "a"}, {"type": "input_text", "text": "b"}]},
+            {"type": "function_call_output", "call_id": "c", "output": "1"},
+        ],
+        "reasoning": {"effort": "high"},
+        "service_tier": "flex",
+    });
+    let said = OpenAiResponses.particulars(body.to_string().as_bytes());
+    let texts: Vec<_> = said.parts.iter().map(|part| part.text.as_str()).collect();
+    let (tool, result) = (body["tools"][0].to_string(), body["input"][1].to_string());
+    assert_eq!(texts, [tool.as_str(), "Be brief.", "a", "b", result.as_str()]);
+    assert_eq!((said.tier, said.thinking.is_some()), (Tier::Flex, true));
+}
+
+#[test]
+fn reasoning_is_counted_inside_the_output_and_the_tier_is_told() {
+    let thinking = Some(Thinking { text: String::new(), tokens: 20 });
+    let besides = Besides { thinking, tier: Tier::Flex, ..Besides::default() };
+    let body = OpenAiResponses.body(&ServerAnswer { besides, ..answer(None, "Hi") });
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["usage"]["output_tokens_details"]["reasoning_tokens"], 20);
+    assert_eq!((&body["usage"]["output_tokens"], &body["service_tier"]), (&json!(30), &json!("flex")));
+}
+
+#[test]
 fn offered_tools_are_called_until_their_result_is_there() {
     let tools = r#""tools":[{"type":"web_search"},{"type":"function","name":"f","parameters":{}}]"#;
     let user = r#"{"role":"user","content":"a"}"#;
@@ -225,8 +256,13 @@ fn the_server_refuses_what_openai_would() {
     with(r#""temperature":3"#, "invalid_value", "'temperature'");
     with(r#""previous_response_id":"resp_1""#, "previous_response_not_found", "'resp_1' not found");
     with(r#""background":true"#, unsupported, "'background'");
-    with(r#""tool_choice":"required""#, "", "'tools' parameter");
-    with(r#""tool_choice":{"type":"function","name":"f"}"#, "", "'f'");
+    with(r#""tool_choice":"required""#, "", "when 'tools' are specified");
+    with(
+        r#""tools":[{"type":"function","name":"g"}],"tool_choice":{"type":"function","name":"f"}"#,
+        "",
+        "no function named 'f'",
+    );
+    with(r#""tool_choice":"sometimes""#, "invalid_value", "'tool_choice'");
     with(r#""tools":[{"name":"f"}]"#, missing, "'tools[0].type'");
     with(r#""tools":[{"type":"function"}]"#, missing, "'tools[0].name'");
     with(
@@ -236,7 +272,8 @@ fn the_server_refuses_what_openai_would() {
     );
     with(r#""text":{"format":{"type":"json_schema"}}"#, missing, "'text.format.name'");
     with(r#""text":{"format":{"type":"json_schema","name":"a"}}"#, missing, "'text.format.schema'");
-    with(r#""text":{"format":{"type":"xml"}}"#, "invalid_value", "'xml'");
+    with(r#""text":{"format":{"type":"xml"}}"#, "invalid_value", "'text.format.type'");
+    with(r#""text":{"format":{"type":"json_object"}}"#, "", "'input' must contain the word 'json'");
     with(
         r#""text":{"format":{"type":"json_schema","name":"a","strict":true,"schema":{"type":"object"}}}"#,
         "invalid_json_schema",

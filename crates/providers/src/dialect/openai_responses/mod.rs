@@ -17,8 +17,8 @@ use http::HeaderMap;
 use super::reply::Reader;
 use super::turns::json_headers;
 use super::{
-    AnswerBound, Auth, Decode, Dialect, Encoded, Frames, Quota, Request, ServerAnswer, Variant, WireError,
-    openai,
+    AnswerBound, Auth, Decode, Dialect, Encoded, Frames, Particulars, Quota, Request, ServerAnswer, Variant,
+    WireError, openai,
 };
 
 /// OpenAI's Responses API.
@@ -61,6 +61,10 @@ impl Dialect for OpenAiResponses {
 
     fn read(&self, _headers: &HeaderMap, body: &[u8]) -> Result<Request, WireError> {
         reading::read(body)
+    }
+
+    fn particulars(&self, body: &[u8]) -> Particulars {
+        reading::particulars(body)
     }
 
     fn body(&self, answer: &ServerAnswer) -> Bytes {

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::super::openai::{MAX_TOKENS_UNLESS_SAID, invalid, temperature};
+use super::super::openai::{MAX_TOKENS_UNLESS_SAID, invalid, missing, temperature};
 use super::super::turns::{last_of, text_of, whole_number};
-use super::super::{Request, WireError};
+use super::super::{Caching, Part, Particulars, Request, Tier, WireError};
 use super::tools;
 
 /// The least that `max_output_tokens` may be.
@@ -46,11 +46,6 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
         shape: tools::shape(&body)?,
         ..Request::default()
     })
-}
-
-pub(super) fn missing(parameter: &str) -> WireError {
-    let message = format!("Missing required parameter: '{parameter}'.");
-    invalid(Some("missing_required_parameter"), message)
 }
 
 /// Refuses what this API does not have, and what cannot be kept.
@@ -143,5 +138,39 @@ fn bound(body: &Value) -> Result<u32, WireError> {
         }
         Some(bound) => Ok(bound),
         None => Ok(MAX_TOKENS_UNLESS_SAID),
+    }
+}
+
+/// What the model reads, in order: the schema, the tools, the instructions, the items.
+fn parts(body: &Value) -> Vec<Part> {
+    let whole = |value: &Value| Part::text(value.to_string());
+    let schema = body["text"]["format"].get("schema").into_iter().map(whole);
+    let tools = body["tools"].as_array().into_iter().flatten().map(whole);
+    let mut parts: Vec<Part> = schema.chain(tools).chain(Part::content(&body["instructions"])).collect();
+    match &body["input"] {
+        Value::Array(items) => {
+            for item in items {
+                match &item["content"] {
+                    // A call, its result, or what else the API has of its own.
+                    Value::Null => parts.push(whole(item)),
+                    content => parts.extend(Part::content(content)),
+                }
+            }
+        }
+        input => parts.extend(Part::content(input)),
+    }
+    parts
+}
+
+pub(super) fn particulars(body: &[u8]) -> Particulars {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let effort = body["reasoning"]["effort"].as_str();
+    Particulars {
+        parts: parts(&body),
+        caching: Caching::Automatic,
+        thinking: effort.filter(|effort| !matches!(*effort, "none" | "minimal")).map(|_| u32::MAX),
+        choices: 1,
+        tier: if body["service_tier"] == "flex" { Tier::Flex } else { Tier::Standard },
+        geo: None,
     }
 }

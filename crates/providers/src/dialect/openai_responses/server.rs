@@ -4,9 +4,8 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use sortie_core::run::event::Finish;
-use sortie_core::usage::Usage;
 
-use super::super::{Frames, ServerAnswer, WireError};
+use super::super::{Frames, ServerAnswer, Tier, WireError};
 
 /// Events before the first token: created, in progress, item added, and of a text its part added.
 const OPENING_TEXT: usize = 4;
@@ -54,7 +53,9 @@ fn ending(answer: &ServerAnswer) -> (&'static str, Option<&str>) {
 }
 
 /// The inclusive counts, with all the details that the newest SDK requires.
-fn usage_of(usage: &Usage) -> Value {
+fn usage_of(answer: &ServerAnswer) -> Value {
+    let usage = &answer.usage;
+    let reasoning = answer.besides.thinking.as_ref().map_or(0, |thinking| thinking.tokens);
     let (input, written) = (usage.total_input(), usage.cache_write + usage.cache_write_1h);
     json!({
         "input_tokens": input,
@@ -64,7 +65,7 @@ fn usage_of(usage: &Usage) -> Value {
             "cache_write_tokens_details": {"ttl_30m_tokens": written, "ttl_12h_tokens": 0},
         },
         "output_tokens": usage.output,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": reasoning.min(usage.output)},
         "total_tokens": input + usage.output,
     })
 }
@@ -106,7 +107,10 @@ fn begun(answer: &ServerAnswer, asked: &Value) -> Value {
     response["model"] = json!(answer.model);
     response["status"] = json!("in_progress");
     response["output"] = json!([]);
-    response["service_tier"] = json!("default");
+    response["service_tier"] = match answer.besides.tier {
+        Tier::Flex => json!("flex"),
+        Tier::Standard | Tier::Batch => json!("default"),
+    };
     for nothing in ["error", "incomplete_details", "usage"] {
         response[nothing] = Value::Null;
     }
@@ -120,7 +124,7 @@ fn ended(answer: &ServerAnswer, asked: &Value) -> Value {
     response["status"] = json!(status);
     response["incomplete_details"] = reason.map_or(Value::Null, |reason| json!({"reason": reason}));
     response["output"] = json!([whole_item(answer)]);
-    response["usage"] = usage_of(&answer.usage);
+    response["usage"] = usage_of(answer);
     response
 }
 

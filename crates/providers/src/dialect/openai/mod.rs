@@ -2,6 +2,8 @@
 //! From OpenAI's API reference, its documentation of error codes and rate limits, and the types of
 //! its official SDKs.
 
+pub(super) mod tools;
+
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
@@ -34,6 +36,12 @@ pub(super) fn invalid(code: Option<&str>, message: impl Into<String>) -> WireErr
         code: code.map(str::to_owned),
         message: message.into(),
     }
+}
+
+/// The error for a request that leaves out what it has to have.
+pub(super) fn missing(parameter: &str) -> WireError {
+    let message = format!("Missing required parameter: '{parameter}'.");
+    invalid(Some("missing_required_parameter"), message)
 }
 
 /// The sampling temperature that a body asks for.

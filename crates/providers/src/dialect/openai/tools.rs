@@ -1,0 +1,152 @@
+//! The server's half: functions, choices and schemas, which both of OpenAI's APIs have in different
+//! places. Where they stand is told as the path that errors name.
+
+use serde_json::{Value, json};
+
+use super::super::turns::open_object;
+use super::super::{Shape, WireError};
+use super::{invalid, missing};
+
+/// The longest name of a function or schema, in characters (OpenAI's reference of `tools` and
+/// `response_format`).
+const LONGEST_NAME: usize = 64;
+
+/// A function that the client runs: its name, and the schema of its input.
+pub(in super::super) type Tool = (String, Value);
+
+/// What the answer has to look like: a function's call goes before the format of a text.
+pub(in super::super) fn shape(called: Option<&Tool>, format: Option<Value>) -> Shape {
+    match (called, format) {
+        (Some((name, schema)), _) => Shape::Tool { name: name.clone(), schema: schema.clone() },
+        (None, Some(schema)) => Shape::Json(schema),
+        (None, None) => Shape::Text,
+    }
+}
+
+/// The function that is called: the one that is forced, or the first one that is offered, unless the
+/// model `has_result` of one already. A forced one is named by `name`, which stands at `field`.
+pub(in super::super) fn chosen<'a>(
+    tools: &'a [Tool],
+    choice: &Value,
+    field: &str,
+    name: &Value,
+    has_result: bool,
+) -> Result<Option<&'a Tool>, WireError> {
+    let word = choice.as_str().or_else(|| choice["type"].as_str());
+    if tools.is_empty() && matches!(word, Some("required" | "function")) {
+        let message =
+            "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.";
+        return Err(invalid(None, message));
+    }
+    match word {
+        None if choice.is_null() => Ok(tools.first().filter(|_| !has_result)),
+        Some("auto") => Ok(tools.first().filter(|_| !has_result)),
+        Some("none") => Ok(None),
+        Some("required") => Ok(tools.first()),
+        Some("function") => {
+            let name = name.as_str().ok_or_else(|| missing(field))?;
+            let known = tools.iter().find(|(known, _)| known == name);
+            known.map(Some).ok_or_else(|| {
+                let message = format!(
+                    "Invalid value for 'tool_choice': no function named '{name}' was specified in the \
+                     'tools' parameter."
+                );
+                invalid(None, message)
+            })
+        }
+        _ => {
+            let message =
+                "Invalid value for 'tool_choice': expected 'none', 'auto', 'required' or a function.";
+            Err(invalid(Some("invalid_value"), message))
+        }
+    }
+}
+
+/// A function, whose name and schema stand at `field`.
+pub(in super::super) fn function(field: &str, function: &Value) -> Result<Tool, WireError> {
+    let name = check_name(&format!("{field}.name"), &function["name"])?;
+    let schema = match &function["parameters"] {
+        // A function without parameters takes an empty object.
+        Value::Null => json!({"type": "object", "properties": {}, "additionalProperties": false}),
+        schema => schema.clone(),
+    };
+    if function["strict"] == true {
+        check_strict("invalid_function_parameters", &format!("function '{name}'"), &schema)?;
+    }
+    Ok((name, schema))
+}
+
+/// The schema that the text has to fit, if `format` gives one, at `field`. Where it is a schema of
+/// the user's own, `asked` has its name and itself, at `schema_field`. `json_object` asks for any
+/// object, and the `input` has to speak of that.
+pub(in super::super) fn format(
+    (field, format): (&str, &Value),
+    (schema_field, asked): (&str, &Value),
+    (input_field, input): (&str, &Value),
+) -> Result<Option<Value>, WireError> {
+    match format["type"].as_str() {
+        None if format.is_null() => Ok(None),
+        Some("text") => Ok(None),
+        Some("json_object") => {
+            if !input.to_string().to_lowercase().contains("json") {
+                let message = format!(
+                    "'{input_field}' must contain the word 'json' in some form, to use '{field}' of type \
+                     'json_object'."
+                );
+                return Err(invalid(None, message));
+            }
+            let answer = json!({"type": "object", "properties": {"answer": {"type": "string"}}});
+            Ok(Some(answer))
+        }
+        Some("json_schema") => {
+            let name = check_name(&format!("{schema_field}.name"), &asked["name"])?;
+            let schema = &asked["schema"];
+            if !schema.is_object() {
+                return Err(missing(&format!("{schema_field}.schema")));
+            }
+            if asked["strict"] == true {
+                check_strict("invalid_json_schema", &format!("response_format '{name}'"), schema)?;
+            }
+            Ok(Some(schema.clone()))
+        }
+        _ => {
+            let message =
+                format!("Invalid value for '{field}.type': expected 'text', 'json_object' or 'json_schema'.");
+            Err(invalid(Some("invalid_value"), message))
+        }
+    }
+}
+
+fn check_name(field: &str, name: &Value) -> Result<String, WireError> {
+    let name = name.as_str().ok_or_else(|| missing(field))?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(is_name) {
+        let message = format!(
+            "Invalid '{field}': expected a string of at most {LONGEST_NAME} characters that matches the \
+             pattern '^[a-zA-Z0-9_-]+$'."
+        );
+        return Err(invalid(Some("invalid_value"), message));
+    }
+    Ok(name.to_owned())
+}
+
+/// A strict schema is an object, and all its objects say that they take no other fields.
+fn check_strict(code: &str, whose: &str, schema: &Value) -> Result<(), WireError> {
+    let refuse = |why: String| Err(invalid(Some(code), format!("Invalid schema for {whose}: {why}")));
+    if schema["type"] != "object" {
+        return refuse(format!(
+            "schema must be a JSON Schema of 'type: \"object\"', got 'type: {}'.",
+            schema["type"]
+        ));
+    }
+    match open_object(schema) {
+        None => Ok(()),
+        Some(path) => {
+            let path: Vec<String> = path.into_iter().map(|step| format!("'{step}'")).collect();
+            let place = path.join(", ");
+            refuse(format!(
+                "In context=({place}), 'additionalProperties' is required to be supplied and to be false."
+            ))
+        }
+    }
+}
