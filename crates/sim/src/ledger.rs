@@ -144,6 +144,11 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    /// Forgets all; tickets of before are never taken for new ones.
+    pub(crate) fn reset(&mut self) {
+        *self = Ledger { tickets: self.tickets, ..Ledger::default() };
+    }
+
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
     }

@@ -8,7 +8,9 @@
 
 mod answer;
 mod chance;
+pub mod control;
 pub mod directive;
+mod errors;
 pub mod fault;
 pub mod ledger;
 pub mod model;

@@ -1,21 +1,24 @@
-//! What an account may use in a minute of one model, as providers enforce it: token buckets that
-//! refill continuously.
+//! What an account may use of a class of models, as providers enforce it: token buckets that refill
+//! continuously.
 //!
 //! This is the server's side, written apart from the client's limits on purpose: the one is what
 //! the other is tested against.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sortie_core::usage::Usage;
 use sortie_providers::dialect::{Dimension, Quota};
 
-/// Parts of a unit that a bucket counts in. A quota of `n` a minute refills exactly `n` parts each
-/// microsecond, so that nothing is ever rounded.
-const PARTS: u128 = 60_000_000;
+use crate::scenario::OutputCharge;
+use crate::timeline::Pace;
 
-/// A token bucket in whole parts of a unit.
+/// A token bucket in whole parts of a unit: as many parts as its period has microseconds, so that
+/// a quota of `n` a period refills exactly `n` parts each microsecond and nothing is ever rounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
-    per_minute: u64,
+    quota: u64,
+    parts: u128,
     burst: u64,
     /// What it lacks to be full. More than the burst is a debt, which output tokens may run up.
     missing: u128,
@@ -24,27 +27,38 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A full bucket that refills `per_minute` units a minute up to `burst`; both at least 1.
-    pub fn full(per_minute: u64, burst: u64, now: Duration) -> Self {
-        Bucket { per_minute: per_minute.max(1), burst: burst.max(1), missing: 0, at: now }
+    /// A full bucket that refills `quota` units a period up to `burst`; both at least 1.
+    pub fn full(quota: u64, period: Duration, burst: u64, now: Duration) -> Self {
+        Bucket {
+            quota: quota.max(1),
+            parts: period.as_micros().max(1),
+            burst: burst.max(1),
+            missing: 0,
+            at: now,
+        }
     }
 
     /// Counts what came in since the last time; a clock that ran backwards brings nothing.
     pub fn refill(&mut self, now: Duration) {
-        let refilled = now.saturating_sub(self.at).as_micros() * u128::from(self.per_minute);
+        let refilled = now.saturating_sub(self.at).as_micros() * u128::from(self.quota);
         self.missing = self.missing.saturating_sub(refilled);
         self.at = self.at.max(now);
     }
 
     /// Takes units that are there or not.
     pub fn take(&mut self, units: u64) {
-        self.missing += u128::from(units) * PARTS;
+        self.missing += u128::from(units) * self.parts;
+    }
+
+    /// Gives back what was taken and not needed.
+    pub fn give_back(&mut self, units: u64) {
+        self.missing = self.missing.saturating_sub(u128::from(units) * self.parts);
     }
 
     /// How long until this many units are there, as of the last refill: zero where they are,
     /// `None` where the bucket never holds so many.
     pub fn fits_in(&self, units: u64) -> Option<Duration> {
-        let spare = u128::from(self.burst.checked_sub(units)?) * PARTS;
+        let spare = u128::from(self.burst.checked_sub(units)?) * self.parts;
         Some(self.refilled_in(self.missing.saturating_sub(spare)))
     }
 
@@ -53,26 +67,78 @@ impl Bucket {
         self.refilled_in(self.missing)
     }
 
-    /// What the provider's headers would say is left of a minute's quota. A burst smaller than the
-    /// quota does not show in it: limit, remaining and reset then fit
+    /// What the provider's headers would say is left of the quota. A burst smaller than the quota
+    /// does not show in it: limit, remaining and reset then fit
     /// `reset = (limit - remaining) / limit * 60 s`, as measured at OpenAI.
     pub fn told_remaining(&self) -> u64 {
-        self.per_minute.saturating_sub(u64::try_from(self.missing.div_ceil(PARTS)).unwrap_or(u64::MAX))
+        self.quota.saturating_sub(u64::try_from(self.missing.div_ceil(self.parts)).unwrap_or(u64::MAX))
     }
 
     fn refilled_in(&self, parts: u128) -> Duration {
-        Duration::from_micros(u64::try_from(parts.div_ceil(u128::from(self.per_minute))).unwrap_or(u64::MAX))
+        Duration::from_micros(u64::try_from(parts.div_ceil(u128::from(self.quota))).unwrap_or(u64::MAX))
+    }
+
+    /// Whether its quota is one of a minute: those are told, a day's are not.
+    fn is_told(&self) -> bool {
+        self.parts <= 60_000_000
     }
 }
 
-/// What one request asks of a quota.
+/// What one request asks of the quotas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ask {
+    /// Input tokens that count: not those that are read from a cache.
     pub(crate) input_tokens: u64,
-    /// What the answer will have. Output counts as it is produced and a request is admitted as
-    /// long as any is left (Anthropic's documentation of rate limits); here all of an answer is
-    /// taken when it begins.
+    /// What the answer will have, and when.
     pub(crate) output_tokens: u64,
+    pub(crate) pace: Pace,
+    /// What the answer may have.
+    pub(crate) max_tokens: u64,
+    pub(crate) charge: OutputCharge,
+}
+
+impl Ask {
+    pub(crate) fn new(usage: &Usage, pace: Pace, max_tokens: u32, charge: OutputCharge) -> Self {
+        Ask {
+            input_tokens: usage.total_input() - usage.cache_read,
+            output_tokens: usage.output,
+            pace,
+            max_tokens: u64::from(max_tokens),
+            charge,
+        }
+    }
+
+    /// What it takes when it is admitted.
+    pub(crate) fn at_once(&self, dimension: Dimension) -> u64 {
+        match (dimension, self.charge) {
+            (Dimension::Requests, _) => 1,
+            (Dimension::InputTokens, _) => self.input_tokens,
+            (Dimension::Tokens, _) => self.max_tokens.max(self.input_tokens),
+            (Dimension::OutputTokens, OutputCharge::MaxTokensUpFront) => self.max_tokens,
+            (Dimension::OutputTokens, OutputCharge::AsProduced) => 0,
+        }
+    }
+
+    /// What has to be there for it: a request is admitted as long as any output token is left.
+    fn needed(&self, dimension: Dimension) -> u64 {
+        self.at_once(dimension).max(1)
+    }
+
+    /// What it takes of the output tokens and gives back to them after its arrival.
+    fn later(&self) -> Vec<(Duration, Later)> {
+        match self.charge {
+            OutputCharge::MaxTokensUpFront => {
+                vec![(self.pace.last, Later::GiveBack(self.max_tokens.saturating_sub(self.output_tokens)))]
+            }
+            OutputCharge::AsProduced => {
+                let pieces = self.pace.pieces.max(1) as u64;
+                // Whole tokens by each piece, so that their sum is the answer's.
+                let by = |piece: u64| u128::from(self.output_tokens) * u128::from(piece) / u128::from(pieces);
+                let taken = |piece: u64| (by(piece + 1) - by(piece)) as u64;
+                (0..pieces).map(|n| (self.pace.at(n as usize), Later::Take(taken(n)))).collect()
+            }
+        }
+    }
 }
 
 /// What a quota says to a request.
@@ -86,24 +152,35 @@ pub(crate) enum Admission {
     TooLarge(Dimension),
 }
 
-/// The buckets of one account and model.
+/// What an answer under way does to the quota of output tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Later {
+    Take(u64),
+    GiveBack(u64),
+}
+
+/// The buckets of one account and class of models.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Buckets(Vec<(Dimension, Bucket)>);
+pub(crate) struct Buckets {
+    of: Vec<(Dimension, Bucket)>,
+    /// What is still to be taken from output tokens or given back, by its time and its order.
+    /// An answer whose client hangs up is charged as if it had gone on.
+    due: BTreeMap<(Duration, u64), Later>,
+    /// How many were ever due.
+    dues: u64,
+}
 
 impl Buckets {
     pub(crate) fn new(buckets: Vec<(Dimension, Bucket)>) -> Self {
-        Buckets(buckets)
+        Buckets { of: buckets, ..Buckets::default() }
     }
 
     /// Asks all buckets, and takes from all of them or from none.
     pub(crate) fn admit(&mut self, ask: Ask, now: Duration) -> Admission {
+        self.refill(now);
         let mut longest = None;
-        for (dimension, bucket) in &mut self.0 {
-            bucket.refill(now);
-            let needed = match dimension {
-                Dimension::InputTokens => ask.input_tokens,
-                Dimension::Requests | Dimension::OutputTokens => 1,
-            };
+        for (dimension, bucket) in &self.of {
+            let needed = ask.needed(*dimension);
             let Some(wait) = bucket.fits_in(needed) else { return Admission::TooLarge(*dimension) };
             if !wait.is_zero() && longest.is_none_or(|(longest, _)| wait > longest) {
                 longest = Some((wait, *dimension));
@@ -112,129 +189,50 @@ impl Buckets {
         if let Some((wait, dimension)) = longest {
             return Admission::Wait(wait, dimension);
         }
-        for (dimension, bucket) in &mut self.0 {
-            bucket.take(match dimension {
-                Dimension::Requests => 1,
-                Dimension::InputTokens => ask.input_tokens,
-                Dimension::OutputTokens => ask.output_tokens,
-            });
+        for (dimension, bucket) in &mut self.of {
+            bucket.take(ask.at_once(*dimension));
+        }
+        if self.output().is_some() {
+            for (after, later) in ask.later() {
+                self.dues += 1;
+                self.due.insert((now + after, self.dues), later);
+            }
         }
         Admission::Granted
+    }
+
+    fn output(&mut self) -> Option<&mut Bucket> {
+        let mut buckets = self.of.iter_mut();
+        buckets.find(|(dimension, _)| *dimension == Dimension::OutputTokens).map(|(_, bucket)| bucket)
+    }
+
+    /// Brings all buckets to this time; answers under way take and give back on the way there.
+    fn refill(&mut self, now: Duration) {
+        while let Some(due) = self.due.first_entry().filter(|due| due.key().0 <= now) {
+            let ((at, _), later) = due.remove_entry();
+            let Some(bucket) = self.output() else { continue };
+            bucket.refill(at);
+            match later {
+                Later::Take(units) => bucket.take(units),
+                Later::GiveBack(units) => bucket.give_back(units),
+            }
+        }
+        for (_, bucket) in &mut self.of {
+            bucket.refill(now);
+        }
     }
 
     /// The quotas as the reply's headers tell them, as of the last refill.
     pub(crate) fn told(&self) -> Vec<Quota> {
         let told = |(dimension, bucket): &(Dimension, Bucket)| Quota {
             dimension: *dimension,
-            limit: bucket.per_minute,
+            limit: bucket.quota,
             remaining: bucket.told_remaining(),
             full_in: bucket.full_in(),
         };
-        self.0.iter().map(told).collect()
+        self.of.iter().filter(|(_, bucket)| bucket.is_told()).map(told).collect()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::chance::Chance;
-    use sortie_core::hash::Hash;
-
-    const START: Duration = Duration::from_secs(1_800_000_000);
-
-    #[test]
-    fn no_window_admits_more_than_its_burst_and_its_refill() {
-        for seed in 0..300 {
-            let mut chance = Chance::new(seed, &Hash::of(b""), "bucket");
-            let (per_minute, burst) = (1 + chance.bits() % 5000, 1 + chance.bits() % 20);
-            let mut bucket = Bucket::full(per_minute, burst, START);
-            let (mut now, mut admitted) = (START, Vec::<Duration>::new());
-            for _ in 0..300 {
-                now += Duration::from_micros(chance.bits() % (60_000_000 / per_minute));
-                bucket.refill(now);
-                match bucket.fits_in(1) {
-                    Some(Duration::ZERO) => {
-                        bucket.take(1);
-                        admitted.push(now);
-                    }
-                    Some(wait) => {
-                        let mut early = bucket.clone();
-                        early.refill(now + wait.saturating_sub(Duration::from_micros(1)));
-                        assert_ne!(early.fits_in(1), Some(Duration::ZERO), "seed {seed}: waits too long");
-                        early.refill(now + wait);
-                        assert_eq!(early.fits_in(1), Some(Duration::ZERO), "seed {seed}: waits too short");
-                    }
-                    None => panic!("seed {seed}: one unit fits every bucket"),
-                }
-            }
-            for (first, from) in admitted.iter().enumerate() {
-                for (last, until) in admitted.iter().enumerate().skip(first) {
-                    let allowed = u128::from(burst) * PARTS
-                        + until.saturating_sub(*from).as_micros() * u128::from(per_minute);
-                    let count = (last - first + 1) as u128 * PARTS;
-                    assert!(count <= allowed, "seed {seed}: {per_minute}/min, burst {burst}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_minute_refills_the_quota_to_the_part() {
-        let mut bucket = Bucket::full(7, 7, START);
-        bucket.take(7);
-        bucket.refill(START + Duration::from_micros(59_999_999));
-        assert_eq!(bucket.missing, 7);
-        bucket.refill(START + Duration::from_secs(60));
-        assert_eq!(bucket.missing, 0);
-    }
-
-    #[test]
-    fn the_headers_fit_the_refill_formula_that_was_measured() {
-        let check = |per_minute, burst, taken, remaining, full_in_micros| {
-            let mut bucket = Bucket::full(per_minute, burst, START);
-            bucket.take(taken);
-            let told = (bucket.told_remaining(), bucket.full_in());
-            assert_eq!(told, (remaining, Duration::from_micros(full_in_micros)), "{per_minute} {taken}");
-        };
-        check(5000, 5000, 1, 4999, 12_000); // a captured reply: 12ms
-        check(160_000, 160_000, 24, 159_976, 9_000); // the same: 9ms
-        check(50, 1, 1, 49, 1_200_000);
-        check(10, 10, 15, 0, 90_000_000); // in debt
-    }
-
-    #[test]
-    fn a_clock_that_runs_backwards_brings_nothing() {
-        let mut bucket = Bucket::full(60, 1, START);
-        bucket.take(1);
-        bucket.refill(START + Duration::from_millis(500));
-        bucket.refill(START);
-        bucket.refill(START + Duration::from_millis(600));
-        assert_eq!(bucket.fits_in(1), Some(Duration::from_millis(400)));
-    }
-
-    #[test]
-    fn a_refused_request_takes_from_no_bucket() {
-        let mut buckets = Buckets::new(vec![
-            (Dimension::Requests, Bucket::full(60, 2, START)),
-            (Dimension::InputTokens, Bucket::full(100, 100, START)),
-        ]);
-        let ask = |input_tokens| Ask { input_tokens, output_tokens: 1 };
-        assert_eq!(buckets.admit(ask(101), START), Admission::TooLarge(Dimension::InputTokens));
-        assert_eq!(buckets.admit(ask(80), START), Admission::Granted);
-        let until_enough = Duration::from_secs(36);
-        assert_eq!(buckets.admit(ask(80), START), Admission::Wait(until_enough, Dimension::InputTokens));
-        assert_eq!(buckets.told()[0].remaining, 59);
-        assert_eq!(buckets.admit(ask(20), START), Admission::Granted);
-    }
-
-    #[test]
-    fn output_may_run_into_debt_and_then_holds_the_next_request_back() {
-        let mut buckets = Buckets::new(vec![(Dimension::OutputTokens, Bucket::full(60, 60, START))]);
-        let ask = Ask { input_tokens: 1, output_tokens: 90 };
-        assert_eq!(buckets.admit(ask, START), Admission::Granted);
-        assert_eq!(
-            buckets.admit(ask, START),
-            Admission::Wait(Duration::from_secs(31), Dimension::OutputTokens)
-        );
-    }
-}
+mod tests;

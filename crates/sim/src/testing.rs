@@ -151,6 +151,7 @@ impl Dialect for Plain {
                 sortie_providers::dialect::Dimension::Requests => "left-requests",
                 sortie_providers::dialect::Dimension::InputTokens => "left-input",
                 sortie_providers::dialect::Dimension::OutputTokens => "left-output",
+                sortie_providers::dialect::Dimension::Tokens => "left-tokens",
             };
             headers.insert(name, quota.remaining.into());
         }

@@ -219,6 +219,8 @@ pub enum Dimension {
     InputTokens,
     /// Output tokens.
     OutputTokens,
+    /// Tokens of both kinds in one quota.
+    Tokens,
 }
 
 /// A quota as the rate-limit headers tell it.

@@ -79,7 +79,7 @@ fn pace(
     answer: &Answer,
     network: f64,
 ) -> Pace {
-    let (first, last) = match scenario.latency {
+    let (first, last) = match &scenario.latency {
         Latency::Paced { first_token, tokens_per_second } => {
             let (first, pace) = (first_token.draw(chance), tokens_per_second.draw(chance));
             let first = steering.ttft.unwrap_or(network + first);

@@ -9,30 +9,36 @@ mod asked;
 mod batch;
 mod cache;
 mod count;
+#[cfg(test)]
+mod fault_tests;
 mod files;
 mod models;
 mod page;
+mod pages;
 mod reply;
 mod route;
 #[cfg(test)]
 mod tests;
+mod throttle;
+mod twist;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use sortie_core::hash::Hash;
 use sortie_core::usage::Usage;
-use sortie_providers::dialect::{self, Dialect, Dimension, Quota, WireError};
+use sortie_providers::dialect::{self, Dialect, Quota, WireError};
 
 use crate::chance::Chance;
+use crate::control::Standing;
 use crate::fault::Fault;
 use crate::ledger::{Delivery, Entry, Ledger, Stats, Ticket};
-use crate::quota::{Admission, Ask, Buckets};
-use crate::scenario::Scenario;
-use crate::timeline::{ServerRequest, Timeline};
+use crate::quota::{Ask, Buckets};
+use crate::scenario::{self, Scenario};
+use crate::timeline::{End, ServerRequest, Timeline};
 use asked::Asked;
 use batch::Batches;
 use cache::Caches;
@@ -53,8 +59,8 @@ const JSONL: &str = "application/x-jsonl";
 /// The content type of a file.
 const BYTES: &str = "application/octet-stream";
 
-/// What `retry-after` says on a 429 that a fault asked for, unless steered: seconds.
-const FAULT_RETRY_AFTER: &str = "1";
+/// How long a 429 that a fault asked for says to wait, unless steered.
+const FAULT_WAIT: Duration = Duration::from_secs(1);
 
 /// Characters of the prompt that the ledger keeps.
 const LEDGER_PROMPT: usize = 40;
@@ -65,7 +71,9 @@ pub struct Model {
     scenario: Scenario,
     seed: u64,
     dialects: &'static [&'static dyn Dialect],
-    /// Quotas by key and model.
+    /// When the scenario began: with its first request, unless told before.
+    began: Option<Duration>,
+    /// Quotas by key and class of models.
     accounts: HashMap<(String, String), Buckets>,
     /// How often each request's content has come as far as the model.
     tries: HashMap<Hash, u32>,
@@ -74,6 +82,7 @@ pub struct Model {
     files: Files,
     arrivals: u64,
     ledger: Ledger,
+    standing: Standing,
 }
 
 /// A request that has a key, on its way to an endpoint.
@@ -92,11 +101,29 @@ struct Refusal {
     headers: Vec<(HeaderName, HeaderValue)>,
     quotas: Vec<Quota>,
     at: Duration,
+    body: RefusalBody,
+}
+
+/// What an error reply has for a body.
+#[derive(Debug)]
+enum RefusalBody {
+    /// The error, in the dialect's words.
+    Error,
+    /// A page of HTML, as a proxy before the API sends it.
+    Page,
+    /// Nothing: whoever redirects is a proxy, which does not speak the dialect.
+    None,
 }
 
 impl Refusal {
     fn new(error: WireError) -> Box<Self> {
-        Box::new(Refusal { error, headers: Vec::new(), quotas: Vec::new(), at: Duration::ZERO })
+        Box::new(Refusal {
+            error,
+            headers: Vec::new(),
+            quotas: Vec::new(),
+            at: Duration::ZERO,
+            body: RefusalBody::Error,
+        })
     }
 
     /// The dialect's usual error for the status, with this message.
@@ -114,6 +141,23 @@ impl Refusal {
         self.headers.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
         self
     }
+
+    fn with_header(self: Box<Self>, header: Option<(HeaderName, String)>) -> Box<Self> {
+        match header {
+            Some((name, value)) => self.with(name, &value),
+            None => self,
+        }
+    }
+
+    fn with_page(mut self: Box<Self>) -> Box<Self> {
+        self.body = RefusalBody::Page;
+        self
+    }
+
+    fn without_body(mut self: Box<Self>) -> Box<Self> {
+        self.body = RefusalBody::None;
+        self
+    }
 }
 
 impl Model {
@@ -129,6 +173,7 @@ impl Model {
             scenario,
             seed,
             dialects,
+            began: None,
             accounts: HashMap::new(),
             tries: HashMap::new(),
             caches: Caches::default(),
@@ -136,6 +181,7 @@ impl Model {
             files: Files::default(),
             arrivals: 0,
             ledger: Ledger::default(),
+            standing: Standing::default(),
         }
     }
 
@@ -144,9 +190,10 @@ impl Model {
     /// A reply with a ticket counts as under way until [`Model::delivered`] is told of its end.
     pub fn handle(&mut self, request: &ServerRequest, now: Duration) -> Timeline {
         self.settle_batches(now);
-        if let Some(shown) = self.shown(request) {
+        if let Some(shown) = self.shown(request, now) {
             return shown;
         }
+        self.began.get_or_insert(now);
         self.arrivals += 1;
         let id = format!("req_{}", self.id(&Hash::of(&self.arrivals.to_le_bytes()), "reply"));
         let Some(dialect) = route::spoken(self.dialects, request) else {
@@ -177,22 +224,6 @@ impl Model {
         self.ledger.entries()
     }
 
-    /// The simulator's own pages.
-    fn shown(&self, request: &ServerRequest) -> Option<Timeline> {
-        let body = match request.path.as_str() {
-            "/_sim/stats" => serde_json::to_vec(&self.stats()),
-            "/_sim/ledger" => serde_json::to_vec(self.ledger()),
-            _ => return None,
-        };
-        let status = match (&request.method, &body) {
-            (&Method::GET, Ok(_)) => StatusCode::OK,
-            (&Method::GET, Err(_)) => StatusCode::INTERNAL_SERVER_ERROR,
-            _ => StatusCode::METHOD_NOT_ALLOWED,
-        };
-        let body = body.ok().filter(|_| status.is_success()).unwrap_or_default();
-        Some(Timeline::whole(Duration::ZERO, status, json_headers(HeaderMap::new()), body.into()))
-    }
-
     fn reply(
         &mut self,
         dialect: &'static dyn Dialect,
@@ -208,12 +239,13 @@ impl Model {
             .ok_or_else(|| Refusal::says(dialect, 401, "the request has no valid key"))?;
         self.ledger.asked(&fingerprint(key));
         let (endpoint, thing) = match route {
+            Route::Generate if self.standing.paused => return Ok(Timeline::silent(End::Stall)),
             Route::Generate => return self.generate(dialect, request, key, id, now),
             Route::Other(endpoint, thing) => (endpoint, thing),
         };
         let asker = Asker { dialect, request, key, id };
         let (kind, body) = self.at(endpoint, &thing, &asker, now)?;
-        let mut headers = dialect.reply_headers(id, &[], now);
+        let mut headers = self.headers(dialect, id, &[], now);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         Ok(Timeline::whole(Duration::ZERO, StatusCode::OK, headers, body))
     }
@@ -267,14 +299,14 @@ impl Model {
         self.ledger.ignored_directives(asked.steering.unknown);
         let quotas = self.admit(&asked, key, now)?;
         let attempt = *self.tries.entry(asked.content).and_modify(|tries| *tries += 1).or_insert(1);
-        let fault = self.fault(&asked, attempt);
-        let this = Try { asked, fault, attempt };
-        if let Some(refusal) = this.refusal(self.scenario.limit_headers) {
+        let fault = self.fault(&asked, attempt, now);
+        let this = Try::new(asked, fault, attempt);
+        if let Some(refusal) = this.refusal(&self.scenario, self.told_time(now)) {
             return Err(refusal.after(this.asked.network, quotas));
         }
         self.caches.keep(&reading, now);
         let id_of_answer = self.id(&this.asked.content, &format!("answer {attempt}"));
-        let headers = dialect.reply_headers(id, self.told(&quotas), now);
+        let headers = self.headers(dialect, id, &quotas, now);
         let (mut timeline, generation) =
             this.play(&this.answer(id_of_answer, now), headers, &request.body, id);
         let status = timeline.head.as_ref().map(|head| head.status.as_u16());
@@ -283,61 +315,77 @@ impl Model {
         Ok(timeline)
     }
 
-    /// Takes the request from the quotas of its key and model; gives the quotas for the headers.
+    /// Takes the request from the quotas of its key and class of models; gives the quotas for the headers.
     fn admit(&mut self, asked: &Asked, key: &str, now: Duration) -> Result<Vec<Quota>, Box<Refusal>> {
         let dialect = asked.dialect;
-        let account = (key.to_owned(), asked.request.model.clone());
-        let buckets = self.accounts.entry(account).or_insert_with(|| self.scenario.buckets(now));
-        let ask = Ask {
-            input_tokens: asked.usage.total_input() - asked.usage.cache_read,
-            output_tokens: asked.usage.output,
-        };
+        let class = scenario::class(&asked.request.model);
+        let full = || self.scenario.quotas_of(dialect.name(), &class).buckets(now);
+        let buckets = self.accounts.entry((key.to_owned(), class.clone())).or_insert_with(full);
+        let ask = Ask::new(&asked.usage, asked.pace, asked.request.max_tokens, self.scenario.otpm);
         let admission = buckets.admit(ask, now);
         let quotas = buckets.told();
-        let of = |dimension| {
-            let limit =
-                quotas.iter().find(|quota| quota.dimension == dimension).map_or(0, |quota| quota.limit);
-            format!("{limit} {} per minute", counted(dimension))
-        };
-        let refusal = match admission {
-            Admission::Granted => return Ok(quotas),
-            Admission::Wait(wait, dimension) => {
-                let message = format!("this request would exceed the rate limit of {}", of(dimension));
-                let refusal = Refusal::says(dialect, 429, message);
-                if self.scenario.limit_headers {
-                    refusal.with(RETRY_AFTER, &wait.as_micros().div_ceil(1_000_000).to_string())
-                } else {
-                    refusal
-                }
+        match throttle::refusal(admission, ask, &quotas, asked) {
+            None => Ok(quotas),
+            Some((error, wait)) => {
+                let told = wait.and_then(|wait| self.scenario.retry_after.header(wait, self.told_time(now)));
+                Err(Refusal::new(error).with_header(told).after(asked.network, quotas))
             }
-            Admission::TooLarge(dimension) => {
-                Refusal::says(dialect, 429, format!("Request too large for the limit of {}", of(dimension)))
-            }
-        };
-        Err(refusal.after(asked.network, quotas))
+        }
     }
 
-    /// What goes wrong with a try: what the prompt says, else what the scenario's shares draw.
-    fn fault(&self, asked: &Asked, attempt: u32) -> Fault {
+    /// What goes wrong with a try: what the prompt says, else what was ordered for the next request,
+    /// else what the scenario's shares draw.
+    fn fault(&mut self, asked: &Asked, attempt: u32, now: Duration) -> Fault {
         if asked.steering.fail.is_empty() {
-            let purpose = format!("fault {attempt}");
-            return self.scenario.fault(&mut Chance::new(self.seed, &asked.content, &purpose));
+            if let Some(fault) = self.standing.fail_next.pop_front() {
+                return fault;
+            }
+            let chance = &mut Chance::new(self.seed, &asked.content, &format!("fault {attempt}"));
+            return self.scenario.fault(chance, now.saturating_sub(self.began.unwrap_or(now)));
         }
         asked.steering.fail.get(attempt as usize - 1).cloned().unwrap_or(Fault::None)
     }
 
-    /// The quotas as far as replies tell them.
-    fn told<'a>(&self, quotas: &'a [Quota]) -> &'a [Quota] {
-        if self.scenario.limit_headers { quotas } else { &[] }
+    /// The scenario begins now, for faults that have a window of time; else it does so with the
+    /// first request.
+    pub fn begin(&mut self, now: Duration) {
+        self.began = Some(now);
+    }
+
+    /// The headers of a reply: its id, and the quotas as far and as truly as replies tell them.
+    fn headers(&self, dialect: &dyn Dialect, id: &str, quotas: &[Quota], now: Duration) -> HeaderMap {
+        let told = &self.scenario.limit_headers;
+        let mut headers = dialect.reply_headers(id, &told.told(quotas), self.told_time(now));
+        told.falsify(&mut headers);
+        if self.scenario.clock_skew_s != 0.0 {
+            scenario::tell_date(&mut headers, self.told_time(now));
+        }
+        headers
+    }
+
+    /// What time it is by the clock that replies show.
+    fn told_time(&self, now: Duration) -> Duration {
+        scenario::skewed(now, self.scenario.clock_skew_s)
     }
 
     fn refused(&self, dialect: &dyn Dialect, refusal: &Refusal, id: &str, now: Duration) -> Timeline {
-        let mut headers = json_headers(dialect.reply_headers(id, self.told(&refusal.quotas), now));
-        headers.extend(refusal.headers.iter().cloned());
+        let mut headers = json_headers(self.headers(dialect, id, &refusal.quotas, now));
+        if let Some(retry) = self.scenario.should_retry {
+            let said = if retry { "true" } else { "false" };
+            headers.insert("x-should-retry", HeaderValue::from_static(said));
+        }
+        for (name, value) in &refusal.headers {
+            headers.insert(name, value.clone());
+        }
         let status = StatusCode::from_u16(refusal.error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        // Whoever redirects is a proxy, which does not speak the dialect.
-        let body =
-            if status.is_redirection() { Bytes::new() } else { dialect.error_body(&refusal.error, id) };
+        let body = match refusal.body {
+            RefusalBody::Error => dialect.error_body(&refusal.error, id),
+            RefusalBody::Page => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+                Bytes::from_static(reply::PROXYS_PAGE)
+            }
+            RefusalBody::None => Bytes::new(),
+        };
         Timeline::whole(refusal.at, status, headers, body)
     }
 
@@ -357,14 +405,6 @@ fn is_anthropic(dialect: &dyn Dialect) -> bool {
 fn rfc3339(at: Duration) -> String {
     let timestamp = i64::try_from(at.as_secs()).ok().and_then(|s| jiff::Timestamp::from_second(s).ok());
     timestamp.unwrap_or(jiff::Timestamp::MAX).to_string()
-}
-
-fn counted(dimension: Dimension) -> &'static str {
-    match dimension {
-        Dimension::Requests => "requests",
-        Dimension::InputTokens => "input tokens",
-        Dimension::OutputTokens => "output tokens",
-    }
 }
 
 fn json_headers(mut headers: HeaderMap) -> HeaderMap {

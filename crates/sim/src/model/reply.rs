@@ -7,24 +7,40 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, StatusCode};
-use serde_json::Value;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use sortie_core::money::Usd;
-use sortie_providers::dialect::{Besides, Dialect, Frames, ServerAnswer, Tier, WireError};
+use sortie_core::run::event::Finish;
+use sortie_providers::dialect::{Besides, ServerAnswer, Tier};
 
 use super::asked::Asked;
-use super::{FAULT_RETRY_AFTER, LEDGER_PROMPT, Refusal, json_headers};
-use crate::answer;
+use super::{FAULT_WAIT, LEDGER_PROMPT, Refusal, json_headers, twist};
 use crate::fault::Fault;
 use crate::ledger::{Entry, Generation};
+use crate::scenario::Scenario;
 use crate::timeline::{Chunk, End, Head, Timeline};
+use crate::{answer, errors};
 
 /// Where a redirect points: a name that never resolves (RFC 6761).
 const ELSEWHERE: &str = "http://elsewhere.invalid/";
 
+/// The word of a fault that has a proxy's page in place of the error's JSON.
+const HTML: &str = "html";
+
 /// What a proxy may put in an answer's place.
-const PROXYS_PAGE: &[u8] = b"<html><body><h1>502 Bad Gateway</h1></body></html>\n";
+pub(super) const PROXYS_PAGE: &[u8] = b"<html><body><h1>502 Bad Gateway</h1></body></html>\n";
+
+/// 100 MiB of zeros: `head -c 104857600 /dev/zero | gzip -9n`.
+const GZIP_BOMB: &[u8] = include_bytes!("../../assets/zeros-100-mib.gz");
+
+/// The model that `wrong-model` names.
+const WRONG_MODEL: &str = "another-model";
+
+/// The reason that `unknown-stop` gives.
+const UNKNOWN_STOP: &str = "out_of_ink";
+
+/// `x-should-retry`, which the official SDKs follow before they look at the status.
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// An event that breaks off within its JSON.
 const BROKEN_EVENT: &[u8] = b"data: {\"choices\": [{\"delta\": \n\n";
@@ -38,43 +54,65 @@ pub(super) struct Try {
 }
 
 impl Try {
+    /// A try that meets this fault; a delay moves all of its answer.
+    pub(super) fn new(mut asked: Asked, fault: Fault, attempt: u32) -> Self {
+        if let Fault::Delay(seconds) = fault {
+            let delay = Duration::from_secs(u64::from(seconds));
+            (asked.pace.first, asked.pace.last) = (asked.pace.first + delay, asked.pace.last + delay);
+        }
+        Try { asked, fault, attempt }
+    }
+
     /// The error reply, where this try draws one.
-    pub(super) fn refusal(&self, tell_wait: bool) -> Option<Box<Refusal>> {
-        let error = match &self.fault {
-            Fault::Status(status) => self.asked.dialect.usual_error(*status),
-            Fault::Coded(status, code) if code == "quota" => money_gone(self.asked.dialect, *status),
-            Fault::Coded(status, code) => {
-                WireError { code: Some(code.clone()), ..self.asked.dialect.usual_error(*status) }
+    pub(super) fn refusal(&self, scenario: &Scenario, now: Duration) -> Option<Box<Refusal>> {
+        let (dialect, steering) = (self.asked.dialect, &self.asked.steering);
+        let (error, word) = match &self.fault {
+            Fault::Status(status) => (dialect.usual_error(*status), None),
+            Fault::Coded(status, word) if word == HTML || (300..400).contains(status) => {
+                (dialect.usual_error(*status), Some(word.as_str()))
             }
+            Fault::Coded(status, word) => (errors::said(dialect, *status, word), Some(word.as_str())),
+            Fault::NoCredit => (errors::no_credit(dialect), Some("credit")),
             _ => return None,
         };
         let status = error.status;
-        let wait = match (&self.asked.steering.retry_after, &self.fault) {
-            (Some(wait), _) => Some(wait.as_str()),
-            (None, Fault::Status(429)) if tell_wait => Some(FAULT_RETRY_AFTER),
-            (None, _) => None,
-        };
         let mut refusal = Refusal::new(error);
-        if let Some(wait) = wait {
+        if let Some(wait) = &steering.retry_after {
             refusal = refusal.with(RETRY_AFTER, wait);
+        } else if status == 429 && errors::says_wait(word) {
+            refusal = refusal.with_header(scenario.retry_after.header(FAULT_WAIT, now));
         }
-        if (300..400).contains(&status) {
-            refusal = refusal.with(LOCATION, ELSEWHERE);
+        if let Some(retry) = &steering.should_retry {
+            refusal = refusal.with(X_SHOULD_RETRY, retry);
+        }
+        match word {
+            _ if (300..400).contains(&status) => {
+                refusal = refusal.with(LOCATION, word.unwrap_or(ELSEWHERE)).without_body();
+            }
+            Some(HTML) => refusal = refusal.with_page(),
+            _ => {}
         }
         Some(refusal)
     }
 
     /// The answer as the dialect puts it into words.
     pub(super) fn answer(&self, id: String, now: Duration) -> ServerAnswer {
+        let asked = &self.asked;
         ServerAnswer {
             id,
             created: now.as_secs(),
-            model: self.asked.request.model.clone(),
-            text: self.asked.answer.text.clone(),
-            tool: self.asked.answer.tool.clone(),
-            finish: self.asked.answer.finish.clone(),
-            usage: self.asked.usage,
-            besides: self.asked.answer.besides.clone(),
+            model: match self.fault {
+                Fault::WrongModel => WRONG_MODEL.to_owned(),
+                _ => asked.request.model.clone(),
+            },
+            text: asked.answer.text.clone(),
+            tool: asked.answer.tool.clone(),
+            finish: match self.fault {
+                Fault::UnknownStop => Finish::Other(UNKNOWN_STOP.to_owned()),
+                _ => asked.answer.finish.clone(),
+            },
+            usage: asked.usage,
+            besides: asked.answer.besides.clone(),
         }
     }
 
@@ -92,9 +130,19 @@ impl Try {
             Fault::StallFirst => Timeline::silent(End::Stall),
             Fault::Lost => Timeline::silent(End::Reset(self.asked.pace.last)),
             Fault::Error200 => self.error_as_success(headers, id),
+            Fault::Empty200 => self.success_of(headers, Bytes::new()),
+            Fault::GzipBomb => {
+                let mut headers = headers;
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                self.success_of(headers, Bytes::from_static(GZIP_BOMB))
+            }
             Fault::Midstream if !self.asked.request.stream => self.error_as_success(headers, id),
             _ if self.asked.request.stream => self.streamed(answer, headers, body, id),
             _ => self.at_once(answer, headers),
+        };
+        let timeline = match self.fault {
+            Fault::Drip(rate) => twist::dripped(timeline, rate),
+            _ => timeline,
         };
         (timeline, self.generation())
     }
@@ -107,16 +155,17 @@ impl Try {
             percent: percent(&self.asked.answer.besides),
             pace: streamed.then_some(self.asked.pace),
             pieces: self.sent_pieces(),
-            intact: matches!(self.fault, Fault::None | Fault::NoUsage),
+            intact: self.fault.is_whole(),
         })
     }
 
     /// Pieces that are sent before the fault: half of them where it breaks into the answer.
     fn sent_pieces(&self) -> usize {
         match self.fault {
-            Fault::Cut | Fault::Stall | Fault::Midstream | Fault::Malformed => {
+            Fault::Cut | Fault::ResetMid | Fault::Stall | Fault::Midstream | Fault::Malformed => {
                 self.asked.pace.pieces.div_ceil(2)
             }
+            Fault::StallHead => 0,
             _ => self.asked.pace.pieces,
         }
     }
@@ -124,18 +173,20 @@ impl Try {
     fn streamed(&self, answer: &ServerAnswer, mut headers: HeaderMap, body: &[u8], id: &str) -> Timeline {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         let pieces = answer::pieces(&answer.text);
-        let mut frames = self.asked.dialect.frames(answer, &pieces, body);
-        if self.fault == Fault::NoUsage {
-            frames = without_usage(frames);
-        }
+        let frames = self.asked.dialect.frames(answer, &pieces, body);
+        let frames = twist::frames(&self.fault, self.asked.dialect, frames);
         let (pace, sent) = (self.asked.pace, self.sent_pieces());
         let stop = pace.at(sent);
+        if self.fault == Fault::StallHead {
+            return self.stalled_at_head(headers);
+        }
         let mut chunks = vec![Chunk { at: pace.first, bytes: frames.opening }];
         let sent_frames = frames.pieces.into_iter().take(sent).enumerate();
         chunks.extend(sent_frames.map(|(piece, bytes)| Chunk { at: pace.at(piece), bytes }));
         let whole = frames.closing.len();
         let (last, end) = match self.fault {
             Fault::Cut => (Bytes::new(), End::Cut(stop)),
+            Fault::ResetMid => (Bytes::new(), End::Reset(stop)),
             Fault::Stall => (Bytes::new(), End::Stall),
             Fault::Midstream => {
                 (self.asked.dialect.error_frame(&self.asked.dialect.usual_error(529), id), End::Closed(stop))
@@ -155,14 +206,13 @@ impl Try {
     fn at_once(&self, answer: &ServerAnswer, headers: HeaderMap) -> Timeline {
         let at = self.asked.pace.last;
         let mut headers = json_headers(headers);
-        let body = match self.fault {
-            Fault::NoUsage => stripped(&self.asked.dialect.body(answer)),
-            _ => self.asked.dialect.body(answer),
-        };
+        let body = twist::body(&self.fault, self.asked.dialect.body(answer));
         let half = body.slice(..body.len() / 2);
         let end = match self.fault {
             Fault::Cut => End::Cut(at),
+            Fault::ResetMid => End::Reset(at),
             Fault::Stall => End::Stall,
+            Fault::StallHead => return self.stalled_at_head(headers),
             Fault::Truncated => return Timeline::whole(at, StatusCode::OK, headers, half),
             Fault::Malformed => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
@@ -180,8 +230,17 @@ impl Try {
     }
 
     fn error_as_success(&self, headers: HeaderMap, id: &str) -> Timeline {
-        let body = self.asked.dialect.error_body(&self.asked.dialect.usual_error(500), id);
+        self.success_of(headers, self.asked.dialect.error_body(&self.asked.dialect.usual_error(500), id))
+    }
+
+    /// A reply of status 200 that is no answer.
+    fn success_of(&self, headers: HeaderMap, body: Bytes) -> Timeline {
         Timeline::whole(self.asked.pace.first, StatusCode::OK, json_headers(headers), body)
+    }
+
+    fn stalled_at_head(&self, headers: HeaderMap) -> Timeline {
+        let head = Some(success(self.asked.pace.first, headers));
+        Timeline { ticket: None, head, chunks: Vec::new(), end: End::Stall }
     }
 
     /// The ledger's entry, as long as nothing is billed.
@@ -215,52 +274,4 @@ fn percent(besides: &Besides) -> u64 {
         Tier::Flex | Tier::Batch => 50,
     };
     if besides.geo.as_deref() == Some("us") { tier * 110 / 100 } else { tier }
-}
-
-/// The provider's words for "the money is gone", which no wait helps: Anthropic's documentation of
-/// errors (`enforced_spend_limit_reached`), OpenAI's documentation of error codes
-/// (`insufficient_quota`).
-fn money_gone(dialect: &dyn Dialect, status: u16) -> WireError {
-    let usual = dialect.usual_error(status);
-    if dialect.name() == "anthropic" {
-        return WireError { code: Some("enforced_spend_limit_reached".to_owned()), ..usual };
-    }
-    let word = "insufficient_quota".to_owned();
-    WireError { kind: word.clone(), code: Some(word), ..usual }
-}
-
-/// A stream that does not say what was used.
-fn without_usage(frames: Frames) -> Frames {
-    let lines = |bytes: &Bytes| {
-        let text = String::from_utf8_lossy(bytes);
-        let line = |line: &str| match line.strip_prefix("data: ") {
-            Some(json) => {
-                let json = stripped(&Bytes::copy_from_slice(json.as_bytes()));
-                format!("data: {}", String::from_utf8_lossy(&json))
-            }
-            None => line.to_owned(),
-        };
-        Bytes::from(text.split('\n').map(line).collect::<Vec<_>>().join("\n"))
-    };
-    Frames { opening: lines(&frames.opening), closing: lines(&frames.closing), ..frames }
-}
-
-/// JSON without any `usage`; what is no JSON (`[DONE]`) stays as it is.
-fn stripped(json: &Bytes) -> Bytes {
-    fn strip(value: &mut Value) {
-        match value {
-            Value::Object(fields) => {
-                fields.remove("usage");
-                fields.values_mut().for_each(strip);
-            }
-            Value::Array(items) => items.iter_mut().for_each(strip),
-            _ => {}
-        }
-    }
-    let Ok(mut value) = serde_json::from_slice::<Value>(json) else { return json.clone() };
-    if !value.is_object() {
-        return json.clone();
-    }
-    strip(&mut value);
-    value.to_string().into()
 }

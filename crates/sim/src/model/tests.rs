@@ -124,7 +124,7 @@ fn a_directive_steers_each_try_and_each_kind_of_reply() {
         assert!(body(&timeline).contains(part), "{context}");
         assert_eq!(model.ledger().first().map(|entry| entry.output_tokens), billed, "{context}");
         let whole = model.ledger().first().and_then(|entry| entry.delivered_whole);
-        assert_eq!(whole == Some(true), matches!(fault(written), Fault::None | Fault::NoUsage), "{context}");
+        assert_eq!(whole == Some(true), fault(written).is_whole(), "{context}");
         let retry = served(&mut model, &ask, NOON + 60 * SECOND);
         assert_eq!((status(&retry), retry.end), (Some(200), End::Closed(4 * SECOND)), "{context}");
         assert!(body(&retry).contains("usage"), "{context}");
@@ -141,11 +141,24 @@ fn a_directive_steers_each_try_and_each_kind_of_reply() {
         check("error200", stream, Some(200), None, "kind_500");
         check("lost", stream, None, Some(100), "");
         check("no-usage", stream, Some(200), Some(100), "finish");
+        check("no-credit", stream, Some(400), None, "credit balance is too low");
+        check("502:html", stream, Some(502), None, "<html>");
+        check("empty200", stream, Some(200), None, "");
+        check("wrong-usage", stream, Some(200), Some(100), "usage");
+        check("unknown-stop", stream, Some(200), Some(100), "out_of_ink");
+        check("drip:9", stream, Some(200), Some(100), "usage");
+        check("delay:9", stream, Some(200), Some(100), "usage");
+        check("duplicate-delta", stream, Some(200), Some(100), "usage");
+        check("ping-flood", stream, Some(200), Some(100), "usage");
         check("truncated", stream, Some(200), Some(100), "text");
     }
     // 400 bytes are 20 pieces; half of them come before the fault.
     check("cut", true, Some(200), Some(50), "text");
     check("stall", true, Some(200), Some(50), "text");
+    check("reset-mid", true, Some(200), Some(50), "text");
+    check("stall-head", true, Some(200), Some(0), "");
+    check("stall-head", false, Some(200), Some(100), "");
+    check("reset-mid", false, Some(200), Some(100), "{");
     check("midstream", true, Some(200), Some(50), "kind_529");
     check("malformed", true, Some(200), Some(50), "data: {\"choices\": [{\"delta\": \n");
     check("cut", false, Some(200), Some(100), "{");
@@ -192,8 +205,8 @@ fn how_long_to_wait_is_told_as_steered_or_as_usual() {
         assert_eq!(header(&timeline, "retry-after"), expected, "{directive}");
     };
     check("fail=429", "", Some("1"));
-    check("fail=429", "limit_headers: false", None);
-    check("fail=429 retry_after=7", "limit_headers: false", Some("7"));
+    check("fail=429", "retry_after: absent", None);
+    check("fail=429 retry_after=7", "retry_after: absent", Some("7"));
     check(
         "fail=503 retry_after=\"Thu, 01 Jan 1970 00:00:00 GMT\"",
         "",
@@ -267,7 +280,8 @@ fn a_quota_binds_each_key_and_model_and_says_how_long() {
 
 #[test]
 fn a_scenario_may_keep_its_quotas_to_itself() {
-    let mut model = model("requests_per_minute: 60\nrequests_burst: 1\nlimit_headers: false");
+    let mut model =
+        model("requests_per_minute: 60\nrequests_burst: 1\nlimit_headers: absent\nretry_after: absent");
     for expected in [200, 429] {
         let timeline = served(&mut model, &ask("Hello"), NOON);
         assert_eq!(status(&timeline), Some(expected));

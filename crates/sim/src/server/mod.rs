@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 pub use clock::{TimeScale, TimeScaleError};
 
 use crate::model::{MAX_BODY, Model};
+use crate::scenario::tell_date;
 use crate::timeline::ServerRequest;
 use clock::Clock;
 use play::{Abort, Player};
@@ -98,6 +99,7 @@ impl Server {
     /// model may be looked at from outside meanwhile.
     pub async fn serve(self, model: Arc<Mutex<Model>>, scale: TimeScale, shutdown: impl Future<Output = ()>) {
         let face = Face { model, clock: Clock::start(scale) };
+        face.model().begin(face.clock.now());
         let (stop, stopping) = watch::channel(());
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
@@ -185,9 +187,9 @@ impl Face {
         let timeline = self.model().handle(&request, arrived);
         let player = Player::new(self.clone(), arrived, timeline);
         let mut response = player.play(abort).await;
-        let date = httpdate::fmt_http_date(std::time::UNIX_EPOCH + self.clock.now());
-        if let Ok(date) = HeaderValue::from_str(&date) {
-            response.headers_mut().insert(http::header::DATE, date);
+        // The model names one where its clock is meant to be wrong.
+        if !response.headers().contains_key(http::header::DATE) {
+            tell_date(response.headers_mut(), self.clock.now());
         }
         Ok(response)
     }

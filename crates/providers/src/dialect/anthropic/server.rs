@@ -206,7 +206,7 @@ pub(super) fn reply_headers(request_id: &str, quotas: &[Quota], now: Duration) -
     let mut tell = |name: &str, quota: &Quota| {
         let remaining = match quota.dimension {
             Dimension::Requests => quota.remaining,
-            Dimension::InputTokens | Dimension::OutputTokens => {
+            Dimension::InputTokens | Dimension::OutputTokens | Dimension::Tokens => {
                 quota.remaining.saturating_add(500) / 1000 * 1000
             }
         };
@@ -229,6 +229,7 @@ pub(super) fn reply_headers(request_id: &str, quotas: &[Quota], now: Duration) -
                 Dimension::Requests => "requests",
                 Dimension::InputTokens => "input-tokens",
                 Dimension::OutputTokens => "output-tokens",
+                Dimension::Tokens => "tokens",
             },
             quota,
         );

@@ -211,12 +211,12 @@ impl Model {
         asked.answer.besides.tier = Tier::Batch;
         let attempt = *self.tries.entry(asked.content).and_modify(|tries| *tries += 1).or_insert(1);
         let fault = asked.steering.fail.get(attempt as usize - 1).cloned().unwrap_or(Fault::None);
-        let this = Try { asked, fault, attempt };
-        if let Some(refusal) = this.refusal(false) {
+        let this = Try::new(asked, fault, attempt);
+        if let Some(refusal) = this.refusal(&self.scenario, now) {
             return Outcome::Refused(refusal.error);
         }
         self.caches.keep(&reading, now);
-        let this = Try { fault: Fault::None, ..this };
+        let this = Try::new(this.asked, Fault::None, attempt);
         let id = self.id(&this.asked.content, &format!("answer {attempt}"));
         let answer: ServerAnswer = this.answer(id, now);
         let (_, generation) = this.play(&answer, HeaderMap::new(), &request.body, "");

@@ -1,0 +1,276 @@
+//! Faults as the dialects that are really spoken see them, and what replies tell of quotas.
+
+use http::{HeaderMap, HeaderValue, Method};
+use serde_json::{Value, json};
+use sortie_providers::dialect;
+
+use super::*;
+use crate::testing::{NOON, scenario};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A request in a provider's own words.
+fn request(dialect: &str, prompt: &str, stream: bool) -> ServerRequest {
+    let dialect = dialect::by_name(dialect).unwrap();
+    let asked = dialect::Request {
+        model: if dialect.name() == "anthropic" { "claude-sonnet-4-5" } else { "gpt-4o" }.to_owned(),
+        prompt: prompt.to_owned(),
+        max_tokens: 300,
+        stream,
+        ..dialect::Request::default()
+    };
+    let encoded = dialect.encode(&asked, &dialect.default_variant());
+    let mut headers: HeaderMap = encoded.headers;
+    headers.insert("x-api-key", HeaderValue::from_static("sk-test"));
+    ServerRequest {
+        method: Method::POST,
+        path: dialect.path().to_owned(),
+        query: None,
+        headers,
+        body: encoded.body,
+    }
+}
+
+fn reply(more: &str, dialect: &str, prompt: &str, stream: bool) -> Timeline {
+    Model::new(scenario(more), 42).handle(&request(dialect, prompt, stream), NOON)
+}
+
+/// The reply to the same request whatever the fault.
+fn failing(dialect: &str, fault: &str, stream: bool) -> Timeline {
+    let mut model = Model::new(scenario(""), 42);
+    model.standing.fail_next.push_back(fault.parse().unwrap());
+    model.handle(&request(dialect, "Hello [[sim latency=2 ttft=1]]", stream), NOON)
+}
+
+fn header<'a>(timeline: &'a Timeline, name: &str) -> Option<&'a str> {
+    timeline.head.as_ref()?.headers.get(name)?.to_str().ok()
+}
+
+fn body(timeline: &Timeline) -> String {
+    let bytes: Vec<u8> = timeline.chunks.iter().flat_map(|chunk| chunk.bytes.to_vec()).collect();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn each_reason_of_a_status_is_said_as_the_provider_says_it() {
+    let check = |dialect: &str, fault: &str, expected: (u16, &str, Value), part: &str, waits: bool| {
+        let timeline = failing(dialect, fault, true);
+        let error: Value = serde_json::from_str(&body(&timeline)).unwrap();
+        let error = &error["error"];
+        let code = if dialect == "anthropic" { &error["details"]["error_code"] } else { &error["code"] };
+        let status = timeline.head.as_ref().unwrap().status.as_u16();
+        let said = (status, error["type"].as_str().unwrap(), code.clone());
+        assert_eq!(said, expected, "{dialect} {fault}");
+        assert!(error["message"].as_str().unwrap().contains(part), "{dialect} {fault}: {error}");
+        assert_eq!(header(&timeline, "retry-after").is_some(), waits, "{dialect} {fault}");
+    };
+    let (invalid, limit, none) = ("invalid_request_error", "rate_limit_error", Value::Null);
+    let code = |code: &str| json!(code);
+    let anthropic = |fault, expected, part, waits| check("anthropic", fault, expected, part, waits);
+    anthropic("400", (400, invalid, none.clone()), "", false);
+    anthropic("400:prompt_too_long", (400, invalid, none.clone()), "tokens > 200000 maximum", false);
+    anthropic("400:credit", (400, invalid, none.clone()), "credit balance is too low", false);
+    anthropic("400:usage_limit", (400, invalid, none.clone()), "specified API usage limits", false);
+    anthropic("400:workspace_usage_limit", (400, invalid, none.clone()), "workspace API usage limits", false);
+    anthropic("400:organization_on_hold", (400, invalid, code("organization_on_hold")), "", false);
+    anthropic("401", (401, "authentication_error", none.clone()), "", false);
+    let linked = "linked_organization_spend_limit_reached";
+    anthropic("402:linked_organization_spend_limit_reached", (402, "billing_error", code(linked)), "", false);
+    anthropic("403:model", (403, "permission_error", none.clone()), "model", false);
+    anthropic("404:model_not_found", (404, "not_found_error", none.clone()), "model: ", false);
+    anthropic("409", (409, "conflict_error", none.clone()), "", false);
+    anthropic("413", (413, "request_too_large", none.clone()), "", false);
+    anthropic("429", (429, limit, none.clone()), "rate limit", true);
+    anthropic("429:quota", (429, limit, code("enforced_spend_limit_reached")), "", false);
+    anthropic(
+        "429:contract_spend_limit_reached",
+        (429, limit, code("contract_spend_limit_reached")),
+        "",
+        false,
+    );
+    anthropic("429:ramp_limit_exceeded", (429, limit, code("ramp_limit_exceeded")), "acceleration", true);
+    anthropic("500", (500, "api_error", none.clone()), "", false);
+    anthropic("503:cmek_key_unreachable", (503, "api_error", code("cmek_key_unreachable")), "", false);
+    anthropic("504", (504, "timeout_error", none.clone()), "", false);
+    anthropic("529", (529, "overloaded_error", none.clone()), "Overloaded", false);
+
+    let openai = |fault, expected, part, waits| check("openai", fault, expected, part, waits);
+    let (exceeded, gone) = (code("rate_limit_exceeded"), "insufficient_quota");
+    let too_long = code("context_length_exceeded");
+    openai("400:context_length_exceeded", (400, invalid, too_long), "maximum context length", false);
+    openai("400:unsupported_parameter", (400, invalid, code("unsupported_parameter")), "max_tokens", false);
+    openai("401", (401, invalid, code("invalid_api_key")), "API key", false);
+    openai("401:not_member", (401, invalid, none.clone()), "member of an organization", false);
+    openai("404", (404, invalid, code("model_not_found")), "", false);
+    openai("429", (429, "requests", exceeded.clone()), "", true);
+    openai("429:tokens", (429, "tokens", exceeded.clone()), "Please try again in", true);
+    openai("429:too_large", (429, "tokens", exceeded), "Request too large", false);
+    openai("429:slow_down", (429, limit, code("slow_down")), "", true);
+    openai("429:quota", (429, gone, code(gone)), "current quota", false);
+    openai("no-credit", (429, gone, code(gone)), "current quota", false);
+    openai("429:project_spend_limit_exceeded", (429, gone, code("project_spend_limit_exceeded")), "", false);
+    openai("500", (500, "server_error", none), "", false);
+    openai("503", (503, "service_unavailable_error", code("server_is_overloaded")), "", false);
+    openai("503:slow_down", (503, "service_unavailable_error", code("slow_down")), "", false);
+}
+
+#[test]
+fn a_whole_answer_is_wrong_in_just_what_the_fault_says() {
+    for dialect in ["anthropic", "openai"] {
+        for stream in [true, false] {
+            let check = |fault: &str, there: &str, gone: &str| {
+                let text = body(&failing(dialect, fault, stream));
+                assert!(text.contains(there), "{dialect} {fault} {stream}: {text}");
+                assert!(gone.is_empty() || !text.contains(gone), "{dialect} {fault} {stream}: {text}");
+            };
+            check("ok", "\"id\":", "another-model");
+            check("wrong-model", "another-model", "claude-sonnet-4-5");
+            check("no-id", "\"model\":", "\"id\":");
+            check("unknown-stop", "out_of_ink", "end_turn");
+        }
+    }
+    let twice = body(&failing("anthropic", "duplicate-delta", true));
+    assert_eq!(
+        (twice.matches("event: message_delta").count(), twice.matches("event: message_stop").count()),
+        (2, 1)
+    );
+    let pings = body(&failing("anthropic", "ping-flood", true));
+    assert!(pings.matches("event: ping").count() >= 1000);
+    assert!(body(&failing("openai", "ping-flood", true)).matches(": keep-alive\n\n").count() >= 1000);
+    let used = |fault| {
+        let answer: Value = serde_json::from_str(&body(&failing("anthropic", fault, false))).unwrap();
+        answer["usage"]["output_tokens"].as_u64().unwrap()
+    };
+    assert_eq!(used("wrong-usage"), used("ok") / 2);
+}
+
+#[test]
+fn a_fault_of_time_keeps_every_byte_and_changes_when_it_comes() {
+    let calm = failing("anthropic", "ok", true);
+    let late = failing("anthropic", "delay:30", true);
+    assert_eq!(late.head.as_ref().unwrap().at, calm.head.as_ref().unwrap().at + 30 * SECOND);
+    assert_eq!((body(&late), late.end), (body(&calm), End::Closed(32 * SECOND)));
+    let drip = failing("anthropic", "drip:10", true);
+    let End::Closed(end) = drip.end else { panic!("{:?}", drip.end) };
+    assert_eq!((body(&drip), drip.chunks.len()), (body(&calm), body(&calm).len()));
+    assert_eq!(end, SECOND + Duration::from_millis(100) * (body(&calm).len() as u32 - 1));
+    let long = reply("", "openai", "[[sim output_tokens=100000 latency=1 fail=drip]]", false);
+    assert!(long.chunks.len() <= 20_000);
+}
+
+#[test]
+fn bodies_that_are_no_answer_come_with_status_200_or_a_proxys() {
+    let bomb = failing("openai", "gzip-bomb", false);
+    assert_eq!(header(&bomb, "content-encoding"), Some("gzip"));
+    assert!(bomb.chunks[0].bytes.starts_with(&[0x1f, 0x8b]) && bomb.chunks[0].bytes.len() < 110_000);
+    let empty = failing("openai", "empty200", true);
+    assert_eq!((header(&empty, "content-length"), body(&empty)), (Some("0"), String::new()));
+    let page = failing("anthropic", "413:html", false);
+    assert_eq!(header(&page, "content-type"), Some("text/html"));
+    let elsewhere = failing("openai", "307:http://127.0.0.1:9/", false);
+    assert_eq!(header(&elsewhere, "location"), Some("http://127.0.0.1:9/"));
+    assert_eq!(header(&failing("openai", "308", false), "location"), Some("http://elsewhere.invalid/"));
+}
+
+#[test]
+fn headers_are_wrong_in_the_way_that_the_scenario_names() {
+    let quotas = "requests_per_minute: 60\nrequests_burst: 9\ninput_tokens_per_minute: 2500";
+    let check = |more: &str, remaining: Option<&str>, reset: Option<&str>| {
+        let timeline = reply(&format!("{quotas}\n{more}"), "anthropic", "Hello", true);
+        let told = ["remaining", "reset"]
+            .map(|what| header(&timeline, &format!("anthropic-ratelimit-requests-{what}")));
+        assert_eq!(told, [remaining, reset], "{more}");
+    };
+    check("", Some("59"), Some("2027-01-15T08:00:01Z"));
+    check("limit_headers: absent", None, None);
+    check("limit_headers: rounded", Some("0"), Some("2027-01-15T08:00:01Z"));
+    check("limit_headers: skewed", Some("59"), Some("2027-01-15T09:00:01Z"));
+    check("limit_headers: negative", Some("-1"), Some("-1"));
+    check("limit_headers: zero", Some("0"), Some("0"));
+    check("limit_headers: nan", Some("NaN"), Some("NaN"));
+    check("limit_headers: huge", Some("1000000000"), Some("1000000000"));
+    check("clock_skew_s: -60", Some("59"), Some("2027-01-15T07:59:01Z"));
+    let skewed = reply("clock_skew_s: -60", "anthropic", "Hello", true);
+    assert_eq!(header(&skewed, "date"), Some("Fri, 15 Jan 2027 07:59:00 GMT"));
+    assert_eq!(header(&reply("", "anthropic", "Hello", true), "date"), None);
+}
+
+#[test]
+fn whether_to_retry_is_said_as_told() {
+    let check = |more: &str, directive: &str, expected: Option<&str>| {
+        let timeline = reply(more, "openai", &format!("[[sim {directive}]]"), true);
+        assert_eq!(header(&timeline, "x-should-retry"), expected, "{more} {directive}");
+    };
+    check("", "fail=529", None);
+    check("should_retry: false", "fail=529", Some("false"));
+    check("should_retry: false", "fail=529 should_retry=true", Some("true"));
+    check("should_retry: true", "fail=ok", None);
+}
+
+#[test]
+fn a_request_over_quota_is_told_in_each_providers_words() {
+    let second = |more: &str, dialect: &str, prompt: &str| {
+        let mut model = Model::new(scenario(more), 42);
+        let request = request(dialect, prompt, true);
+        model.handle(&request, NOON);
+        let timeline = model.handle(&request, NOON);
+        let error: Value = serde_json::from_str(&body(&timeline)).unwrap();
+        let wait = header(&timeline, "retry-after").map(str::to_owned);
+        (error["error"]["type"].as_str().unwrap().to_owned(), error["error"]["message"].clone(), wait)
+    };
+    let check = |more: &str, dialect: &str, kind: &str, message: &str, wait: Option<&str>| {
+        let expected = (kind.to_owned(), json!(message), wait.map(str::to_owned));
+        assert_eq!(second(more, dialect, "Hello"), expected, "{more}");
+    };
+    check(
+        "requests_per_minute: 50\nrequests_burst: 1",
+        "anthropic",
+        "rate_limit_error",
+        "This request would exceed your organization's rate limit of 50 requests per minute",
+        Some("2"),
+    );
+    check(
+        "output_tokens_per_minute: 8000\notpm: max_tokens_up_front\nquotas: { anthropic: { output_tokens_per_minute: 400 } }",
+        "anthropic",
+        "rate_limit_error",
+        "This request would exceed your organization's rate limit of 400 output tokens per minute",
+        Some("30"),
+    );
+    check(
+        "tokens_per_minute: 500\nretry_after: milliseconds",
+        "openai",
+        "tokens",
+        "Rate limit reached for gpt-4o in organization org-simulated on tokens per min (TPM): Limit 500, Used 300, Requested 300. Please try again in 12s.",
+        None,
+    );
+    check(
+        "tokens_per_minute: 200",
+        "openai",
+        "tokens",
+        "Request too large for gpt-4o in organization org-simulated on tokens per min (TPM): Limit 200, Requested 300. The input or output tokens must be reduced in order to run successfully.",
+        None,
+    );
+    check(
+        "requests_per_day: 1",
+        "openai",
+        "requests",
+        "Rate limit reached for gpt-4o in organization org-simulated on requests per day (RPD). Please try again in 86400s.",
+        Some("86400"),
+    );
+}
+
+#[test]
+fn models_of_a_class_share_a_quota() {
+    let mut model = Model::new(scenario("requests_per_minute: 1"), 42);
+    let mut check = |name: &str, expected: u16| {
+        let mut request = request("anthropic", "Hello", true);
+        let body = String::from_utf8(request.body.to_vec()).unwrap();
+        request.body = body.replace("claude-sonnet-4-5", name).into();
+        let timeline = model.handle(&request, NOON);
+        assert_eq!(timeline.head.unwrap().status.as_u16(), expected, "{name}");
+    };
+    check("claude-opus-4-1", 200);
+    check("claude-opus-4-8", 429);
+    check("claude-opus-5", 200);
+    check("claude-haiku-4-5", 200);
+}

@@ -1,0 +1,121 @@
+//! What a scenario allows an account, and which models share it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sortie_providers::dialect::Dimension;
+
+use crate::quota::{Bucket, Buckets};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What one key may use of one class of models. Absent quotas do not bind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Quotas {
+    /// Requests a minute.
+    pub requests_per_minute: Option<u64>,
+    /// Requests that may come at once after a pause; a second's worth unless given.
+    pub requests_burst: Option<u64>,
+    /// Requests a day, all of which may come at once. The headers do not tell of it.
+    pub requests_per_day: Option<u64>,
+    /// Input tokens a minute; a minute's worth may come at once. What is read from a cache does not
+    /// count (Anthropic's documentation of rate limits).
+    pub input_tokens_per_minute: Option<u64>,
+    /// Output tokens a minute, likewise; see [`OutputCharge`].
+    pub output_tokens_per_minute: Option<u64>,
+    /// Tokens a minute of either kind. A request is charged the larger of its `max_tokens` and an
+    /// estimate of its input (OpenAI's guide to rate limits).
+    pub tokens_per_minute: Option<u64>,
+}
+
+/// When an answer's tokens are taken from the quota of output tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputCharge {
+    /// As they are produced; `max_tokens` plays no part (Anthropic's documentation since 2026).
+    #[default]
+    AsProduced,
+    /// `max_tokens` when the request is admitted, and what the answer did not need given back at
+    /// its end (the same documentation of 2025).
+    MaxTokensUpFront,
+}
+
+impl Quotas {
+    /// What makes no sense.
+    pub(super) fn problems(&self) -> impl Iterator<Item = String> {
+        let quotas = [
+            ("requests_per_minute", self.requests_per_minute),
+            ("requests_burst", self.requests_burst),
+            ("requests_per_day", self.requests_per_day),
+            ("input_tokens_per_minute", self.input_tokens_per_minute),
+            ("output_tokens_per_minute", self.output_tokens_per_minute),
+            ("tokens_per_minute", self.tokens_per_minute),
+        ];
+        let empty = quotas.into_iter().filter(|(_, quota)| *quota == Some(0));
+        empty.map(|(name, _)| format!("{name} has to be at least 1"))
+    }
+
+    /// Full buckets.
+    pub(crate) fn buckets(&self, now: Duration) -> Buckets {
+        let full = |dimension, quota: Option<u64>, burst: Option<u64>, period| {
+            quota.map(|quota| (dimension, Bucket::full(quota, period, burst.unwrap_or(quota), now)))
+        };
+        let per_minute = self.requests_per_minute;
+        let burst = self.requests_burst.or(per_minute.map(|quota| quota / 60));
+        let told = [
+            full(Dimension::Requests, per_minute, burst, MINUTE),
+            full(Dimension::InputTokens, self.input_tokens_per_minute, None, MINUTE),
+            full(Dimension::OutputTokens, self.output_tokens_per_minute, None, MINUTE),
+            full(Dimension::Tokens, self.tokens_per_minute, None, MINUTE),
+            full(Dimension::Requests, self.requests_per_day, None, DAY),
+        ];
+        Buckets::new(told.into_iter().flatten().collect())
+    }
+}
+
+/// The class of models that share a quota: of Anthropic's, a family's generation (`opus 4`,
+/// `haiku 3`; its documentation counts all Opus 4.x as one and Sonnet 5 apart from Sonnet 4.x); of
+/// others, the model without the date of its snapshot (`gpt-4o` for `gpt-4o-2024-08-06`).
+pub(crate) fn class(model: &str) -> String {
+    const FAMILIES: [&str; 4] = ["opus", "sonnet", "haiku", "fable"];
+    let numbers = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let parts: Vec<&str> = model.split(['-', '@']).collect();
+    if let Some(family) = FAMILIES.into_iter().find(|family| parts.contains(family)) {
+        let generation = parts.iter().find(|part| part.len() < 3 && numbers(part));
+        return generation.map_or_else(|| family.to_owned(), |number| format!("{family} {number}"));
+    }
+    match parts.as_slice() {
+        [name @ .., year, month, day]
+            if !name.is_empty()
+                && [year, month, day].into_iter().all(numbers)
+                && (year.len(), month.len(), day.len()) == (4, 2, 2) =>
+        {
+            name.join("-")
+        }
+        _ => model.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_of_a_class_share_a_name() {
+        for (model, expected) in [
+            ("claude-opus-4-1-20250805", "opus 4"),
+            ("claude-opus-4-8", "opus 4"),
+            ("claude-sonnet-5", "sonnet 5"),
+            ("claude-3-5-haiku-20241022", "haiku 3"),
+            ("claude-haiku-latest", "haiku"),
+            ("gpt-4o-2024-08-06", "gpt-4o"),
+            ("gpt-4o-mini", "gpt-4o-mini"),
+            ("2024-08-06", "2024-08-06"),
+            ("", ""),
+        ] {
+            assert_eq!(class(model), expected, "{model}");
+        }
+    }
+}
