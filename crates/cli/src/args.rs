@@ -213,6 +213,16 @@ pub(crate) struct SimulateArgs {
     /// How many times faster than real time
     #[arg(long, value_name = "N", default_value_t = 1.0)]
     pub(crate) time_scale: f64,
+    /// Pass requests on to --upstream, and keep what it answers here, without keys
+    #[arg(long, value_name = "DIR", requires = "upstream",
+        conflicts_with_all = ["replay", "scenario", "seed", "time_scale"])]
+    pub(crate) record: Option<PathBuf>,
+    /// The real API to record, without /v1: https://api.anthropic.com
+    #[arg(long, value_name = "URL", requires = "record")]
+    pub(crate) upstream: Option<String>,
+    /// Answer from what --record has kept
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "seed"])]
+    pub(crate) replay: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

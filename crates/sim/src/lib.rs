@@ -15,6 +15,7 @@ pub mod fault;
 pub mod ledger;
 pub mod model;
 pub mod quota;
+pub mod record;
 pub mod scenario;
 pub mod server;
 mod shape;

@@ -34,14 +34,18 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failed> {
     }
 }
 
-/// The text of a scenario: the name of a built-in one, or a file.
+/// The text of a scenario: the name of a built-in one, or a file, with the samples of the files that
+/// it names beside itself; so a run can be resumed without them.
 fn scenario_text(name: &str) -> Result<String, Failed> {
     let path = Path::new(name);
     if !path.exists() || Scenario::names().any(|known| known == name) {
         return Ok(Scenario::text_of(name).map_err(Error::from)?.to_owned());
     }
     let text = std::fs::read_to_string(path);
-    Ok(text.map_err(|source| Error::Read { path: path.to_owned(), source })?)
+    let text = text.map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let beside = path.parent().unwrap_or(Path::new(""));
+    let scenario = Scenario::parse_with(&text, |samples| std::fs::read_to_string(beside.join(samples)));
+    Ok(scenario.map_err(Error::from)?.to_text())
 }
 
 /// The journal of a results directory, if there is one; looking at runs creates none.

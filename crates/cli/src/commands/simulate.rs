@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use sortie::core::run::event::Signal;
 use sortie::engine::executor::signals::Signals;
+use sortie::providers::http::Upstream;
+use sortie::sim::record::{Replay, Shelf};
 use sortie::sim::server::{BindError, Exposure, TimeScale};
 use sortie::sim::{Model, Scenario, Server};
 use sortie::{Error, chain};
@@ -14,22 +16,49 @@ use crate::exit::Exit;
 use crate::failing::Failed;
 use crate::terminal;
 
+/// What answers the requests.
+enum Answering {
+    Model(Model),
+    Replay(Replay),
+    Recorder(Upstream, Shelf),
+}
+
 pub(super) async fn run(args: SimulateArgs) -> Result<Exit, Failed> {
-    let scenario = Scenario::parse(&scenario_text(&args.scenario)?).map_err(Error::from)?;
+    let answering = answering(&args)?;
     let scale = TimeScale::try_from(args.time_scale)
         .map_err(|error| Failed::new(Exit::Invalid, format!("failed to {error}")))?;
     let server = Server::bind(args.listen, Exposure::Loopback).await.map_err(|error| refused(&error))?;
     let mut signals = Signals::of_the_process()
         .map_err(|error| Failed::new(Exit::Setup, format!("failed to listen for signals: {error}")))?;
     terminal::result(&format!("listening on http://{}\n", server.address()));
-    let model = Arc::new(Mutex::new(Model::new(scenario, args.seed)));
     let mut signal = Signal::Interrupt;
     let shutdown = async { signal = signals.next().await };
-    server.serve(model, scale, shutdown).await;
+    match answering {
+        Answering::Model(model) => server.serve(Arc::new(Mutex::new(model)), scale, shutdown).await,
+        Answering::Replay(replay) => server.serve(Arc::new(Mutex::new(replay)), scale, shutdown).await,
+        Answering::Recorder(upstream, shelf) => server.record(upstream, shelf, shutdown).await,
+    }
     Ok(match signal {
         Signal::Interrupt => Exit::Interrupted,
         Signal::Terminate => Exit::Terminated,
     })
+}
+
+fn answering(args: &SimulateArgs) -> Result<Answering, Failed> {
+    if let (Some(directory), Some(upstream)) = (&args.record, &args.upstream) {
+        let upstream = Upstream::new(upstream).map_err(|error| failed(&error))?;
+        return Ok(Answering::Recorder(upstream, Shelf::open(directory).map_err(|error| failed(&error))?));
+    }
+    if let Some(directory) = &args.replay {
+        return Ok(Answering::Replay(Replay::open(directory).map_err(|error| failed(&error))?));
+    }
+    let scenario = Scenario::parse(&scenario_text(&args.scenario)?).map_err(Error::from)?;
+    Ok(Answering::Model(Model::new(scenario, args.seed)))
+}
+
+/// The command line names something that is not there, or cannot be used.
+fn failed(error: &dyn std::error::Error) -> Failed {
+    Failed::new(Exit::Invalid, format!("failed to {}", chain(error)))
 }
 
 fn refused(error: &BindError) -> Failed {

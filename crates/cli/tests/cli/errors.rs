@@ -39,6 +39,9 @@ fn a_command_line_that_is_wrong_is_explained() {
         ("usage_run_id", "run plan.yaml --simulate --run-id ../up"),
         ("usage_scenario", "run plan.yaml --simulate=clam"),
         ("usage_time_scale", "simulate --listen 127.0.0.1:0 --time-scale 0"),
+        ("usage_record_what", "simulate --record kept"),
+        ("usage_record_in_the_clear", "simulate --record kept --upstream http://api.example"),
+        ("usage_replay_nothing", "simulate --replay none"),
         ("usage_no_such_run", "show one"),
         ("usage_nothing_to_resume", "resume"),
     ] {

@@ -51,19 +51,7 @@ impl Endpoint {
         variant: Variant,
         key: Option<Key>,
     ) -> Result<Endpoint, EndpointError> {
-        let base = Url::parse(base_url.trim()).map_err(|_| EndpointError::NotUrl)?;
-        let host = base.host_str().filter(|host| !host.is_empty()).ok_or(EndpointError::NotUrl)?;
-        match base.scheme() {
-            "https" => (),
-            "http" if is_loopback(host) => (),
-            "http" => return Err(EndpointError::NotEncrypted),
-            other => return Err(EndpointError::Scheme(other.to_owned())),
-        }
-        let has_extra = !base.username().is_empty()
-            || base.password().is_some()
-            || base.query().is_some()
-            || base.fragment().is_some();
-        if has_extra { Err(EndpointError::Extra) } else { Ok(Endpoint { dialect, base, variant, key }) }
+        Ok(Endpoint { dialect, base: base_of(base_url)?, variant, key })
     }
 
     /// The dialect that is spoken.
@@ -93,9 +81,7 @@ impl Endpoint {
 
     /// The URL of a path behind the base URL.
     pub(super) fn url(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-        url
+        behind(&self.base, path)
     }
 
     /// Puts the key where the variant says; marked, so that no debug output shows it.
@@ -132,8 +118,32 @@ pub fn is_this_machine(base_url: &str) -> bool {
     Url::parse(base_url).is_ok_and(|url| url.host_str().is_some_and(is_loopback))
 }
 
+/// A base URL, where it is one and keeps what is sent there to itself.
+pub(super) fn base_of(base_url: &str) -> Result<Url, EndpointError> {
+    let base = Url::parse(base_url.trim()).map_err(|_| EndpointError::NotUrl)?;
+    let host = base.host_str().filter(|host| !host.is_empty()).ok_or(EndpointError::NotUrl)?;
+    match base.scheme() {
+        "https" => (),
+        "http" if is_loopback(host) => (),
+        "http" => return Err(EndpointError::NotEncrypted),
+        other => return Err(EndpointError::Scheme(other.to_owned())),
+    }
+    let has_extra = !base.username().is_empty()
+        || base.password().is_some()
+        || base.query().is_some()
+        || base.fragment().is_some();
+    if has_extra { Err(EndpointError::Extra) } else { Ok(base) }
+}
+
+/// The URL of a path behind a base URL.
+pub(super) fn behind(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+    url
+}
+
 /// Whether a host is this machine, whatever the resolver says.
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

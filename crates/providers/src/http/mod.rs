@@ -5,6 +5,7 @@
 //! connection.
 
 mod endpoint;
+mod upstream;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -27,6 +28,7 @@ use crate::dialect::{Request, one_line};
 use crate::exchange::{End, Exchange};
 
 pub use endpoint::{Endpoint, EndpointError, is_this_machine};
+pub use upstream::{Passed, Upstream, UpstreamError};
 
 /// How much of a request's body is handed to the connection at a time. The next slice is taken when
 /// the one before has been written, so a request is known not to have been sent whole while a slice

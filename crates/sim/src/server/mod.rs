@@ -1,11 +1,13 @@
-//! The simulator as an HTTP/1.1 server: it reads requests, asks the [`Model`], and plays the
-//! timelines that it answers with in real time.
+//! The simulator as an HTTP/1.1 server: it reads requests, asks an [`Api`] ([`Model`] or
+//! [`crate::record::Replay`]), and plays the timelines that it answers with in real time; or it passes
+//! requests on to a real API and keeps the exchanges.
 //!
-//! It decides nothing. What is sent, when, and how a reply ends is the model's word; here are the
+//! It decides nothing. What is sent, when, and how a reply ends is the API's word; here are the
 //! sockets, and the only clock of this crate.
 
 mod clock;
 mod play;
+mod record;
 
 use std::future::Future;
 use std::io;
@@ -21,17 +23,21 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use sortie_providers::http::Upstream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 pub use clock::{TimeScale, TimeScaleError};
 
+use crate::ledger::{Delivery, Ticket};
 use crate::model::{MAX_BODY, Model};
+use crate::record::Shelf;
 use crate::scenario::tell_date;
-use crate::timeline::ServerRequest;
+use crate::timeline::{ServerRequest, Timeline};
 use clock::Clock;
 use play::{Abort, Player};
+use record::Recorder;
 
 /// How long replies under way may take to end after the shutdown has begun, in real time: enough for
 /// those that are nearly done, no wait for those that stall.
@@ -68,6 +74,32 @@ pub enum BindError {
     },
 }
 
+/// What answers requests: pure, and asked by one request at a time.
+pub trait Api: Send + 'static {
+    /// The server begins to serve now, Unix time.
+    fn begin(&mut self, _now: Duration) {}
+
+    /// The reply to a request that has arrived whole at `now`.
+    fn handle(&mut self, request: &ServerRequest, now: Duration) -> Timeline;
+
+    /// The reply with this ticket has ended at `now`.
+    fn delivered(&mut self, _ticket: Ticket, _delivery: Delivery, _now: Duration) {}
+}
+
+impl Api for Model {
+    fn begin(&mut self, now: Duration) {
+        Model::begin(self, now);
+    }
+
+    fn handle(&mut self, request: &ServerRequest, now: Duration) -> Timeline {
+        Model::handle(self, request, now)
+    }
+
+    fn delivered(&mut self, ticket: Ticket, delivery: Delivery, now: Duration) {
+        Model::delivered(self, ticket, delivery, now);
+    }
+}
+
 /// A server that has its address and does not answer yet.
 #[derive(Debug)]
 pub struct Server {
@@ -96,10 +128,25 @@ impl Server {
     }
 
     /// Answers until `shutdown` is done, then ends the replies under way within half a second. The
-    /// model may be looked at from outside meanwhile.
-    pub async fn serve(self, model: Arc<Mutex<Model>>, scale: TimeScale, shutdown: impl Future<Output = ()>) {
-        let face = Face { model, clock: Clock::start(scale) };
-        face.model().begin(face.clock.now());
+    /// API may be looked at from outside meanwhile.
+    pub async fn serve<A: Api>(
+        self,
+        api: Arc<Mutex<A>>,
+        scale: TimeScale,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let stage = Stage { api, clock: Clock::start(scale) };
+        stage.api().begin(stage.clock.now());
+        self.accept(stage, shutdown).await;
+    }
+
+    /// Passes all requests on to an upstream until `shutdown` is done, and keeps the exchanges.
+    pub async fn record(self, upstream: Upstream, shelf: Shelf, shutdown: impl Future<Output = ()>) {
+        let recorder = Recorder { upstream, shelf: Arc::new(shelf), clock: Clock::start(TimeScale::REAL) };
+        self.accept(recorder, shutdown).await;
+    }
+
+    async fn accept(self, face: impl Face, shutdown: impl Future<Output = ()>) {
         let (stop, stopping) = watch::channel(());
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
@@ -107,7 +154,7 @@ impl Server {
             tokio::select! {
                 () = &mut shutdown => break,
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => { connections.spawn(face.clone().converse(stream, stopping.clone())); }
+                    Ok((stream, _)) => { connections.spawn(converse(face.clone(), stream, stopping.clone())); }
                     Err(error) => {
                         tracing::warn!(%error, "failed to accept a connection");
                         clock::rest(ACCEPT_PAUSE).await;
@@ -124,59 +171,39 @@ impl Server {
     }
 }
 
-/// What every connection has a part of.
-#[derive(Clone, Debug)]
-struct Face {
-    model: Arc<Mutex<Model>>,
+/// How requests are answered on all connections.
+trait Face: Clone + Send + 'static {
+    /// The reply to one request. `abort` ends its connection against the protocol.
+    fn answer(
+        self,
+        request: Request<Incoming>,
+        abort: mpsc::UnboundedSender<Abort>,
+    ) -> impl Future<Output = Result<Response<play::Body>, hyper::Error>> + Send;
+}
+
+/// Where an API's timelines are played.
+#[derive(Debug)]
+struct Stage<A> {
+    api: Arc<Mutex<A>>,
     clock: Clock,
 }
 
-impl Face {
-    /// The model. A panic while it was held is a bug that was reported already; its counts are still
+impl<A> Clone for Stage<A> {
+    fn clone(&self) -> Self {
+        Stage { api: Arc::clone(&self.api), clock: self.clock }
+    }
+}
+
+impl<A: Api> Stage<A> {
+    /// The API. A panic while it was held is a bug that was reported already; its counts are still
     /// worth showing.
-    fn model(&self) -> MutexGuard<'_, Model> {
-        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    fn api(&self) -> MutexGuard<'_, A> {
+        self.api.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// One connection, until either side ends it.
-    async fn converse(self, stream: TcpStream, mut stopping: watch::Receiver<()>) {
-        // Without it, small events would wait for acknowledgements and lose their times.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "failed to send small pieces at once");
-        }
-        let (abort, mut aborted) = mpsc::unbounded_channel();
-        let service = service_fn(move |request| Box::pin(self.clone().answer(request, abort.clone())));
-        let mut connection =
-            http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(stream), service);
-        let mut ending = false;
-        let how = loop {
-            tokio::select! {
-                ended = &mut connection => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "a connection ended early");
-                    }
-                    return;
-                }
-                Some(how) = aborted.recv() => break how,
-                // An error says that the server stops: its sender is gone.
-                Err(_) = stopping.changed(), if !ending => {
-                    std::pin::Pin::new(&mut connection).graceful_shutdown();
-                    ending = true;
-                }
-            }
-        };
-        let stream = connection.into_parts().io.into_inner();
-        match how {
-            Abort::Close => {}
-            Abort::Reset => {
-                if let Err(error) = stream.set_zero_linger() {
-                    tracing::debug!(%error, "failed to reset a connection");
-                }
-            }
-        }
-    }
-
-    /// The reply to one request; it is never there where the timeline has none.
+impl<A: Api> Face for Stage<A> {
+    /// It is never there where the timeline has no reply.
     async fn answer(
         self,
         request: Request<Incoming>,
@@ -184,7 +211,7 @@ impl Face {
     ) -> Result<Response<play::Body>, hyper::Error> {
         let request = whole(request).await?;
         let arrived = self.clock.now();
-        let timeline = self.model().handle(&request, arrived);
+        let timeline = self.api().handle(&request, arrived);
         let player = Player::new(self.clone(), arrived, timeline);
         let mut response = player.play(abort).await;
         // The model names one where its clock is meant to be wrong.
@@ -192,6 +219,44 @@ impl Face {
             tell_date(response.headers_mut(), self.clock.now());
         }
         Ok(response)
+    }
+}
+
+/// One connection, until either side ends it.
+async fn converse(face: impl Face, stream: TcpStream, mut stopping: watch::Receiver<()>) {
+    // Without it, small events would wait for acknowledgements and lose their times.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "failed to send small pieces at once");
+    }
+    let (abort, mut aborted) = mpsc::unbounded_channel();
+    let service = service_fn(move |request| Box::pin(face.clone().answer(request, abort.clone())));
+    let mut connection =
+        http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(stream), service);
+    let mut ending = false;
+    let how = loop {
+        tokio::select! {
+            ended = &mut connection => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                return;
+            }
+            Some(how) = aborted.recv() => break how,
+            // An error says that the server stops: its sender is gone.
+            Err(_) = stopping.changed(), if !ending => {
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+                ending = true;
+            }
+        }
+    };
+    let stream = connection.into_parts().io.into_inner();
+    match how {
+        Abort::Close => {}
+        Abort::Reset => {
+            if let Err(error) = stream.set_zero_linger() {
+                tracing::debug!(%error, "failed to reset a connection");
+            }
+        }
     }
 }
 

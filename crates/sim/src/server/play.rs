@@ -10,7 +10,7 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 use tokio::sync::mpsc;
 
-use super::Face;
+use super::{Api, Stage};
 use crate::ledger::{Delivery, Ticket};
 use crate::timeline::{Chunk, End, Timeline};
 
@@ -27,21 +27,21 @@ pub(super) type Body = StreamBody<std::pin::Pin<Box<dyn Stream<Item = io::Result
 /// A timeline on its way. Whatever ends the reply drops this, and the model is told: the last byte
 /// handed over, a client that hung up (hyper drops the reply of a connection that is gone), or the
 /// server's end.
-pub(super) struct Player {
-    face: Face,
+pub(super) struct Player<A: Api> {
+    stage: Stage<A>,
     arrived: Duration,
     ticket: Option<Ticket>,
     delivery: Delivery,
     timeline: Timeline,
 }
 
-impl Player {
-    pub(super) fn new(face: Face, arrived: Duration, timeline: Timeline) -> Self {
-        Player { face, arrived, ticket: timeline.ticket, delivery: Delivery::Broken, timeline }
+impl<A: Api> Player<A> {
+    pub(super) fn new(stage: Stage<A>, arrived: Duration, timeline: Timeline) -> Self {
+        Player { stage, arrived, ticket: timeline.ticket, delivery: Delivery::Broken, timeline }
     }
 
     async fn until(&self, offset: Duration) {
-        self.face.clock.until(self.arrived + offset).await;
+        self.stage.clock.until(self.arrived + offset).await;
     }
 
     /// Waits for the head. Without one, this ends the connection as the timeline says, and never
@@ -108,11 +108,11 @@ impl Player {
     }
 }
 
-impl Drop for Player {
+impl<A: Api> Drop for Player<A> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let now = self.face.clock.now();
-            self.face.model().delivered(ticket, self.delivery, now);
+            let now = self.stage.clock.now();
+            self.stage.api().delivered(ticket, self.delivery, now);
         }
     }
 }

@@ -1,0 +1,230 @@
+//! What a real API answered, kept as files, and answered again from them.
+//!
+//! One exchange is one JSON file, `NNNN-METHOD-path.json` in the order of the requests' arrival:
+//! see [`Exchange`]. What was said is kept, prompts and answers; who said it is not: of headers only
+//! those that a reader needs ([`KEPT`]), and keys and ids of organisations, workspaces and projects
+//! are masked wherever they appear.
+
+mod masking;
+mod replay;
+mod shelf;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use crate::timeline::ServerRequest;
+use masking::Secrets;
+
+pub use replay::Replay;
+pub use shelf::{Shelf, ShelfError};
+
+/// The version of the files' form.
+const FORMAT: u32 = 1;
+
+/// The headers that are kept; a `*` stands for any ending.
+const KEPT: [&str; 16] = [
+    "accept",
+    "allow",
+    "anthropic-beta",
+    "anthropic-ratelimit-*",
+    "anthropic-version",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "location",
+    "openai-processing-ms",
+    "request-id",
+    "retry-after",
+    "retry-after-ms",
+    "x-ratelimit-*",
+    "x-request-id",
+    "x-should-retry",
+];
+
+/// One request and its reply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exchange {
+    /// The version of this form: 1.
+    pub format: u32,
+    /// What was asked.
+    pub request: Asked,
+    /// What came back.
+    pub response: Answered,
+}
+
+/// A request as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// `POST`.
+    pub method: String,
+    /// `/v1/messages`.
+    pub path: String,
+    /// What follows the question mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// Those headers that are kept.
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    pub body: Written,
+}
+
+/// A reply as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answered {
+    /// The HTTP status.
+    pub status: u16,
+    /// Those headers that are kept.
+    pub headers: BTreeMap<String, String>,
+    /// When the headers came: microseconds after the request had arrived.
+    pub head_at_us: u64,
+    /// The body, in the pieces that it came in.
+    pub chunks: Vec<Piece>,
+    /// How it ended.
+    pub end: Ending,
+    /// When, likewise.
+    pub end_at_us: u64,
+}
+
+/// A piece of a body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Piece {
+    /// When it came, in microseconds after the request had arrived.
+    pub at_us: u64,
+    /// What.
+    pub bytes: Written,
+}
+
+/// How a recorded body ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// As its framing said.
+    Closed,
+    /// It broke off.
+    Cut,
+}
+
+/// Bytes as a file holds them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Written {
+    /// UTF-8, as it is.
+    Text(String),
+    /// Anything else, two digits a byte.
+    Hex(String),
+}
+
+impl Written {
+    fn of(bytes: &[u8]) -> Self {
+        match str::from_utf8(bytes) {
+            Ok(text) => Written::Text(text.to_owned()),
+            Err(_) => Written::Hex(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+        }
+    }
+
+    /// The bytes; none where they are no pairs of hexadecimal digits.
+    fn bytes(&self) -> Option<Vec<u8>> {
+        match self {
+            Written::Text(text) => Some(text.clone().into_bytes()),
+            Written::Hex(digits) => {
+                let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+                let byte = |pair: &[u8; 2]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+                rest.is_empty().then(|| pairs.iter().map(byte).collect())?
+            }
+        }
+    }
+}
+
+/// A reply as it was heard.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) head_at: Duration,
+    pub(crate) chunks: Vec<(Duration, Bytes)>,
+    pub(crate) end: Ending,
+    pub(crate) end_at: Duration,
+}
+
+impl Exchange {
+    /// An exchange as it may be kept.
+    pub(crate) fn of(request: &ServerRequest, heard: &Heard) -> Self {
+        let secrets = Secrets::of(&request.headers, &heard.headers);
+        // Masked as a whole, so that a key is found which two pieces share.
+        let mut whole: Vec<u8> = heard.chunks.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect();
+        secrets.mask(&mut whole);
+        let mut rest = whole.as_slice();
+        let chunks = heard.chunks.iter().map(|(at, bytes)| {
+            let (piece, after) = rest.split_at(bytes.len().min(rest.len()));
+            rest = after;
+            Piece { at_us: micros(*at), bytes: Written::of(piece) }
+        });
+        let chunks = chunks.collect();
+        Exchange {
+            format: FORMAT,
+            request: Asked::of(request, &secrets),
+            response: Answered {
+                status: heard.status.as_u16(),
+                headers: kept(&heard.headers, &secrets),
+                head_at_us: micros(heard.head_at),
+                chunks,
+                end: heard.end,
+                end_at_us: micros(heard.end_at),
+            },
+        }
+    }
+}
+
+impl Asked {
+    fn of(request: &ServerRequest, secrets: &Secrets) -> Self {
+        Asked {
+            method: request.method.to_string(),
+            path: secrets.masked(&request.path),
+            query: request.query.as_deref().map(|query| secrets.masked_query(query)),
+            headers: kept(&request.headers, secrets),
+            body: {
+                let mut body = request.body.to_vec();
+                secrets.mask(&mut body);
+                Written::of(&body)
+            },
+        }
+    }
+
+    /// What makes two requests the same: method, path, query, and the body with its JSON's keys in
+    /// one order.
+    fn same(&self) -> String {
+        let body = self.body.bytes().unwrap_or_default();
+        let body = match serde_json::from_slice::<serde_json::Value>(&body) {
+            Ok(json) => json.to_string(),
+            Err(_) => format!("{:?}", self.body),
+        };
+        format!("{} {}?{}\n{body}", self.method, self.path, self.query.as_deref().unwrap_or_default())
+    }
+}
+
+/// The headers that are kept; a repeated one once.
+fn kept(headers: &HeaderMap, secrets: &Secrets) -> BTreeMap<String, String> {
+    let is_kept = |name: &str| {
+        KEPT.iter().any(|kept| match kept.strip_suffix('*') {
+            Some(beginning) => name.starts_with(beginning),
+            None => name == *kept,
+        })
+    };
+    let headers = headers.iter().filter(|(name, _)| is_kept(name.as_str()));
+    let text = headers.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?)));
+    text.map(|(name, value)| (name, secrets.masked(value))).collect()
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

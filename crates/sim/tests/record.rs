@@ -1,0 +1,209 @@
+//! The simulator records itself over HTTP, and answers again from what was kept.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use sortie_providers::http::Upstream;
+use sortie_sim::record::{Replay, Shelf};
+use sortie_sim::server::{Exposure, TimeScale};
+use sortie_sim::{Model, Scenario, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+const CANARY: &str = "sk-canary-0123456789abcdef";
+
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<()>,
+}
+
+impl Running {
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.ended.await.unwrap();
+    }
+}
+
+enum Face {
+    Simulator,
+    Recorder { upstream: SocketAddr, directory: std::path::PathBuf },
+    Replay(std::path::PathBuf),
+}
+
+async fn start(face: Face) -> Running {
+    let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+    let server = Server::bind(any, Exposure::Loopback).await.unwrap();
+    let address = server.address();
+    let (stop, stopped) = oneshot::channel();
+    let shutdown = async { drop(stopped.await) };
+    let fast = TimeScale::try_from(1000.0).unwrap();
+    let ended = match face {
+        Face::Simulator => {
+            let model = Model::new(Scenario::named("calm").unwrap(), 7);
+            tokio::spawn(server.serve(Arc::new(Mutex::new(model)), fast, shutdown))
+        }
+        Face::Recorder { upstream, directory } => {
+            let upstream = Upstream::new(&format!("http://{upstream}")).unwrap();
+            tokio::spawn(server.record(upstream, Shelf::open(&directory).unwrap(), shutdown))
+        }
+        Face::Replay(directory) => {
+            let replay = Replay::open(&directory).unwrap();
+            tokio::spawn(server.serve(Arc::new(Mutex::new(replay)), fast, shutdown))
+        }
+    };
+    Running { address, stop, ended }
+}
+
+/// Requests of each kind: streamed or not, whole or broken, refused, and in both dialects.
+fn requests() -> Vec<String> {
+    let post = |path: &str, key: &str, body: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: sim\r\n{key}\r\nanthropic-version: 2023-06-01\r\ncookie: id={CANARY}\r\n\
+             connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let messages = |prompt: &str, stream: bool| {
+        let body = format!(
+            r#"{{"model":"claude-sonnet-4-5","max_tokens":50,"stream":{stream},"messages":[{{"role":"user","content":"{prompt}"}}]}}"#
+        );
+        post("/v1/messages?beta=true", &format!("x-api-key: {CANARY}"), &body)
+    };
+    let chat = format!(
+        r#"{{"model":"gpt-4o","max_tokens":50,"stream":true,"messages":[{{"role":"user","content":"My key is {CANARY}, ünlikely."}}]}}"#
+    );
+    vec![
+        messages("One", true),
+        messages("One", false),
+        messages("[[sim fail=529]] Two", true),
+        messages("[[sim fail=529]] Two", true),
+        messages("[[sim fail=cut]] Three", true),
+        messages(&format!("Repeat {CANARY}"), false),
+        messages("[[sim fail=empty200]] Four", false),
+        post("/v1/chat/completions", &format!("authorization: Bearer {CANARY}"), &chat),
+        format!(
+            "GET /v1/models HTTP/1.1\r\nhost: sim\r\nauthorization: Bearer {CANARY}\r\nconnection: close\r\n\r\n"
+        ),
+    ]
+}
+
+/// The reply as it came, but for its `date` and `connection`.
+async fn reply(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    let _broken = stream.read_to_end(&mut bytes).await;
+    let text = String::from_utf8(bytes).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let mut lines: Vec<&str> = head.split("\r\n").collect();
+    lines.retain(|line| !line.starts_with("date: ") && !line.starts_with("connection: "));
+    lines[1..].sort_unstable();
+    format!("{}\n\n{}", lines.join("\n"), unchunked(head, body))
+}
+
+/// A body without its framing: pieces may be joined on their way through a proxy.
+fn unchunked(head: &str, body: &str) -> String {
+    if !head.contains("transfer-encoding: chunked") {
+        return body.to_owned();
+    }
+    let (mut whole, mut rest) = (String::new(), body);
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap();
+        whole.push_str(after.get(..size).unwrap_or(after));
+        rest = after.get(size + 2..).unwrap_or("");
+        if size == 0 {
+            whole.push_str("<whole>");
+        }
+    }
+    whole
+}
+
+fn files(directory: &Path) -> Vec<(String, String)> {
+    let mut files: Vec<(String, String)> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| {
+            (entry.file_name().into_string().unwrap(), std::fs::read_to_string(entry.path()).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn what_was_recorded_is_replayed_byte_for_byte_and_tells_no_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let simulator = start(Face::Simulator).await;
+    let recorder =
+        start(Face::Recorder { upstream: simulator.address, directory: directory.path().to_owned() }).await;
+    let mut recorded = Vec::new();
+    for request in requests() {
+        recorded.push(reply(recorder.address, &request).await);
+    }
+    recorder.stop().await;
+    simulator.stop().await;
+
+    let kept = files(directory.path());
+    assert_eq!(kept.len(), requests().len());
+    assert!(kept[0].0.starts_with("0001-POST-v1-messages"), "{}", kept[0].0);
+    for (name, text) in &kept {
+        let told = CANARY
+            .as_bytes()
+            .windows(8)
+            .map(|part| str::from_utf8(part).unwrap())
+            .find(|part| text.contains(part));
+        assert_eq!(told, None, "{name}: {text}");
+    }
+
+    let replay = start(Face::Replay(directory.path().to_owned())).await;
+    for (request, recorded) in requests().iter().zip(&recorded) {
+        assert!(recorded.contains("HTTP/1.1 200") || recorded.contains("HTTP/1.1 529"), "{recorded}");
+        let replayed = reply(replay.address, request).await;
+        if request.rsplit("\r\n\r\n").next().is_some_and(|body| body.contains(CANARY)) {
+            // What is masked keeps its length.
+            assert!(replayed.contains("xxxxxxxx") && replayed.len() == recorded.len(), "{replayed}");
+        } else {
+            assert_eq!(&replayed, recorded);
+        }
+    }
+    let unknown = reply(replay.address, &requests()[0].replace("One", "Ten")).await;
+    assert!(unknown.starts_with("HTTP/1.1 404") && unknown.contains("no exchange was recorded"), "{unknown}");
+    replay.stop().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_answer_is_a_bad_gateway_and_nothing_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let nobody = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let upstream = nobody.local_addr().unwrap();
+    drop(nobody);
+    let recorder = start(Face::Recorder { upstream, directory: directory.path().to_owned() }).await;
+    let answered = reply(recorder.address, &requests()[0]).await;
+    assert!(
+        answered.starts_with("HTTP/1.1 502") && answered.contains("failed to hear the upstream"),
+        "{answered}"
+    );
+    recorder.stop().await;
+    assert!(files(directory.path()).is_empty());
+}
+
+#[test]
+fn a_shelf_is_private_goes_on_counting_and_refuses_what_it_does_not_know() {
+    let directory = tempfile::tempdir().unwrap();
+    let shelf = directory.path().join("kept");
+    Shelf::open(&shelf).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(shelf.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
+    assert!(Replay::open(&shelf).unwrap().is_empty());
+    std::fs::write(shelf.join("0001-odd.json"), "{}").unwrap();
+    let error = Replay::open(&shelf).unwrap_err().to_string();
+    assert!(error.contains("0001-odd.json"), "{error}");
+    assert!(Replay::open(&directory.path().join("none")).is_err());
+}
