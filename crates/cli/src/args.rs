@@ -217,8 +217,13 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_name = "DIR", requires = "upstream",
         conflicts_with_all = ["replay", "scenario", "seed", "time_scale"])]
     pub(crate) record: Option<PathBuf>,
-    /// The real API to record, without /v1: https://api.anthropic.com
-    #[arg(long, value_name = "URL", requires = "record")]
+    /// The real API to record, without /v1
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "record",
+        help = "The real API to record, without /v1: https://api.anthropic.com"
+    )]
     pub(crate) upstream: Option<String>,
     /// Answer from what --record has kept
     #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "seed"])]

@@ -1,5 +1,7 @@
 //! The simulator records itself over HTTP, and answers again from what was kept.
 
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by where it panics")]
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};

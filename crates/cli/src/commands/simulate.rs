@@ -18,7 +18,7 @@ use crate::terminal;
 
 /// What answers the requests.
 enum Answering {
-    Model(Model),
+    Model(Box<Model>),
     Replay(Replay),
     Recorder(Upstream, Shelf),
 }
@@ -34,7 +34,7 @@ pub(super) async fn run(args: SimulateArgs) -> Result<Exit, Failed> {
     let mut signal = Signal::Interrupt;
     let shutdown = async { signal = signals.next().await };
     match answering {
-        Answering::Model(model) => server.serve(Arc::new(Mutex::new(model)), scale, shutdown).await,
+        Answering::Model(model) => server.serve(Arc::new(Mutex::new(*model)), scale, shutdown).await,
         Answering::Replay(replay) => server.serve(Arc::new(Mutex::new(replay)), scale, shutdown).await,
         Answering::Recorder(upstream, shelf) => server.record(upstream, shelf, shutdown).await,
     }
@@ -53,7 +53,7 @@ fn answering(args: &SimulateArgs) -> Result<Answering, Failed> {
         return Ok(Answering::Replay(Replay::open(directory).map_err(|error| failed(&error))?));
     }
     let scenario = Scenario::parse(&scenario_text(&args.scenario)?).map_err(Error::from)?;
-    Ok(Answering::Model(Model::new(scenario, args.seed)))
+    Ok(Answering::Model(Box::new(Model::new(scenario, args.seed))))
 }
 
 /// The command line names something that is not there, or cannot be used.

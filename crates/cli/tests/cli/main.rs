@@ -15,6 +15,7 @@ mod limits;
 mod looks;
 mod money;
 mod plans;
+mod recording;
 mod results;
 mod secrets;
 mod stops;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -25,7 +26,7 @@ pub(crate) struct Simulator {
     url: String,
     /// Open, so that it can go on writing.
     _stdout: BufReader<ChildStdout>,
-    _scenario: TempDir,
+    _files: TempDir,
 }
 
 impl Simulator {
@@ -34,9 +35,26 @@ impl Simulator {
         let dir = TempDir::with_prefix("sortie-sim-").expect("the temporary directory takes another one");
         let scenario = dir.path().join("quick.yaml");
         std::fs::write(&scenario, QUICK).expect("a temporary directory takes files");
+        let scenario = scenario.to_str().expect("temporary paths are UTF-8");
+        Self::answering(&["--scenario", scenario], dir)
+    }
+
+    /// One that passes requests on to another, and keeps the exchanges.
+    pub(crate) fn recording(directory: &Path, upstream: &Simulator) -> Self {
+        let directory = directory.to_str().expect("temporary paths are UTF-8");
+        Self::answering(&["--record", directory, "--upstream", upstream.url()], nothing())
+    }
+
+    /// One that answers from recorded exchanges.
+    pub(crate) fn replaying(directory: &Path) -> Self {
+        let directory = directory.to_str().expect("temporary paths are UTF-8");
+        Self::answering(&["--replay", directory], nothing())
+    }
+
+    fn answering(arguments: &[&str], dir: TempDir) -> Self {
         let mut child = Command::new(SORTIE)
-            .args(["simulate", "--listen", "127.0.0.1:0", "--scenario"])
-            .arg(&scenario)
+            .args(["simulate", "--listen", "127.0.0.1:0"])
+            .args(arguments)
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -47,7 +65,7 @@ impl Simulator {
         stdout.read_line(&mut line).expect("the simulator says where it is");
         let url = line.trim_end().strip_prefix("listening on ");
         let url = url.unwrap_or_else(|| panic!("the simulator says {line:?}")).to_owned();
-        Simulator { child, url, _stdout: stdout, _scenario: dir }
+        Simulator { child, url, _stdout: stdout, _files: dir }
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -75,6 +93,11 @@ impl Simulator {
         let (_, body) = reply.split_once("\r\n\r\n").unwrap_or_else(|| panic!("not HTTP: {reply}"));
         serde_json::from_str(body).unwrap_or_else(|error| panic!("{path}: {error}: {body}"))
     }
+}
+
+/// The directory of a simulator that needs no files.
+fn nothing() -> TempDir {
+    TempDir::new().expect("the temporary directory takes another one")
 }
 
 impl Drop for Simulator {

@@ -12,6 +12,7 @@ mod shelf;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -126,10 +127,14 @@ pub enum Written {
 
 impl Written {
     fn of(bytes: &[u8]) -> Self {
-        match str::from_utf8(bytes) {
-            Ok(text) => Written::Text(text.to_owned()),
-            Err(_) => Written::Hex(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+        if let Ok(text) = str::from_utf8(bytes) {
+            return Written::Text(text.to_owned());
         }
+        let mut digits = String::with_capacity(2 * bytes.len());
+        for byte in bytes {
+            let _infallible = write!(digits, "{byte:02x}");
+        }
+        Written::Hex(digits)
     }
 
     /// The bytes; none where they are no pairs of hexadecimal digits.

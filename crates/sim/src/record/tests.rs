@@ -56,7 +56,7 @@ fn an_exchange_is_kept_without_who_said_it() {
     assert!(!json.contains("canary") && !json.contains("biscuits") && !json.contains("cf-ray"), "{json}");
     assert_eq!(exchange.request.headers.keys().collect::<Vec<_>>(), ["anthropic-version"]);
     let pieces: Vec<&Written> = exchange.response.chunks.iter().map(|piece| &piece.bytes).collect();
-    let [text, hex] = ["for xxx", "xxxxxxxx ok"].map(|text| Written::Text(text.to_owned())).into();
+    let [text, hex] = ["for xxx", "xxxxxxxx ok"].map(|text| Written::Text(text.to_owned()));
     assert_eq!(pieces, [&text, &hex, &Written::Hex("ff00".to_owned())]);
     assert_eq!(serde_json::from_str::<Exchange>(&json).unwrap(), exchange);
 }
