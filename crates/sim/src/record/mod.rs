@@ -2,7 +2,7 @@
 //!
 //! One exchange is one JSON file, `NNNN-METHOD-path.json` in the order of the requests' arrival:
 //! see [`Exchange`]. What was said is kept, prompts and answers; who said it is not: of headers only
-//! those that a reader needs ([`KEPT`]), and keys and ids of organisations, workspaces and projects
+//! those that a reader needs (`KEPT`), and keys and ids of organisations, workspaces and projects
 //! are masked wherever they appear.
 
 mod masking;
