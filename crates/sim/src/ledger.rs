@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use sortie_core::hash::Hash;
 use sortie_core::money::Usd;
@@ -72,6 +73,9 @@ pub struct Stats {
     pub throttled: u64,
     /// Requests by their key's fingerprint (see [`Entry::key`]).
     pub by_key: BTreeMap<String, u64>,
+    /// Requests by the `x-stainless-retry-count` that they name: official SDKs say 0 on a first try
+    /// and count up on those that they make by themselves. Requests that name none are not counted.
+    pub by_retry_count: BTreeMap<u32, u64>,
     /// Generations that were accepted: the ledger's entries.
     pub generations: u64,
     /// Generations of which a whole answer was handed to the connection.
@@ -166,6 +170,15 @@ impl Ledger {
     /// A request had this key.
     pub(crate) fn asked(&mut self, fingerprint: &str) {
         *self.stats.by_key.entry(fingerprint.to_owned()).or_default() += 1;
+    }
+
+    /// A request came with these headers: counts what its library says of tries before it.
+    pub(crate) fn retried_by(&mut self, headers: &HeaderMap) {
+        let before =
+            headers.get("x-stainless-retry-count").and_then(|value| value.to_str().ok()?.parse().ok());
+        if let Some(before) = before {
+            *self.stats.by_retry_count.entry(before).or_default() += 1;
+        }
     }
 
     pub(crate) fn ignored_directives(&mut self, keys: u64) {

@@ -195,6 +195,7 @@ impl Model {
         }
         self.began.get_or_insert(now);
         self.arrivals += 1;
+        self.ledger.retried_by(&request.headers);
         let id = format!("req_{}", self.id(&Hash::of(&self.arrivals.to_le_bytes()), "reply"));
         let Some(dialect) = route::spoken(self.dialects, request) else {
             return Timeline::whole(Duration::ZERO, StatusCode::NOT_FOUND, HeaderMap::new(), Bytes::new());

@@ -260,6 +260,18 @@ fn both_forms_of_key_are_the_same_account() {
 }
 
 #[test]
+fn retries_of_official_sdks_are_counted_by_what_they_say() {
+    let mut model = model("");
+    for said in ["0", "1", "0", "2", "soon", "-1"] {
+        let mut request = request(&ask("Hello"), "sk-test");
+        request.headers.insert("x-stainless-retry-count", HeaderValue::from_static(said));
+        model.handle(&request, NOON);
+    }
+    model.handle(&request(&ask("Hello"), "sk-test"), NOON);
+    assert_eq!(model.stats().by_retry_count, [(0, 2), (1, 1), (2, 1)].into());
+}
+
+#[test]
 fn a_quota_binds_each_key_and_model_and_says_how_long() {
     let mut model = model("requests_per_minute: 50\nrequests_burst: 1\noutput_tokens_per_minute: 100000");
     let mut check = |key: &str, model_id: &str, at_ms: u64, expected: (u16, Option<&str>)| {
