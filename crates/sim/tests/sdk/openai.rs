@@ -1,0 +1,214 @@
+//! What OpenAI's SDKs have to make of the simulator's replies: measured against the SDKs named
+//! here, or read in their sources (their `_base_client.py` and `client.mjs` for retries and waits).
+
+use serde_json::json;
+
+use super::table::{Column, Row, row};
+
+pub(crate) const PYTHON_1: Column = 0;
+pub(crate) const PYTHON_2: Column = 1;
+pub(crate) const PYTHON_3: Column = 2;
+pub(crate) const JAVASCRIPT: Column = 3;
+
+/// What the simulator does not do yet.
+pub(crate) const PENDING: &[&str] = &[
+    "a stop sequence",
+    "two choices",
+    "a tool call",
+    "a streamed tool call",
+    "a structured answer",
+    "a streamed structured answer",
+    "a response",
+    "a streamed response",
+    "the events of a response",
+    "a response at its limit",
+    "a tool call in a response",
+    "a structured response",
+    "a response after an error",
+    "all models and one",
+    "a batch",
+    "a batch that is cancelled",
+];
+
+const HELLO: &str = "Hello [stop]";
+const TOOL: &str = "get_weather(weather) [tool_calls]";
+const WEATHER: &str = "weather [stop]";
+
+pub(crate) fn rows() -> Vec<Row> {
+    [answers(), responses(), endpoints(), errors(), waits(), broken()].into_iter().flatten().collect()
+}
+
+fn answers() -> Vec<Row> {
+    vec![
+        row("a completion", "create", HELLO).requests(1),
+        row("a streamed completion", "stream", HELLO).requests(1),
+        row("the chunks of a stream", "events", "role text stop"),
+        row("the chunks of a stream with usage", "events_usage", "role text stop usage"),
+        row("an answer at its limit", "create", "Hello to [length]")
+            .prompt("[[sim text=\"Hello to all of them\"]]")
+            .extra(json!({ "max_completion_tokens": 2 })),
+        row("a stop sequence", "create", HELLO)
+            .prompt("[[sim text=\"Hello. And more.\"]]")
+            .extra(json!({ "stop": ["."] })),
+        row("two choices", "create", "Hello [stop] Hello [stop]").extra(json!({ "n": 2 })),
+        row("a tool call", "tool", TOOL),
+        row("a streamed tool call", "stream_tool", TOOL),
+        row("a structured answer", "parse", WEATHER),
+        row("a streamed structured answer", "stream_parse", WEATHER),
+        row("the old bound at a reasoning model", "create", "BadRequestError 400 unsupported_parameter")
+            .extra(json!({ "max_tokens": 200 }))
+            .requests(1),
+    ]
+}
+
+fn responses() -> Vec<Row> {
+    vec![
+        row("a response", "responses_create", "Hello [completed]").requests(1),
+        row("a streamed response", "responses_stream", "Hello [completed]").requests(1),
+        row(
+            "the events of a response",
+            "responses_events",
+            "response.created response.in_progress response.output_item.added response.content_part.added \
+             response.output_text.delta response.output_text.done response.content_part.done \
+             response.output_item.done response.completed",
+        ),
+        row("a response at its limit", "responses_create", "Hello to [incomplete]")
+            .prompt("[[sim text=\"Hello to all of them\"]]")
+            .extra(json!({ "max_output_tokens": 2 })),
+        row("a tool call in a response", "responses_tool", "get_weather(weather) [completed]"),
+        row("a structured response", "responses_parse", "weather [completed]"),
+        row("a response after an error", "responses_create", "Hello [completed]")
+            .prompt("[[sim text=Hello fail=503,ok]]")
+            .requests(2)
+            .least_ms(375),
+    ]
+}
+
+fn endpoints() -> Vec<Row> {
+    vec![
+        row("headers", "headers", "6 of quotas, request id req_"),
+        row("all models and one", "models", "model True"),
+        row("a model that there is not", "model_unknown", "NotFoundError 404 model_not_found"),
+        row("a batch", "batch", "completed 1+1 of 2; one: 200; two: 400; listed True"),
+        row("a batch that is cancelled", "batch_cancel", "cancelling; cancelled"),
+    ]
+}
+
+/// Every status that the provider documents, with the class that each SDK has for it.
+fn errors() -> Vec<Row> {
+    vec![
+        row("400", "create", "BadRequestError 400 invalid_request_error")
+            .prompt("[[sim fail=400]]")
+            .requests(1),
+        row("401", "create", "AuthenticationError 401 invalid_api_key")
+            .prompt("[[sim fail=401]]")
+            .requests(1),
+        row("403", "create", "PermissionDeniedError 403 invalid_request_error")
+            .prompt("[[sim fail=403]]")
+            .requests(1),
+        row("404", "create", "NotFoundError 404 model_not_found").prompt("[[sim fail=404]]").requests(1),
+        row("413", "create", "APIStatusError 413 invalid_request_error")
+            .but(&[JAVASCRIPT], "APIError 413 invalid_request_error")
+            .prompt("[[sim fail=413]]")
+            .requests(1),
+        row("422", "create", "UnprocessableEntityError 422 invalid_request_error")
+            .prompt("[[sim fail=422]]")
+            .requests(1),
+        retried("408", "APIStatusError 408 invalid_request_error", "[[sim fail=408,408,408]]")
+            .but(&[JAVASCRIPT], "APIError 408 invalid_request_error"),
+        retried("409", "ConflictError 409 invalid_request_error", "[[sim fail=409,409,409]]"),
+        retried("500", "InternalServerError 500 server_error", "[[sim fail=500,500,500]]"),
+        retried("503", "InternalServerError 503 server_is_overloaded", "[[sim fail=503,503,503]]"),
+        retried(
+            "no money",
+            "RateLimitError 429 insufficient_quota",
+            "[[sim fail=429:quota,429:quota,429:quota]]",
+        ),
+    ]
+}
+
+/// The least that an SDK waits by itself over two retries: three quarters of 0.5 s and of 1 s.
+const OWN_WAITS_MS: u64 = 1125;
+
+/// An error that the SDK tries three times, with its own waits.
+fn retried(name: &'static str, outcome: &'static str, prompt: &'static str) -> Row {
+    row(name, "create", outcome).prompt(prompt).requests(3).least_ms(OWN_WAITS_MS)
+}
+
+fn waits() -> Vec<Row> {
+    vec![
+        row("an error and then an answer", "create", HELLO)
+            .prompt("[[sim text=Hello fail=503,ok]]")
+            .requests(2)
+            .least_ms(375),
+        row("a stream after an error", "stream", HELLO)
+            .prompt("[[sim text=Hello fail=503,ok]]")
+            .requests(2)
+            .least_ms(375),
+        row("a wait of a second", "create", HELLO)
+            .prompt("[[sim text=Hello fail=429,429 retry_after=1]]")
+            .requests(3)
+            .least_ms(2000),
+        row("a wait of nothing", "create", HELLO)
+            .prompt("[[sim text=Hello fail=429,429 retry_after=0]]")
+            .requests(3)
+            .least_ms(OWN_WAITS_MS)
+            .but_requests(&[JAVASCRIPT], 3, 0),
+        // From 2.x on a wait of more than two minutes is not waited for at all.
+        row("a wait of more than two minutes", "create", "RateLimitError 429 rate_limit_exceeded")
+            .prompt("[[sim text=Hello fail=429,429 retry_after=130]]")
+            .requests(1)
+            .but(&[PYTHON_1], HELLO)
+            .but_requests(&[PYTHON_1], 3, OWN_WAITS_MS)
+            .not_for(&[JAVASCRIPT]),
+    ]
+}
+
+/// Replies that break off, do not come, or are not the protocol's.
+fn broken() -> Vec<Row> {
+    vec![
+        row("an error in mid-stream", "events", "APIError server_error")
+            .prompt("[[sim fail=midstream]]")
+            .requests(1),
+        row("a stream that is cut", "events", "RemoteProtocolError")
+            .but(&[PYTHON_3], "APIConnectionError")
+            .but(&[JAVASCRIPT], "TypeError: terminated")
+            .prompt("[[sim fail=cut]]")
+            .requests(1),
+        // No SDK notices.
+        row("a stream without its end", "events", "role text")
+            .prompt("[[sim text=Hello fail=truncated]]")
+            .requests(1),
+        row("half a body", "create", "JSONDecodeError")
+            .but(&[JAVASCRIPT], "SyntaxError")
+            .prompt("[[sim fail=truncated]]")
+            .requests(1),
+        row("a page instead of an answer", "create", "a str")
+            .but(&[JAVASCRIPT], "a string")
+            .prompt("[[sim fail=malformed]]")
+            .requests(1),
+        row("an error with status 200", "create", "without usage")
+            .but(&[JAVASCRIPT], "an object of type undefined")
+            .prompt("[[sim fail=error200]]")
+            .requests(1),
+        row("a connection that is closed", "create", HELLO)
+            .prompt("[[sim text=Hello fail=close]]")
+            .requests(2)
+            .least_ms(375),
+        row("a connection that is reset", "create", "APIConnectionError")
+            .prompt("[[sim fail=reset]]")
+            .max_retries(0)
+            .requests(1),
+        row("nothing at all", "create", "APITimeoutError")
+            .but(&[JAVASCRIPT], "APIConnectionTimeoutError")
+            .prompt("[[sim fail=stall-first]]")
+            .timeout(0.3)
+            .max_retries(0)
+            .requests(1)
+            .least_ms(300),
+        row("a redirect", "create", "APIConnectionError")
+            .prompt("[[sim fail=307]]")
+            .max_retries(0)
+            .requests(1),
+    ]
+}

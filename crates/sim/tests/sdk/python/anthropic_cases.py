@@ -1,0 +1,147 @@
+"""Drives one version of Anthropic's Python SDK: `anthropic_cases.py BASE_URL`, cases on stdin."""
+
+import sys
+
+import anthropic
+from cases import SCHEMA, Weather, in_order, poll, run, weather
+
+MODEL = "claude-sonnet-5-5"
+TOOL = {"name": "get_weather", "description": "The weather of a city.", "input_schema": SCHEMA}
+
+
+def body(case, **more):
+    turns = [{"role": "user", "content": case["prompt"]}]
+    return {"model": MODEL, "max_tokens": 200, "messages": turns, "extra_body": case["extra"] or None, **more}
+
+
+def plain(case, **more):
+    """The same for where the SDK checks nothing: a request inside a batch."""
+    return {key: value for key, value in body(case, **more).items() if key != "extra_body"}
+
+
+def shown(message):
+    """A message in a few words: its blocks, why it stopped, whether it says what it used."""
+    if not isinstance(message, anthropic.types.Message):
+        return f"a {type(message).__name__}"
+    parts = []
+    for block in message.content or ["no content"]:
+        match getattr(block, "type", None):
+            case "text":
+                parts.append(block.text)
+            case "tool_use":
+                parts.append(f"{block.name}({weather(block.input)})")
+            case other:
+                parts.append(other or str(block))
+    parts.append(f"[{message.stop_reason}]")
+    if message.usage is None or not (message.usage.input_tokens and message.usage.output_tokens):
+        parts.append("without usage")
+    return " ".join(parts)
+
+
+def create(client, case):
+    return shown(client.messages.create(**body(case)))
+
+
+def stream(client, case):
+    with client.messages.stream(**body(case)) as events:
+        return shown(events.get_final_message())
+
+
+def events(client, case):
+    return in_order(event.type for event in client.messages.create(**body(case), stream=True))
+
+
+def tool(client, case):
+    choice = {"type": "tool", "name": TOOL["name"]}
+    return shown(client.messages.create(**body(case, tools=[TOOL], tool_choice=choice)))
+
+
+def stream_tool(client, case):
+    with client.messages.stream(**body(case, tools=[TOOL], tool_choice={"type": "any"})) as events:
+        return shown(events.get_final_message())
+
+
+def parse(client, case):
+    message = client.messages.parse(**body(case, output_format=Weather))
+    return f"{weather(message.parsed_output)} [{message.stop_reason}]"
+
+
+def stream_parse(client, case):
+    with client.messages.stream(**body(case, output_format=Weather)) as events:
+        message = events.get_final_message()
+    return f"{weather(message.parsed_output)} [{message.stop_reason}]"
+
+
+def thinking(client, case):
+    asked = body(case, max_tokens=2000, thinking={"type": "enabled", "budget_tokens": 1024})
+    with client.messages.stream(**asked) as events:
+        return shown(events.get_final_message())
+
+
+def count_tokens(client, case):
+    asked = body(case)
+    used = client.messages.create(**asked).usage.input_tokens
+    asked.pop("max_tokens")
+    counted = client.messages.count_tokens(**asked).input_tokens
+    return "as billed" if counted == used else f"{counted} counted, {used} billed"
+
+
+def models(client, case):
+    ids = [model.id for model in client.models.list(limit=2)]
+    found = client.models.retrieve(ids[-1])
+    return f"{found.type} {MODEL in ids and len(ids) == len(set(ids)) and found.id == ids[-1]}"
+
+
+def model_unknown(client, case):
+    return client.models.retrieve("no-such-model").id
+
+
+def headers(client, case):
+    """The headers that tell the quotas and the request."""
+    raw = client.messages.with_raw_response.create(**body(case))
+    told = sorted(name for name in raw.headers if name.startswith("anthropic-ratelimit-"))
+    same = raw.headers["request-id"] == raw.parse()._request_id
+    return f"{len(told)} of quotas, request id {same and raw.headers['request-id'][:4]}"
+
+
+def result(item):
+    if item.result.type == "succeeded":
+        return f"{item.custom_id}: {shown(item.result.message)} {item.result.message.usage.service_tier}"
+    if item.result.type == "errored":
+        return f"{item.custom_id}: errored {item.result.error.error.type}"
+    return f"{item.custom_id}: {item.result.type}"
+
+
+def batch(client, case):
+    requests = [
+        {"custom_id": "one", "params": plain(case)},
+        {"custom_id": "two", "params": plain(case, messages=[])},
+    ]
+    made = client.messages.batches.create(requests=requests)
+    ended = poll(lambda: client.messages.batches.retrieve(made.id), lambda b: b.processing_status == "ended")
+    counts = ended.request_counts
+    results = sorted(result(item) for item in client.messages.batches.results(made.id))
+    listed = made.id in [item.id for item in client.messages.batches.list()]
+    deleted = client.messages.batches.delete(made.id).type
+    tally = f"{made.processing_status} {counts.succeeded}+{counts.errored}"
+    return f"{tally}; {'; '.join(results)}; listed {listed}; {deleted}"
+
+
+def batch_cancel(client, case):
+    made = client.messages.batches.create(requests=[{"custom_id": "one", "params": plain(case)}])
+    canceled = client.messages.batches.cancel(made.id)
+    poll(lambda: client.messages.batches.retrieve(made.id), lambda b: b.processing_status == "ended")
+    results = [result(item) for item in client.messages.batches.results(made.id)]
+    return f"{canceled.processing_status}; {'; '.join(results)}"
+
+
+VERBS = {
+    verb.__name__: verb
+    for verb in (
+        create, stream, events, tool, stream_tool, parse, stream_parse, thinking, count_tokens, models,
+        model_unknown, headers, batch, batch_cancel,
+    )
+}  # fmt: skip
+
+if __name__ == "__main__":
+    run(anthropic.Anthropic(base_url=sys.argv[1], api_key="sk-test"), VERBS)
