@@ -20,19 +20,37 @@ pub(crate) const PENDING: &[&str] = &[
     "a streamed tool call",
     "a structured answer",
     "a streamed structured answer",
+    "every field of usage",
+    "a prompt that is cached",
     "thinking",
     "counting tokens",
     "all models and one",
     "a batch",
     "a batch that is canceled",
+    "a bad request that is to be retried",
+    "an overload that is not to be retried",
+    "a page of a proxy",
+    "nothing with status 200",
+    "a reason to stop that nobody knows",
+    "a thousand keep-alives",
+    "a last word that is said twice",
+    "an answer that takes longer than the timeout",
+    "a redirect on the same host",
+    "a redirect to another host",
 ];
+
+/// Asked where the shape of the answer matters and not its words.
+const QUESTION: &str = "What is the weather?";
+
+/// An answer in several pieces.
+const LONG: &str = "[[sim output_tokens=60]]";
 
 const HELLO: &str = "Hello [end_turn]";
 const TOOL: &str = "get_weather(weather) [tool_use]";
 const WEATHER: &str = "weather [end_turn]";
 
 pub(crate) fn rows() -> Vec<Row> {
-    [answers(), endpoints(), errors(), waits(), broken()].into_iter().flatten().collect()
+    [answers(), endpoints(), errors(), waits(), told(), broken(), odd()].into_iter().flatten().collect()
 }
 
 fn answers() -> Vec<Row> {
@@ -42,18 +60,22 @@ fn answers() -> Vec<Row> {
         row(
             "the events of a stream",
             "events",
-            "message_start content_block_start content_block_delta content_block_stop message_delta message_stop",
-        ),
+            "message_start content_block_start content_block_delta+ content_block_stop message_delta message_stop",
+        )
+        .prompt(LONG),
         row("an answer at its limit", "create", "Hello to [max_tokens]")
             .prompt("[[sim text=\"Hello to all of them\"]]")
             .extra(json!({ "max_tokens": 2 })),
         row("a stop sequence", "create", "Hello [stop_sequence]")
             .prompt("[[sim text=\"Hello. And more.\"]]")
             .extra(json!({ "stop_sequences": ["."] })),
-        row("a tool call", "tool", TOOL),
-        row("a streamed tool call", "stream_tool", TOOL),
-        row("a structured answer", "parse", WEATHER),
-        row("a streamed structured answer", "stream_parse", WEATHER),
+        row("a tool call", "tool", TOOL).prompt(QUESTION),
+        row("a streamed tool call", "stream_tool", TOOL).prompt(QUESTION),
+        row("a structured answer", "parse", WEATHER).prompt(QUESTION),
+        row("a streamed structured answer", "stream_parse", WEATHER).prompt(QUESTION),
+        row("a message by the path of betas", "beta", HELLO).requests(1),
+        row("every field of usage", "usage", "all"),
+        row("a prompt that is cached", "cached", "written, then read"),
         row("thinking", "thinking", "thinking Hello [end_turn]"),
         row("a temperature", "create", HELLO)
             .extra(json!({ "temperature": 1.0 }))
@@ -86,6 +108,8 @@ fn errors() -> Vec<Row> {
         row("401", "create", "AuthenticationError 401 authentication_error")
             .prompt("[[sim fail=401]]")
             .requests(1),
+        row("a key that is not valid", "create", "AuthenticationError 401 authentication_error")
+            .key_of("sk-sim-invalid"),
         row("402", "create", "APIStatusError 402 billing_error")
             .but(&NEW, "PaymentRequiredError 402 billing_error")
             .prompt("[[sim fail=402]]")
@@ -132,14 +156,21 @@ fn waits() -> Vec<Row> {
             .prompt("[[sim text=Hello fail=529,ok]]")
             .requests(2)
             .least_ms(375),
+        // Twice as long as the SDK would wait by itself.
         row("a wait of a second", "create", HELLO)
-            .prompt("[[sim text=Hello fail=429,429 retry_after=1]]")
-            .requests(3)
-            .least_ms(2000),
+            .prompt("[[sim text=Hello fail=429 retry_after=1]]")
+            .requests(2)
+            .least_ms(1000),
         row("a wait of nothing", "create", HELLO)
             .prompt("[[sim text=Hello fail=429,429 retry_after=0]]")
             .requests(3)
             .least_ms(OWN_WAITS_MS),
+        // The oldest takes no more than a minute; the others would wait.
+        row("a wait of more than a minute", "create", HELLO)
+            .prompt("[[sim text=Hello fail=429,429 retry_after=61]]")
+            .requests(3)
+            .least_ms(OWN_WAITS_MS)
+            .not_for(&[PYTHON_1, PYTHON_2, JAVASCRIPT]),
         row("a wait that is no number", "create", HELLO)
             .prompt("[[sim text=Hello fail=429,429 retry_after=soon]]")
             .requests(3)
@@ -153,6 +184,19 @@ fn waits() -> Vec<Row> {
             .prompt("[[sim fail=429:quota,429:quota,429:quota]]")
             .requests(3)
             .least_ms(OWN_WAITS_MS),
+    ]
+}
+
+/// What the server says about retries goes before the status.
+fn told() -> Vec<Row> {
+    vec![
+        row("a bad request that is to be retried", "create", HELLO)
+            .prompt("[[sim text=Hello fail=400 should_retry=true]]")
+            .requests(2)
+            .least_ms(375),
+        row("an overload that is not to be retried", "create", "OverloadedError 529 overloaded_error")
+            .prompt("[[sim fail=529 should_retry=false]]")
+            .requests(1),
     ]
 }
 
@@ -198,13 +242,59 @@ fn broken() -> Vec<Row> {
         row("nothing at all", "create", "APITimeoutError")
             .but(&[JAVASCRIPT], "APIConnectionTimeoutError")
             .prompt("[[sim fail=stall-first]]")
-            .timeout(0.3)
+            .timeout(1.0)
             .max_retries(0)
             .requests(1)
-            .least_ms(300),
+            .least_ms(1000),
         row("a redirect", "create", "APIConnectionError")
             .prompt("[[sim fail=307]]")
             .max_retries(0)
             .requests(1),
+    ]
+}
+
+/// Replies that are right in their way, and unusual.
+fn odd() -> Vec<Row> {
+    vec![
+        row("a page of a proxy", "create", "InternalServerError 502")
+            .prompt("[[sim fail=502:html]]")
+            .max_retries(0)
+            .requests(1),
+        row("nothing with status 200", "create", "JSONDecodeError")
+            .but(&[JAVASCRIPT], "a undefined")
+            .prompt("[[sim fail=empty200]]")
+            .requests(1),
+        row("a reason to stop that nobody knows", "create", "Hello [out_of_ink]")
+            .prompt("[[sim text=Hello fail=unknown-stop]]")
+            .requests(1),
+        row("a thousand keep-alives", "stream", HELLO)
+            .prompt("[[sim text=Hello fail=ping-flood]]")
+            .requests(1),
+        row("a last word that is said twice", "stream", HELLO)
+            .prompt("[[sim text=Hello fail=duplicate-delta]]")
+            .requests(1),
+        row("an answer without usage", "create", "Hello [end_turn] without usage")
+            .prompt("[[sim text=Hello fail=no-usage]]")
+            .requests(1),
+        // A timeout is for each read, or until the headers: never for the whole.
+        row("an answer that takes longer than the timeout", "create", HELLO)
+            .prompt("[[sim text=Hello fail=drip:25]]")
+            .timeout(1.0)
+            .requests(1)
+            .least_ms(1000),
+        // They follow, and send the prompt again.
+        row("a redirect on the same host", "create", HELLO)
+            .prompt("[[sim text=Hello fail=307:{url}/v1/messages]]")
+            .requests(2)
+            .max_retries(0)
+            .redirected(),
+        // There an `x-api-key` goes along, an `authorization` does not.
+        row("a redirect to another host", "create", "AuthenticationError 401 authentication_error")
+            .prompt("[[sim text=Hello fail=307:{other}/v1/messages]]")
+            .requests(1)
+            .max_retries(0)
+            .redirected()
+            .but(&[PYTHON_0, PYTHON_1], HELLO)
+            .but_requests(&[PYTHON_0, PYTHON_1], 2, 0),
     ]
 }

@@ -18,7 +18,11 @@ pub(crate) const PENDING: &[&str] = &[
     "a streamed tool call",
     "a structured answer",
     "a streamed structured answer",
+    "a prompt that is cached",
+    "every field of a response's usage",
     "a response",
+    "an error in the middle of a response",
+    "a response without its end",
     "a streamed response",
     "the events of a response",
     "a response at its limit",
@@ -28,22 +32,41 @@ pub(crate) const PENDING: &[&str] = &[
     "all models and one",
     "a batch",
     "a batch that is cancelled",
+    "a bad request that is to be retried",
+    "an overload that is not to be retried",
+    "a page of a proxy",
+    "nothing with status 200",
+    "a reason to stop that nobody knows",
+    "a thousand keep-alives",
+    "a last word that is said twice",
+    "an answer that takes longer than the timeout",
+    "a redirect on the same host",
+    "a redirect to another host",
 ];
+
+/// Asked where the shape of the answer matters and not its words.
+const QUESTION: &str = "What is the weather?";
+
+/// An answer in several pieces.
+const LONG: &str = "[[sim output_tokens=60]]";
 
 const HELLO: &str = "Hello [stop]";
 const TOOL: &str = "get_weather(weather) [tool_calls]";
 const WEATHER: &str = "weather [stop]";
 
 pub(crate) fn rows() -> Vec<Row> {
-    [answers(), responses(), endpoints(), errors(), waits(), broken()].into_iter().flatten().collect()
+    [answers(), responses(), endpoints(), errors(), waits(), told(), broken(), odd()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn answers() -> Vec<Row> {
     vec![
         row("a completion", "create", HELLO).requests(1),
         row("a streamed completion", "stream", HELLO).requests(1),
-        row("the chunks of a stream", "events", "role text stop"),
-        row("the chunks of a stream with usage", "events_usage", "role text stop usage"),
+        row("the chunks of a stream", "events", "role text+ stop").prompt(LONG),
+        row("the chunks of a stream with usage", "events_usage", "role text+ stop usage").prompt(LONG),
         row("an answer at its limit", "create", "Hello to [length]")
             .prompt("[[sim text=\"Hello to all of them\"]]")
             .extra(json!({ "max_completion_tokens": 2 })),
@@ -51,10 +74,12 @@ fn answers() -> Vec<Row> {
             .prompt("[[sim text=\"Hello. And more.\"]]")
             .extra(json!({ "stop": ["."] })),
         row("two choices", "create", "Hello [stop] Hello [stop]").extra(json!({ "n": 2 })),
-        row("a tool call", "tool", TOOL),
-        row("a streamed tool call", "stream_tool", TOOL),
-        row("a structured answer", "parse", WEATHER),
-        row("a streamed structured answer", "stream_parse", WEATHER),
+        row("a tool call", "tool", TOOL).prompt(QUESTION),
+        row("a streamed tool call", "stream_tool", TOOL).prompt(QUESTION),
+        row("a structured answer", "parse", WEATHER).prompt(QUESTION),
+        row("a streamed structured answer", "stream_parse", WEATHER).prompt(QUESTION),
+        row("every field of usage", "usage", "all"),
+        row("a prompt that is cached", "cached", "fresh, then read"),
         row("the old bound at a reasoning model", "create", "BadRequestError 400 unsupported_parameter")
             .extra(json!({ "max_tokens": 200 }))
             .requests(1),
@@ -69,14 +94,38 @@ fn responses() -> Vec<Row> {
             "the events of a response",
             "responses_events",
             "response.created response.in_progress response.output_item.added response.content_part.added \
-             response.output_text.delta response.output_text.done response.content_part.done \
+             response.output_text.delta+ response.output_text.done response.content_part.done \
              response.output_item.done response.completed",
-        ),
-        row("a response at its limit", "responses_create", "Hello to [incomplete]")
-            .prompt("[[sim text=\"Hello to all of them\"]]")
-            .extra(json!({ "max_output_tokens": 2 })),
-        row("a tool call in a response", "responses_tool", "get_weather(weather) [completed]"),
-        row("a structured response", "responses_parse", "weather [completed]"),
+        )
+        .prompt(LONG),
+        row(
+            "a response at its limit",
+            "responses_create",
+            "Twenty letters a line, twenty letters a line, twenty letters a l [incomplete]",
+        )
+        .prompt("[[sim text=\"Twenty letters a line, twenty letters a line, twenty letters a line\"]]")
+        .extra(json!({ "max_output_tokens": 16 })),
+        row("a tool call in a response", "responses_tool", "get_weather(weather) [completed]")
+            .prompt(QUESTION),
+        row("a structured response", "responses_parse", "weather [completed]").prompt(QUESTION),
+        row("every field of a response's usage", "responses_usage", "all"),
+        // The SDK hands the error on as an event like others.
+        row(
+            "an error in the middle of a response",
+            "responses_events",
+            "response.created response.in_progress response.output_item.added response.content_part.added \
+             response.output_text.delta+ error",
+        )
+        .prompt("[[sim fail=midstream]]")
+        .requests(1),
+        row(
+            "a response without its end",
+            "responses_stream",
+            "RuntimeError: Didn't receive a `response.completed` event.",
+        )
+        .but(&[JAVASCRIPT], "Hello [in_progress] without usage")
+        .prompt("[[sim text=Hello fail=truncated]]")
+        .requests(1),
         row("a response after an error", "responses_create", "Hello [completed]")
             .prompt("[[sim text=Hello fail=503,ok]]")
             .requests(2)
@@ -103,6 +152,8 @@ fn errors() -> Vec<Row> {
         row("401", "create", "AuthenticationError 401 invalid_api_key")
             .prompt("[[sim fail=401]]")
             .requests(1),
+        row("a key that is not valid", "create", "AuthenticationError 401 invalid_api_key")
+            .key_of("sk-sim-invalid"),
         row("403", "create", "PermissionDeniedError 403 invalid_request_error")
             .prompt("[[sim fail=403]]")
             .requests(1),
@@ -145,10 +196,11 @@ fn waits() -> Vec<Row> {
             .prompt("[[sim text=Hello fail=503,ok]]")
             .requests(2)
             .least_ms(375),
+        // Twice as long as the SDK would wait by itself.
         row("a wait of a second", "create", HELLO)
-            .prompt("[[sim text=Hello fail=429,429 retry_after=1]]")
-            .requests(3)
-            .least_ms(2000),
+            .prompt("[[sim text=Hello fail=429 retry_after=1]]")
+            .requests(2)
+            .least_ms(1000),
         row("a wait of nothing", "create", HELLO)
             .prompt("[[sim text=Hello fail=429,429 retry_after=0]]")
             .requests(3)
@@ -161,6 +213,23 @@ fn waits() -> Vec<Row> {
             .but(&[PYTHON_1], HELLO)
             .but_requests(&[PYTHON_1], 3, OWN_WAITS_MS)
             .not_for(&[JAVASCRIPT]),
+    ]
+}
+
+/// What the server says about retries goes before the status.
+fn told() -> Vec<Row> {
+    vec![
+        row("a bad request that is to be retried", "create", HELLO)
+            .prompt("[[sim text=Hello fail=400 should_retry=true]]")
+            .requests(2)
+            .least_ms(375),
+        row(
+            "an overload that is not to be retried",
+            "create",
+            "InternalServerError 503 server_is_overloaded",
+        )
+        .prompt("[[sim fail=503 should_retry=false]]")
+        .requests(1),
     ]
 }
 
@@ -202,13 +271,57 @@ fn broken() -> Vec<Row> {
         row("nothing at all", "create", "APITimeoutError")
             .but(&[JAVASCRIPT], "APIConnectionTimeoutError")
             .prompt("[[sim fail=stall-first]]")
-            .timeout(0.3)
+            .timeout(1.0)
             .max_retries(0)
             .requests(1)
-            .least_ms(300),
+            .least_ms(1000),
         row("a redirect", "create", "APIConnectionError")
             .prompt("[[sim fail=307]]")
             .max_retries(0)
             .requests(1),
+    ]
+}
+
+/// Replies that are right in their way, and unusual.
+fn odd() -> Vec<Row> {
+    vec![
+        row("a page of a proxy", "create", "InternalServerError 502")
+            .prompt("[[sim fail=502:html]]")
+            .max_retries(0)
+            .requests(1),
+        row("nothing with status 200", "create", "JSONDecodeError")
+            .but(&[JAVASCRIPT], "a undefined")
+            .prompt("[[sim fail=empty200]]")
+            .requests(1),
+        row("a reason to stop that nobody knows", "create", "Hello [out_of_ink]")
+            .prompt("[[sim text=Hello fail=unknown-stop]]")
+            .requests(1),
+        row("a thousand keep-alives", "stream", HELLO)
+            .prompt("[[sim text=Hello fail=ping-flood]]")
+            .requests(1),
+        row("a last word that is said twice", "stream", HELLO)
+            .prompt("[[sim text=Hello fail=duplicate-delta]]")
+            .requests(1),
+        row("an answer without usage", "create", "Hello [stop] without usage")
+            .prompt("[[sim text=Hello fail=no-usage]]")
+            .requests(1),
+        // A timeout is for each read, or until the headers: never for the whole.
+        row("an answer that takes longer than the timeout", "create", HELLO)
+            .prompt("[[sim text=Hello fail=drip:25]]")
+            .timeout(1.0)
+            .requests(1)
+            .least_ms(1000),
+        // They follow, and send the prompt again.
+        row("a redirect on the same host", "create", HELLO)
+            .prompt("[[sim text=Hello fail=307:{url}/v1/chat/completions]]")
+            .requests(2)
+            .max_retries(0)
+            .redirected(),
+        // There an `x-api-key` goes along, an `authorization` does not.
+        row("a redirect to another host", "create", "AuthenticationError 401 invalid_api_key")
+            .prompt("[[sim text=Hello fail=307:{other}/v1/chat/completions]]")
+            .requests(1)
+            .max_retries(0)
+            .redirected(),
     ]
 }

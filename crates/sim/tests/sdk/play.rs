@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 use sortie_sim::ledger::Stats;
 use sortie_sim::server::{Exposure, TimeScale};
 use sortie_sim::{Model, Scenario, Server};
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
 use super::install::Installed;
@@ -24,7 +25,7 @@ const SCENARIO: &str = include_str!("scenario.yaml");
 const SCALE: f64 = 5.0;
 
 /// A script that takes longer hangs: the slowest case waits some seconds, and all run side by side.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What an SDK made of a case, as its script says.
 #[derive(Deserialize)]
@@ -34,10 +35,12 @@ struct Line {
     elapsed_ms: u64,
 }
 
+/// By case: the outcome, and how long it took in milliseconds.
+pub(crate) type Outcomes = HashMap<String, (String, u64)>;
+
 /// What the script and the simulator saw.
 pub(crate) struct Played {
-    /// By case: the outcome, and how long it took in milliseconds.
-    pub(crate) outcomes: HashMap<String, (String, u64)>,
+    pub(crate) outcomes: Outcomes,
     /// What the simulator counted.
     pub(crate) stats: Stats,
 }
@@ -52,33 +55,51 @@ pub(crate) async fn play(installed: &Installed, script: &str, rows: &[Row]) -> P
     let scale = TimeScale::try_from(SCALE).unwrap();
     let serving = tokio::spawn(server.serve(Arc::clone(&model), scale, async { drop(stopped.await) }));
 
-    let cases: Vec<_> = rows.iter().map(Row::case).collect();
-    let script_output = tokio::time::timeout(DEADLINE, output(installed, script, &url, &cases));
-    let written = script_output.await.unwrap_or_else(|_| panic!("{script} took longer than {DEADLINE:?}"));
+    let cases: Vec<_> = rows.iter().map(|row| row.case(&url)).collect();
+    let outcomes = outcomes(installed, script, &url, &cases).await;
     drop(stop);
     serving.await.unwrap();
-
-    let line = |line: &str| {
-        let Line { case, outcome, elapsed_ms } = serde_json::from_str(line).unwrap();
-        (case, (outcome, elapsed_ms))
-    };
     let stats = model.lock().unwrap().stats();
-    Played { outcomes: written.lines().map(line).collect(), stats }
+    Played { outcomes, stats }
 }
 
-/// What the script writes to its standard output. It is killed when this is dropped.
-async fn output(installed: &Installed, script: &str, url: &str, cases: &[serde_json::Value]) -> String {
-    let mut child = Command::new(&installed.program)
+/// What the script says until it ends, or until its deadline: then it is killed, and the cases that
+/// it says nothing of are those that hang.
+async fn outcomes(installed: &Installed, script: &str, url: &str, cases: &[Value]) -> Outcomes {
+    let mut child = started(installed, script, url);
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(serde_json::to_string(cases).unwrap().as_bytes()).await.unwrap();
+    drop(stdin);
+    let mut stderr = child.stderr.take().unwrap();
+    let complaints = tokio::spawn(async move {
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).await.map(|_| text)
+    });
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut outcomes = Outcomes::new();
+    let all = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            let Line { case, outcome, elapsed_ms } = serde_json::from_str(&line).unwrap();
+            outcomes.insert(case, (outcome, elapsed_ms));
+        }
+        child.wait().await.unwrap()
+    };
+    if let Ok(status) = tokio::time::timeout(DEADLINE, all).await {
+        assert!(status.success(), "{script} ended with {status}: {}", complaints.await.unwrap().unwrap());
+    }
+    outcomes
+}
+
+/// The script as a process, which is killed when it is dropped.
+fn started(installed: &Installed, script: &str, url: &str) -> Child {
+    let inherited = ["PATH", "HOME"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    Command::new(&installed.program)
         .arg(installed.scripts.join(script).with_extension(installed.ending))
         .arg(url)
         .arg(&installed.directory)
         // Nothing of the machine's own settings: no keys, no base URLs, no proxies.
         .env_clear()
-        .envs(
-            ["PATH", "HOME", "SYSTEMROOT"]
-                .into_iter()
-                .filter_map(|name| Some((name, std::env::var_os(name)?))),
-        )
+        .envs(inherited)
         .env("PYTHONPYCACHEPREFIX", installed.directory.join("bytecode"))
         .env("PYTHONWARNINGS", "ignore")
         .stdin(Stdio::piped())
@@ -86,11 +107,5 @@ async fn output(installed: &Installed, script: &str, url: &str, cases: &[serde_j
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .unwrap_or_else(|error| panic!("failed to start {}: {error}", installed.program.display()));
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(serde_json::to_string(cases).unwrap().as_bytes()).await.unwrap();
-    drop(stdin);
-    let output = child.wait_with_output().await.unwrap();
-    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+        .unwrap_or_else(|error| panic!("failed to start {}: {error}", installed.program.display()))
 }

@@ -31,10 +31,13 @@ pub(crate) struct Row {
     name: &'static str,
     verb: &'static str,
     prompt: &'static str,
+    key: Option<&'static str>,
     max_retries: u32,
     timeout_s: f64,
     extra: Value,
     expected: [Expected; COLUMNS],
+    /// Whether more requests than one follow a redirect, and are no retries.
+    is_redirected: bool,
     /// SDKs that are not asked.
     not_for: &'static [Column],
 }
@@ -45,11 +48,13 @@ pub(crate) fn row(name: &'static str, verb: &'static str, outcome: &'static str)
         name,
         verb,
         prompt: "[[sim text=Hello]]",
+        key: None,
         // The SDKs' own default.
         max_retries: 2,
         timeout_s: 60.0,
         extra: json!({}),
         expected: [(); COLUMNS].map(|()| Expected { outcome, requests: None, least_ms: 0 }),
+        is_redirected: false,
         not_for: &[],
     }
 }
@@ -57,6 +62,12 @@ pub(crate) fn row(name: &'static str, verb: &'static str, outcome: &'static str)
 impl Row {
     pub(crate) fn prompt(mut self, prompt: &'static str) -> Self {
         self.prompt = prompt;
+        self
+    }
+
+    /// A key that is not the case's own; then its requests are not told apart from others'.
+    pub(crate) fn key_of(mut self, key: &'static str) -> Self {
+        self.key = Some(key);
         self
     }
 
@@ -104,6 +115,12 @@ impl Row {
         self
     }
 
+    /// More requests than one follow a redirect: they do not count as retries.
+    pub(crate) fn redirected(mut self) -> Self {
+        self.is_redirected = true;
+        self
+    }
+
     /// These SDKs cannot be asked: they would wait for longer than a test may take.
     pub(crate) fn not_for(mut self, columns: &'static [Column]) -> Self {
         self.not_for = columns;
@@ -115,13 +132,16 @@ impl Row {
         !self.not_for.contains(&column)
     }
 
-    /// The case as the scripts read it.
-    pub(crate) fn case(&self) -> Value {
+    /// The case as the scripts read it, of a simulator at this URL. A prompt may name that as `{url}`,
+    /// and as `{other}` by another name of this machine.
+    pub(crate) fn case(&self, url: &str) -> Value {
+        let prompt = self.prompt.replace("{url}", url);
+        let prompt = prompt.replace("{other}", &url.replace("127.0.0.1", "localhost"));
         json!({
             "case": self.name,
             "do": self.verb,
             // No two cases ask the same: the simulator counts the tries of each request.
-            "prompt": format!("{} {}", self.prompt, self.name),
+            "prompt": format!("{prompt} {}", self.name),
             "key": self.key(),
             "max_retries": self.max_retries,
             "timeout": self.timeout_s,
@@ -131,7 +151,7 @@ impl Row {
 
     /// Each case has a key of its own, by which the simulator's counts tell them apart.
     fn key(&self) -> String {
-        format!("sk-test-{}", self.name.replace(' ', "-"))
+        self.key.map_or_else(|| format!("sk-test-{}", self.name.replace(' ', "-")), str::to_owned)
     }
 
     fn requests_seen(&self, played: &Played) -> u64 {
@@ -191,7 +211,8 @@ fn miscounted(rows: &[Row], played: &Played) -> Option<String> {
         .map(|(&n, &count)| (n, count))
         .collect();
     let mut retried = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.expected[0].requests.is_some()) {
+    let retries = |row: &&Row| row.expected[0].requests.is_some() && !row.is_redirected;
+    for row in rows.iter().filter(retries) {
         for before in 1..row.requests_seen(played) {
             *retried.entry(before as u32).or_default() += 1;
         }

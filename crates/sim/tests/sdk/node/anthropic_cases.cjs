@@ -1,7 +1,7 @@
 // Drives Anthropic's JavaScript SDK: `anthropic_cases.cjs BASE_URL INSTALLED`, cases on stdin.
 "use strict";
 
-const { BASE_URL, SCHEMA, collected, inOrder, load, other, poll, run, weather } = require("./cases.cjs");
+const { BASE_URL, SCHEMA, collected, inOrder, load, missing, other, poll, run, weather } = require("./cases.cjs");
 const Anthropic = load("@anthropic-ai/sdk").default;
 const { jsonSchemaOutputFormat } = load("@anthropic-ai/sdk/helpers/json-schema");
 
@@ -62,6 +62,26 @@ const verbs = {
   thinking: async (client, kase) => {
     const thinking = { type: "enabled", budget_tokens: 1024 };
     return shown(await client.messages.stream(body(kase, { max_tokens: 2000, thinking })).finalMessage());
+  },
+  // By `?beta=true` in the older versions, by headers alone in the newer.
+  beta: async (client, kase) =>
+    shown(await client.beta.messages.create(body(kase, { betas: ["some-beta-2026-01-01"] }))),
+  usage: async (client, kase) =>
+    missing(
+      (await client.messages.create(body(kase))).usage,
+      "input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens",
+      "cache_creation.ephemeral_5m_input_tokens", "cache_creation.ephemeral_1h_input_tokens",
+      "output_tokens_details.thinking_tokens", "service_tier",
+    ),
+  // The same long system prompt twice.
+  cached: async (client, kase) => {
+    const text = "Know this. ".repeat(4000);
+    const asked = body(kase, { system: [{ type: "text", text, cache_control: { type: "ephemeral" } }] });
+    const first = (await client.messages.create(asked)).usage;
+    const second = (await client.messages.create(asked)).usage;
+    const [written, read] = [first.cache_creation_input_tokens, second.cache_read_input_tokens];
+    const asTold = written && written === read && !first.cache_read_input_tokens;
+    return asTold ? "written, then read" : `${written} written, ${read} read`;
   },
   count_tokens: async (client, kase) => {
     const { max_tokens, ...asked } = body(kase);

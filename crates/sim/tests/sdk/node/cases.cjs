@@ -29,6 +29,16 @@ function weather(value) {
 /** What came instead of an answer. */
 const other = (value) => (typeof value === "object" ? `an object of type ${value?.type}` : `a ${typeof value}`);
 
+/** Which of these fields (`details.count`) a reply does not have at all. */
+function missing(said, ...paths) {
+  const absent = paths.filter((path) => {
+    let value = said;
+    for (const name of path.split(".")) value = value?.[name];
+    return value === undefined;
+  });
+  return absent.length ? `without ${absent.join(", ")}` : "all";
+}
+
 /** Names in their order, each repetition as one `name+`. */
 function inOrder(names) {
   const groups = [];
@@ -90,4 +100,4 @@ async function run(client, verbs) {
 /** The installed packages, which lie outside the repository. */
 const load = createRequire(`${INSTALLED}/package.json`);
 
-module.exports = { BASE_URL, SCHEMA, collected, inOrder, load, other, poll, run, weather };
+module.exports = { BASE_URL, SCHEMA, collected, inOrder, load, missing, other, poll, run, weather };

@@ -1,7 +1,7 @@
 // Drives OpenAI's JavaScript SDK: `openai_cases.cjs BASE_URL INSTALLED`, cases on stdin.
 "use strict";
 
-const { BASE_URL, SCHEMA, collected, inOrder, load, other, poll, run, weather } = require("./cases.cjs");
+const { BASE_URL, SCHEMA, collected, inOrder, load, missing, other, poll, run, weather } = require("./cases.cjs");
 const OpenAI = load("openai").default;
 
 const MODEL = "gpt-5.4";
@@ -103,6 +103,25 @@ const verbs = {
     completion.choices[0].message.parsed ??= completion.choices[0].message.content;
     return parsed(completion);
   },
+  usage: async (client, kase) =>
+    missing(
+      (await completions(client).create(body(kase))).usage,
+      "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details.cached_tokens",
+      "completion_tokens_details.reasoning_tokens", "completion_tokens_details.audio_tokens",
+      "completion_tokens_details.accepted_prediction_tokens",
+      "completion_tokens_details.rejected_prediction_tokens",
+    ),
+  // The same long prompt twice.
+  cached: async (client, kase) => {
+    const turns = [
+      { role: "system", content: "Know this. ".repeat(4000) },
+      { role: "user", content: kase.prompt },
+    ];
+    const asked = body(kase, { messages: turns });
+    const first = (await completions(client).create(asked)).usage.prompt_tokens_details.cached_tokens;
+    const second = (await completions(client).create(asked)).usage.prompt_tokens_details.cached_tokens;
+    return first === 0 && second > 0 ? "fresh, then read" : `${first} read, then ${second}`;
+  },
   responses_create: async (client, kase) => response(await client.responses.create(asked(kase))),
   responses_stream: async (client, kase) => response(await client.responses.stream(asked(kase)).finalResponse()),
   responses_events: async (client, kase) =>
@@ -115,6 +134,12 @@ const verbs = {
     const answer = await client.responses.parse(asked(kase, { text: { format: { type: "json_schema", ...FORMAT } } }));
     return `${weather(answer.output_parsed ?? answer.output_text)} [${answer.status}]`;
   },
+  responses_usage: async (client, kase) =>
+    missing(
+      (await client.responses.create(asked(kase))).usage,
+      "input_tokens", "output_tokens", "total_tokens", "input_tokens_details.cached_tokens",
+      "input_tokens_details.cache_write_tokens", "output_tokens_details.reasoning_tokens",
+    ),
   models: async (client) => {
     const ids = await collected(client.models.list(), (model) => model.id);
     const found = await client.models.retrieve(MODEL);

@@ -3,7 +3,7 @@
 import sys
 
 import anthropic
-from cases import SCHEMA, Weather, in_order, poll, run, weather
+from cases import SCHEMA, Weather, in_order, missing, poll, run, weather
 
 MODEL = "claude-sonnet-5-5"
 TOOL = {"name": "get_weather", "description": "The weather of a city.", "input_schema": SCHEMA}
@@ -78,6 +78,30 @@ def thinking(client, case):
         return shown(events.get_final_message())
 
 
+def beta(client, case):
+    """By `?beta=true` in the older versions, by headers alone in the newer."""
+    message = client.beta.messages.create(**body(case), betas=["some-beta-2026-01-01"])
+    return f"{message.content[0].text} [{message.stop_reason}]"
+
+
+def usage(client, case):
+    fields = (
+        "input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens",
+        "cache_creation.ephemeral_5m_input_tokens", "cache_creation.ephemeral_1h_input_tokens",
+        "output_tokens_details.thinking_tokens", "service_tier",
+    )  # fmt: skip
+    return missing(client.messages.create(**body(case)).usage, *fields)
+
+
+def cached(client, case):
+    """The same long system prompt twice."""
+    block = {"type": "text", "text": "Know this. " * 4000, "cache_control": {"type": "ephemeral"}}
+    first, second = (client.messages.create(**body(case, system=[block])).usage for _ in range(2))
+    written, read = first.cache_creation_input_tokens, second.cache_read_input_tokens
+    as_told = written and written == read and not first.cache_read_input_tokens
+    return "written, then read" if as_told else f"{written} written, {read} read"
+
+
 def count_tokens(client, case):
     asked = body(case)
     used = client.messages.create(**asked).usage.input_tokens
@@ -138,8 +162,8 @@ def batch_cancel(client, case):
 VERBS = {
     verb.__name__: verb
     for verb in (
-        create, stream, events, tool, stream_tool, parse, stream_parse, thinking, count_tokens, models,
-        model_unknown, headers, batch, batch_cancel,
+        create, stream, events, tool, stream_tool, parse, stream_parse, thinking, beta, usage, cached,
+        count_tokens, models, model_unknown, headers, batch, batch_cancel,
     )
 }  # fmt: skip
 

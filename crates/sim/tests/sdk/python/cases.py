@@ -42,6 +42,16 @@ def weather(value):
     return "weather" if isinstance(value, Weather) else f"no weather: {value!r}"
 
 
+def missing(said, *paths):
+    """Which of these fields (`details.count`) a reply does not have at all."""
+
+    def has(value, names):
+        return not names or (isinstance(value, dict) and names[0] in value and has(value[names[0]], names[1:]))
+
+    absent = [path for path in paths if not has(said.to_dict(), path.split("."))]
+    return f"without {', '.join(absent)}" if absent else "all"
+
+
 def in_order(names):
     """Names in their order, each repetition as one `name+`."""
     groups = ((name, len(list(group))) for name, group in itertools.groupby(names))

@@ -5,7 +5,7 @@ import json
 import sys
 
 import openai
-from cases import SCHEMA, Weather, in_order, poll, run, weather
+from cases import SCHEMA, Weather, in_order, missing, poll, run, weather
 
 MODEL = "gpt-5.4"
 FUNCTION = {"name": "get_weather", "description": "The weather of a city.", "parameters": SCHEMA, "strict": True}
@@ -94,6 +94,26 @@ def stream_parse(client, case):
     return f"{weather(choice.message.parsed)} [{choice.finish_reason}]"
 
 
+def usage(client, case):
+    fields = (
+        "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details.cached_tokens",
+        "completion_tokens_details.reasoning_tokens", "completion_tokens_details.audio_tokens",
+        "completion_tokens_details.accepted_prediction_tokens",
+        "completion_tokens_details.rejected_prediction_tokens",
+    )  # fmt: skip
+    return missing(client.chat.completions.create(**body(case)).usage, *fields)
+
+
+def cached(client, case):
+    """The same long prompt twice."""
+    turns = [{"role": "system", "content": "Know this. " * 4000}, {"role": "user", "content": case["prompt"]}]
+    asked = body(case, messages=turns)
+    first, second = (
+        client.chat.completions.create(**asked).usage.prompt_tokens_details.cached_tokens for _ in range(2)
+    )
+    return "fresh, then read" if second > 0 == first else f"{first} read, then {second}"
+
+
 def response(answer):
     """A response in a few words."""
     if not isinstance(answer, openai.types.responses.Response):
@@ -129,6 +149,14 @@ def responses_tool(client, case):
 def responses_parse(client, case):
     answer = client.responses.parse(**asked(case, text_format=Weather))
     return f"{weather(answer.output_parsed)} [{answer.status}]"
+
+
+def responses_usage(client, case):
+    fields = (
+        "input_tokens", "output_tokens", "total_tokens", "input_tokens_details.cached_tokens",
+        "input_tokens_details.cache_write_tokens", "output_tokens_details.reasoning_tokens",
+    )  # fmt: skip
+    return missing(client.responses.create(**asked(case)).usage, *fields)
 
 
 def models(client, case):
@@ -191,9 +219,9 @@ def batch_cancel(client, case):
 VERBS = {
     verb.__name__: verb
     for verb in (
-        create, stream, events, events_usage, tool, stream_tool, parse, stream_parse, responses_create,
-        responses_stream, responses_events, responses_tool, responses_parse, models, model_unknown,
-        headers, batch, batch_cancel,
+        create, stream, events, events_usage, tool, stream_tool, parse, stream_parse, usage, cached,
+        responses_create, responses_stream, responses_events, responses_tool, responses_parse,
+        responses_usage, models, model_unknown, headers, batch, batch_cancel,
     )
 }  # fmt: skip
 
