@@ -114,7 +114,7 @@ fn once(
     let new = root.join(format!("new-{name}-{}", std::process::id()));
     let failed = |error: io::Error| format!("make {}: {error}", new.display());
     fs::create_dir_all(&new).map_err(failed)?;
-    make(&new)?;
+    make(&new).inspect_err(|_| drop(fs::remove_dir_all(&new)))?;
     match fs::rename(&new, &place) {
         // Another process was quicker: what it made is as good.
         Err(_) if place.exists() => fs::remove_dir_all(&new).map_err(failed)?,
