@@ -278,7 +278,7 @@ fn odd() -> Vec<Row> {
             .requests(1),
         // A timeout is for each read, or until the headers: never for the whole.
         row("an answer that takes longer than the timeout", "create", HELLO)
-            .prompt("[[sim text=Hello fail=drip:25]]")
+            .prompt("[[sim text=Hello fail=drip:60]]")
             .timeout(1.0)
             .requests(1)
             .least_ms(1000),
