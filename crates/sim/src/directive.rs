@@ -25,6 +25,8 @@ pub struct Steering {
     /// The value of `retry-after` on the error replies of `fail`: seconds, or anything else that a
     /// client has to cope with.
     pub retry_after: Option<String>,
+    /// The value of `retry-after-ms` on the same replies: official SDKs look there first.
+    pub retry_after_ms: Option<String>,
     /// The value of `x-should-retry` on the same replies, as it is written.
     pub should_retry: Option<String>,
     /// Keys that mean nothing.
@@ -99,6 +101,7 @@ impl Steering {
             "text" => self.text = Some(value),
             "fail" => self.fail = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
             "retry_after" => self.retry_after = Some(value),
+            "retry_after_ms" => self.retry_after_ms = Some(value),
             "should_retry" => self.should_retry = Some(value),
             _ => self.unknown += 1,
         }
@@ -174,10 +177,11 @@ mod tests {
             Steering { latency: Some(1.5), ttft: Some(0.4), ..steering("x") },
         );
         check(
-            "[[sim\n output_tokens=300\tretry_after=7 should_retry=true]]",
+            "[[sim\n output_tokens=300\tretry_after=7 retry_after_ms=70 should_retry=true]]",
             Steering {
                 output_tokens: Some(300),
                 retry_after: Some("7".to_owned()),
+                retry_after_ms: Some("70".to_owned()),
                 should_retry: Some("true".to_owned()),
                 ..steering("")
             },

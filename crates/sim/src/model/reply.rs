@@ -39,6 +39,9 @@ const WRONG_MODEL: &str = "another-model";
 /// The reason that `unknown-stop` gives.
 const UNKNOWN_STOP: &str = "out_of_ink";
 
+/// `retry-after-ms`, which the official SDKs look at before `retry-after`.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+
 /// `x-should-retry`, which the official SDKs follow before they look at the status.
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
@@ -77,6 +80,9 @@ impl Try {
         };
         let status = error.status;
         let mut refusal = Refusal::new(error);
+        if let Some(wait) = &steering.retry_after_ms {
+            refusal = refusal.with(RETRY_AFTER_MS, wait);
+        }
         if let Some(wait) = &steering.retry_after {
             refusal = refusal.with(RETRY_AFTER, wait);
         } else if status == 429 && errors::says_wait(word) {

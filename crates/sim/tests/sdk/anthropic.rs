@@ -161,6 +161,11 @@ fn waits() -> Vec<Row> {
             .prompt("[[sim text=Hello fail=429 retry_after=1]]")
             .requests(2)
             .least_ms(1000),
+        // Looked at before `retry-after`.
+        row("a wait in milliseconds", "create", HELLO)
+            .prompt("[[sim text=Hello fail=429 retry_after_ms=1200 retry_after=0]]")
+            .requests(2)
+            .least_ms(1200),
         row("a wait of nothing", "create", HELLO)
             .prompt("[[sim text=Hello fail=429,429 retry_after=0]]")
             .requests(3)
