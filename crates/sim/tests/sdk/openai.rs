@@ -32,16 +32,6 @@ pub(crate) const PENDING: &[&str] = &[
     "all models and one",
     "a batch",
     "a batch that is cancelled",
-    "a bad request that is to be retried",
-    "an overload that is not to be retried",
-    "a page of a proxy",
-    "nothing with status 200",
-    "a reason to stop that nobody knows",
-    "a thousand keep-alives",
-    "a last word that is said twice",
-    "an answer that takes longer than the timeout",
-    "a redirect on the same host",
-    "a redirect to another host",
 ];
 
 /// Asked where the shape of the answer matters and not its words.
