@@ -188,6 +188,30 @@ fn every_fixture_means_what_it_says() {
 }
 
 #[test]
+fn a_count_of_tokens_that_no_model_reaches_is_not_reported() {
+    let fixtures = fixtures();
+    let check = |name: &str, count: &str, expected: Option<[u64; 3]>| {
+        let fixture = fixtures.iter().find(|fixture| fixture.name == name).unwrap();
+        let (field, _) = count.rsplit_once(' ').unwrap();
+        let body = str::from_utf8(fixture.body).unwrap();
+        let hostile = body.replacen(count, &format!("{field} {}", u64::MAX), 1);
+        assert_ne!(hostile, body, "{name} has no {count}");
+        let decoded = decode(fixture, [hostile.as_bytes()], true);
+        assert_eq!(meaning(&decoded), fixture.meaning, "{name}: {count}");
+        let usage = decoded.usage.map(|usage| [usage.input, usage.cache_read, usage.output]);
+        assert_eq!(usage, expected, "{name}: {count}");
+    };
+    check("openai-whole.json", "\"prompt_tokens\": 1200", None);
+    check("openai-whole.json", "\"completion_tokens\": 30", None);
+    check("responses-whole.json", "\"input_tokens\": 1200", None);
+    check("responses-whole.json", "\"output_tokens\": 30", None);
+    // Parts are cut to the whole that they are of.
+    check("openai-whole.json", "\"cached_tokens\": 1000", Some([0, 1200, 30]));
+    check("responses-whole.json", "\"cached_tokens\": 1000", Some([0, 1200, 30]));
+    check("anthropic-whole.json", "\"output_tokens\": 12", Some([25, 0, 0]));
+}
+
+#[test]
 fn an_answer_is_never_whole_before_its_terminator() {
     for fixture in fixtures().iter().filter(|fixture| fixture.meaning.is_ok()) {
         let body = str::from_utf8(fixture.body).unwrap();

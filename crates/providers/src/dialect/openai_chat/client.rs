@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
 
 use super::super::openai::disjoint;
-use super::super::reply::{Answer, Spoken};
+use super::super::reply::{Answer, Spoken, token_count};
 use super::super::turns::{json_headers, text_of};
 use super::super::{AnswerBound, Encoded, Request, Variant};
 use super::is_reasoning;
@@ -69,7 +69,7 @@ fn take_frame(reply: &Value, answer: &mut Answer) {
     }
     let reported = &reply["usage"];
     if let (Some(prompt), Some(completion)) =
-        (reported["prompt_tokens"].as_u64(), reported["completion_tokens"].as_u64())
+        (token_count(&reported["prompt_tokens"]), token_count(&reported["completion_tokens"]))
     {
         answer.usage = Some(disjoint(prompt, completion, &reported["prompt_tokens_details"]));
         answer.usage_is_final = true;

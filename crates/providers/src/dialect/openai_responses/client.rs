@@ -5,7 +5,7 @@ use sortie_core::run::event::Finish;
 
 use super::super::failing::Said;
 use super::super::openai::disjoint;
-use super::super::reply::{Answer, Spoken};
+use super::super::reply::{Answer, Spoken, token_count};
 use super::super::turns::json_headers;
 use super::super::{Encoded, Request, Shape};
 
@@ -103,7 +103,7 @@ fn conclude(response: &Value, answer: &mut Answer) {
     name_model(response, answer);
     let reported = &response["usage"];
     if let (Some(input), Some(output)) =
-        (reported["input_tokens"].as_u64(), reported["output_tokens"].as_u64())
+        (token_count(&reported["input_tokens"]), token_count(&reported["output_tokens"]))
     {
         answer.usage = Some(disjoint(input, output, &reported["input_tokens_details"]));
         answer.usage_is_final = true;
