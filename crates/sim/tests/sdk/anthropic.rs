@@ -14,20 +14,7 @@ pub(crate) const JAVASCRIPT: Column = 3;
 const NEW: [Column; 2] = [PYTHON_2, JAVASCRIPT];
 
 /// What the simulator does not do yet.
-pub(crate) const PENDING: &[&str] = &[
-    "a stop sequence",
-    "a tool call",
-    "a streamed tool call",
-    "a structured answer",
-    "a streamed structured answer",
-    "every field of usage",
-    "a prompt that is cached",
-    "thinking",
-    "counting tokens",
-    "all models and one",
-    "a batch",
-    "a batch that is canceled",
-];
+pub(crate) const PENDING: &[&str] = &[];
 
 /// Asked where the shape of the answer matters and not its words.
 const QUESTION: &str = "What is the weather?";
