@@ -65,6 +65,7 @@ pub(crate) async fn play(installed: &Installed, script: &str, rows: &[Row]) -> P
 
 /// What the script says until it ends, or until its deadline: then it is killed, and the cases that
 /// it says nothing of are those that hang.
+#[expect(clippy::disallowed_methods, reason = "other processes are waited for in real time")]
 async fn outcomes(installed: &Installed, script: &str, url: &str, cases: &[Value]) -> Outcomes {
     let mut child = started(installed, script, url);
     let mut stdin = child.stdin.take().unwrap();
@@ -91,6 +92,7 @@ async fn outcomes(installed: &Installed, script: &str, url: &str, cases: &[Value
 }
 
 /// The script as a process, which is killed when it is dropped.
+#[expect(clippy::disallowed_methods, reason = "a process needs to find its programs")]
 fn started(installed: &Installed, script: &str, url: &str) -> Child {
     let inherited = ["PATH", "HOME"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
     Command::new(&installed.program)
