@@ -230,18 +230,32 @@ async fn a_stream_that_falls_silent_and_one_that_only_drips_are_given_up() {
 
 #[tokio::test]
 async fn no_redirect_is_followed() {
-    for status in [301, 302, 303, 307, 308] {
-        let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let target = elsewhere.local_addr().unwrap();
-        let reply = format!(
-            "HTTP/1.1 {status} Moved\r\nlocation: http://{target}/v1/messages?x=1\r\ncontent-length: 0\r\n\r\n"
-        );
-        let returned = answered_with(reply.into_bytes(), false).await;
-        assert_eq!((class(&returned), returned.billing), (Class::Redirected, Billing::Nothing), "{status}");
-        let message = returned.result.unwrap_err().message;
-        assert!(message.contains("127.0.0.1;") && !message.contains("x=1"), "{message}");
-        // A client that followed would have connected before it gave up the first answer.
-        assert!(tokio::time::timeout(SHORT, elsewhere.accept()).await.is_err(), "{status}: it was followed");
+    // To another port, to another host, and to another host in whatever scheme was spoken.
+    for to in ["http://127.0.0.1", "http://localhost", "//127.0.0.1"] {
+        for status in [301, 302, 303, 307, 308] {
+            let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = elsewhere.local_addr().unwrap().port();
+            let reply = format!(
+                "HTTP/1.1 {status} Moved\r\nlocation: {to}:{port}/v1/messages?x=1\r\ncontent-length: 0\r\n\r\n"
+            );
+            let returned = answered_with(reply.into_bytes(), false).await;
+            let context = format!("{status} to {to}");
+            assert_eq!(
+                (class(&returned), returned.billing),
+                (Class::Redirected, Billing::Nothing),
+                "{context}"
+            );
+            let message = returned.result.unwrap_err().message;
+            assert!(!message.contains("x=1"), "{context}: {message}");
+            if let Some(host) = to.strip_prefix("http://") {
+                assert!(message.contains(&format!("{host};")), "{context}: {message}");
+            }
+            // A client that followed would have connected before it gave up the first answer.
+            assert!(
+                tokio::time::timeout(SHORT, elsewhere.accept()).await.is_err(),
+                "{context}: it was followed"
+            );
+        }
     }
 }
 
