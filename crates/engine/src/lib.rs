@@ -8,4 +8,5 @@
 
 pub mod driver;
 pub mod executor;
+pub mod private;
 pub mod store;

@@ -1,6 +1,6 @@
 //! What a run leaves in its directory: reports, results and logs, for their owner alone.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use sortie_core::run::event::Record;
 use sortie_core::run::input::Waiting;
 use sortie_core::time::Time;
 use sortie_engine::driver::Observe;
+use sortie_engine::private;
 use sortie_engine::store::{Output, Store};
 use sortie_report::fold::{Fold, RunView};
 use sortie_report::log::Level;
@@ -59,7 +60,7 @@ impl Logs {
         make_directory(directory)?;
         let append = |name: &str| {
             let path = directory.join(name);
-            private().append(true).create(true).open(&path).map_err(|source| Error::File {
+            private::options().append(true).create(true).open(&path).map_err(|source| Error::File {
                 doing: "open",
                 path,
                 source,
@@ -136,7 +137,7 @@ struct Replacement {
 impl Replacement {
     fn new(directory: &Path, name: &str) -> Result<Self, Error> {
         let (path, beside) = (directory.join(name), directory.join(format!(".{name}.new")));
-        let file = private().write(true).create(true).truncate(true).open(&beside);
+        let file = private::options().write(true).create(true).truncate(true).open(&beside);
         let file = file.map_err(|source| Error::File { doing: "write", path: path.clone(), source })?;
         Ok(Replacement { path, beside, file: io::BufWriter::new(file) })
     }
@@ -157,18 +158,6 @@ impl Replacement {
 
 /// Creates a directory for its owner alone, and those above it.
 fn make_directory(directory: &Path) -> Result<(), Error> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     let failed = |source| Error::File { doing: "create", path: directory.to_owned(), source };
-    builder.create(directory).map_err(failed)
-}
-
-/// How files are opened: for their owner alone, whatever the umask.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
+    private::create_dir(directory).map_err(failed)
 }

@@ -5,10 +5,11 @@
 //! file is for people only. Where the lock can be lost while its owner lives (somebody deletes the
 //! directory), the run's epoch fences the slower one ([`super::journal`]).
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
+use crate::private::{create_dir, open};
 use crate::store::StoreError;
 
 /// The file whose lock is the ownership of a run.
@@ -25,11 +26,10 @@ impl Owner {
     /// Takes the run, if nobody has it.
     pub(super) fn take(results_dir: &Path, run_id: &str) -> Result<Self, StoreError> {
         let dir = results_dir.join(run_id);
-        create_private_dir(&dir)
-            .map_err(StoreError::io(format!("create the directory {}", dir.display())))?;
+        create_dir(&dir).map_err(StoreError::io(format!("create the directory {}", dir.display())))?;
         let path = dir.join(LOCK);
         let doing = || format!("lock {}", path.display());
-        let mut file = open_private(&path).map_err(StoreError::io(doing()))?;
+        let mut file = open(&path).map_err(StoreError::io(doing()))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -71,43 +71,4 @@ fn write_pid(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
     writeln!(file, "{}", std::process::id())
-}
-
-/// Opens a file for reading and writing; creates it for its owner alone. Does not truncate.
-pub(super) fn open_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Creates a directory for its owner alone, and those above it, and makes their names durable.
-pub(super) fn create_private_dir(dir: &Path) -> io::Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    let above = match dir.parent() {
-        Some(above) if !above.as_os_str().is_empty() => above,
-        _ => Path::new("."),
-    };
-    create_private_dir(above)?;
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    match builder.create(dir) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            // Another process was faster, or a file has the name.
-            if !dir.is_dir() {
-                return Err(io::ErrorKind::NotADirectory.into());
-            }
-        }
-        created => created?,
-    }
-    sync_dir(above)
-}
-
-/// A new name survives a power cut only once its directory is synced.
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use sortie_core::run::event::FORMAT;
 
 use super::Durability;
-use super::owner::{create_private_dir, open_private};
+use crate::private::{create_dir, open as open_private};
 use crate::store::StoreError;
 
 /// The journal's file in the results directory.
@@ -57,7 +57,7 @@ CREATE TABLE outputs (
 
 /// Opens the database in this directory, and creates what is missing.
 pub(super) fn open(results_dir: &Path, durability: Durability) -> Result<Connection, StoreError> {
-    create_private_dir(results_dir)
+    create_dir(results_dir)
         .map_err(StoreError::io(format!("create the results directory {}", results_dir.display())))?;
     let path = results_dir.join(FILE);
     // SQLite gives the files it puts beside a database the permissions of the database.
