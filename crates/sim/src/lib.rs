@@ -7,7 +7,6 @@
 //! dialects' types and the price table.
 
 mod answer;
-mod chance;
 pub mod control;
 pub mod directive;
 mod errors;
