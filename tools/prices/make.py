@@ -302,28 +302,32 @@ class Maker:
 
 def absurd(row):
     """What no price list says: (rates, rule) pairs. The program has the same rules."""
-    blocks = [("standard", row), *((name, row["tiers"][name]) for name in row.get("tiers", {}))]
-    for name, block in blocks:
-        for where, rates in ((name, block), (f"{name} long", block.get("long"))):
-            if not rates:
-                continue
-            values = {rate: Decimal(rates[rate]) for rate in RATES if rate in rates}
-            if any(not v.is_finite() or v < 0 or v % PICO != 0 for v in values.values()):
-                yield where, "a rate is negative, no number, or has a fraction of a picodollar a token"
-                continue
-            if values["input"] == 0:
-                yield where, "input costs nothing"
-            if values["output"] * 10 < values["input"]:
-                yield where, "output costs less than a tenth of input"
-            if values["cache_read"] > values["input"]:
-                yield where, "reading from a cache costs more than plain input"
-            base = row["long"] if rates is block.get("long") and "long" in row else row
-            for rate, value in values.items():
-                usual = Decimal(base.get(rate, base["cache_write"]))
-                if name in DEARER and value > 20 * usual:
-                    yield where, f"{rate} costs more than 20 times the standard rate"
-                if name in ("batch", "flex") and value > usual:
-                    yield where, f"{rate} costs more than the standard rate"
+    tiers = row.get("tiers", {})
+    blocks = [("standard", row), *tiers.items()]
+    all_rates = [(name, long, block.get("long") if long else block) for name, block in blocks for long in (False, True)]
+    all_rates = [(name, long, {rate: Decimal(rates[rate]) for rate in RATES if rate in rates})
+                 for name, long, rates in all_rates if rates]
+    unsound = [(name, long) for name, long, rates in all_rates
+               if any(not v.is_finite() or v < 0 or v % PICO != 0 for v in rates.values())]
+    for name, long in unsound:
+        yield name + " long" * long, "a rate is negative, no number, or has a fraction of a picodollar a token"
+    if unsound:
+        return
+    for name, long, rates in all_rates:
+        where = name + " long" * long
+        if rates["input"] == 0:
+            yield where, "input costs nothing"
+        if rates["output"] * 10 < rates["input"]:
+            yield where, "output costs less than a tenth of input"
+        if rates["cache_read"] > rates["input"]:
+            yield where, "reading from a cache costs more than plain input"
+        base = row["long"] if long and "long" in row else row
+        for rate, value in rates.items():
+            usual = Decimal(base.get(rate, base["cache_write"]))
+            if name in DEARER and value > 20 * usual:
+                yield where, f"{rate} costs more than 20 times the standard rate"
+            if name in ("batch", "flex") and value > usual:
+                yield where, f"{rate} costs more than the standard rate"
     if "long" in row:
         for rate in RATES:
             if rate in row and Decimal(row["long"][rate]) < Decimal(row[rate]):

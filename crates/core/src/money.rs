@@ -230,7 +230,11 @@ mod tests {
     #[test]
     fn percent_are_exact_or_rounded_up() {
         let check = |pico, percent, expected| {
-            assert_eq!(Usd::from_pico(pico).percent_rounded_up(percent).pico(), expected, "{percent} % of {pico}");
+            assert_eq!(
+                Usd::from_pico(pico).percent_rounded_up(percent).pico(),
+                expected,
+                "{percent} % of {pico}"
+            );
         };
         check(10, 110, 11);
         check(11, 110, 13); // 12.1

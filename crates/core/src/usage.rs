@@ -167,8 +167,7 @@ mod tests {
     fn what_is_usual_is_not_written() {
         let written = |usage: Usage| serde_json::to_string(&usage).unwrap();
         assert_eq!(written(Usage { input: 7, ..Usage::default() }), r#"{"input":7}"#);
-        let rare =
-            Usage { web_searches: 2, tier: Tier::Priority, region: Region::Named, ..Usage::default() };
+        let rare = Usage { web_searches: 2, tier: Tier::Priority, region: Region::Named, ..Usage::default() };
         let text = r#"{"web_searches":2,"tier":"priority","region":"named"}"#;
         assert_eq!(written(rare), text);
         assert_eq!(serde_json::from_str::<Usage>(text).unwrap(), rare);

@@ -16,6 +16,7 @@ pub mod format;
 mod json;
 pub mod log;
 mod markdown;
+pub mod prices;
 pub mod results;
 pub mod show;
 pub mod summary;

@@ -10,7 +10,7 @@ use sortie_core::ceiling::{Work, lower_bound};
 use sortie_core::hash::Hash;
 use sortie_core::plan::check::Checked;
 use sortie_core::plan::{Plan, graph};
-use sortie_core::price::Pricing;
+use sortie_core::price::{Pricing, table};
 use sortie_core::run::input::{Mode, Settings};
 use sortie_core::time::Time;
 use sortie_engine::store::Header;
@@ -64,6 +64,7 @@ impl Launch {
             gates: config.gates.clone(),
             max_concurrent: config.max_concurrent,
             simulated: self.simulation.is_some(),
+            price_table: Some(table().name()),
         };
         let run_timeout = config.run_timeout.unwrap_or_else(|| default_timeout(&plan, &settings));
         let settings = Settings { run_timeout, ..settings };

@@ -82,13 +82,13 @@ impl Price {
     /// # Errors
     /// The first rule that a rate breaks, and where it stands.
     pub fn plausible(&self) -> Result<(), Absurd> {
-        let tiers = self.tiers.iter().map(|(tier, rates)| (*tier, rates));
-        for (tier, rates) in std::iter::once((Tier::Standard, &self.standard)).chain(tiers) {
+        for (tier, rates) in self.each_tier() {
             let usual_long = self.standard.long.as_ref().map(|long| &long.rates);
             let long = rates.long.as_ref().map(|long| &long.rates);
             for (own, usual, long) in [(Some(rates), Some(&self.standard), false), (long, usual_long, true)] {
                 let Some(own) = own else { continue };
-                let broken = own.absurd_alone().or_else(|| against(tier, own, usual.unwrap_or(&self.standard)));
+                let broken =
+                    own.absurd_alone().or_else(|| against(tier, own, usual.unwrap_or(&self.standard)));
                 if let Some(rule) = broken {
                     return Err(Absurd { tier, long, rule });
                 }

@@ -129,6 +129,12 @@ impl Price {
         Price::stated(Rates::flat(input, output))
     }
 
+    /// Its rates in every tier that has some, the standard one first.
+    pub fn each_tier(&self) -> impl Iterator<Item = (Tier, &Rates)> {
+        let others = self.tiers.iter().map(|(tier, rates)| (*tier, rates));
+        std::iter::once((Tier::Standard, &self.standard)).chain(others)
+    }
+
     /// What this usage costs: its tokens at the rates of its tier and length, in its region, and its
     /// web searches, which neither tiers nor regions change.
     ///
@@ -188,6 +194,15 @@ pub enum Pricing {
 }
 
 impl Pricing {
+    /// Whether a configuration states it, in place of the table.
+    pub const fn is_stated(&self) -> bool {
+        match self {
+            Pricing::Known(price) => price.row.is_none(),
+            Pricing::Free => true,
+            Pricing::Unknown => false,
+        }
+    }
+
     /// What this usage costs, of a reply that names this model; nothing where the price is unknown
     /// (and then no budget is set).
     ///

@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use serde::Deserialize;
-
 use super::{Absurd, Long, Price, Rates};
 use crate::hash::Hash;
 use crate::money::Usd;
@@ -248,7 +246,9 @@ mod written {
             let percent = factor.times(100);
             let whole = percent.shared_by(1_000_000_000_000).pico();
             match u32::try_from(whole) {
-                Ok(whole @ 100..=1000) if Usd::from_pico(1_000_000_000_000).times(whole.into()) == percent => {
+                Ok(whole @ 100..=1000)
+                    if Usd::from_pico(1_000_000_000_000).times(whole.into()) == percent =>
+                {
                     Ok(Percent(whole))
                 }
                 _ => Err(format!("{text:?} is no factor from 1 to 10 in whole percent")),

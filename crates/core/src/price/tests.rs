@@ -75,7 +75,8 @@ fn one_row(fields: &str) -> Result<Table, TableError> {
         "cache_read": "0.1", "cache_write": "1.25"});
     let fields: serde_json::Map<String, Value> = serde_json::from_str(fields).unwrap();
     row.as_object_mut().unwrap().extend(fields);
-    let table = serde_json::json!({"dated": "2026-11-25", "sha256": Hash::of(b""), "sources": [], "rows": [row]});
+    let table =
+        serde_json::json!({"dated": "2026-11-25", "sha256": Hash::of(b""), "sources": [], "rows": [row]});
     Table::read(&table.to_string())
 }
 
@@ -83,7 +84,8 @@ fn one_row(fields: &str) -> Result<Table, TableError> {
 fn absurd_rows_are_refused_with_their_name_and_the_rule() {
     let check = |fields: &str, why: &str| {
         let error = one_row(fields).expect_err(fields);
-        let source = std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
+        let source =
+            std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
         let said = format!("{error}{source}");
         assert!(said.contains("row \"m\"") && said.contains(why), "{fields}: {said}");
     };

@@ -70,6 +70,7 @@ pub(super) fn settings(rng: &mut Rng) -> Settings {
         gates,
         max_concurrent: rng.range(1, 8) as u32,
         simulated: true,
+        price_table: None,
     }
 }
 
