@@ -57,6 +57,7 @@ fn sum(rates: &Rates, tokens: &Usage) -> u128 {
 mod tests {
     use sortie_core::price::table;
 
+    use super::Tier::{Batch, Flex, Priority, Standard};
     use super::*;
 
     #[test]
@@ -68,7 +69,6 @@ mod tests {
             let billed = bill(row, &tokens, Served { tier, in_us });
             assert_eq!(billed.pico(), pico, "{model} {tokens:?} {tier:?}");
         };
-        use Tier::{Batch, Flex, Priority, Standard};
         let sonnet = "claude-sonnet-5-5"; // 2 in, 0.1 read, 2.5 and 4 written, 10 out
         let mixed = [100, 1000, 200, 100, 50]; // 200 + 100 + 500 + 400 + 500
         check(sonnet, mixed, Standard, false, 1_700_000_000);

@@ -62,6 +62,21 @@ fn a_task_that_can_never_fit_is_not_sent() {
 }
 
 #[test]
+fn a_resume_cannot_put_a_budget_on_an_unknown_price() {
+    let simulator = Simulator::start();
+    let config = "agents: { own: { provider: anthropic, model: house-model } }\ndefault_agent: own\n";
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", CHAIN).file("sortie.yaml", config);
+    let refusing = sandbox.with("ANTHROPIC_API_KEY", "sk-sim-invalid");
+    refusing.sortie("run plan.yaml --run-id one").exits(4);
+    let sandbox = refusing.with("ANTHROPIC_API_KEY", "sk-test");
+    let before = simulator.stats().requests;
+    let ran = sandbox.sortie("resume one --max-cost 1").exits(4).says("price of model \"house-model\"");
+    ran.says("hint: a run keeps the prices that it began with");
+    assert_eq!(simulator.stats().requests, before);
+    sandbox.sortie("resume one").exits(0);
+}
+
+#[test]
 fn four_fifths_of_the_budget_are_said_with_the_share_used() {
     let sandbox = Sandbox::new().file("plan.yaml", CHAIN.replace("Task c.", "'[[sim output_tokens=90]] c'"));
     let config = "cost_control: { max_cost_per_session: 0.0033, alert_threshold: 0.0005 }";

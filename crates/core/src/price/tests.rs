@@ -49,8 +49,10 @@ fn sort(value: &mut Value) {
         Value::Object(fields) => {
             let mut sorted: Vec<_> = std::mem::take(fields).into_iter().collect();
             sorted.sort_by(|a, b| a.0.cmp(&b.0));
-            sorted.iter_mut().for_each(|(_, value)| sort(value));
-            fields.extend(sorted);
+            for (key, mut value) in sorted {
+                sort(&mut value);
+                fields.insert(key, value);
+            }
         }
         Value::Array(items) => items.iter_mut().for_each(sort),
         _ => (),
