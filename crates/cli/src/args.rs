@@ -81,6 +81,13 @@ Example:
   sortie simulate --listen 127.0.0.1:8080 --scenario seed
   ANTHROPIC_BASE_URL=http://127.0.0.1:8080 ANTHROPIC_API_KEY=any sortie run plan.yaml")]
     Simulate(SimulateArgs),
+    /// Show what models cost, and which price table says so
+    #[command(after_help = "\
+Examples:
+  sortie prices --provider anthropic              USD per million tokens, a line for each model
+  sortie prices gpt-6.1-sol                       one model: every tier, long requests, retirement
+  sortie prices --json | jq '.models[].model'")]
+    Prices(PricesArgs),
     /// Print the JSON schema of plans or of the configuration
     #[command(after_help = "\
 Example:
@@ -267,6 +274,38 @@ pub(crate) struct SimulateArgs {
     /// Answer from what --record has kept
     #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "seed"])]
     pub(crate) replay: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PricesArgs {
+    /// One model, with or without its date: all its rates
+    pub(crate) model: Option<String>,
+    /// Only this provider's models
+    #[arg(long, value_name = "PROVIDER")]
+    pub(crate) provider: Option<ProviderArg>,
+    #[command(flatten)]
+    pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ProviderArg {
+    /// Anthropic
+    Anthropic,
+    /// OpenAI
+    #[value(name = "openai")]
+    OpenAi,
+}
+
+impl ProviderArg {
+    /// As the price table and the configuration call it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            ProviderArg::Anthropic => "anthropic",
+            ProviderArg::OpenAi => "openai",
+        }
+    }
 }
 
 #[derive(Args, Debug)]

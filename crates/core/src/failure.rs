@@ -144,12 +144,22 @@ pub struct Failure {
     /// than its bucket, `x-should-retry: false`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hopeless: bool,
+    /// The model that refused, as its reply names it: what was used is priced by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 impl Failure {
     /// A failure of this class that says `message` and nothing else.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Failure { class, message: message.into(), http_status: None, retry_after: None, hopeless: false }
+        Failure {
+            class,
+            message: message.into(),
+            http_status: None,
+            retry_after: None,
+            hopeless: false,
+            model: None,
+        }
     }
 
     /// The same with the HTTP status it came with.

@@ -1,7 +1,8 @@
 //! Money as whole picodollars.
 //!
 //! Every first-party price fits twelve decimals of a dollar per token, so sums of prices times
-//! tokens are exact; nothing here rounds except [`Usd::from_f64`] and the display.
+//! tokens are exact; nothing here rounds except [`Usd::from_f64`],
+//! [`Usd::percent_rounded_up`] and the display.
 
 use std::fmt;
 use std::iter::Sum;
@@ -75,6 +76,14 @@ impl Usd {
             Some(share) => Usd(share),
             None => Usd::ZERO,
         }
+    }
+
+    /// This many percent of it, saturating; a fraction of a picodollar is rounded up, so that a
+    /// factor never makes anything cheaper than it is.
+    #[must_use]
+    pub const fn percent_rounded_up(self, percent: u32) -> Self {
+        let scaled = (self.0 as u128 * percent as u128).div_ceil(100);
+        if scaled > u64::MAX as u128 { Usd::MAX } else { Usd(scaled as u64) }
     }
 
     /// The decimal digits of the amount with at least `decimals` and as many more as it has, at
@@ -215,5 +224,22 @@ mod tests {
         assert_eq!(Usd::MAX + Usd::from_pico(1), Usd::MAX);
         assert_eq!(Usd::ZERO - Usd::from_pico(1), Usd::ZERO);
         assert_eq!(Usd::MAX.times(2), Usd::MAX);
+        assert_eq!(Usd::MAX.percent_rounded_up(110), Usd::MAX);
+    }
+
+    #[test]
+    fn percent_are_exact_or_rounded_up() {
+        let check = |pico, percent, expected| {
+            assert_eq!(
+                Usd::from_pico(pico).percent_rounded_up(percent).pico(),
+                expected,
+                "{percent} % of {pico}"
+            );
+        };
+        check(10, 110, 11);
+        check(11, 110, 13); // 12.1
+        check(1, 50, 1); // 0.5
+        check(u64::MAX, 100, u64::MAX);
+        check(0, 110, 0);
     }
 }

@@ -26,6 +26,7 @@ pub(crate) fn settings() -> Settings {
         }],
         max_concurrent: 10,
         simulated: false,
+        price_table: None,
     }
 }
 

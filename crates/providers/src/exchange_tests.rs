@@ -57,8 +57,8 @@ fn broken() -> End {
     End::Broken("connection reset".to_owned())
 }
 
-const fn estimated(input: u64, output: u64) -> Billing {
-    Billing::Estimated(Usage { input, output, cache_read: 0, cache_write: 0, cache_write_1h: 0 })
+fn estimated(input: u64, output: u64) -> Billing {
+    Billing::Estimated(Usage { input, output, ..Usage::default() })
 }
 
 #[test]

@@ -182,6 +182,7 @@ fn every_fixture_means_what_it_says() {
             cache_write,
             cache_write_1h,
             output,
+            ..Usage::default()
         });
         assert_eq!(decoded.usage, usage, "{}", fixture.name);
     }

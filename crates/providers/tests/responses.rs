@@ -20,7 +20,14 @@ fn answer(tool: Option<&str>, text: &str) -> ServerAnswer {
         text: text.to_owned(),
         tool: tool.map(str::to_owned),
         finish: Finish::Stop,
-        usage: Usage { input: 50, cache_read: 1000, cache_write: 150, cache_write_1h: 0, output: 30 },
+        usage: Usage {
+            input: 50,
+            cache_read: 1000,
+            cache_write: 150,
+            cache_write_1h: 0,
+            output: 30,
+            ..Usage::default()
+        },
         besides: Besides::default(),
     }
 }

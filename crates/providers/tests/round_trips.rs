@@ -33,7 +33,14 @@ fn answer(finish: Finish, text: &str) -> ServerAnswer {
         model: "some-model-2026".to_owned(),
         text: text.to_owned(),
         finish,
-        usage: Usage { input: 50, cache_read: 1000, cache_write: 150, cache_write_1h: 0, output: 30 },
+        usage: Usage {
+            input: 50,
+            cache_read: 1000,
+            cache_write: 150,
+            cache_write_1h: 0,
+            output: 30,
+            ..Usage::default()
+        },
         besides: Besides::default(),
     }
 }

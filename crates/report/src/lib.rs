@@ -18,6 +18,7 @@ mod grade;
 mod json;
 pub mod log;
 mod markdown;
+pub mod prices;
 pub mod results;
 pub mod show;
 pub mod summary;

@@ -9,10 +9,12 @@ mod escape;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use sortie_core::agent::Agent;
 use sortie_core::plan::Task;
+use sortie_core::price::Pricing;
 
 use crate::bound;
-use crate::fold::{Report, Status, TaskView};
+use crate::fold::{Report, RunView, Status, TaskView};
 use crate::format::Format;
 use crate::results;
 use crate::summary::Summary;
@@ -81,20 +83,8 @@ fn facts(rows: &[(&str, String)]) -> String {
 fn run_facts(report: &Report) -> Vec<(&'static str, String)> {
     let (fold, summary) = (report.fold, &report.summary);
     let run = fold.run();
-    let mut used: Vec<bool> = vec![false; run.plan.agents().len()];
-    for task in run.plan.tasks() {
-        if let Some(used) = used.get_mut(usize::from(task.agent.0)) {
-            *used = true;
-        }
-    }
-    let agents: Vec<String> = run
-        .plan
-        .agents()
-        .iter()
-        .zip(used)
-        .filter(|(_, used)| *used)
-        .map(|(agent, _)| format!("{} ({})", escape(&agent.name), escape(&agent.model)))
-        .collect();
+    let agents: Vec<String> =
+        used_agents(run).map(|agent| format!("{} ({})", escape(&agent.name), escape(&agent.model))).collect();
     let mut rows = vec![
         ("Run", escape(&run.run_id)),
         ("Started", moment(run.created)),
@@ -187,7 +177,40 @@ fn cost(report: &Report) -> Vec<(&'static str, String)> {
         let cost = money(dearest.cost);
         rows.push(("Most expensive task", format!("{} ({cost})", escape(&dearest.task_id))));
     }
+    rows.push(("Prices", prices(report)));
     rows
+}
+
+/// Where the prices are from: the table, and agents whose price the configuration stated.
+fn prices(report: &Report) -> String {
+    let table = report.summary.cost.price_table.as_deref();
+    let table =
+        table.map_or_else(|| "table not recorded".into(), |table| format!("table of {}", escape(table)));
+    let run = report.fold.run();
+    let stated: Vec<String> = used_agents(run)
+        .filter_map(|agent| match &agent.pricing {
+            Pricing::Known(price) if price.row.is_some() => None,
+            Pricing::Known(_) => Some(format!("{} as configured", escape(&agent.name))),
+            Pricing::Free => Some(format!("{} free", escape(&agent.name))),
+            Pricing::Unknown => Some(format!("{} unknown, counted as nothing", escape(&agent.name))),
+        })
+        .collect();
+    // Of a run of before the table was kept, nobody knows either which prices were its own.
+    if report.summary.cost.price_table.is_none() || stated.is_empty() {
+        return table;
+    }
+    format!("{table}; {}", stated.join(", "))
+}
+
+/// The agents that tasks go to, in the order of the configuration.
+fn used_agents(run: &RunView) -> impl Iterator<Item = &Agent> {
+    let mut used: Vec<bool> = vec![false; run.plan.agents().len()];
+    for task in run.plan.tasks() {
+        if let Some(used) = used.get_mut(usize::from(task.agent.0)) {
+            *used = true;
+        }
+    }
+    run.plan.agents().iter().zip(used).filter(|(_, used)| *used).map(|(agent, _)| agent)
 }
 
 /// Tasks with what the plan says of them, in its order.

@@ -92,6 +92,10 @@ pub struct CostSummary {
     /// The total shared by them.
     #[serde(with = "as_dollars::option")]
     pub avg_cost_per_task: Option<Usd>,
+    /// The price table that costs were worked out with, by its date and the beginning of its hash:
+    /// `2026-11-25 (0123abcd)`; null of a run of before it was kept.
+    #[serde(default)]
+    pub price_table: Option<String>,
     /// The task that cost most, the first in the plan of those; null where nothing cost anything.
     pub most_expensive_task: Option<TaskCost>,
 }
@@ -216,6 +220,7 @@ impl CostSummary {
             budget: fold.budget(),
             utilization: fold.budget().and_then(|budget| share(used, budget)),
             tasks_count,
+            price_table: fold.run().settings.price_table.clone(),
             avg_cost_per_task: (tasks_count > 0).then(|| total_cost.shared_by(tasks_count)),
             most_expensive_task: dearest
                 .map(|(view, task)| TaskCost { task_id: task.name.clone(), cost: view.cost() }),

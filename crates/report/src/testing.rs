@@ -111,6 +111,7 @@ fn settings() -> Settings {
         gates: vec![GateSpec { name: "anthropic/claude-sonnet-4-5".into(), ..GateSpec::default() }],
         max_concurrent: 10,
         simulated: false,
+        price_table: Some("2026-11-25 (0123abcd)".into()),
     }
 }
 

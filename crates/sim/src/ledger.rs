@@ -1,7 +1,7 @@
 //! What was asked, answered and billed: the truth that a client's own account is checked against.
 //!
-//! Money is computed here from the public price table and the tokens that this side generated,
-//! never from what a client says. A client's price overrides are unknown here.
+//! Money is computed from the public price table and the tokens that this side generated (`bill`),
+//! never from what a client says, and not by the code that the client computes with. A client's price overrides are unknown here.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use sortie_core::money::Usd;
 use sortie_core::price;
 use sortie_core::usage::Usage;
 
+use crate::bill::{Served, bill};
 use crate::fault::Fault;
 use crate::timeline::Pace;
 
@@ -107,8 +108,8 @@ pub struct Stats {
 pub(crate) struct Generation {
     /// Tokens of the whole answer.
     pub(crate) usage: Usage,
-    /// What of the usual price is billed.
-    pub(crate) percent: u64,
+    /// How it is served.
+    pub(crate) served: Served,
     /// When its pieces are generated; absent where it is generated to the end, whoever waits: a
     /// reply that is not streamed.
     pub(crate) pace: Option<Pace>,
@@ -230,8 +231,7 @@ impl Ledger {
         let row = price::table().find(&entry.model);
         entry.input_tokens = usage.total_input();
         entry.output_tokens = output;
-        let usual = row.map_or(Usd::ZERO, |row| row.price.of(&usage));
-        entry.cost_picodollars = usual.times(generation.percent).shared_by(100);
+        entry.cost_picodollars = row.map_or(Usd::ZERO, |row| bill(row, &usage, generation.served));
         entry.delivered_whole = Some(whole);
         self.cost += entry.cost_picodollars;
         self.stats.input_tokens += entry.input_tokens;

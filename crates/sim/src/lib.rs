@@ -7,6 +7,7 @@
 //! dialects' types and the price table.
 
 mod answer;
+mod bill;
 pub mod control;
 pub mod directive;
 mod errors;

@@ -69,7 +69,7 @@ impl Dialect for Plain {
     }
 
     fn default_variant(&self) -> Variant {
-        Variant { version: None, auth: Auth::XApiKey, bound: AnswerBound::MaxTokens }
+        Variant { version: None, auth: Auth::XApiKey, bound: AnswerBound::MaxTokens, pins_tier: false }
     }
 
     fn base_url(&self) -> &'static str {

@@ -114,13 +114,15 @@ pub enum Setup {
         /// Why.
         source: EndpointError,
     },
-    /// A budget is set, and nobody knows what a model costs.
-    #[error("a budget is set and the price of model {model:?} (agent {agent:?}) is not known")]
+    /// A budget or a task's limit is set, and nobody knows what a model costs.
+    #[error("a limit in dollars is set and the price of model {model:?} (agent {agent:?}) is not known")]
     NoPrice {
         /// Which agent.
         agent: String,
         /// Its model.
         model: String,
+        /// Whether the limit came with a resume; a run keeps the prices that it began with.
+        resumed: bool,
     },
 }
 
@@ -137,8 +139,12 @@ impl Setup {
                 format!("set {variable} to the key alone, without quotes or spaces")
             }
             Setup::BadEndpoint { agent, .. } => format!("set agents.{agent}.base_url in the configuration"),
+            Setup::NoPrice { agent, resumed: true, .. } => format!(
+                "a run keeps the prices that it began with: resume it without a budget, or set agents.{agent}.price \
+                 and run the plan anew"
+            ),
             Setup::NoPrice { agent, .. } => format!(
-                "set agents.{agent}.price to {{ input: USD, output: USD }} per million tokens, or to free, or drop the budget"
+                "set agents.{agent}.price to {{ input: USD, output: USD }} per million tokens, or to free, or drop the limit"
             ),
         }
     }

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sortie_core::agent::AgentId;
+use sortie_core::agent::{Agent, AgentId};
 use sortie_core::ceiling::{Work, lower_bound};
 use sortie_core::hash::Hash;
 use sortie_core::plan::check::Checked;
 use sortie_core::plan::{Plan, graph};
-use sortie_core::price::Pricing;
+use sortie_core::price::{Pricing, table};
 use sortie_core::run::input::{Mode, Settings};
 use sortie_core::time::Time;
 use sortie_engine::store::Header;
@@ -74,6 +74,7 @@ impl Launch {
             gates: config.gates.clone(),
             max_concurrent: config.max_concurrent,
             simulated: self.simulation.is_some(),
+            price_table: Some(table().name()),
         };
         let run_timeout = config.run_timeout.unwrap_or_else(|| default_timeout(&plan, &settings));
         let settings = Settings { run_timeout, ..settings };
@@ -107,17 +108,25 @@ pub(crate) fn used_agents(plan: &Plan) -> BTreeSet<AgentId> {
 fn setup(plan: &Plan, settings: &Settings, config: &Config, environment: &Environment) -> Vec<Setup> {
     let mut missing = Vec::new();
     for id in used_agents(plan) {
-        let agent = plan.agent(id);
-        let has_limit = settings.budget.is_some() || settings.max_cost_per_task.is_some();
-        if agent.pricing == Pricing::Unknown && has_limit {
-            missing.push(Setup::NoPrice { agent: agent.name.clone(), model: agent.model.clone() });
+        let has_limit = settings.budget.is_some()
+            || settings.max_cost_per_task.is_some()
+            || plan.tasks().iter().any(|task| task.agent == id && task.max_cost.is_some());
+        if has_limit {
+            missing.extend(unpriced(plan.agent(id), false));
         }
         if !settings.simulated {
             let endpoint = &config.agents[usize::from(id.0)].endpoint;
-            missing.extend(endpoint_of(agent, endpoint, environment).err());
+            missing.extend(endpoint_of(plan.agent(id), endpoint, environment).err());
         }
     }
     missing
+}
+
+/// An agent whose price nobody knows: no limit can hold it.
+pub(crate) fn unpriced(agent: &Agent, resumed: bool) -> Option<Setup> {
+    let name = || (agent.name.clone(), agent.model.clone());
+    let (agent, model) = (agent.pricing == Pricing::Unknown).then(name)?;
+    Some(Setup::NoPrice { agent, model, resumed })
 }
 
 /// DESIGN's rule is twice the forecast; until there is one, three times the least time that the

@@ -24,7 +24,7 @@ use crate::caller::{HttpCaller, SimulatedCaller};
 use crate::config::LogLevel;
 use crate::error::Error;
 use crate::files::{Recorder, export, result_of};
-use crate::launch::used_agents;
+use crate::launch::{unpriced, used_agents};
 
 /// A run that this process owns and has not driven yet.
 #[derive(Debug)]
@@ -133,6 +133,14 @@ impl<S: Store> Session<S> {
             let ended = Ended::Finished(Outcome::Completed);
             let Session { store, directory, .. } = self;
             return Ok(Done { ended, fold: recorder.fold, store, directory });
+        }
+        if drive.budget.is_some() {
+            let plan = &self.header().plan;
+            let missing: Vec<_> =
+                used_agents(plan).into_iter().filter_map(|id| unpriced(plan.agent(id), true)).collect();
+            if !missing.is_empty() {
+                return Err(Error::Setup(missing));
+            }
         }
         let mut observe = (recorder, observe);
         let floor = self.opened.floor().max(self.header().created);

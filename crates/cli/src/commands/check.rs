@@ -137,12 +137,12 @@ fn models(config: &Config, id: AgentId, list: &mut List) {
     match &agent.pricing {
         Pricing::Known(price) => {
             let million = |usd: sortie::core::money::Usd| units::money(usd.times(1_000_000));
-            let found = format!(
-                "{} in, {} out per million tokens (table of {})",
-                million(price.input),
-                million(price.output),
-                table.dated
-            );
+            let source = match &price.row {
+                Some(_) => format!("table of {}", table.name()),
+                None => format!("agents.{}.price", agent.name),
+            };
+            let (input, output) = (million(price.standard.input), million(price.standard.output));
+            let found = format!("{input} in, {output} out per million tokens ({source})");
             list.add(State::Ok, what, found);
         }
         Pricing::Free => list.add(State::Ok, what, "free, says the configuration"),

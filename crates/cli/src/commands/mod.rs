@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod execute;
 mod forecast;
+mod prices;
 mod resume;
 mod run;
 mod runs;
@@ -31,6 +32,7 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failed> {
         Command::Runs(args) => runs::run(args).await,
         Command::Show(args) => show::run(args).await,
         Command::Simulate(args) => simulate::run(args).await,
+        Command::Prices(args) => prices::run(&args),
         Command::Schema(args) => Ok(schema::run(&args)),
         Command::Completions(args) => Ok(completions::run(&args)),
     }

@@ -21,7 +21,7 @@ fn check(name: &str, ran: &Ran) {
 fn help_is_what_it_was() {
     let sandbox = Sandbox::new();
     check("help", &sandbox.sortie("--help").exits(0));
-    for command in ["run", "resume", "check", "runs", "show", "simulate", "schema", "completions"] {
+    for command in ["run", "resume", "check", "runs", "show", "simulate", "prices", "schema", "completions"] {
         check(&format!("help_{command}"), &sandbox.sortie(&format!("{command} --help")).exits(0));
     }
 }
@@ -44,6 +44,8 @@ fn a_command_line_that_is_wrong_is_explained() {
         ("usage_replay_nothing", "simulate --replay none"),
         ("usage_no_such_run", "show one"),
         ("usage_nothing_to_resume", "resume"),
+        ("usage_no_price", "prices gpt-6"),
+        ("usage_no_price_like_it", "prices my-own-model"),
     ] {
         check(name, &sandbox.sortie(arguments).exits(2));
     }

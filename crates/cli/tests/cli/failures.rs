@@ -104,6 +104,9 @@ fn what_is_missing_is_named_before_anything_is_made_or_sent() {
     let (named, hint) = ("price of model \"house-model\"", "hint: set agents.own.price");
     check(reaching().file("sortie.yaml", unpriced), "--max-cost 1", [named, hint]);
     assert_eq!(simulator.stats().requests, 0);
+    let limited = reaching().file("sortie.yaml", unpriced);
+    check(limited.file("plan.yaml", "tasks: [{ id: a, prompt: A., max_cost: 1 }]"), "", [named, hint]);
+    assert_eq!(simulator.stats().requests, 0);
     // Without a budget nobody has to know a price; a key that no task needs may be missing.
     reaching().file("sortie.yaml", unpriced).sortie("run plan.yaml").exits(0);
     reaching().with("OPENAI_API_KEY", "").sortie("run plan.yaml").exits(0);

@@ -15,6 +15,7 @@ mod limits;
 mod looks;
 mod money;
 mod plans;
+mod prices;
 mod recording;
 mod results;
 mod secrets;

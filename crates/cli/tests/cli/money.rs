@@ -5,7 +5,8 @@ use sortie::core::money::Usd;
 use crate::support::{Sandbox, Simulator};
 
 /// Three tasks one after the other. At the prices of claude-sonnet-5-5 each costs $0.00022 and
-/// reserves six times that.
+/// reserves $0.00121: a token for each byte of the prompt, written to a cache, `max_tokens`, and a
+/// tenth more, because the workspace may name a region.
 const CHAIN: &str = "
 defaults: { max_tokens: 100 }
 tasks:
@@ -18,16 +19,16 @@ tasks:
 fn a_budget_stops_the_run_and_a_larger_one_finishes_it_without_repeating() {
     let simulator = Simulator::start();
     let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", CHAIN);
-    let ran = sandbox.sortie("run plan.yaml --max-cost 0.0012 --run-id one --json").exits(3);
+    let ran = sandbox.sortie("run plan.yaml --max-cost 0.0013 --run-id one --json").exits(3);
     let ran = ran.says("`sortie resume one --max-cost USD` goes on with it");
     let document = ran.json();
     let message = document["error"].as_str().unwrap();
     let (needed, budget) = message.strip_prefix("Budget exceeded: $").unwrap().split_once(" > $").unwrap();
     assert!(needed.parse::<f64>().unwrap() > budget.parse().unwrap(), "{message}");
-    assert_eq!(budget, "0.0012");
+    assert_eq!(budget, "0.0013");
     assert!(ran.stderr.contains(message), "{}", ran.transcript());
     let spent: Usd = document["total_cost"].to_string().parse().unwrap();
-    assert!(spent <= "0.0012".parse().unwrap(), "{spent:?}");
+    assert!(spent <= "0.0013".parse().unwrap(), "{spent:?}");
     let done = document["successful_tasks"].as_u64().unwrap();
     assert!(0 < done && done < 3, "it stops on its way, at {done}");
     assert_eq!(simulator.stats().generations, done);
@@ -58,6 +59,21 @@ fn a_task_that_can_never_fit_is_not_sent() {
     let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", CHAIN);
     sandbox.sortie("run plan.yaml --max-cost 0.0001").exits(3).says("Budget exceeded: $");
     assert_eq!(simulator.stats().requests, 0);
+}
+
+#[test]
+fn a_resume_cannot_put_a_budget_on_an_unknown_price() {
+    let simulator = Simulator::start();
+    let config = "agents: { own: { provider: anthropic, model: house-model } }\ndefault_agent: own\n";
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", CHAIN).file("sortie.yaml", config);
+    let refusing = sandbox.with("ANTHROPIC_API_KEY", "sk-sim-invalid");
+    refusing.sortie("run plan.yaml --run-id one").exits(4);
+    let sandbox = refusing.with("ANTHROPIC_API_KEY", "sk-test");
+    let before = simulator.stats().requests;
+    let ran = sandbox.sortie("resume one --max-cost 1").exits(4).says("price of model \"house-model\"");
+    ran.says("hint: a run keeps the prices that it began with");
+    assert_eq!(simulator.stats().requests, before);
+    sandbox.sortie("resume one").exits(0);
 }
 
 #[test]

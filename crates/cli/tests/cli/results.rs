@@ -12,7 +12,7 @@ use crate::support::{Sandbox, Simulator, WEBSITE};
 const SUMMARY: &str = "
     run_id success error mode simulated total_tasks successful_tasks failed_tasks skipped_tasks pending_tasks
     success_rate total_duration avg_duration total_cost cost_per_task execution_history api_calls_count
-    cost.total_cost cost.at_risk cost.budget cost.utilization cost.tasks_count cost.avg_cost_per_task
+    cost.total_cost cost.at_risk cost.budget cost.utilization cost.tasks_count cost.avg_cost_per_task cost.price_table
     cost.most_expensive_task.task_id cost.most_expensive_task.cost
     metrics.throughput metrics.avg_latency metrics.p50_latency metrics.p95_latency metrics.p99_latency
     metrics.ttft_p50 metrics.success_rate metrics.active_tasks metrics.queue_length metrics.api_calls_count

@@ -274,7 +274,8 @@ pub enum BudgetMark {
     Alert,
     /// 80 % of the budget (SPEC.md C3).
     EightyPercent,
-    /// The budget itself, where `auto_stop_on_limit` is off.
+    /// The budget itself: `auto_stop_on_limit` is off, or a reply was dearer than what was reserved
+    /// for it (in a tier or by a model that was not asked for).
     Exceeded,
 }
 

@@ -36,6 +36,10 @@ pub struct Settings {
     pub max_concurrent: u32,
     /// Whether the endpoint is the in-process simulator.
     pub simulated: bool,
+    /// The price table that listed prices are of ([`crate::price::Table::name`]); none in runs of
+    /// before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_table: Option<String>,
 }
 
 /// Whether tasks may run side by side.

@@ -43,16 +43,20 @@ impl Run {
     }
 }
 
-/// What an attempt that had `reserved` came to.
-pub(super) fn spent(agent: &Agent, reserved: Usd, billing: Billing) -> Spent {
+/// What an attempt that had `reserved` came to; its reply names `model`, where one came.
+///
+/// Reported usage is charged for what it is, also where it is more than was reserved: a reply in a
+/// tier that nobody asked for, or by a dearer model. The budget then says that it is exceeded. An
+/// estimate stays within the reservation.
+pub(super) fn spent(agent: &Agent, reserved: Usd, billing: Billing, model: Option<&str>) -> Spent {
     let charge = |usage: Option<Usage>, charge| Spent { usage, charge };
     match billing {
         Billing::Nothing => Spent::default(),
         Billing::Reported(usage) => {
-            charge(Some(usage), Charge { actual: agent.pricing.of(&usage), ..Charge::default() })
+            charge(Some(usage), Charge { actual: agent.pricing.of(&usage, model), ..Charge::default() })
         }
         Billing::Estimated(usage) => {
-            let estimated = agent.pricing.of(&usage).min(reserved);
+            let estimated = agent.pricing.of(&usage, model).min(reserved);
             charge(Some(usage), Charge { estimated, at_risk: reserved - estimated, ..Charge::default() })
         }
         Billing::Unknown if planted!(LostIsFree) => Spent::default(),

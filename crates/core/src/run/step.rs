@@ -119,7 +119,7 @@ impl Deciding<'_> {
         for (id, asked) in in_flight {
             let attempt = AttemptId { task: id, number: self.run.task(id).attempts };
             let agent = self.run.plan.agent_of(id);
-            let spent = spent(agent, asked.usd, Billing::Unknown);
+            let spent = spent(agent, asked.usd, Billing::Unknown, None);
             self.gates.settle(agent.gate, &asked, &spent.cost(&asked), self.now);
             self.remember(Event::AttemptLost { attempt, spent });
             lost.push(attempt);
@@ -137,7 +137,11 @@ impl Deciding<'_> {
         }
         let agent = self.run.plan.agent_of(attempt.task);
         let gate = agent.gate;
-        let spent = spent(agent, asked.usd, billing);
+        let model = match &result {
+            Ok(answer) => Some(&*answer.model),
+            Err(failure) => failure.model.as_deref(),
+        };
+        let spent = spent(agent, asked.usd, billing, model);
         if !planted!(SettleForgotten) {
             self.gates.settle(gate, &asked, &spent.cost(&asked), self.now);
         }

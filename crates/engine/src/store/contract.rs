@@ -36,6 +36,7 @@ pub(super) fn header(run_id: &str, created: u64) -> Header {
         gates: Vec::new(),
         max_concurrent: 1,
         simulated: false,
+        price_table: None,
     };
     Header {
         run_id: run_id.to_owned(),

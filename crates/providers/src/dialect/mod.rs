@@ -37,7 +37,8 @@ pub use anthropic::Anthropic;
 pub(crate) use failing::one_line;
 pub use openai_chat::OpenAiChat;
 pub use openai_responses::OpenAiResponses;
-pub use particulars::{Besides, Caching, Keep, Part, Particulars, Thinking, Tier};
+pub use particulars::{Besides, Caching, Keep, Part, Particulars, Thinking};
+pub use sortie_core::usage::Tier;
 
 /// All dialects.
 pub static ALL: &[&dyn Dialect] = &[&Anthropic, &OpenAiChat, &OpenAiResponses];
@@ -113,6 +114,10 @@ pub struct Variant {
     pub auth: Auth,
     /// What the bound on the answer is called; [`Dialect::variant_at`] knows it by the host.
     pub bound: AnswerBound,
+    /// Whether requests ask for the standard tier in so many words, because the account's settings
+    /// decide where they do not (OpenAI's projects may serve `auto` as `priority`, for twice the
+    /// price or more). Only OpenAI's own hosts are sure to know the word.
+    pub pins_tier: bool,
 }
 
 /// A request in bytes, without its key: whoever owns the socket adds that.

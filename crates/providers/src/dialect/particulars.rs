@@ -4,6 +4,7 @@
 //! what sortie speaks. A dialect that has none of it is served all the same.
 
 use serde_json::Value;
+use sortie_core::usage::Tier;
 
 /// Bytes that an image or a document counts for: about 1,500 tokens at four bytes each, the most
 /// that Anthropic's documentation of vision names for one image (its size on the wire says nothing).
@@ -24,7 +25,7 @@ pub struct Particulars {
     pub thinking: Option<u32>,
     /// Answers asked for; 0 and 1 are one.
     pub choices: u32,
-    /// How it is to be served.
+    /// How it is served, which the reply says.
     pub tier: Tier,
     /// Where the model is to run, if that is asked (`us`).
     pub geo: Option<String>,
@@ -93,18 +94,6 @@ pub enum Keep {
     FiveMinutes,
     /// An hour from its last use.
     Hour,
-}
-
-/// How a request is served; what the reply says is what counts for its price.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tier {
-    /// At the usual rates.
-    #[default]
-    Standard,
-    /// When there is room, at half of them (OpenAI).
-    Flex,
-    /// Within a batch, at half of them.
-    Batch,
 }
 
 /// What few answers have.

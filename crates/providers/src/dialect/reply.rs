@@ -12,7 +12,7 @@ use serde_json::Value;
 use sortie_core::call::Text;
 use sortie_core::failure::{Class, Failure};
 use sortie_core::run::event::Finish;
-use sortie_core::usage::Usage;
+use sortie_core::usage::{Tier, Usage};
 
 use super::failing::{self, Said, one_line};
 use super::sse::Sse;
@@ -51,6 +51,8 @@ pub(super) struct Answer {
     pub(super) refused: Option<String>,
     /// Usage as last reported.
     pub(super) usage: Option<Usage>,
+    /// How it was served, where that stands beside the usage and not in it.
+    pub(super) tier: Tier,
     /// Whether that usage is complete: input is known and output is final.
     pub(super) usage_is_final: bool,
     /// Whether the terminator came: the answer is whole.
@@ -109,7 +111,8 @@ impl Answer {
         } else if !self.is_whole {
             failed(Class::CutOff, "the answer ended before its terminator".to_owned())
         } else if let Some(why) = self.refused {
-            failed(Class::Refused, one_line(&why))
+            let model = Some(one_line(&self.model)).filter(|model| !model.is_empty());
+            Err(Failure { model, ..Failure::new(Class::Refused, one_line(&why)).with_status(status) })
         } else {
             let finish = self.finish.unwrap_or_else(|| Finish::Other("unstated".to_owned()));
             let text = if self.text.is_empty() { self.tool_input } else { self.text };

@@ -37,7 +37,7 @@ fn the_names_are_those_of_the_design_and_no_others() {
     );
     assert_eq!(
         names(&summary["cost"]),
-        "at_risk avg_cost_per_task budget most_expensive_task tasks_count total_cost utilization"
+        "at_risk avg_cost_per_task budget most_expensive_task price_table tasks_count total_cost utilization"
     );
     assert_eq!(
         names(&summary["metrics"]),
@@ -58,6 +58,7 @@ fn a_diamond_is_counted_timed_and_judged_against_its_ceiling() {
             "execution_history": ["analyze", "design", "impl_b", "impl_a", "test"],
             "cost": {
                 "at_risk": 0.0, "budget": 10.0, "utilization": 0.23, "tasks_count": 5,
+                "price_table": "2026-11-25 (0123abcd)",
                 "most_expensive_task": {"task_id": "analyze", "cost": 0.0046},
             },
             "metrics": {

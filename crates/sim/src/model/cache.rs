@@ -132,8 +132,9 @@ impl Caches {
     fn automatic(&self, prefixes: &[Prefix], model: &str, total: u64, now: Duration) -> Reading {
         let read = prefixes.iter().rev().find(|prefix| self.has(prefix, now)).map_or(0, |hit| hit.tokens);
         let end = prefixes.last().map_or(0, |prefix| prefix.tokens);
-        let bills_writes =
-            price::table().find(model).is_some_and(|row| row.price.cache_write > row.price.input);
+        let bills_writes = price::table()
+            .find(model)
+            .is_some_and(|row| row.price.standard.cache_write > row.price.standard.input);
         let written = if bills_writes { end.saturating_sub(read) } else { 0 };
         Reading {
             input: Usage {

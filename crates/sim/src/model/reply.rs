@@ -11,10 +11,11 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RET
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use sortie_core::money::Usd;
 use sortie_core::run::event::Finish;
-use sortie_providers::dialect::{Besides, ServerAnswer, Tier};
+use sortie_providers::dialect::{Besides, ServerAnswer};
 
 use super::asked::Asked;
 use super::{FAULT_WAIT, LEDGER_PROMPT, Refusal, json_headers, twist};
+use crate::bill::Served;
 use crate::fault::Fault;
 use crate::ledger::{Entry, Generation};
 use crate::scenario::Scenario;
@@ -158,7 +159,7 @@ impl Try {
         let generates = self.fault.generates() && (streamed || self.fault != Fault::Midstream);
         generates.then(|| Generation {
             usage: self.asked.usage,
-            percent: percent(&self.asked.answer.besides),
+            served: served(&self.asked.answer.besides),
             pace: streamed.then_some(self.asked.pace),
             pieces: self.sent_pieces(),
             intact: self.fault.is_whole(),
@@ -272,12 +273,6 @@ fn success(at: Duration, headers: HeaderMap) -> Head {
     Head { at, status: StatusCode::OK, headers }
 }
 
-/// What of the usual price is billed: half of it within batches and in the flex tier, and a tenth
-/// more where the model is to run in the United States (public price tables).
-fn percent(besides: &Besides) -> u64 {
-    let tier = match besides.tier {
-        Tier::Standard => 100,
-        Tier::Flex | Tier::Batch => 50,
-    };
-    if besides.geo.as_deref() == Some("us") { tier * 110 / 100 } else { tier }
+fn served(besides: &Besides) -> Served {
+    Served { tier: besides.tier, in_us: besides.geo.as_deref() == Some("us") }
 }

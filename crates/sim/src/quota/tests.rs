@@ -145,7 +145,14 @@ fn tokens_of_both_kinds_are_charged_the_larger_of_bound_and_input() {
 
 #[test]
 fn what_is_read_from_a_cache_does_not_count() {
-    let usage = Usage { input: 10, cache_read: 1000, cache_write: 5, cache_write_1h: 2, output: 3 };
+    let usage = Usage {
+        input: 10,
+        cache_read: 1000,
+        cache_write: 5,
+        cache_write_1h: 2,
+        output: 3,
+        ..Usage::default()
+    };
     let counted = Ask::new(&usage, ask(0).pace, 9, OutputCharge::AsProduced);
     assert_eq!((counted.input_tokens, counted.output_tokens, counted.max_tokens), (17, 3, 9));
 }

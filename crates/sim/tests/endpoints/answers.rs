@@ -244,9 +244,11 @@ fn tiers_and_places_have_their_price_and_are_named() {
         assert_eq!(*found, expected, "{reply}");
         model.ledger().last().unwrap().cost_picodollars.pico()
     };
-    let usual = cost(json!({}), CHAT, "service_tier", json!("default"));
-    assert_eq!(cost(json!({"service_tier": "flex"}), CHAT, "service_tier", json!("flex")), usual / 2);
-    assert_eq!(cost(json!({"service_tier": "priority"}), CHAT, "service_tier", json!("default")), usual);
+    // A model that is sold by this tier, too.
+    let sol = |tier: &str| json!({"model": "gpt-6.1-sol", "service_tier": tier});
+    let usual = cost(sol("auto"), CHAT, "service_tier", json!("default"));
+    assert_eq!(cost(sol("flex"), CHAT, "service_tier", json!("flex")), usual / 2);
+    assert_eq!(cost(sol("priority"), CHAT, "service_tier", json!("default")), usual);
     let usual = cost(json!({}), MESSAGES, "inference_geo", json!(null));
     assert_eq!(cost(json!({"inference_geo": "us"}), MESSAGES, "inference_geo", json!("us")), usual * 11 / 10);
     cost(json!({"service_tier": "auto"}), MESSAGES, "service_tier", json!("standard"));

@@ -6,8 +6,7 @@ use sortie_core::document::{Place, Problem, Problems};
 use sortie_core::limit::GateSpec;
 use sortie_core::money::Usd;
 use sortie_core::plan::check::MAX_ID_CHARS;
-use sortie_core::price::Pricing;
-use sortie_core::price::{self, Price};
+use sortie_core::price::{self, Price, Pricing, Rule};
 
 use super::address::check_address;
 use super::check::{known_agent, rate_limiting, retry, unsupported};
@@ -295,7 +294,16 @@ impl Checker<'_> {
         let cache_read = rates.cache_read.map_or(input, |rate| get("cache_read", rate));
         let cache_write = rates.cache_write.map_or(input, |rate| get("cache_write", rate));
         let cache_write_1h = rates.cache_write_1h.map_or(cache_write, |rate| get("cache_write_1h", rate));
-        Price { input, output, cache_read, cache_write, cache_write_1h, long: None }
+        let rates = price::Rates { input, output, cache_read, cache_write, cache_write_1h, long: None };
+        let price = Price::stated(rates);
+        if let Err(absurd) = price.plausible() {
+            // Only these two can break in rates of one tier.
+            let key = if absurd.rule == Rule::CacheReadTooDear { "cache_read" } else { "output" };
+            let place = self.at("price").key(key);
+            let message = format!("the price of agent `{}` is absurd: {}", self.name, absurd.rule);
+            self.problems.push(Problem::error(message).at(place));
+        }
+        price
     }
 }
 

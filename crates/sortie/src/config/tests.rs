@@ -114,7 +114,8 @@ fn every_key_of_ours_has_an_effect() {
     else {
         panic!("known")
     };
-    let pico = [price.input, price.output, price.cache_read, price.cache_write].map(Usd::pico);
+    let rates = &price.standard;
+    let pico = [rates.input, rates.output, rates.cache_read, rates.cache_write].map(Usd::pico);
     assert_eq!(pico, [500_000, 2_000_000, 50_000, 500_000]);
     let timeouts = "timeouts: {request_timeout: 1, total_timeout: 2, connect: 3, first_token: 4, idle: 5}";
     let agent = first(timeouts).agent.timeouts;
@@ -267,6 +268,13 @@ fn all_that_is_wrong_is_told_at_once_with_its_place() {
     );
     let not_finite = "agents: {claude: {price: {input: 1, output: .nan}}}";
     refused(not_finite, &["sortie.yaml:1:45: `output` must be a number, not `.nan`"]);
+    let absurd = |rates: &str, column: u32, rule: &str| {
+        let text = format!("agents: {{claude: {{price: {{{rates}}}}}}}");
+        refused(&text, &[&format!("sortie.yaml:1:{column}: the price of agent `claude` is absurd: {rule}")]);
+    };
+    absurd("input: 1, output: 0.09", 45, "output costs less than a tenth of input");
+    let read = "reading from a cache costs more than plain input";
+    absurd("input: 1, output: 5, cache_read: 1.01", 60, read);
     refused("agents: {claude: {enabled: false}}", &["sortie.yaml:1:1: no agent is enabled"]);
     refused(
         "cost_controll: {}",

@@ -265,6 +265,23 @@ fn an_invalid_task_fails_alone_before_anything_is_sent() {
 }
 
 #[test]
+fn a_reply_dearer_than_its_reservation_is_charged_for_what_it_is() {
+    let tasks = vec![task("a", &[], 10), task("b", &[0], 10)];
+    let mut table = Table::new(Settings { budget: Some(dollars(15)), ..settings() }, tasks);
+    assert_eq!(table.run.reserved(), dollars(10));
+    table.succeed(0, 20);
+    assert_eq!((table.run.charged().actual, table.run.charged().at_risk), (dollars(20), Usd::ZERO));
+    let said = table.last.records.iter().find_map(|record| match &record.event {
+        Event::BudgetWarned { mark: BudgetMark::Exceeded, spent } => Some(*spent),
+        _ => None,
+    });
+    assert_eq!(said, Some(dollars(20)), "the overrun is said: {:?}", table.last.records);
+    assert!(table.started().is_empty(), "nothing new is bought");
+    let (needed, budget) = (dollars(30), dollars(15));
+    assert_eq!(table.finished(), Some(&Outcome::BudgetExceeded { needed, budget }));
+}
+
+#[test]
 fn an_unknown_price_fits_no_budget() {
     let mut table =
         Table::new(Settings { budget: Some(dollars(1000)), ..settings() }, vec![task("t", &[], 1)]);

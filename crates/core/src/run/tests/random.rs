@@ -12,7 +12,7 @@ use crate::price::Pricing;
 use crate::price::{Price, table};
 use crate::run::event::{Answer, AttemptId, Finish, Timing};
 use crate::run::input::{Billing, Mode, Reply, Settings};
-use crate::usage::{Cost, Usage};
+use crate::usage::{Cost, Region, Tier, Usage};
 
 /// A small generator of random numbers (`SplitMix64`, Steele, Lea and Flood 2014).
 pub(super) struct Rng(u64);
@@ -70,6 +70,7 @@ pub(super) fn settings(rng: &mut Rng) -> Settings {
         gates,
         max_concurrent: rng.range(1, 8) as u32,
         simulated: true,
+        price_table: None,
     }
 }
 
@@ -145,9 +146,14 @@ fn task(rng: &mut Rng, index: u32, agents: u64, density: u64) -> Task {
 
 /// How the provider will answer, and what it will bill.
 pub(super) fn reply(rng: &mut Rng, attempt: AttemptId, reserved: &Cost) -> Reply {
+    let input = rng.below(reserved.input_tokens + 1);
+    let cache_write = if rng.percent(20) { rng.below(input + 1) } else { 0 };
     let usage = Usage {
-        input: rng.below(reserved.input_tokens + 1),
+        input: input - cache_write,
+        cache_write,
         output: rng.range(0, reserved.output_tokens),
+        tier: rng.pick(&[Tier::Standard, Tier::Standard, Tier::Flex, Tier::Batch]),
+        region: rng.pick(&[Region::Any, Region::Any, Region::Named]),
         ..Usage::default()
     };
     let answer = Answer {

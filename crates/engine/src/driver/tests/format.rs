@@ -12,8 +12,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use sortie_core::money::Usd;
 use sortie_core::plan::Plan;
-use sortie_core::price::Price;
-use sortie_core::price::Pricing;
+use sortie_core::price::{Price, Pricing, Rates};
 use sortie_core::run::Run;
 use sortie_core::run::event::{Event, FORMAT, Outcome};
 
@@ -68,12 +67,12 @@ fn rich() -> Header {
     let mut agents = header.plan.agents().to_vec();
     let mut tasks = header.plan.tasks().to_vec();
     let rate = Usd::from_pico;
-    agents[0].pricing = Pricing::Known(Price {
+    agents[0].pricing = Pricing::Known(Price::stated(Rates {
         input: rate(1_000_000),
         output: rate(3_000_000),
         cache_read: rate(100_000),
-        ..Price::default()
-    });
+        ..Rates::default()
+    }));
     tasks[0].expected = Some(std::time::Duration::from_secs(4));
     tasks[0].expected_output_tokens = Some(5);
     tasks[1].max_cost = Usd::from_f64(0.5);

@@ -71,6 +71,7 @@ pub(super) fn header(written: Written<'_>) -> Header {
         }],
         max_concurrent: 100,
         simulated: true,
+        price_table: None,
     };
     Header {
         run_id: "r".to_owned(),

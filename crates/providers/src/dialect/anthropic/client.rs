@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
-use sortie_core::usage::Usage;
+use sortie_core::usage::{Region, Tier, Usage};
 
 use super::super::reply::{Answer, Spoken, token_count};
 use super::super::turns::{header_value, json_headers};
@@ -124,7 +124,8 @@ fn take_stop(from: &Value, answer: &mut Answer) {
 }
 
 /// Overwrites what is reported: counts inside a stream are cumulative. The three kinds of input are
-/// disjoint. Cache writes without their split are of the five-minute kind, the default one.
+/// disjoint. Cache writes without their split are of the five-minute kind: the hour-long one is only
+/// written where a request asks for it, which we never do.
 fn take_usage(reported: &Value, answer: &mut Answer) {
     if !reported.is_object() {
         return;
@@ -140,6 +141,27 @@ fn take_usage(reported: &Value, answer: &mut Answer) {
         let kept = usage.cache_write_1h.min(written);
         usage.cache_write_1h = hour.unwrap_or(kept).min(written);
         usage.cache_write = written - usage.cache_write_1h;
+    }
+    let searches = &reported["server_tool_use"]["web_search_requests"];
+    usage.web_searches = token_count(searches).unwrap_or(usage.web_searches);
+    take_manner(reported, usage);
+}
+
+/// How and where it was served, as far as this object says; of speed and tier, the speed decides.
+fn take_manner(reported: &Value, usage: &mut Usage) {
+    let is_fast = reported["speed"].as_str().map_or(usage.tier == Tier::Fast, |speed| speed == "fast");
+    usage.tier = match reported["service_tier"].as_str() {
+        _ if is_fast => Tier::Fast,
+        Some("batch") => Tier::Batch,
+        Some("priority") => Tier::Priority,
+        Some(_) => Tier::Standard,
+        None => usage.tier,
+    };
+    if let Some(geo) = reported["inference_geo"].as_str() {
+        usage.region = match geo {
+            "" | "global" | "not_available" => Region::Any,
+            _ => Region::Named,
+        };
     }
 }
 

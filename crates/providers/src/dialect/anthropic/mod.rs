@@ -39,7 +39,9 @@ impl Dialect for Anthropic {
     }
 
     fn default_variant(&self) -> Variant {
-        Variant { version: Some(V2023.to_owned()), auth: Auth::XApiKey, bound: AnswerBound::MaxTokens }
+        // Its priority tier is paid for in advance: there is nothing to be pinned.
+        let (version, bound) = (Some(V2023.to_owned()), AnswerBound::MaxTokens);
+        Variant { version, auth: Auth::XApiKey, bound, pins_tier: false }
     }
 
     fn base_url(&self) -> &'static str {

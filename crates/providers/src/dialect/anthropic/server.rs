@@ -39,9 +39,10 @@ fn usage_of(answer: &ServerAnswer, output: u64) -> Value {
         "server_tool_use": {"web_search_requests": 0, "web_fetch_requests": 0},
         "service_tier": match answer.besides.tier {
             Tier::Batch => "batch",
-            Tier::Standard | Tier::Flex => "standard",
+            Tier::Priority => "priority",
+            Tier::Standard | Tier::Flex | Tier::Fast | Tier::Ultrafast => "standard",
         },
-        "speed": "standard",
+        "speed": if answer.besides.tier == Tier::Fast { "fast" } else { "standard" },
         "inference_geo": answer.besides.geo,
     })
 }

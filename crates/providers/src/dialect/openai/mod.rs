@@ -8,13 +8,49 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 use serde_json::{Value, json};
-use sortie_core::usage::Usage;
+use sortie_core::usage::{Tier, Usage};
 
 use super::turns::header_value;
-use super::{Dimension, Quota, WireError};
+use super::{Dimension, Quota, Variant, WireError};
 
 /// Where OpenAI serves both, in the form of its official SDKs.
 pub(super) const BASE_URL: &str = "https://api.openai.com/v1";
+
+/// The host of OpenAI's own API; regions are its subdomains (`eu.api.openai.com`).
+const OWN_HOST: &str = "api.openai.com";
+
+/// Whether this host is OpenAI's own.
+pub(super) fn is_own(host: &str) -> bool {
+    host.strip_suffix(OWN_HOST).is_some_and(|region| region.is_empty() || region.ends_with('.'))
+}
+
+/// What a request says to be served at the usual rates, where it is to say so.
+pub(super) fn pin_tier(body: &mut Value, variant: &Variant) {
+    if variant.pins_tier {
+        body["service_tier"] = json!("default");
+    }
+}
+
+/// The tier that a reply names. `fast` is another word for `priority`; `scale` is capacity that is
+/// paid for in advance.
+pub(super) fn tier(reply: &Value) -> Option<Tier> {
+    Some(match reply["service_tier"].as_str()? {
+        "flex" => Tier::Flex,
+        "priority" | "fast" => Tier::Priority,
+        "ultrafast" => Tier::Ultrafast,
+        _ => Tier::Standard,
+    })
+}
+
+/// The tier as replies name it.
+pub(super) const fn tier_name(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Flex => "flex",
+        Tier::Priority => "priority",
+        Tier::Ultrafast => "ultrafast",
+        Tier::Standard | Tier::Batch | Tier::Fast => "default",
+    }
+}
 
 /// What an answer is bound by where the request does not say: the maximum of the gpt-4o family.
 pub(super) const MAX_TOKENS_UNLESS_SAID: u32 = 16_384;
@@ -24,8 +60,17 @@ pub(super) const MAX_TOKENS_UNLESS_SAID: u32 = 16_384;
 pub(super) fn disjoint(input: u64, output: u64, details: &Value) -> Usage {
     let part = |field: &str, room: u64| details[field].as_u64().unwrap_or(0).min(room);
     let cache_read = part("cached_tokens", input);
-    let cache_write = part("cache_write_tokens", input - cache_read);
-    Usage { input: input - cache_read - cache_write, cache_read, cache_write, cache_write_1h: 0, output }
+    let written = part("cache_write_tokens", input - cache_read);
+    let kept_long =
+        details["cache_write_tokens_details"]["ttl_12h_tokens"].as_u64().unwrap_or(0).min(written);
+    Usage {
+        input: input - cache_read - written,
+        cache_read,
+        cache_write: written - kept_long,
+        cache_write_1h: kept_long,
+        output,
+        ..Usage::default()
+    }
 }
 
 /// The error for a request that can never succeed.

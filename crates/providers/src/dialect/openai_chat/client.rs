@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
 
-use super::super::openai::disjoint;
+use super::super::openai::{self, disjoint};
 use super::super::reply::{Answer, Spoken, token_count};
 use super::super::turns::{json_headers, text_of};
 use super::super::{AnswerBound, Encoded, Request, Variant};
@@ -28,6 +28,7 @@ pub(super) fn encode(request: &Request, variant: &Variant) -> Encoded {
     if let Some(temperature) = request.temperature {
         body["temperature"] = json!(temperature);
     }
+    openai::pin_tier(&mut body, variant);
     Encoded { path: "/chat/completions", headers: json_headers(), body: body.to_string().into() }
 }
 
@@ -67,12 +68,16 @@ fn take_frame(reply: &Value, answer: &mut Answer) {
     if let Some(model) = reply["model"].as_str() {
         model.clone_into(&mut answer.model);
     }
+    answer.tier = openai::tier(reply).unwrap_or(answer.tier);
     let reported = &reply["usage"];
     if let (Some(prompt), Some(completion)) =
         (token_count(&reported["prompt_tokens"]), token_count(&reported["completion_tokens"]))
     {
         answer.usage = Some(disjoint(prompt, completion, &reported["prompt_tokens_details"]));
         answer.usage_is_final = true;
+    }
+    if let Some(usage) = &mut answer.usage {
+        usage.tier = answer.tier;
     }
 }
 

@@ -22,23 +22,22 @@ use super::{
 #[derive(Clone, Copy, Debug)]
 pub struct OpenAiChat;
 
-/// The host of OpenAI's own API; regions are its subdomains (`eu.api.openai.com`).
-const OWN_HOST: &str = "api.openai.com";
-
 impl Dialect for OpenAiChat {
     fn name(&self) -> &'static str {
         "openai"
     }
 
     fn default_variant(&self) -> Variant {
-        Variant { version: None, auth: Auth::Bearer, bound: AnswerBound::MaxCompletionTokens }
+        let bound = AnswerBound::MaxCompletionTokens;
+        Variant { version: None, auth: Auth::Bearer, bound, pins_tier: true }
     }
 
     fn variant_at(&self, host: &str) -> Variant {
-        let is_own =
-            host.strip_suffix(OWN_HOST).is_some_and(|region| region.is_empty() || region.ends_with('.'));
-        let bound = if is_own { AnswerBound::MaxCompletionTokens } else { AnswerBound::MaxTokens };
-        Variant { bound, ..self.default_variant() }
+        let own = self.default_variant();
+        if openai::is_own(host) {
+            return own;
+        }
+        Variant { bound: AnswerBound::MaxTokens, pins_tier: false, ..own }
     }
 
     fn base_url(&self) -> &'static str {

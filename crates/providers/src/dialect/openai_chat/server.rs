@@ -4,7 +4,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
 
-use super::super::{Frames, ServerAnswer, Tier};
+use super::super::openai;
+use super::super::{Frames, ServerAnswer};
 
 /// The backend that all answers claim to come from; clients compare it to tell changes of it.
 const FINGERPRINT: &str = "fp_sim";
@@ -54,10 +55,7 @@ fn envelope(answer: &ServerAnswer, object: &str, choices: &[Value]) -> Value {
         "created": answer.created,
         "model": answer.model,
         "choices": choices,
-        "service_tier": match answer.besides.tier {
-            Tier::Flex => "flex",
-            Tier::Standard | Tier::Batch => "default",
-        },
+        "service_tier": openai::tier_name(answer.besides.tier),
         "system_fingerprint": FINGERPRINT,
     })
 }

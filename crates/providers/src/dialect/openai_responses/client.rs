@@ -2,17 +2,18 @@
 
 use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
+use sortie_core::usage::Usage;
 
 use super::super::failing::Said;
-use super::super::openai::disjoint;
+use super::super::openai::{self, disjoint};
 use super::super::reply::{Answer, Spoken, token_count};
 use super::super::turns::json_headers;
-use super::super::{Encoded, Request, Shape};
+use super::super::{Encoded, Request, Shape, Variant};
 
 /// The name of the schema that an answer has to fit: the API wants one, and nobody reads it.
 const FORMAT_NAME: &str = "answer";
 
-pub(super) fn encode(request: &Request) -> Encoded {
+pub(super) fn encode(request: &Request, variant: &Variant) -> Encoded {
     let mut body = json!({
         "model": request.model,
         "input": request.prompt,
@@ -27,6 +28,7 @@ pub(super) fn encode(request: &Request) -> Encoded {
     if let Some(temperature) = request.temperature {
         body["temperature"] = json!(temperature);
     }
+    openai::pin_tier(&mut body, variant);
     match &request.shape {
         Shape::Text => (),
         Shape::Json(schema) => {
@@ -105,7 +107,9 @@ fn conclude(response: &Value, answer: &mut Answer) {
     if let (Some(input), Some(output)) =
         (token_count(&reported["input_tokens"]), token_count(&reported["output_tokens"]))
     {
-        answer.usage = Some(disjoint(input, output, &reported["input_tokens_details"]));
+        let counts = disjoint(input, output, &reported["input_tokens_details"]);
+        let tier = openai::tier(response).unwrap_or_default();
+        answer.usage = Some(Usage { tier, web_searches: searches(&response["output"]), ..counts });
         answer.usage_is_final = true;
     }
     take_output(&response["output"], answer);
@@ -119,6 +123,14 @@ fn conclude(response: &Value, answer: &mut Answer) {
         },
         _ => answer.malformed("the reply does not say how it ended"),
     }
+}
+
+/// Web searches that are billed: calls that searched. Opening a page and looking into it are free.
+fn searches(output: &Value) -> u64 {
+    let searched = |item: &&Value| {
+        item["type"] == "web_search_call" && matches!(item["action"]["type"].as_str(), None | Some("search"))
+    };
+    output.as_array().into_iter().flatten().filter(searched).count() as u64
 }
 
 /// The output, but for what already came piece by piece.

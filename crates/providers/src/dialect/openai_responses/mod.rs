@@ -32,7 +32,12 @@ impl Dialect for OpenAiResponses {
 
     fn default_variant(&self) -> Variant {
         // The bound has one name here.
-        Variant { version: None, auth: Auth::Bearer, bound: AnswerBound::MaxCompletionTokens }
+        let bound = AnswerBound::MaxCompletionTokens;
+        Variant { version: None, auth: Auth::Bearer, bound, pins_tier: true }
+    }
+
+    fn variant_at(&self, host: &str) -> Variant {
+        Variant { pins_tier: openai::is_own(host), ..self.default_variant() }
     }
 
     fn base_url(&self) -> &'static str {
@@ -47,8 +52,8 @@ impl Dialect for OpenAiResponses {
         json_headers()
     }
 
-    fn encode(&self, request: &Request, _variant: &Variant) -> Encoded {
-        client::encode(request)
+    fn encode(&self, request: &Request, variant: &Variant) -> Encoded {
+        client::encode(request, variant)
     }
 
     fn decoder(&self, status: u16, headers: &HeaderMap, now: Duration) -> Box<dyn Decode> {

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use sortie_core::run::event::Finish;
 
-use super::super::{Frames, ServerAnswer, Tier, WireError};
+use super::super::openai;
+use super::super::{Frames, ServerAnswer, WireError};
 
 /// Events before the first token: created, in progress, item added, and of a text its part added.
 const OPENING_TEXT: usize = 4;
@@ -107,10 +108,7 @@ fn begun(answer: &ServerAnswer, asked: &Value) -> Value {
     response["model"] = json!(answer.model);
     response["status"] = json!("in_progress");
     response["output"] = json!([]);
-    response["service_tier"] = match answer.besides.tier {
-        Tier::Flex => json!("flex"),
-        Tier::Standard | Tier::Batch => json!("default"),
-    };
+    response["service_tier"] = json!(openai::tier_name(answer.besides.tier));
     for nothing in ["error", "incomplete_details", "usage"] {
         response[nothing] = Value::Null;
     }
