@@ -1,5 +1,6 @@
 //! The command line as written. What it means is decided by the commands.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -128,15 +129,49 @@ pub(crate) struct Output {
 /// What binds a run, over what the configuration states.
 #[derive(Args, Debug)]
 pub(crate) struct Bounds {
-    /// Never spend more than this on the run
-    #[arg(long, value_name = "USD", value_parser = usd)]
-    pub(crate) max_cost: Option<Usd>,
+    #[command(flatten)]
+    pub(crate) caps: Caps,
     /// How many calls may be in flight
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) max_concurrent: Option<u32>,
     /// Side by side, or one after the other
     #[arg(long, value_name = "MODE")]
     pub(crate) mode: Option<ModeArg>,
+}
+
+/// What may be spent.
+#[derive(Args, Debug)]
+pub(crate) struct Caps {
+    /// Never spend more than this on the run, or on the tasks of one agent; what a run that is resumed
+    /// has spent already is included
+    #[arg(long, value_name = "[AGENT=]USD", value_parser = cap)]
+    max_cost: Vec<Cap>,
+}
+
+/// A budget.
+#[derive(Clone, Debug)]
+enum Cap {
+    Run(Usd),
+    Agent(String, Usd),
+}
+
+impl Caps {
+    /// The run's; the last one counts.
+    pub(crate) fn run(&self) -> Option<Usd> {
+        self.max_cost.iter().rev().find_map(|cap| match cap {
+            Cap::Run(usd) => Some(*usd),
+            Cap::Agent(..) => None,
+        })
+    }
+
+    /// Those of agents, by their names.
+    pub(crate) fn agents(&self) -> BTreeMap<String, Usd> {
+        let agents = self.max_cost.iter().filter_map(|cap| match cap {
+            Cap::Run(_) => None,
+            Cap::Agent(name, usd) => Some((name.clone(), *usd)),
+        });
+        agents.collect()
+    }
 }
 
 #[derive(Args, Debug)]
@@ -197,9 +232,8 @@ pub(crate) struct ForecastArgs {
 pub(crate) struct ResumeArgs {
     /// The run
     pub(crate) run: Option<String>,
-    /// Never spend more than this on the run, what is spent already included
-    #[arg(long, value_name = "USD", value_parser = usd)]
-    pub(crate) max_cost: Option<Usd>,
+    #[command(flatten)]
+    pub(crate) caps: Caps,
     /// Let a simulated run take its time
     #[arg(long)]
     pub(crate) realtime: bool,
@@ -356,6 +390,13 @@ fn supposed_agent(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, other)) if !name.is_empty() && !other.is_empty() => Ok((name.into(), other.into())),
         _ => Err("not of the form NAME=AGENT or NAME=MODEL, like claude=haiku".to_owned()),
+    }
+}
+
+fn cap(text: &str) -> Result<Cap, String> {
+    match text.rsplit_once('=') {
+        Some((agent, amount)) if !agent.is_empty() => Ok(Cap::Agent(agent.to_owned(), usd(amount)?)),
+        _ => usd(text).map(Cap::Run),
     }
 }
 

@@ -12,6 +12,7 @@ use sortie::providers::keys::Environment;
 use sortie::session::today;
 
 use crate::args::Places;
+use crate::exit::Exit;
 use crate::failing::Failed;
 
 /// Where a configuration is looked for, unless it is named.
@@ -50,6 +51,21 @@ pub(crate) fn setting_supposing(
     let results_dir = places.results_dir.clone();
     let config = config?.overridden(Overrides { results_dir, ..overrides.clone() });
     Ok(Setting { environment, config, config_path })
+}
+
+/// Refuses names on the command line that no agent has: a typo would change nothing, silently.
+pub(crate) fn known_agents<'n>(
+    names: impl IntoIterator<Item = &'n String>,
+    config: &Config,
+) -> Result<(), Failed> {
+    let known = || config.agents.iter().map(|configured| configured.agent.name.as_str());
+    match names.into_iter().find(|name| known().all(|known| known != *name)) {
+        None => Ok(()),
+        Some(name) => {
+            let hint = format!("the configuration has: {}", known().collect::<Vec<_>>().join(", "));
+            Err(Failed::new(Exit::Invalid, format!("there is no agent `{name}`")).hint(hint))
+        }
+    }
 }
 
 /// Reads and checks a plan.

@@ -34,6 +34,7 @@ fn routing() -> Routing {
         gate: GateId(0),
         pricing: Pricing::Free,
         max_tokens: 1000,
+        max_cost: None,
         system_bytes: 0,
         retry: Retry::default(),
         timeouts: Timeouts::default(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::limit::GateId;
+use crate::money::Usd;
 use crate::price::Pricing;
 use crate::time::micros;
 
@@ -13,6 +14,13 @@ use crate::time::micros;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AgentId(pub u16);
+
+impl AgentId {
+    /// As an index.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// A named configuration: model, limits on its answer, price.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +35,9 @@ pub struct Agent {
     pub gate: GateId,
     /// What its tokens cost.
     pub pricing: Pricing,
+    /// What all its tasks of a run may cost together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost: Option<Usd>,
     /// Output tokens a task may use where it does not say, at least 1.
     pub max_tokens: u32,
     /// UTF-8 bytes of its system prompt, where a task has none of its own.

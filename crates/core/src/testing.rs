@@ -56,6 +56,7 @@ pub(crate) fn agent() -> Agent {
         model: "m".into(),
         gate: GateId(0),
         pricing: Pricing::Known(Price::flat(Usd::ZERO, Usd::from_f64(1.0).unwrap())),
+        max_cost: None,
         max_tokens: 100,
         system_bytes: 0,
         retry: Retry::default(),

@@ -105,14 +105,26 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
             };
             (Level::Warning, format!("spending passed {mark}: {} spent{share}", money(*spent)))
         }
-        Event::BudgetReached { needed, budget } => (
-            Level::Warning,
-            format!("{}: calls in flight finish, nothing new starts", budget_exceeded(*needed, *budget)),
-        ),
-        Event::BudgetSet { budget: Some(budget) } => {
-            (Level::Info, format!("budget set to {}", money(*budget)))
+        Event::BudgetReached { needed, budget, agent, task, fitting_max_tokens } => {
+            let why = budget_exceeded(*needed, *budget);
+            let what = match agent.and_then(|agent| run.plan.agents().get(agent.index())) {
+                Some(agent) => format!("nothing new of agent {} starts", agent.name),
+                None => "nothing new starts".to_owned(),
+            };
+            let fits = task.zip(*fitting_max_tokens).map_or_else(String::new, |(task, tokens)| {
+                format!("; task {} would fit with max_tokens {tokens}", name(&run.plan, task))
+            });
+            (Level::Warning, format!("{why}: calls in flight finish, {what}{fits}"))
         }
-        Event::BudgetSet { budget: None } => (Level::Info, "budget lifted".into()),
+        Event::BudgetSet { budget, agent } => {
+            let whose = match agent.and_then(|agent| run.plan.agents().get(agent.index())) {
+                Some(agent) => format!("budget of agent {}", agent.name),
+                None => "budget".to_owned(),
+            };
+            let line = budget
+                .map_or_else(|| format!("{whose} lifted"), |to| format!("{whose} set to {}", money(to)));
+            (Level::Info, line)
+        }
         Event::CancelRequested { signal } => (
             Level::Warning,
             format!("{} received: calls in flight finish, nothing new starts", signal_name(*signal)),

@@ -93,6 +93,7 @@ fn claude() -> Agent {
         gate: GateId(0),
         pricing: Pricing::Free,
         max_tokens: 4000,
+        max_cost: None,
         system_bytes: 0,
         retry: Retry::default(),
         timeouts: Timeouts::default(),
@@ -242,7 +243,16 @@ pub(crate) fn unwritten() -> Story {
 /// The budget is too small for the rest.
 pub(crate) fn budget_stop() -> Story {
     let mut story = pipeline_until_impls()
-        .at(6.0, Event::BudgetReached { needed: usd("0.1292"), budget: usd("0.05") })
+        .at(
+            6.0,
+            Event::BudgetReached {
+                needed: usd("0.1292"),
+                budget: usd("0.05"),
+                agent: None,
+                task: Some(TaskId(2)),
+                fitting_max_tokens: None,
+            },
+        )
         .at(10.0, succeeded(3, 1, 4.0))
         .at(10.0, ended(Outcome::BudgetExceeded { needed: usd("0.0738"), budget: usd("0.05") }));
     story.settings.budget = Some(usd("0.05"));

@@ -110,6 +110,7 @@ fn setup(plan: &Plan, settings: &Settings, config: &Config, environment: &Enviro
     for id in used_agents(plan) {
         let has_limit = settings.budget.is_some()
             || settings.max_cost_per_task.is_some()
+            || plan.agent(id).max_cost.is_some()
             || plan.tasks().iter().any(|task| task.agent == id && task.max_cost.is_some());
         if has_limit {
             missing.extend(unpriced(plan.agent(id), false));

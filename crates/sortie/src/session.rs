@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sortie_core::money::Usd;
 use sortie_core::plan::TaskId;
 use sortie_core::run::event::{Event, Outcome, Record};
+use sortie_core::run::input::Budgets;
 use sortie_core::time::Time;
 use sortie_engine::driver::{self, Ended, Foreseen, Observe, Opened};
 use sortie_engine::executor::local::LocalExecutor;
@@ -40,8 +40,8 @@ pub struct Session<S> {
 pub struct Drive<'a> {
     /// Where keys come from.
     pub environment: &'a Environment,
-    /// Another budget than the run had, for a resume.
-    pub budget: Option<Usd>,
+    /// Other budgets than the run had, for a resume.
+    pub budgets: Budgets,
     /// How fast simulated time goes.
     pub pace: Pace,
     /// How it is asked to stop.
@@ -134,7 +134,7 @@ impl<S: Store> Session<S> {
             let Session { store, directory, .. } = self;
             return Ok(Done { ended, fold: recorder.fold, store, directory });
         }
-        if drive.budget.is_some() {
+        if !drive.budgets.is_empty() {
             let plan = &self.header().plan;
             let missing: Vec<_> =
                 used_agents(plan).into_iter().filter_map(|id| unpriced(plan.agent(id), true)).collect();
@@ -144,8 +144,8 @@ impl<S: Store> Session<S> {
         }
         let mut observe = (recorder, observe);
         let floor = self.opened.floor().max(self.header().created);
-        let Drive { environment, budget, pace, signals, forecast } = drive;
-        let opened = self.opened.with_budget(budget).with_forecast(forecast);
+        let Drive { environment, budgets, pace, signals, forecast } = drive;
+        let opened = self.opened.with_budgets(budgets).with_forecast(forecast);
         let plan = Arc::clone(&opened.header().plan);
         let configured = self.binding.endpoints.clone();
         let ended = if let Some(simulation) = &self.binding.simulation {

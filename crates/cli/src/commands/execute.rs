@@ -5,14 +5,15 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use sortie::binding::Binding;
 use sortie::config::Origin;
-use sortie::core::money::Usd;
 use sortie::core::plan::{Plan, TaskId};
 use sortie::core::run::event::{Outcome, Signal};
+use sortie::core::run::input::Budgets;
 use sortie::engine::driver::{Ended, Foreseen};
 use sortie::engine::executor::signals::Signals;
 use sortie::engine::executor::simulated::Pace;
 use sortie::engine::store::{Header, Store};
 use sortie::providers::keys::Environment;
+use sortie::report::fold::Fold;
 use sortie::report::terminal::{one_line, sanitize};
 use sortie::report::{terminal as texts, units};
 use sortie::session::{Done, Drive, Session, view};
@@ -76,7 +77,7 @@ pub(super) fn ask() -> Result<(), Failed> {
 pub(super) async fn drive<S: Store>(
     session: Session<S>,
     environment: &Environment,
-    budget: Option<Usd>,
+    budgets: Budgets,
     forecast: Foreseen,
     pace: Pace,
     terminal: Terminal,
@@ -84,7 +85,7 @@ pub(super) async fn drive<S: Store>(
     let signals = Signals::of_the_process()
         .map_err(|error| Failed::new(Exit::Setup, format!("failed to listen for signals: {error}")))?;
     let progress = Progress::new(view(session.header()), session.records(), terminal);
-    let drive = Drive { environment, budget, pace, signals, forecast };
+    let drive = Drive { environment, budgets, pace, signals, forecast };
     let done = session.drive(drive, progress).await?;
     tell(&done, terminal).await?;
     Ok(match &done.ended {
@@ -113,10 +114,24 @@ async fn tell<S: Store>(done: &Done<S>, terminal: Terminal) -> Result<(), Failed
     if counts.pending + counts.running > 0 {
         // With the same budget a resume would stop where this stopped.
         let over = matches!(done.ended, Ended::Finished(Outcome::BudgetExceeded { .. }));
-        let more = if over { " --max-cost USD" } else { "" };
+        let more = match (over, over_agent(&done.fold)) {
+            (true, Some(agent)) => format!(" --max-cost {agent}=USD"),
+            (true, None) => " --max-cost USD".to_owned(),
+            (false, _) => String::new(),
+        };
         terminal.note(&format!("`sortie resume {run_id}{more}` goes on with it"));
+        if over && let Some((_, Some((task, tokens)))) = done.fold.over_budget() {
+            let name = one_line(&done.fold.run().plan.task(task).name);
+            terminal.note(&format!("with max_tokens {tokens} task {name} would fit what is left"));
+        }
     }
     Ok(())
+}
+
+/// The agent whose own budget stopped the run, if it was not the run's.
+fn over_agent(fold: &Fold) -> Option<&str> {
+    let (agent, _) = fold.over_budget()?;
+    Some(&fold.run().plan.agents().get(agent?.index())?.name)
 }
 
 async fn tell_result<S: Store>(done: &Done<S>, task: TaskId) -> Result<(), Failed> {

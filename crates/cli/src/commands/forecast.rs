@@ -1,8 +1,6 @@
 //! `sortie forecast PLAN`
 
-use std::collections::BTreeMap;
-
-use sortie::config::{Config, Overrides, WhatIf};
+use sortie::config::{Overrides, WhatIf};
 use sortie::core::document::Source;
 use sortie::core::run::input::Mode;
 use sortie::engine::store::Header;
@@ -23,10 +21,11 @@ pub(super) async fn run(args: ForecastArgs) -> Result<Exit, Failed> {
     let terminal = Terminal::new(args.output);
     let what_if = WhatIf { agents: args.agent.iter().cloned().collect(), requests_per_minute: args.rpm };
     let max_concurrent = args.bounds.max_concurrent;
-    let overrides = Overrides { max_cost: args.bounds.max_cost, ..Overrides::default() };
+    let caps = &args.bounds.caps;
+    let overrides = Overrides { max_cost: caps.run(), agent_max_cost: caps.agents(), ..Overrides::default() };
     let configured = load::setting(&args.places, &overrides)?;
     terminal.warn(&configured.config.warnings);
-    known_agents(&what_if.agents, &configured.config)?;
+    load::known_agents(what_if.agents.keys().chain(overrides.agent_max_cost.keys()), &configured.config)?;
     let asked = !what_if.is_empty() || max_concurrent.is_some();
     let plan = load::plan_source(&args.plan)?;
     let (plain, plain_header) = foresee(&plan, &args, &configured, terminal).await?;
@@ -49,19 +48,6 @@ pub(super) async fn run(args: ForecastArgs) -> Result<Exit, Failed> {
         terminal::result(&texts::text(of, as_configured, args.verbose, terminal::style()));
     }
     Ok(Exit::Success)
-}
-
-/// Refuses an agent that there is none of: a typo would change nothing, silently.
-fn known_agents(supposed: &BTreeMap<String, String>, config: &Config) -> Result<(), Failed> {
-    let known = || config.agents.iter().map(|configured| configured.agent.name.as_str());
-    match supposed.keys().find(|name| known().all(|known| known != *name)) {
-        None => Ok(()),
-        Some(name) => {
-            let hint = format!("the configuration has: {}", known().collect::<Vec<_>>().join(", "));
-            Err(Failed::new(Exit::Invalid, format!("there is no agent `{name}` to suppose anything of"))
-                .hint(hint))
-        }
-    }
 }
 
 /// What a run of the plan would be created with, and what is foreseen of it. Neither keys nor prices

@@ -2,6 +2,7 @@
 
 use sortie::config::Overrides;
 use sortie::core::run::event::Outcome;
+use sortie::core::run::input::Budgets;
 use sortie::engine::driver::Foreseen;
 use sortie::engine::executor::simulated::Pace;
 use sortie::engine::store::StoreError;
@@ -33,6 +34,13 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
             ask()?;
         }
     }
+    let plan = &session.header().plan;
+    let agents = args.caps.agents().into_iter().map(|(name, usd)| {
+        let id = plan.agent_ids().find(|id| plan.agent(*id).name == name);
+        let unknown = || Failed::new(Exit::Invalid, format!("the run has no agent `{name}`"));
+        id.map(|id| (id, usd)).ok_or_else(unknown)
+    });
+    let budgets = Budgets { run: args.caps.run(), agents: agents.collect::<Result<_, _>>()? };
     let pace = if args.realtime { Pace::RealTime } else { Pace::Jumping };
-    drive(session, &setting.environment, args.max_cost, Foreseen::nothing(), pace, terminal).await
+    drive(session, &setting.environment, budgets, Foreseen::nothing(), pace, terminal).await
 }

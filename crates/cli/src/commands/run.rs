@@ -5,7 +5,7 @@ use std::path::Path;
 use sortie::Error;
 use sortie::binding::{Binding, Simulation};
 use sortie::config::Overrides;
-use sortie::core::run::input::Mode;
+use sortie::core::run::input::{Budgets, Mode};
 use sortie::engine::driver::Foreseen;
 use sortie::engine::executor::simulated::Pace;
 use sortie::engine::store::Header;
@@ -28,12 +28,14 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     let terminal = Terminal::new(args.output);
     let RunArgs { plan, run_id, simulate, seed, realtime, yes, bounds, places, .. } = args;
     let overrides = Overrides {
-        max_cost: bounds.max_cost,
+        max_cost: bounds.caps.run(),
+        agent_max_cost: bounds.caps.agents(),
         max_concurrent: bounds.max_concurrent,
         ..Overrides::default()
     };
     let setting = load::setting(&places, &overrides)?;
     terminal.warn(&setting.config.warnings);
+    load::known_agents(overrides.agent_max_cost.keys(), &setting.config)?;
     let checked = load::plan(&plan, &setting.config)?;
     terminal.warn(&checked.warnings);
     let simulation = simulate.map(|scenario| simulation(&scenario, seed)).transpose()?;
@@ -69,7 +71,7 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
         announce(session.header(), session.binding(), terminal);
     }
     let pace = if realtime { Pace::RealTime } else { Pace::Jumping };
-    drive(session, &setting.environment, None, forecast, pace, terminal).await
+    drive(session, &setting.environment, Budgets::default(), forecast, pace, terminal).await
 }
 
 /// A forecast that is made while the run begins: nothing waits for it.

@@ -100,3 +100,59 @@ fn an_answer_that_was_lost_is_at_risk_and_not_called_spent() {
     assert_eq!(known, whole.cost_picodollars);
     assert!(risk >= lost.cost_picodollars && !risk.is_zero(), "{risk:?} covers {lost:?}");
 }
+
+#[test]
+fn of_eight_first_calls_at_once_with_room_for_one_exactly_one_is_sent() {
+    let simulator = Simulator::start();
+    let tasks: String = (0..8).map(|n| format!("  - {{ id: t{n}, prompt: Task {n}. }}\n")).collect();
+    let plan = format!("defaults: {{ max_tokens: 100 }}\ntasks:\n{tasks}");
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", plan);
+    // Room for one reservation of $0.00121, and not for what one call costs and another reserves.
+    let ran = sandbox.sortie("run plan.yaml --max-cost 0.00125 --max-concurrent 8 --json").exits(3);
+    assert_eq!(simulator.stats().generations, 1);
+    assert_eq!(ran.json()["pending_tasks"], 7);
+}
+
+#[test]
+fn an_agent_s_own_budget_stops_its_tasks_and_no_other_s() {
+    let simulator = Simulator::start();
+    let config = "
+agents:
+  thrifty: { provider: anthropic, model: claude-sonnet-5-5, max_cost: 0.0013 }
+  other: { provider: anthropic, model: claude-sonnet-5-5 }
+";
+    let task = |agent: &str, n: u32| {
+        format!("  - {{ id: {agent}-{n}, agent: {agent}, prompt: Task {n} of {agent}. }}\n")
+    };
+    let tasks: String = (0..4).flat_map(|n| [task("thrifty", n), task("other", n)]).collect();
+    let plan = format!("defaults: {{ max_tokens: 100 }}\ntasks:\n{tasks}");
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", plan).file("sortie.yaml", config);
+    let ran = sandbox.sortie("run plan.yaml --run-id one --json").exits(3);
+    let done = ran.json();
+    let succeeded = |agent: &str| {
+        let history = done["execution_history"].as_array().unwrap();
+        history.iter().filter(|id| id.as_str().unwrap().starts_with(agent)).count()
+    };
+    assert_eq!(succeeded("other"), 4, "{}", ran.transcript());
+    assert!((1..4).contains(&succeeded("thrifty")), "{}", ran.transcript());
+    let ran = ran.says("`sortie resume one --max-cost thrifty=USD` goes on with it");
+    ran.says("nothing new of agent thrifty starts");
+    sandbox.sortie("resume one --max-cost nobody=1").exits(2).says("the run has no agent `nobody`");
+    let document = sandbox.sortie("resume one --max-cost thrifty=1 --json").exits(0).json();
+    assert_eq!(document["successful_tasks"], 8);
+    assert_eq!(simulator.stats().repeats, 0);
+}
+
+#[test]
+fn what_can_never_fit_is_told_with_the_max_tokens_that_would() {
+    let sandbox = Sandbox::new().file("plan.yaml", CHAIN);
+    // $0.0005 hold 39 tokens of prompt, written to a cache at $2.50 a million, and 35.7 of answer at $10,
+    // all of it a tenth more.
+    let ran = sandbox.sortie("run plan.yaml --simulate --max-cost 0.0005").exits(3);
+    ran.says("with max_tokens 35 task a would fit what is left");
+    let own = CHAIN.replace("prompt: Task a.", "prompt: Task a., max_cost: 0.0005");
+    let sandbox = Sandbox::new().file("plan.yaml", own);
+    sandbox.sortie("run plan.yaml --simulate").exits(1).says("max_tokens 35 would fit");
+    let fitting = CHAIN.replace("prompt: Task a.", "prompt: Task a., max_cost: 0.0005, max_tokens: 35");
+    Sandbox::new().file("plan.yaml", fitting).sortie("run plan.yaml --simulate").exits(0);
+}

@@ -130,6 +130,11 @@ impl Plan {
         &self.agents
     }
 
+    /// The ids of all agents, in the order of [`Plan::agents`].
+    pub fn agent_ids(&self) -> impl Iterator<Item = AgentId> + use<> {
+        (0..self.agents.len() as u16).map(AgentId)
+    }
+
     /// All tasks, in the order written.
     pub fn tasks(&self) -> &[Task] {
         &self.tasks
@@ -162,7 +167,7 @@ impl Plan {
 
     /// The agent at this place.
     pub fn agent(&self, id: AgentId) -> &Agent {
-        &self.agents[usize::from(id.0)]
+        &self.agents[id.index()]
     }
 
     /// The tasks that depend on this one directly.

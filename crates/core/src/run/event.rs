@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::AgentId;
 use crate::failure::{Class, Failure};
 use crate::forecast::Prediction;
 use crate::hash::Hash;
@@ -120,11 +121,24 @@ pub enum Event {
         needed: Usd,
         /// The budget.
         budget: Usd,
+        /// The agent whose own budget it is (its `max_cost`), which stops only its tasks; none: the
+        /// run's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<AgentId>,
+        /// The task whose call it would have been.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<TaskId>,
+        /// The `max_tokens` that would have fitted what is left; none: not even one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fitting_max_tokens: Option<u32>,
     },
     /// The budget was changed.
     BudgetSet {
         /// The new one; none: without a limit.
         budget: Option<Usd>,
+        /// The agent whose own budget it is; none: the run's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<AgentId>,
     },
     /// The user asked the run to stop: nothing new starts, what is in flight finishes.
     CancelRequested {

@@ -33,12 +33,14 @@ pub(crate) enum Fault {
     ThrottlingUncounted,
     /// The task's own cost limit is not looked at.
     TaskLimitIgnored,
+    /// The agent's own budget is not looked at.
+    AgentLimitIgnored,
     /// A stopped account still gets requests.
     StoppedAccountServed,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 15] = [
+    pub(crate) const ALL: [Fault; 16] = [
         Fault::ReservationForgotten,
         Fault::LostIsFree,
         Fault::SettleForgotten,
@@ -53,6 +55,7 @@ impl Fault {
         Fault::RetriesUnbounded,
         Fault::ThrottlingUncounted,
         Fault::TaskLimitIgnored,
+        Fault::AgentLimitIgnored,
         Fault::StoppedAccountServed,
     ];
 }

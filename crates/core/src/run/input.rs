@@ -1,10 +1,12 @@
 //! What a run is told, and what it answers with.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::event::{Answer, AttemptId, Outcome, Record, Signal, Timing};
+use crate::agent::AgentId;
 use crate::failure::Failure;
 use crate::forecast::Prediction;
 use crate::limit::GateSpec;
@@ -69,8 +71,8 @@ pub enum Input {
     Started,
     /// Go on after the process that drove the run ended; attempts in flight then are lost.
     Resumed {
-        /// Another budget than before, where the user set one.
-        budget: Option<Usd>,
+        /// Other budgets than before, where the user set some.
+        budgets: Budgets,
     },
     /// An attempt came back.
     Replied(Reply),
@@ -80,6 +82,29 @@ pub enum Input {
     Cancelled(Signal),
     /// A forecast of the run is known.
     Forecast(Prediction),
+}
+
+/// Budgets that a run gets when it goes on; what is absent stays as it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Budgets {
+    /// The run's.
+    pub run: Option<Usd>,
+    /// Those of agents, in place of their `max_cost`.
+    pub agents: BTreeMap<AgentId, Usd>,
+}
+
+impl Budgets {
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        *self == Budgets::default()
+    }
+}
+
+impl From<Option<Usd>> for Budgets {
+    /// The run's alone.
+    fn from(run: Option<Usd>) -> Self {
+        Budgets { run, agents: BTreeMap::new() }
+    }
 }
 
 /// How an attempt came back.

@@ -27,12 +27,33 @@ impl Run {
             task.prompt.inserts.iter().map(|&(of, times)| self.output_bytes(of) * u64::from(times)).sum();
         let input_tokens = task.prompt.fixed_bytes + inserted + OVERHEAD_TOKENS;
         let output_tokens = u64::from(task.max_tokens);
+        let has_budget =
+            self.state.budget.is_some() || self.state.agents[task.agent.index()].budget.is_some();
         let usd = match &self.plan.agent_of(id).pricing {
             Pricing::Known(price) => price.most(input_tokens, output_tokens),
-            Pricing::Unknown if self.state.budget.is_some() => Usd::MAX,
+            Pricing::Unknown if has_budget => Usd::MAX,
             Pricing::Free | Pricing::Unknown => Usd::ZERO,
         };
         Cost { usd, input_tokens, output_tokens }
+    }
+
+    /// The most output tokens with which the next attempt at a task would cost no more than this; none
+    /// where not even one would.
+    pub(super) fn fitting_max_tokens(&self, id: TaskId, left: Usd) -> Option<u32> {
+        let Pricing::Known(price) = &self.plan.agent_of(id).pricing else { return None };
+        let input_tokens = self.reservation(id).input_tokens;
+        let fits = |output_tokens: u32| price.most(input_tokens, u64::from(output_tokens)) <= left;
+        // What a request may cost grows with its output: the last that fits is found by halving.
+        let (mut fitting, mut too_many) = (0, self.plan.task(id).max_tokens);
+        while fitting + 1 < too_many {
+            let middle = fitting + (too_many - fitting) / 2;
+            if fits(middle) {
+                fitting = middle;
+            } else {
+                too_many = middle;
+            }
+        }
+        (fitting > 0).then_some(fitting)
     }
 
     fn output_bytes(&self, id: TaskId) -> u64 {

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use crate::limit::GateId;
+use crate::agent::AgentId;
 use crate::plan::{Plan, TaskId};
 use crate::time::Time;
 
@@ -38,19 +38,19 @@ impl Place {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ready {
-    /// For each gate, what may start now.
+    /// For each agent, what may start now.
     queues: Vec<BTreeSet<Place>>,
     /// What may start from a time on.
     delayed: BTreeSet<(Time, TaskId)>,
 }
 
 impl Ready {
-    pub(super) fn new(gates: usize) -> Self {
-        Ready { queues: vec![BTreeSet::new(); gates], delayed: BTreeSet::new() }
+    pub(super) fn new(agents: usize) -> Self {
+        Ready { queues: vec![BTreeSet::new(); agents], delayed: BTreeSet::new() }
     }
 
     pub(super) fn insert(&mut self, plan: &Plan, id: TaskId) {
-        self.queues[plan.agent_of(id).gate.index()].insert(Place::of(plan, id));
+        self.queues[plan.task(id).agent.index()].insert(Place::of(plan, id));
     }
 
     pub(super) fn delay(&mut self, until: Time, id: TaskId) {
@@ -61,14 +61,14 @@ impl Ready {
     pub(super) fn remove(&mut self, plan: &Plan, id: TaskId, delayed_until: Option<Time>) {
         match delayed_until {
             Some(until) => self.delayed.remove(&(until, id)),
-            None => self.queues[plan.agent_of(id).gate.index()].remove(&Place::of(plan, id)),
+            None => self.queues[plan.task(id).agent.index()].remove(&Place::of(plan, id)),
         };
     }
 
-    /// The next task of a gate, queued or due.
-    pub(super) fn first(&self, plan: &Plan, gate: GateId, now: Time) -> Option<Place> {
-        let due = self.due(now).filter(|&id| plan.agent_of(id).gate == gate).map(|id| Place::of(plan, id));
-        due.chain(self.queues[gate.index()].first().copied()).min()
+    /// The next task of an agent, queued or due.
+    pub(super) fn first(&self, plan: &Plan, agent: AgentId, now: Time) -> Option<Place> {
+        let due = self.due(now).filter(|&id| plan.task(id).agent == agent).map(|id| Place::of(plan, id));
+        due.chain(self.queues[agent.index()].first().copied()).min()
     }
 
     /// Retries whose time has come; the next record moves them into their queues.
@@ -90,14 +90,14 @@ impl Ready {
         self.delayed.iter().find(|&&(until, id)| until > now && counts(id)).map(|&(until, _)| until)
     }
 
-    /// How many tasks of a gate could start if nothing held them.
-    pub(super) fn len(&self, gate: GateId) -> usize {
-        self.queues[gate.index()].len()
+    /// How many tasks of an agent could start if nothing held them.
+    pub(super) fn len(&self, agent: AgentId) -> usize {
+        self.queues[agent.index()].len()
     }
 
-    /// Whether any task that `counts` waits here, for a limit or a time.
-    pub(super) fn any(&self, gate_counts: impl Fn(GateId) -> bool, counts: impl Fn(TaskId) -> bool) -> bool {
-        let queued = (0..self.queues.len() as u16).map(GateId).any(|g| gate_counts(g) && self.len(g) > 0);
-        queued || self.delayed.iter().any(|&(_, id)| counts(id))
+    /// Whether any task of an agent that `counts` waits here, for a limit or a time.
+    pub(super) fn any(&self, plan: &Plan, counts: impl Fn(AgentId) -> bool) -> bool {
+        plan.agent_ids().any(|agent| counts(agent) && self.len(agent) > 0)
+            || self.delayed.iter().any(|&(_, id)| counts(plan.task(id).agent))
     }
 }

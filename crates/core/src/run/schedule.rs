@@ -5,6 +5,7 @@ use super::input::{Action, Mode, Waiting};
 use super::planted;
 use super::ready::Place;
 use super::step::Deciding;
+use crate::agent::AgentId;
 use crate::failure::{Class, Failure};
 use crate::limit::{GateId, Held, Scope, Verdict};
 use crate::money::Usd;
@@ -17,38 +18,60 @@ use crate::usage::Cost;
 enum Affordable {
     Yes,
     /// Not before something in flight has settled for less than it reserved.
-    AfterSettle,
-    /// Never within the budget.
-    PastBudget {
-        needed: Usd,
-        budget: Usd,
-    },
+    AfterSettle(Purse),
+    /// Never within this budget.
+    Past(Purse, Excess),
     /// Never within the task's own limit.
-    PastTaskLimit {
-        needed: Usd,
-        limit: Usd,
-    },
+    PastTaskLimit(Excess),
+}
+
+/// Whose money it is.
+#[derive(Clone, Copy)]
+enum Purse {
+    Run,
+    Agent(AgentId),
+}
+
+/// An amount that a limit does not allow.
+struct Excess {
+    /// Spent, at risk, and what the attempt would have to reserve.
+    needed: Usd,
+    limit: Usd,
 }
 
 impl Deciding<'_> {
     /// Starts what may start, in the order of the queue, until the limits say no.
     pub(super) fn schedule(&mut self) {
-        let mut shut = vec![false; self.run.settings.gates.len()];
-        while let Some((gate, place)) = self.next(&shut) {
+        // Whose tasks are held for the rest of this step.
+        let mut held = vec![false; self.run.plan.agents().len()];
+        while let Some((agent, place)) = self.next(&held) {
+            let gate = self.run.plan.agent(agent).gate;
             let ask = self.run.reservation(place.task);
-            match self.affordable(place.task, &ask) {
+            match self.affordable(place.task, agent, &ask) {
                 Affordable::Yes => {}
-                Affordable::AfterSettle => {
-                    self.wait("the budget".to_owned(), None, gate);
+                Affordable::AfterSettle(Purse::Run) => {
+                    self.wait("the budget".to_owned(), None, &[agent]);
                     return;
                 }
-                Affordable::PastBudget { needed, budget } => {
-                    self.remember(Event::BudgetReached { needed, budget });
-                    return;
+                Affordable::AfterSettle(Purse::Agent(agent)) => {
+                    let reason = format!("the budget of {}", self.run.plan.agent(agent).name);
+                    self.wait(reason, None, &[agent]);
+                    held[agent.index()] = true;
+                    continue;
                 }
-                Affordable::PastTaskLimit { needed, limit } => {
+                Affordable::Past(purse, excess) => {
+                    self.budget_reached(place.task, purse, &excess);
+                    continue; // other agents may go on where it is one agent's
+                }
+                Affordable::PastTaskLimit(Excess { needed, limit }) => {
                     let name = &self.run.plan.task(place.task).name;
-                    let message = format!("task {name:?} may cost ${needed} and is limited to ${limit}");
+                    let left = limit.minus(self.run.task(place.task).charged.total());
+                    let fits = match self.run.fitting_max_tokens(place.task, left) {
+                        Some(tokens) => format!("; max_tokens {tokens} would fit"),
+                        None => String::new(),
+                    };
+                    let message =
+                        format!("task {name:?} may cost ${needed} and is limited to ${limit}{fits}");
                     self.fail_task(place.task, Failure::new(Class::OverBudget, message));
                     continue;
                 }
@@ -64,26 +87,29 @@ impl Deciding<'_> {
                         Verdict::WaitUntil(until) => Some(until),
                         Verdict::Go | Verdict::WaitForSettle => None,
                     };
-                    self.wait(reason, until, gate);
+                    let behind: Vec<AgentId> = self.agents_behind(gate).collect();
+                    self.wait(reason, until, &behind);
                     if scope == Scope::Process {
                         return;
                     }
-                    shut[gate.index()] = true;
+                    for agent in behind {
+                        held[agent.index()] = true;
+                    }
                 }
             }
         }
     }
 
-    /// The first task in the order of the queue whose gate has not said no in this step.
-    fn next(&self, shut: &[bool]) -> Option<(GateId, Place)> {
+    /// The first task in the order of the queue whose agent is not held.
+    fn next(&self, held: &[bool]) -> Option<(AgentId, Place)> {
         let run = &*self.run;
         if !self.may_start() || (run.settings.mode == Mode::Serial && !run.state.in_flight.is_empty()) {
             return None;
         }
-        (0..shut.len() as u16)
-            .map(GateId)
-            .filter(|gate| !shut[gate.index()] && self.serves(*gate))
-            .filter_map(|gate| Some((gate, run.state.ready.first(&run.plan, gate, self.now)?)))
+        run.plan
+            .agent_ids()
+            .filter(|agent| !held[agent.index()] && self.serves(*agent))
+            .filter_map(|agent| Some((agent, run.state.ready.first(&run.plan, agent, self.now)?)))
             .min_by_key(|(_, place)| *place)
     }
 
@@ -95,34 +121,64 @@ impl Deciding<'_> {
             && self.run_deadline() > self.now
     }
 
-    /// Whether a gate's account has not been stopped.
-    fn serves(&self, gate: GateId) -> bool {
+    /// Whether an agent's account has not been stopped, and its own budget not reached.
+    fn serves(&self, agent: AgentId) -> bool {
+        self.run.state.agents[agent.index()].over.is_none() && self.has_account(agent)
+    }
+
+    fn has_account(&self, agent: AgentId) -> bool {
+        let gate = self.run.plan.agent(agent).gate;
         let account = &self.run.settings.gates[gate.index()].account;
         !self.run.state.stopped.contains_key(account) || planted!(StoppedAccountServed)
     }
 
-    fn affordable(&self, id: TaskId, ask: &Cost) -> Affordable {
+    /// The agents whose calls pass a gate.
+    fn agents_behind(&self, gate: GateId) -> impl Iterator<Item = AgentId> {
+        let plan = self.run.plan.clone();
+        plan.agent_ids().filter(move |agent| plan.agent(*agent).gate == gate)
+    }
+
+    fn affordable(&self, id: TaskId, agent: AgentId, ask: &Cost) -> Affordable {
         let state = &self.run.state;
         let task_limit = self.run.plan.task(id).max_cost.or(self.run.settings.max_cost_per_task);
         if let Some(limit) = task_limit.filter(|_| !planted!(TaskLimitIgnored)) {
             let needed = self.run.task(id).charged.total() + ask.usd;
             if needed > limit {
-                return Affordable::PastTaskLimit { needed, limit };
+                return Affordable::PastTaskLimit(Excess { needed, limit });
             }
         }
-        match state.budget {
-            Some(budget) if state.budget_stops => {
-                let settled = state.charged.total() + ask.usd;
-                if settled > budget {
-                    Affordable::PastBudget { needed: settled, budget }
-                } else if settled + state.reserved > budget {
-                    Affordable::AfterSettle
-                } else {
-                    Affordable::Yes
-                }
+        let own = &state.agents[agent.index()];
+        let own_limit = own.budget.filter(|_| !planted!(AgentLimitIgnored));
+        let purses = [
+            (Purse::Run, state.budget.filter(|_| state.budget_stops), state.charged.total(), state.reserved),
+            (Purse::Agent(agent), own_limit, own.charged, own.reserved),
+        ];
+        for (purse, limit, charged, reserved) in purses {
+            let Some(limit) = limit else { continue };
+            let needed = charged + ask.usd;
+            if needed > limit {
+                return Affordable::Past(purse, Excess { needed, limit });
             }
-            _ => Affordable::Yes,
+            if needed + reserved > limit {
+                return Affordable::AfterSettle(purse);
+            }
         }
+        Affordable::Yes
+    }
+
+    fn budget_reached(&mut self, task: TaskId, purse: Purse, excess: &Excess) {
+        let (agent, charged) = match purse {
+            Purse::Run => (None, self.run.state.charged.total()),
+            Purse::Agent(agent) => (Some(agent), self.run.state.agents[agent.index()].charged),
+        };
+        let left = excess.limit.minus(charged);
+        self.remember(Event::BudgetReached {
+            needed: excess.needed,
+            budget: excess.limit,
+            agent,
+            task: Some(task),
+            fitting_max_tokens: self.run.fitting_max_tokens(task, left),
+        });
     }
 
     fn start(&mut self, task: TaskId, gate: GateId, reserved: Cost) {
@@ -134,9 +190,9 @@ impl Deciding<'_> {
         self.step.actions.push(Action::Call(attempt));
     }
 
-    fn wait(&mut self, reason: String, until: Option<Time>, gate: GateId) {
+    fn wait(&mut self, reason: String, until: Option<Time>, behind: &[AgentId]) {
         self.wake(until);
-        let tasks = self.run.state.ready.len(gate);
+        let tasks = behind.iter().map(|agent| self.run.state.ready.len(*agent)).sum();
         self.step.waiting.push(Waiting { reason, until, tasks });
     }
 
@@ -170,22 +226,26 @@ impl Deciding<'_> {
             if let Some((needed, budget)) = state.over_budget {
                 return self.end(Outcome::BudgetExceeded { needed, budget });
             }
-            if !self.anything_may_start() {
-                // What is left waits for accounts that will not serve us.
-                let failure = state.stopped.values().next().cloned();
-                let failure = failure.unwrap_or_else(|| Failure::new(Class::Invalid, "no task can start"));
-                return self.end(Outcome::ProviderStopped { failure });
+            if !state.ready.any(&self.run.plan, |agent| self.serves(agent)) {
+                return self.end(self.why_nothing_starts());
             }
         }
         if self.may_start() && !planted!(WakeUpLost) {
-            let next = state.ready.next_due(self.now, |id| self.serves(self.run.plan.agent_of(id).gate));
+            let next = state.ready.next_due(self.now, |id| self.serves(self.run.plan.task(id).agent));
             self.wake(next);
         }
         self.wake(Some(deadline));
     }
 
-    fn anything_may_start(&self) -> bool {
-        let ready = &self.run.state.ready;
-        ready.any(|gate| self.serves(gate), |id| self.serves(self.run.plan.agent_of(id).gate))
+    /// What is left waits for accounts that will not serve us, or for agents that have no money left.
+    fn why_nothing_starts(&self) -> Outcome {
+        let state = &self.run.state;
+        if let Some(failure) = state.stopped.values().next() {
+            return Outcome::ProviderStopped { failure: failure.clone() };
+        }
+        match state.agents.iter().find_map(|agent| agent.over) {
+            Some((needed, budget)) => Outcome::BudgetExceeded { needed, budget },
+            None => Outcome::ProviderStopped { failure: Failure::new(Class::Invalid, "no task can start") },
+        }
     }
 }

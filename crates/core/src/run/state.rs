@@ -7,6 +7,7 @@ use super::event::{Answer, AttemptId, BudgetMark, Event, Outcome, Record, Signal
 use super::input::Settings;
 use super::planted;
 use super::ready::Ready;
+use crate::agent::Agent;
 use crate::failure::Failure;
 use crate::hash::Hash;
 use crate::money::Usd;
@@ -41,6 +42,8 @@ pub(super) struct State {
     pub(super) charged: Charge,
     /// What the attempts in flight may cost at most.
     pub(super) reserved: Usd,
+    /// The same for each agent's attempts.
+    pub(super) agents: Vec<AgentMoney>,
     pub(super) marks: BTreeSet<BudgetMark>,
     /// What the next call would have needed, and the budget that did not allow it.
     pub(super) over_budget: Option<(Usd, Usd)>,
@@ -48,6 +51,25 @@ pub(super) struct State {
     pub(super) stopped: BTreeMap<String, Failure>,
     pub(super) cancelled: Option<Signal>,
     pub(super) ended: Option<Outcome>,
+}
+
+/// The money of one agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct AgentMoney {
+    /// What they may come to.
+    pub(super) budget: Option<Usd>,
+    /// What its attempts came to.
+    pub(super) charged: Usd,
+    /// What those in flight may cost at most.
+    pub(super) reserved: Usd,
+    /// What its next call would have needed, and its budget that did not allow it.
+    pub(super) over: Option<(Usd, Usd)>,
+}
+
+impl AgentMoney {
+    fn of(agent: &Agent) -> Self {
+        AgentMoney { budget: agent.max_cost, ..AgentMoney::default() }
+    }
 }
 
 /// What a run knows of a task.
@@ -103,7 +125,7 @@ pub struct IllegalRecord {
 impl Run {
     /// A run that has not started.
     pub fn new(plan: Arc<Plan>, settings: Arc<Settings>) -> Self {
-        let mut ready = Ready::new(settings.gates.len());
+        let mut ready = Ready::new(plan.agents().len());
         let tasks: Vec<TaskState> = plan.tasks().iter().map(TaskState::new).collect();
         for id in plan.ids().filter(|id| tasks[id.index()].phase == Phase::Ready) {
             ready.insert(&plan, id);
@@ -120,6 +142,7 @@ impl Run {
             budget_stops: settings.auto_stop,
             charged: Charge::default(),
             reserved: Usd::ZERO,
+            agents: plan.agents().iter().map(AgentMoney::of).collect(),
             marks: BTreeSet::new(),
             over_budget: None,
             stopped: BTreeMap::new(),
@@ -242,8 +265,16 @@ impl Run {
             Event::BudgetWarned { mark, .. } => {
                 self.state.marks.insert(*mark);
             }
-            Event::BudgetReached { needed, budget } => self.state.over_budget = Some((*needed, *budget)),
-            Event::BudgetSet { budget } => {
+            Event::BudgetReached { needed, budget, agent, .. } => {
+                let over = agent.and_then(|agent| self.state.agents.get_mut(agent.index()));
+                *over.map_or(&mut self.state.over_budget, |agent| &mut agent.over) = Some((*needed, *budget));
+            }
+            Event::BudgetSet { budget, agent: Some(agent) } => {
+                if let Some(agent) = self.state.agents.get_mut(agent.index()) {
+                    (agent.budget, agent.over) = (*budget, None);
+                }
+            }
+            Event::BudgetSet { budget, agent: None } => {
                 self.state.over_budget = None;
                 // Whoever sets one while there is a run means it, whatever the configuration says.
                 self.state.budget_stops = true;
@@ -267,6 +298,7 @@ impl Run {
     fn begin_session(&mut self, at: Time) {
         self.state.session = Some(at);
         self.state.over_budget = None;
+        self.state.agents.iter_mut().for_each(|agent| agent.over = None);
         self.state.stopped.clear();
         self.state.cancelled = None;
         self.state.ended = None;
@@ -286,6 +318,7 @@ impl Run {
         self.state.in_flight.insert(attempt.task, reserved);
         if !planted!(ReservationForgotten) {
             self.state.reserved += reserved.usd;
+            self.state.agents[self.plan.task(attempt.task).agent.index()].reserved += reserved.usd;
         }
         Ok(())
     }
@@ -300,6 +333,9 @@ impl Run {
         self.state.reserved -= reserved.usd;
         self.state.charged.add(&spent.charge);
         task.charged.add(&spent.charge);
+        let agent = &mut self.state.agents[self.plan.task(attempt.task).agent.index()];
+        agent.reserved -= reserved.usd;
+        agent.charged += spent.charge.total();
         Ok(())
     }
 

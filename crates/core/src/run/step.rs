@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::event::{AttemptId, BudgetMark, Event, Outcome, Record, Skipped, Then};
-use super::input::{Action, Billing, Input, Reply, Step};
+use super::input::{Action, Billing, Budgets, Input, Reply, Step};
 use super::money::spent;
 use super::planted;
 use super::state::{Phase, Run};
@@ -53,7 +53,7 @@ impl Deciding<'_> {
                 self.remember(Event::RunStarted);
                 self.fail_invalid_tasks();
             }
-            Input::Resumed { budget } => self.resume(budget),
+            Input::Resumed { budgets } => self.resume(budgets),
             Input::Replied(reply) => self.replied(reply),
             Input::Woke => {}
             Input::Forecast(forecast) => self.remember(Event::ForecastMade { forecast }),
@@ -80,10 +80,16 @@ impl Deciding<'_> {
     }
 
     /// What was in flight when the last process died is lost: it may have been billed.
-    fn resume(&mut self, budget: Option<Usd>) {
+    fn resume(&mut self, budgets: Budgets) {
         self.remember(Event::RunResumed);
-        if budget.is_some() && budget != self.run.state.budget {
-            self.remember(Event::BudgetSet { budget });
+        if budgets.run.is_some() && budgets.run != self.run.state.budget {
+            self.remember(Event::BudgetSet { budget: budgets.run, agent: None });
+        }
+        for (agent, budget) in budgets.agents {
+            let known = self.run.state.agents.get(agent.index());
+            if known.is_some_and(|known| known.budget != Some(budget)) {
+                self.remember(Event::BudgetSet { budget: Some(budget), agent: Some(agent) });
+            }
         }
         self.lose_all_in_flight();
         self.fail_invalid_tasks();

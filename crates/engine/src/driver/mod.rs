@@ -25,10 +25,9 @@ mod round;
 mod tests;
 
 use sortie_core::limit::Gates;
-use sortie_core::money::Usd;
 use sortie_core::run::Run;
 use sortie_core::run::event::{Outcome, Record, Signal};
-use sortie_core::run::input::Input;
+use sortie_core::run::input::{Budgets, Input};
 use sortie_core::time::Time;
 
 use crate::executor::Executor;
@@ -67,7 +66,7 @@ pub struct Opened {
     header: Header,
     records: Vec<Record>,
     run: Run,
-    budget: Option<Usd>,
+    budgets: Budgets,
     foreseen: Foreseen,
 }
 
@@ -78,7 +77,13 @@ pub struct Opened {
 pub async fn create<S: Store>(store: &mut S, header: Header) -> Result<Opened, StoreError> {
     store.create(&header).await?;
     let run = Run::new(header.plan.clone(), header.settings.clone());
-    Ok(Opened { header, records: Vec::new(), run, budget: None, foreseen: Foreseen::nothing() })
+    Ok(Opened {
+        header,
+        records: Vec::new(),
+        run,
+        budgets: Budgets::default(),
+        foreseen: Foreseen::nothing(),
+    })
 }
 
 /// Takes over a run of this store that another process has left.
@@ -90,7 +95,7 @@ pub async fn resume<S: Store>(store: &mut S, run_id: &str) -> Result<Opened, Sto
     let damaged = |what: String| StoreError::Damaged { run: run_id.to_owned(), what };
     let run = Run::replay(header.plan.clone(), header.settings.clone(), &records)
         .map_err(|illegal| damaged(illegal.to_string()))?;
-    Ok(Opened { header, records, run, budget: None, foreseen: Foreseen::nothing() })
+    Ok(Opened { header, records, run, budgets: Budgets::default(), foreseen: Foreseen::nothing() })
 }
 
 impl Opened {
@@ -104,10 +109,10 @@ impl Opened {
         &self.records
     }
 
-    /// The same run with another budget from now on, where the user set one.
+    /// The same run with other budgets from now on, where the user set some.
     #[must_use]
-    pub fn with_budget(self, budget: Option<Usd>) -> Self {
-        Opened { budget, ..self }
+    pub fn with_budgets(self, budgets: Budgets) -> Self {
+        Opened { budgets, ..self }
     }
 
     /// The same run with a forecast that it takes down as soon as it is known; nothing waits for it.
@@ -153,11 +158,11 @@ impl Opened {
         executor: &mut E,
         observe: &mut O,
     ) -> Result<Ended, DriveError> {
-        let Opened { header, records, run, budget, foreseen } = self;
+        let Opened { header, records, run, budgets, foreseen } = self;
         // A process may have died between the creation and the first record: that is a start still.
-        let first = match (records.is_empty(), budget) {
-            (true, None) => Input::Started,
-            _ => Input::Resumed { budget },
+        let first = match (records.is_empty(), budgets.is_empty()) {
+            (true, true) => Input::Started,
+            _ => Input::Resumed { budgets },
         };
         let mut gates = Gates::new(&header.settings);
         gates.rebuild(&header.plan, &records);

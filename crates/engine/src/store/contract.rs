@@ -53,7 +53,7 @@ pub(super) fn record(seq: u64) -> Record {
     let event = match seq % 3 {
         0 => Event::RunStarted,
         1 => Event::CancelRequested { signal: Signal::Terminate },
-        _ => Event::BudgetSet { budget: Some(sortie_core::money::Usd::from_pico(seq)) },
+        _ => Event::BudgetSet { budget: Some(sortie_core::money::Usd::from_pico(seq)), agent: None },
     };
     Record { seq, at: Time::from_micros(1_000 + seq), event }
 }

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sortie_core::agent::AgentId;
 use sortie_core::ceiling::Bound;
 use sortie_core::failure::Failure;
 use sortie_core::forecast::Prediction;
@@ -60,7 +61,12 @@ pub struct Fold {
     draining: bool,
     last: Time,
     forecast: Option<Prediction>,
+    over_budget: Option<OverBudget>,
 }
+
+/// Whose budget was reached last (none: the run's), and the task that it stopped, with the
+/// `max_tokens` that would have fitted.
+pub type OverBudget = (Option<AgentId>, Option<(TaskId, u32)>);
 
 /// What reports are made of: a fold, and its summary at one moment.
 #[derive(Clone, Debug)]
@@ -104,6 +110,7 @@ impl Fold {
             draining: false,
             last: run.created,
             forecast: None,
+            over_budget: None,
             run,
         }
     }
@@ -146,7 +153,8 @@ impl Fold {
                     self.set(*task, Status::Skipped);
                 }
             }
-            Event::BudgetSet { budget } => {
+            Event::BudgetSet { agent: Some(_), .. } => self.over_budget = None,
+            Event::BudgetSet { budget, agent: None } => {
                 self.budget = *budget;
                 self.draining = false;
             }
@@ -154,12 +162,22 @@ impl Fold {
             Event::ForecastMade { forecast } => {
                 self.forecast.get_or_insert(*forecast);
             }
-            Event::BudgetReached { .. } | Event::CancelRequested { .. } => self.draining = true,
+            Event::BudgetReached { agent, fitting_max_tokens, task, .. } => {
+                // An agent's own stops only its tasks.
+                self.draining |= agent.is_none();
+                self.over_budget = Some((*agent, task.zip(*fitting_max_tokens)));
+            }
+            Event::CancelRequested { .. } => self.draining = true,
             Event::RunEnded { outcome } => {
                 self.outcome = Some(outcome.clone());
                 self.clock.stop();
             }
         }
+    }
+
+    /// Whose budget was reached last, if one was.
+    pub fn over_budget(&self) -> Option<OverBudget> {
+        self.over_budget
     }
 
     /// What was forecast of it, first.

@@ -125,11 +125,13 @@ impl Checker<'_> {
         let model = self.model(provider);
         let endpoint = self.endpoint(provider);
         let max_tokens = self.max_tokens(&model);
+        let max_cost = self.max_cost();
         let agent = Agent {
             name: self.name.to_owned(),
             provider: provider.name().to_owned(),
             gate: gates.of(&endpoint, &model, &own, rates),
             pricing: self.pricing(provider, &model),
+            max_cost,
             max_tokens,
             system_bytes: endpoint.system.as_ref().map_or(0, |system| system.len() as u64),
             retry: retry(&own, otherwise),
@@ -193,6 +195,15 @@ impl Checker<'_> {
             self.problems.push(Problem::warning(message).at(place));
         }
         max_tokens
+    }
+
+    fn max_cost(&mut self) -> Option<Usd> {
+        let written = self.written.max_cost?;
+        let max_cost = Usd::from_f64(written).filter(|usd| !usd.is_zero());
+        if max_cost.is_none() {
+            self.error("max_cost", "`max_cost` must be more than 0 and at most 18 million USD".into());
+        }
+        max_cost
     }
 
     fn endpoint(&mut self, provider: Provider) -> Endpoint {

@@ -172,6 +172,8 @@ pub enum LogLevel {
 pub struct Overrides {
     /// `--max-cost`: sets a budget even where `cost_control` is off.
     pub max_cost: Option<Usd>,
+    /// `--max-cost AGENT=USD`, by the agent's name.
+    pub agent_max_cost: BTreeMap<String, Usd>,
     /// `--max-concurrent`
     pub max_concurrent: Option<u32>,
     /// `--results-dir`
@@ -237,6 +239,10 @@ impl Config {
             // Whoever says "never more" does not mean "warn".
             self.money.budget = by.max_cost;
             self.money.auto_stop = true;
+        }
+        for configured in &mut self.agents {
+            let agent = &mut configured.agent;
+            agent.max_cost = by.agent_max_cost.get(&agent.name).copied().or(agent.max_cost);
         }
         self.max_concurrent = by.max_concurrent.unwrap_or(self.max_concurrent);
         self.results_dir = by.results_dir.unwrap_or(self.results_dir);

@@ -336,6 +336,7 @@ fn the_command_line_goes_before_the_configuration() {
     let by = Overrides {
         max_cost: Some(Usd::from_pico(1)),
         max_concurrent: Some(2),
+        agent_max_cost: std::collections::BTreeMap::new(),
         results_dir: Some("x".into()),
     };
     let config = read("cost_control: {enabled: false, max_cost_per_session: 5}").overridden(by);

@@ -65,6 +65,8 @@ pub struct AgentFile {
     pub auth: Option<Auth>,
     /// What tokens cost, in place of the built-in table; `free` for a server of one's own.
     pub price: Option<PriceFile>,
+    /// What all its tasks of a run may cost together, in USD; its tasks then stay pending, others go on.
+    pub max_cost: Option<f64>,
     /// Who takes over when this agent cannot.
     pub fallback: Option<String>,
     /// Limits and retries of this agent, in place of those for all.

@@ -370,6 +370,7 @@ async fn drive<S: Store>(
     budget: Option<Usd>,
     signals: Signals,
 ) -> Result<RunResult, Error> {
-    let drive = Drive { environment, budget, pace: Pace::Jumping, signals, forecast: Foreseen::nothing() };
+    let budgets = budget.into();
+    let drive = Drive { environment, budgets, pace: Pace::Jumping, signals, forecast: Foreseen::nothing() };
     RunResult::of(&session.drive(drive, ()).await?).await
 }

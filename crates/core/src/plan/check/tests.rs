@@ -18,6 +18,7 @@ fn agent(name: &str) -> Agent {
         gate: GateId(0),
         pricing: Pricing::Free,
         max_tokens: 4000,
+        max_cost: None,
         system_bytes: 7,
         retry: Retry::default(),
         timeouts: Timeouts::default(),

@@ -12,7 +12,7 @@ use crate::plan::{Plan, Task, TaskId};
 use crate::price::Pricing;
 use crate::run::Run;
 use crate::run::event::{Answer, AttemptId, BudgetMark, Event, Finish, Outcome, Signal, Timing};
-use crate::run::input::{Action, Billing, Input, Mode, Reply, Settings, Step};
+use crate::run::input::{Action, Billing, Budgets, Input, Mode, Reply, Settings, Step};
 use crate::testing::{agent, settings, task};
 use crate::time::Time;
 use crate::usage::Usage;
@@ -127,7 +127,7 @@ fn a_budget_stop_drains_what_is_in_flight_and_starts_nothing_new() {
     table.succeed(1, 1);
     assert_eq!(table.finished(), Some(&Outcome::BudgetExceeded { needed: dollars(25), budget: dollars(20) }));
     // More money, and the run goes on where it was.
-    table.tell(Input::Resumed { budget: Some(dollars(26)) });
+    table.tell(Input::Resumed { budgets: Some(dollars(26)).into() });
     assert_eq!(table.started(), ["t2"]);
 }
 
@@ -225,7 +225,7 @@ fn a_money_stop_sends_nothing_more_and_leaves_the_tasks_pending() {
     assert_eq!(table.finished(), Some(&Outcome::ProviderStopped { failure: gone }));
     assert_eq!(table.run.task(TaskId(0)).phase, crate::run::Phase::Ready);
     // Somebody paid the bill.
-    table.tell(Input::Resumed { budget: None });
+    table.tell(Input::Resumed { budgets: Budgets::default() });
     assert_eq!(table.started().len(), 2);
 }
 
@@ -239,7 +239,7 @@ fn the_first_signal_drains_and_a_resume_goes_on() {
     assert_eq!(table.finished(), None);
     table.succeed(0, 1);
     assert_eq!(table.finished(), Some(&Outcome::Interrupted { signal: Signal::Interrupt }));
-    table.tell(Input::Resumed { budget: None });
+    table.tell(Input::Resumed { budgets: Budgets::default() });
     assert_eq!(table.started(), ["b"]);
 }
 

@@ -111,6 +111,7 @@ fn agent(rng: &mut Rng, index: u16, gate: GateId, has_budget: bool) -> Agent {
         model: "m".to_owned(),
         gate,
         pricing,
+        max_cost: rng.percent(20).then(|| Usd::from_pico(rng.range(1_000_000_000, 300_000_000_000))),
         max_tokens: 100,
         system_bytes: 0,
         retry: Retry {

@@ -70,13 +70,13 @@ async fn the_second_signal_ends_a_run_at_once_and_leaves_it_resumable() {
 async fn a_resumed_run_goes_on_with_another_budget_where_the_user_set_one() {
     let (_, mut store) = signalled(&[Signal::Interrupt]).await;
     let budget = sortie_core::money::Usd::from_f64(5.0);
-    let opened = resume(&mut store, "r").await.unwrap().with_budget(budget);
+    let opened = resume(&mut store, "r").await.unwrap().with_budgets(budget.into());
     let before = opened.records().len();
     let ended = drive(opened, DIAMOND, &mut store, Signals::none()).await.unwrap();
     assert_eq!(ended, Ended::Finished(Outcome::Completed));
     let records = store.read("r").await.unwrap().1;
     assert_eq!(records[before].event, Event::RunResumed);
-    assert_eq!(records[before + 1].event, Event::BudgetSet { budget });
+    assert_eq!(records[before + 1].event, Event::BudgetSet { budget, agent: None });
 }
 
 #[tokio::test]

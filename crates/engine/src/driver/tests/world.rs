@@ -91,6 +91,7 @@ fn agent() -> Agent {
         gate: GateId(0),
         pricing: Pricing::Free,
         max_tokens: 10,
+        max_cost: None,
         system_bytes: 0,
         // A crash between failures costs no retry, so three are enough for a world that fails twice.
         retry: Retry::default(),

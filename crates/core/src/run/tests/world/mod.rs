@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::random::{self, Rng};
-use crate::agent::Backoff;
+use crate::agent::{AgentId, Backoff};
 use crate::failure::{Class, Failure, Policy};
 use crate::limit::{GateId, Gates};
 use crate::money::Usd;
@@ -49,6 +49,7 @@ pub(super) struct World {
     // The second set of books.
     in_flight: BTreeMap<TaskId, Cost>,
     billed: Usd,
+    billed_by: BTreeMap<AgentId, Usd>,
     budget: Option<Usd>,
     budget_was_set: bool,
     starts: Vec<Vec<Time>>,
@@ -90,6 +91,7 @@ impl World {
             sent: 0,
             in_flight: BTreeMap::new(),
             billed: Usd::ZERO,
+            billed_by: BTreeMap::new(),
             budget: settings.budget,
             budget_was_set: false,
             starts: vec![Vec::new(); settings.gates.len()],
@@ -207,7 +209,7 @@ impl World {
                 self.skipped.insert(*task);
             }
             Event::CancelRequested { .. } => self.cancelled = true,
-            Event::BudgetSet { budget } => {
+            Event::BudgetSet { budget, .. } => {
                 self.budget = *budget;
                 self.budget_was_set = true;
             }
@@ -371,6 +373,13 @@ impl World {
             let most = self.billed + reserved;
             must!(most <= budget, "${} may be billed of a budget of ${budget}", most);
         }
+        for agent in self.plan.agent_ids() {
+            let Some(limit) = self.plan.agent(agent).max_cost else { continue };
+            let here = self.in_flight.iter().filter(|(id, _)| self.plan.task(**id).agent == agent);
+            let billed = self.billed_by.get(&agent).copied().unwrap_or_default();
+            let most = billed + here.map(|(_, cost)| cost.usd).sum::<Usd>();
+            must!(most <= limit, "${most} may be billed by {agent:?} of its budget of ${limit}");
+        }
         must!(self.billed <= self.run.charged().total(), "more was billed than the run knows of");
         Ok(())
     }
@@ -379,11 +388,13 @@ impl World {
     /// most.
     fn bill(&mut self, reply: &Reply) {
         let Some(reserved) = self.in_flight.remove(&reply.attempt.task) else { return };
-        self.billed += match (&self.plan.agent_of(reply.attempt.task).pricing, reply.billing) {
+        let billed = match (&self.plan.agent_of(reply.attempt.task).pricing, reply.billing) {
             (Pricing::Known(price), Billing::Reported(usage)) => price.of(&usage),
             (Pricing::Known(_), Billing::Estimated(_) | Billing::Unknown) => reserved.usd,
             _ => Usd::ZERO,
         };
+        self.billed += billed;
+        *self.billed_by.entry(self.plan.task(reply.attempt.task).agent).or_default() += billed;
     }
 
     fn crash(&mut self) -> Result<Option<Outcome>, Violation> {
@@ -412,7 +423,10 @@ impl World {
             return self.tell(Input::Started);
         }
         // What was refused for its price needs more money, or it is refused again.
-        let more = self.budget.filter(|_| over && self.rng.percent(70)).map(|budget| budget.times(2));
-        self.tell(Input::Resumed { budget: more })
+        let more = self.budget.filter(|_| over && self.rng.percent(70)).map(|budget| {
+            // Where the budget only warned, more than it may have been spent.
+            budget.times(2).max(self.billed)
+        });
+        self.tell(Input::Resumed { budgets: more.into() })
     }
 }
