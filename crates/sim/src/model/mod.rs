@@ -15,6 +15,7 @@ mod files;
 mod models;
 mod page;
 mod pages;
+mod refusal;
 mod reply;
 mod route;
 #[cfg(test)]
@@ -27,10 +28,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use sortie_core::hash::Hash;
 use sortie_core::usage::Usage;
-use sortie_providers::dialect::{self, Dialect, Quota, WireError};
+use sortie_providers::dialect::{self, Dialect, Quota};
 
 use crate::chance::Chance;
 use crate::control::Standing;
@@ -43,6 +44,7 @@ use asked::Asked;
 use batch::Batches;
 use cache::Caches;
 use files::Files;
+use refusal::Refusal;
 use reply::Try;
 use route::{Endpoint, Route};
 
@@ -92,72 +94,6 @@ struct Asker<'a> {
     key: &'a str,
     /// The id of the reply.
     id: &'a str,
-}
-
-/// Why a request gets an error reply.
-#[derive(Debug)]
-struct Refusal {
-    error: WireError,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    quotas: Vec<Quota>,
-    at: Duration,
-    body: RefusalBody,
-}
-
-/// What an error reply has for a body.
-#[derive(Debug)]
-enum RefusalBody {
-    /// The error, in the dialect's words.
-    Error,
-    /// A page of HTML, as a proxy before the API sends it.
-    Page,
-    /// Nothing: whoever redirects is a proxy, which does not speak the dialect.
-    None,
-}
-
-impl Refusal {
-    fn new(error: WireError) -> Box<Self> {
-        Box::new(Refusal {
-            error,
-            headers: Vec::new(),
-            quotas: Vec::new(),
-            at: Duration::ZERO,
-            body: RefusalBody::Error,
-        })
-    }
-
-    /// The dialect's usual error for the status, with this message.
-    fn says(dialect: &dyn Dialect, status: u16, message: impl Into<String>) -> Box<Self> {
-        Refusal::new(WireError { message: message.into(), ..dialect.usual_error(status) })
-    }
-
-    /// The same of a request that had come as far as the quotas.
-    fn after(mut self: Box<Self>, network: Duration, quotas: Vec<Quota>) -> Box<Self> {
-        (self.at, self.quotas) = (network, quotas);
-        self
-    }
-
-    fn with(mut self: Box<Self>, name: HeaderName, value: &str) -> Box<Self> {
-        self.headers.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
-        self
-    }
-
-    fn with_header(self: Box<Self>, header: Option<(HeaderName, String)>) -> Box<Self> {
-        match header {
-            Some((name, value)) => self.with(name, &value),
-            None => self,
-        }
-    }
-
-    fn with_page(mut self: Box<Self>) -> Box<Self> {
-        self.body = RefusalBody::Page;
-        self
-    }
-
-    fn without_body(mut self: Box<Self>) -> Box<Self> {
-        self.body = RefusalBody::None;
-        self
-    }
 }
 
 impl Model {
@@ -367,27 +303,6 @@ impl Model {
     /// What time it is by the clock that replies show.
     fn told_time(&self, now: Duration) -> Duration {
         scenario::skewed(now, self.scenario.clock_skew_s)
-    }
-
-    fn refused(&self, dialect: &dyn Dialect, refusal: &Refusal, id: &str, now: Duration) -> Timeline {
-        let mut headers = json_headers(self.headers(dialect, id, &refusal.quotas, now));
-        if let Some(retry) = self.scenario.should_retry {
-            let said = if retry { "true" } else { "false" };
-            headers.insert("x-should-retry", HeaderValue::from_static(said));
-        }
-        for (name, value) in &refusal.headers {
-            headers.insert(name, value.clone());
-        }
-        let status = StatusCode::from_u16(refusal.error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = match refusal.body {
-            RefusalBody::Error => dialect.error_body(&refusal.error, id),
-            RefusalBody::Page => {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
-                Bytes::from_static(reply::PROXYS_PAGE)
-            }
-            RefusalBody::None => Bytes::new(),
-        };
-        Timeline::whole(refusal.at, status, headers, body)
     }
 
     /// 24 letters and digits.

@@ -41,7 +41,7 @@ pub(super) fn one(
     match row {
         Some(row) => Ok(shown(dialect, row, now)),
         None if is_anthropic(dialect) => Err(Refusal::says(dialect, 404, format!("model: {id}"))),
-        None => Err(Refusal::says(dialect, 404, format!("The model '{id}' does not exist"))),
+        None => Err(Refusal::says(dialect, 404, format!("The model '{id}' does not exist")).about("model")),
     }
 }
 

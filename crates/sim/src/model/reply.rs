@@ -14,7 +14,8 @@ use sortie_core::run::event::Finish;
 use sortie_providers::dialect::{Besides, ServerAnswer, Tier};
 
 use super::asked::Asked;
-use super::{FAULT_WAIT, LEDGER_PROMPT, Refusal, json_headers, twist};
+use super::refusal::{self, Refusal};
+use super::{FAULT_WAIT, LEDGER_PROMPT, json_headers, twist};
 use crate::fault::Fault;
 use crate::ledger::{Entry, Generation};
 use crate::scenario::Scenario;
@@ -26,9 +27,6 @@ const ELSEWHERE: &str = "http://elsewhere.invalid/";
 
 /// The word of a fault that has a proxy's page in place of the error's JSON.
 const HTML: &str = "html";
-
-/// What a proxy may put in an answer's place.
-pub(super) const PROXYS_PAGE: &[u8] = b"<html><body><h1>502 Bad Gateway</h1></body></html>\n";
 
 /// 100 MiB of zeros: `head -c 104857600 /dev/zero | gzip -9n`.
 const GZIP_BOMB: &[u8] = include_bytes!("../../assets/zeros-100-mib.gz");
@@ -144,7 +142,7 @@ impl Try {
             }
             Fault::Midstream if !self.asked.request.stream => self.error_as_success(headers, id),
             _ if self.asked.request.stream => self.streamed(answer, headers, body, id),
-            _ => self.at_once(answer, headers),
+            _ => self.at_once(answer, headers, body),
         };
         let timeline = match self.fault {
             Fault::Drip(rate) => twist::dripped(timeline, rate),
@@ -209,10 +207,10 @@ impl Try {
     }
 
     /// A reply that is not streamed: it comes when its last token is there.
-    fn at_once(&self, answer: &ServerAnswer, headers: HeaderMap) -> Timeline {
+    fn at_once(&self, answer: &ServerAnswer, headers: HeaderMap, asked: &[u8]) -> Timeline {
         let at = self.asked.pace.last;
         let mut headers = json_headers(headers);
-        let body = twist::body(&self.fault, self.asked.dialect.body(answer));
+        let body = twist::body(&self.fault, self.asked.dialect.body(answer, asked));
         let half = body.slice(..body.len() / 2);
         let end = match self.fault {
             Fault::Cut => End::Cut(at),
@@ -222,7 +220,7 @@ impl Try {
             Fault::Truncated => return Timeline::whole(at, StatusCode::OK, headers, half),
             Fault::Malformed => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
-                return Timeline::whole(at, StatusCode::OK, headers, Bytes::from_static(PROXYS_PAGE));
+                return Timeline::whole(at, StatusCode::OK, headers, refusal::page(StatusCode::BAD_GATEWAY));
             }
             _ => return Timeline::whole(at, StatusCode::OK, headers, body),
         };

@@ -7,6 +7,9 @@ use sortie_providers::dialect::{Dimension, Quota, WireError};
 use super::asked::Asked;
 use crate::quota::{Admission, Ask};
 
+/// What OpenAI's messages end with.
+const MORE: &str = "Visit https://platform.openai.com/account/rate-limits to learn more.";
+
 /// The error for a request that was not admitted, and how long to wait where a wait helps.
 pub(super) fn refusal(
     admission: Admission,
@@ -64,7 +67,7 @@ impl Over<'_> {
 
     /// As OpenAI's guide to rate limits and its users show it: "Rate limit reached for gpt-4o in
     /// organization … on tokens per min (TPM): Limit 30000, Used 29000, Requested 3006. Please try
-    /// again in 4.012s."
+    /// again in 4.012s. Visit …"
     fn in_openais_words(&self, model: &str) -> String {
         let (counted, short) = match (self.dimension, self.quota) {
             (Dimension::Requests, Some(_)) => ("requests per min", "RPM"),
@@ -83,10 +86,10 @@ impl Over<'_> {
         match self.wait {
             Some(wait) => {
                 let seconds = wait.as_micros().div_ceil(1000) as f64 / 1000.0;
-                format!("Rate limit reached {of}{limits}. Please try again in {seconds}s.")
+                format!("Rate limit reached {of}{limits}. Please try again in {seconds}s. {MORE}")
             }
             None => format!(
-                "Request too large {of}{limits}. The input or output tokens must be reduced in order to run successfully."
+                "Request too large {of}{limits}. The input or output tokens must be reduced in order to run successfully. {MORE}"
             ),
         }
     }

@@ -220,7 +220,7 @@ impl Model {
         let id = self.id(&this.asked.content, &format!("answer {attempt}"));
         let answer: ServerAnswer = this.answer(id, now);
         let (_, generation) = this.play(&answer, HeaderMap::new(), &request.body, "");
-        let body = serde_json::from_slice(&dialect.body(&answer)).unwrap_or_default();
+        let body = serde_json::from_slice(&dialect.body(&answer, &request.body)).unwrap_or_default();
         match generation {
             Some(generation) => Outcome::Answered {
                 body,
