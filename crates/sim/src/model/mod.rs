@@ -12,11 +12,14 @@ mod count;
 #[cfg(test)]
 mod fault_tests;
 mod files;
+mod gate;
+mod kept;
 mod models;
 mod page;
 mod pages;
 mod refusal;
 mod reply;
+mod room;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -31,26 +34,25 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sortie_core::hash::Hash;
 use sortie_core::usage::Usage;
-use sortie_providers::dialect::{self, Dialect, Quota};
+use sortie_providers::dialect::{self, Dialect, Quota, ServerAnswer};
 
 use crate::chance::Chance;
 use crate::control::Standing;
 use crate::fault::Fault;
 use crate::ledger::{Delivery, Entry, Ledger, Stats, Ticket};
-use crate::quota::{Ask, Buckets};
+use crate::quota::{Ask, Bucket, Buckets};
 use crate::scenario::{self, Scenario};
 use crate::timeline::{End, ServerRequest, Timeline};
+pub use gate::most_body;
+
 use asked::Asked;
 use batch::Batches;
 use cache::Caches;
 use files::Files;
+use kept::{Kept, completions, responses};
 use refusal::Refusal;
 use reply::Try;
 use route::{Endpoint, Route};
-
-/// The longest body that is read, in bytes; a longer one is answered 413 (Anthropic's documentation
-/// of request size limits: 32 MB).
-pub const MAX_BODY: usize = 32 * 1024 * 1024;
 
 /// The one key that is not accepted.
 pub const INVALID_KEY: &str = "sk-sim-invalid";
@@ -77,11 +79,14 @@ pub struct Model {
     began: Option<Duration>,
     /// Quotas by key and class of models.
     accounts: HashMap<(String, String), Buckets>,
+    /// The quota of each key's requests to Anthropic's batches.
+    batch_requests: HashMap<String, Bucket>,
     /// How often each request's content has come as far as the model.
     tries: HashMap<Hash, u32>,
     caches: Caches,
     batches: Batches,
     files: Files,
+    kept: Kept,
     arrivals: u64,
     ledger: Ledger,
     standing: Standing,
@@ -111,10 +116,12 @@ impl Model {
             dialects,
             began: None,
             accounts: HashMap::new(),
+            batch_requests: HashMap::new(),
             tries: HashMap::new(),
             caches: Caches::default(),
             batches: Batches::default(),
             files: Files::default(),
+            kept: Kept::default(),
             arrivals: 0,
             ledger: Ledger::default(),
             standing: Standing::default(),
@@ -126,6 +133,7 @@ impl Model {
     /// A reply with a ticket counts as under way until [`Model::delivered`] is told of its end.
     pub fn handle(&mut self, request: &ServerRequest, now: Duration) -> Timeline {
         self.settle_batches(now);
+        self.settle_jobs(now);
         if let Some(shown) = self.shown(request, now) {
             return shown;
         }
@@ -148,6 +156,7 @@ impl Model {
     /// generated until then is billed: a streamed answer stops when its client hangs up, one that is
     /// not streamed does not.
     pub fn delivered(&mut self, ticket: Ticket, delivery: Delivery, now: Duration) {
+        self.kept.delivered(ticket, delivery, now);
         self.ledger.close(ticket, delivery, now);
     }
 
@@ -168,19 +177,21 @@ impl Model {
         id: &str,
         now: Duration,
     ) -> Result<Timeline, Box<Refusal>> {
-        if request.body.len() > MAX_BODY {
-            return Err(Refusal::says(dialect, 413, format!("the body is longer than {MAX_BODY} bytes")));
-        }
+        gate::check_size(dialect, request, self.scenario.too_long)?;
         let route = route::route(dialect, request)?;
         let key = account(&request.headers)
             .ok_or_else(|| Refusal::says(dialect, 401, "the request has no valid key"))?;
         self.ledger.asked(&fingerprint(key));
+        let request = &*gate::check_headers(dialect, request, &self.scenario)?;
         let (endpoint, thing) = match route {
             Route::Generate if self.standing.paused => return Ok(Timeline::silent(End::Stall)),
             Route::Generate => return self.generate(dialect, request, key, id, now),
             Route::Other(endpoint, thing) => (endpoint, thing),
         };
         let asker = Asker { dialect, request, key, id };
+        if is_anthropic(dialect) && endpoint.is_of_batches() {
+            self.admit_batches(key, dialect, now)?;
+        }
         let (kind, body) = self.at(endpoint, &thing, &asker, now)?;
         let mut headers = self.headers(dialect, id, &[], now);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -198,7 +209,8 @@ impl Model {
         let retired = &self.scenario.retired_models;
         let own = is_anthropic(asker.dialect);
         let shown = match endpoint {
-            Endpoint::CountTokens => count::count(asker)?,
+            Endpoint::CountTokens => count::messages(self, asker)?,
+            Endpoint::CountInput => count::responses(self, asker)?,
             Endpoint::Models => models::list(asker, retired, now)?,
             Endpoint::Model => models::one(asker.dialect, retired, thing, now)?,
             Endpoint::CreateBatch if own => batch::anthropic::create(self, asker, now)?,
@@ -218,6 +230,13 @@ impl Model {
             Endpoint::File => self.files.find(asker, thing)?.shown(),
             Endpoint::FileContent => return Ok((BYTES, self.files.find(asker, thing)?.content.clone())),
             Endpoint::DeleteFile => self.files.delete(asker, thing)?,
+            Endpoint::Completions => completions::list(&self.kept, asker, now)?,
+            Endpoint::Completion => completions::get(&mut self.kept, asker, thing, now)?,
+            Endpoint::UpdateCompletion => completions::update(&mut self.kept, asker, thing, now)?,
+            Endpoint::DeleteCompletion => completions::delete(&mut self.kept, asker, thing, now)?,
+            Endpoint::Response => responses::get(&mut self.kept, asker, thing, now)?,
+            Endpoint::CancelResponse => responses::cancel(&mut self.kept, asker, thing, now)?,
+            Endpoint::DeleteResponse => responses::delete(self, asker, thing, now)?,
         };
         Ok(("application/json", shown.to_string().into()))
     }
@@ -244,12 +263,37 @@ impl Model {
         self.caches.keep(&reading, now);
         let id_of_answer = self.id(&this.asked.content, &format!("answer {attempt}"));
         let headers = self.headers(dialect, id, &quotas, now);
-        let (mut timeline, generation) =
-            this.play(&this.answer(id_of_answer, now), headers, &request.body, id);
+        Ok(self.play(&this, &this.answer(id_of_answer, now), headers, (request, key, id), now))
+    }
+
+    /// The reply to a request that has come as far as its answer; keeps what is to be kept of it.
+    fn play(
+        &mut self,
+        this: &Try,
+        answer: &ServerAnswer,
+        headers: HeaderMap,
+        (request, key, id): (&ServerRequest, &str, &str),
+        now: Duration,
+    ) -> Timeline {
+        let (mut timeline, mut generation) = this.play(answer, headers.clone(), &request.body, id);
         let status = timeline.head.as_ref().map(|head| head.status.as_u16());
-        let opened = generation.map(|generation| (this.entry(fingerprint(key), status, now), generation));
-        timeline.ticket = Some(self.ledger.open(now, opened));
-        Ok(timeline)
+        let entry = this.entry(fingerprint(key), status, now);
+        let said = &this.asked.said;
+        let body = || this.asked.dialect.body(answer, &request.body);
+        if said.in_background && !this.asked.request.stream && this.fault.generates() {
+            return self.take_job(this, headers, (key, body()), (entry, generation), now);
+        }
+        if let Some(generation) = generation.as_mut().filter(|_| said.in_background) {
+            // It goes on to its end, whoever hangs up.
+            generation.pace = None;
+        }
+        let body = said.is_stored.then(body);
+        let ticket = self.ledger.open(now, generation.map(|generation| (entry, generation)));
+        if let Some(body) = body {
+            self.keep_answer(this, (key, body), generation, (ticket, now));
+        }
+        timeline.ticket = Some(ticket);
+        timeline
     }
 
     /// Takes the request from the quotas of its key and class of models; gives the quotas for the headers.
@@ -293,6 +337,9 @@ impl Model {
     fn headers(&self, dialect: &dyn Dialect, id: &str, quotas: &[Quota], now: Duration) -> HeaderMap {
         let told = &self.scenario.limit_headers;
         let mut headers = dialect.reply_headers(id, &told.told(quotas), self.told_time(now));
+        if self.scenario.usage_based_headers {
+            scenario::tell_usage_based(&mut headers);
+        }
         told.falsify(&mut headers);
         if self.scenario.clock_skew_s != 0.0 {
             scenario::tell_date(&mut headers, self.told_time(now));

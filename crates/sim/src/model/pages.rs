@@ -37,6 +37,7 @@ impl Model {
         let followed = order.follow(&mut self.scenario, &mut self.standing)?;
         if followed.scenario_begins {
             self.accounts.clear();
+            self.batch_requests.clear();
             self.begin(now);
         }
         if followed.ledger_ends {

@@ -31,7 +31,7 @@ use tokio::task::JoinSet;
 pub use clock::{TimeScale, TimeScaleError};
 
 use crate::ledger::{Delivery, Ticket};
-use crate::model::{MAX_BODY, Model};
+use crate::model::{self, Model};
 use crate::record::Shelf;
 use crate::scenario::tell_date;
 use crate::timeline::{ServerRequest, Timeline};
@@ -264,10 +264,11 @@ async fn converse(face: impl Face, stream: TcpStream, mut stopping: watch::Recei
 /// so; the rest is read all the same, because a client that is still sending would miss the reply.
 async fn whole(request: Request<Incoming>) -> Result<ServerRequest, hyper::Error> {
     let (head, mut incoming) = request.into_parts();
+    let most = model::most_body(head.uri.path());
     let mut body = BytesMut::new();
     while let Some(frame) = incoming.frame().await {
         if let Ok(bytes) = frame?.into_data() {
-            let kept = bytes.len().min((MAX_BODY + 1).saturating_sub(body.len()));
+            let kept = bytes.len().min((most + 1).saturating_sub(body.len()));
             body.extend_from_slice(&bytes[..kept]);
         }
     }

@@ -197,7 +197,7 @@ async fn a_shutdown_ends_replies_that_would_not_end() {
 #[tokio::test]
 async fn a_body_that_is_too_long_is_read_and_refused() {
     let server = start("").await;
-    let (text, _) = server.raw(&ask(&"x".repeat(MAX_BODY + 1))).await;
+    let (text, _) = server.raw(&ask(&"x".repeat(model::most_body("/v1/plain") + 1))).await;
     assert!(text.starts_with("HTTP/1.1 413 "), "{}", text.get(..200).unwrap_or(&text));
 }
 

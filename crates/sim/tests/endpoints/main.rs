@@ -5,7 +5,9 @@
 mod answers;
 mod batches;
 mod errors;
+mod kept;
 mod lists;
+mod refusals;
 
 use std::time::Duration;
 

@@ -3,7 +3,8 @@
 //! Each request of a batch is answered by the same model as one that comes alone. All answers are
 //! worked out when the batch is created; what of them is there depends on the time alone, so that
 //! nothing here waits. They are billed when the batch has ended, those of a cancelled one as far as
-//! it came. Quotas do not bind them, and faults of a connection do not reach them.
+//! it came; what is not worked through when a batch expires never is. They have quotas of their own,
+//! and faults of a connection do not reach them.
 
 pub(super) mod anthropic;
 pub(super) mod openai;
@@ -18,7 +19,7 @@ use sortie_core::hash::Hash;
 use sortie_core::usage::Usage;
 use sortie_providers::dialect::{Dialect, ServerAnswer, Tier, WireError};
 
-use super::asked::Asked;
+use super::asked::{Asked, seconds};
 use super::reply::Try;
 use super::{Asker, Model, Refusal, fingerprint};
 use crate::chance::Chance;
@@ -26,14 +27,8 @@ use crate::fault::Fault;
 use crate::ledger::{Entry, Generation};
 use crate::timeline::ServerRequest;
 
-/// How long a batch takes unless it is cancelled.
-const BATCH_TIME: Duration = Duration::from_secs(5);
-
 /// How long a cancelled batch takes to stop: requests under way are finished.
 const CANCELLING: Duration = Duration::from_millis(500);
-
-/// How long a batch may take at most, as both providers say: 24 hours.
-const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One request of a batch and what becomes of it.
 #[derive(Debug)]
@@ -57,8 +52,10 @@ struct Batch {
     id: String,
     key: String,
     created: Duration,
-    /// When it ends unless it is cancelled.
+    /// When it is worked through unless it is cancelled or expires.
     ends: Duration,
+    /// When what is not worked through expires.
+    expires: Duration,
     cancelled: Option<Duration>,
     items: Vec<Item>,
     is_billed: bool,
@@ -69,7 +66,13 @@ struct Batch {
 impl Batch {
     /// When it has ended or will have.
     fn ended_at(&self) -> Duration {
-        self.cancelled.map_or(self.ends, |at| self.ends.min(at + CANCELLING))
+        let worked = self.ends.min(self.expires);
+        self.cancelled.map_or(worked, |at| worked.min(at + CANCELLING))
+    }
+
+    /// Whether it expired before it was worked through. What was cancelled before that never expires.
+    fn has_expired(&self) -> bool {
+        self.expires < self.ends && self.cancelled.is_none_or(|at| self.expires < at + CANCELLING)
     }
 
     fn has_ended(&self, now: Duration) -> bool {
@@ -85,7 +88,7 @@ impl Batch {
     /// batch is cancelled.
     fn worked_by(&self, then: Duration) -> impl Iterator<Item = (&Item, bool)> {
         let time = self.ends.saturating_sub(self.created);
-        let until = self.cancelled.map_or(then, |at| at.min(then));
+        let until = self.cancelled.map_or(then, |at| at.min(then)).min(self.expires);
         let count = u32::try_from(self.items.len()).unwrap_or(u32::MAX).max(1);
         // A share of the time may be rounded down: the last one is done when the batch ends.
         let done_at = move |nth: u32| {
@@ -116,6 +119,11 @@ impl Batches {
         found.ok_or_else(|| Refusal::says(asker.dialect, 404, format!("there is no batch {id}")))
     }
 
+    /// Requests in this key's batches of one provider that are under way.
+    fn queued(&self, key: &str, prefix: &str, now: Duration) -> usize {
+        self.of(key, prefix).filter(|batch| !batch.has_ended(now)).map(|batch| batch.items.len()).sum()
+    }
+
     /// Those of this key and of one provider, the newest first.
     fn of<'a>(&'a self, key: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a Batch> {
         self.batches.iter().rev().filter(move |batch| batch.key == key && batch.id.starts_with(prefix))
@@ -141,7 +149,7 @@ impl Model {
             batch.is_billed = true;
             for (item, is_done) in batch.worked() {
                 if let (Outcome::Answered { entry, generation, .. }, true) = (&item.outcome, is_done) {
-                    self.ledger.done((**entry).clone(), generation);
+                    self.ledger.done((**entry).clone(), generation, None);
                 }
             }
             self.write_files(at, ended_at);
@@ -172,7 +180,8 @@ impl Model {
             id,
             key: asker.key.to_owned(),
             created: now,
-            ends: now + BATCH_TIME,
+            ends: now + seconds(self.scenario.batches.seconds),
+            expires: now + seconds(self.scenario.batches.expire_after_s),
             cancelled: None,
             items,
             is_billed: false,
