@@ -388,3 +388,28 @@ fn what_messages_would_refuse_comes_back_with_its_whole_envelope() {
     }
     assert_eq!(model.ledger().len(), 0);
 }
+
+#[test]
+fn a_request_that_nobody_comes_to_keeps_its_batch_until_that_expires() {
+    let mut model = with_batches("expire_after_s: 20");
+    let requests = json!([
+        {"custom_id": "a", "params": params("Hello")},
+        {"custom_id": "b", "params": params("[[sim fail=stall-first]]")},
+    ]);
+    let batch =
+        json_of(&mut model, ANTHROPIC, (Method::POST, BATCHES), &json!({"requests": requests}), (NOON, 200));
+    let path = format!("{BATCHES}/{}", batch["id"].as_str().unwrap());
+    assert_eq!(get(&mut model, &path, after(19_999))["processing_status"], "in_progress");
+    let counts = get(&mut model, &path, after(20_000))["request_counts"].clone();
+    assert_eq!((&counts["succeeded"], &counts["expired"]), (&json!(1), &json!(1)));
+    assert_eq!(model.ledger().len(), 1);
+
+    let stuck =
+        json!({"model": "gpt-4o", "messages": [{"role": "user", "content": "[[sim fail=stall-first]]"}]});
+    let batch = openai_batch(&mut model, &(openai_line("a", &chat(1)) + &openai_line("b", &stuck)));
+    let path = format!("/v1/batches/{}", batch["id"].as_str().unwrap());
+    let statuses = [19_999, 20_000].map(|ms| {
+        json_of(&mut model, OPENAI, (Method::GET, &path), &Value::Null, (after(ms), 200))["status"].clone()
+    });
+    assert_eq!(statuses, ["in_progress", "expired"]);
+}

@@ -73,6 +73,14 @@ fn endpoints() -> Vec<Row> {
             "in_progress 1+1; one: Hello [end_turn] batch; two: errored invalid_request_error; listed True; message_batch_deleted",
         ),
         row("a batch that is canceled", "batch_cancel", "canceling; one: canceled"),
+        row(
+            "a batch that expires",
+            "batch_expired",
+            "at its time, 1+1; one: Hello [end_turn] batch; two: expired",
+        ),
+        row("an unknown model", "create", "NotFoundError 404 not_found_error")
+            .extra(json!({ "model": "no-such-model" }))
+            .requests(1),
     ]
 }
 

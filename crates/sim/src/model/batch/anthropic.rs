@@ -158,6 +158,7 @@ pub(in crate::model) fn results(
         let result = match &item.outcome {
             _ if !is_done && batch.has_expired() => json!({"type": "expired"}),
             _ if !is_done => json!({"type": "canceled"}),
+            Outcome::Never => json!({"type": "canceled"}),
             Outcome::Answered { body, .. } => json!({"type": "succeeded", "message": body}),
             Outcome::Refused(error) => {
                 let body = asker.dialect.error_body(error, asker.id);
@@ -181,7 +182,7 @@ fn shown(batch: &Batch, request: &ServerRequest, now: Duration) -> Value {
             (true, true, Outcome::Answered { .. }) => 1,
             (true, true, Outcome::Refused(_)) => 2,
             (true, false, _) if batch.has_expired() => 4,
-            (true, false, _) => 3,
+            (true, false, _) | (true, true, Outcome::Never) => 3,
         }] += 1;
     }
     let [processing, succeeded, errored, canceled, expired] = counts;

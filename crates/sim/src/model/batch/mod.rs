@@ -42,8 +42,15 @@ struct Item {
 
 #[derive(Debug)]
 enum Outcome {
-    Answered { body: Value, usage: Usage, entry: Box<Entry>, generation: Generation },
+    Answered {
+        body: Value,
+        usage: Usage,
+        entry: Box<Entry>,
+        generation: Generation,
+    },
     Refused(WireError),
+    /// Nobody ever comes to it: it waits until the batch expires.
+    Never,
 }
 
 /// A batch of either provider.
@@ -66,13 +73,18 @@ struct Batch {
 impl Batch {
     /// When it has ended or will have.
     fn ended_at(&self) -> Duration {
-        let worked = self.ends.min(self.expires);
+        let worked = if self.has_stuck() { self.expires } else { self.ends.min(self.expires) };
         self.cancelled.map_or(worked, |at| worked.min(at + CANCELLING))
     }
 
     /// Whether it expired before it was worked through. What was cancelled before that never expires.
     fn has_expired(&self) -> bool {
-        self.expires < self.ends && self.cancelled.is_none_or(|at| self.expires < at + CANCELLING)
+        (self.expires < self.ends || self.has_stuck())
+            && self.cancelled.is_none_or(|at| self.expires < at + CANCELLING)
+    }
+
+    fn has_stuck(&self) -> bool {
+        self.items.iter().any(|item| matches!(item.outcome, Outcome::Never))
     }
 
     fn has_ended(&self, now: Duration) -> bool {
@@ -94,7 +106,9 @@ impl Batch {
         let done_at = move |nth: u32| {
             if nth == count { self.ends } else { self.created + time.saturating_mul(nth) / count }
         };
-        (1..).zip(&self.items).map(move |(nth, item)| (item, done_at(nth) <= until))
+        (1..)
+            .zip(&self.items)
+            .map(move |(nth, item)| (item, done_at(nth) <= until && !matches!(item.outcome, Outcome::Never)))
     }
 
     /// The same in the order of the results.
@@ -192,7 +206,7 @@ impl Model {
     }
 
     /// What becomes of one request of a batch. A fault that the prompt asks for counts where it is an
-    /// error; those that scenarios draw are retried by the provider.
+    /// error or a stall for ever; those that scenarios draw are retried by the provider.
     fn outcome(
         &mut self,
         dialect: &'static dyn Dialect,
@@ -220,6 +234,9 @@ impl Model {
         asked.answer.besides.tier = Tier::Batch;
         let attempt = *self.tries.entry(asked.content).and_modify(|tries| *tries += 1).or_insert(1);
         let fault = asked.steering.fail.get(attempt as usize - 1).cloned().unwrap_or(Fault::None);
+        if fault == Fault::StallFirst {
+            return Outcome::Never;
+        }
         let this = Try::new(asked, fault, attempt);
         if let Some(refusal) = this.refusal(&self.scenario, now) {
             return Outcome::Refused(refusal.error);

@@ -248,6 +248,7 @@ impl Model {
 fn output_line(dialect: &dyn Dialect, item: &Item) -> Value {
     let request_id = format!("req_{:016x}", item.place);
     let (status, body) = match &item.outcome {
+        Outcome::Never => return unmade_line(item, true),
         Outcome::Answered { body, .. } => (200, body.clone()),
         Outcome::Refused(error) => {
             let body = dialect.error_body(error, &request_id);
@@ -295,7 +296,7 @@ impl Batch {
             (true, None) if self.job.problems.is_empty() => "completed",
             (true, None) => "failed",
             (false, None) if now < self.in_progress_at() || !self.job.problems.is_empty() => "validating",
-            (false, None) if now < self.finalizing_at() => "in_progress",
+            (false, None) if now < self.finalizing_at() || self.has_stuck() => "in_progress",
             (false, None) => "finalizing",
         }
     }
@@ -316,11 +317,12 @@ fn shown(batch: &Batch, now: Duration) -> Value {
                 cached += usage.cache_read;
             }
             Outcome::Refused(_) => refused += 1,
+            Outcome::Never => {}
         }
     }
     let model = batch.items.iter().find_map(|item| match &item.outcome {
         Outcome::Answered { entry, .. } => Some(&entry.model),
-        Outcome::Refused(_) => None,
+        Outcome::Refused(_) | Outcome::Never => None,
     });
     let reached = |at: Duration| {
         (at <= now && at <= batch.expires && !failed && batch.job.problems.is_empty()).then_some(at.as_secs())
