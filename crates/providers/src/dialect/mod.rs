@@ -182,6 +182,7 @@ pub struct WireError {
 
 impl WireError {
     /// The same error about this parameter.
+    #[must_use]
     pub fn about(self, param: impl Into<String>) -> Self {
         WireError { param: Some(param.into()), ..self }
     }

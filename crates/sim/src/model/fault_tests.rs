@@ -96,6 +96,33 @@ fn a_fault_of_time_keeps_every_byte_and_changes_when_it_comes() {
 }
 
 #[test]
+fn an_error_comes_after_so_many_tokens() {
+    let tokens = |fault: &str| {
+        let prompt = format!("[[sim output_tokens=200 fail={fault}]]");
+        let stream = body(&reply("", "anthropic", &prompt, true));
+        assert!(stream.trim_end().contains("event: error"), "{fault}");
+        stream.matches("text_delta").count()
+    };
+    // 200 tokens are 800 bytes, in 40 pieces of five tokens.
+    assert_eq!([0, 1, 5, 6, 100, 9000].map(|n| tokens(&format!("midstream:{n}"))), [0, 1, 1, 2, 20, 40]);
+    assert_eq!(tokens("midstream"), 20);
+}
+
+#[test]
+fn a_compressed_answer_says_so_and_has_all_its_bytes() {
+    for stream in [true, false] {
+        let (plain, packed) = (failing("openai", "ok", stream), failing("openai", "gzip", stream));
+        assert_eq!(header(&packed, "content-encoding"), Some("gzip"));
+        assert_eq!(packed.chunks.len(), plain.chunks.len());
+        let bytes: Vec<u8> = packed.chunks.iter().flat_map(|chunk| chunk.bytes.to_vec()).collect();
+        let length = header(&packed, "content-length").map(|length| length.parse::<usize>().unwrap());
+        assert_eq!(length, (!stream).then_some(bytes.len()));
+        let unpacked = body(&plain).len() as u32;
+        assert!(bytes.starts_with(&[0x1f, 0x8b, 8]) && bytes.ends_with(&unpacked.to_le_bytes()));
+    }
+}
+
+#[test]
 fn bodies_that_are_no_answer_come_with_status_200_or_a_proxys() {
     let bomb = failing("openai", "gzip-bomb", false);
     assert_eq!(header(&bomb, "content-encoding"), Some("gzip"));

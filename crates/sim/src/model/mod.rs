@@ -13,6 +13,7 @@ mod count;
 mod fault_tests;
 mod files;
 mod gate;
+mod gzip;
 mod kept;
 mod models;
 mod page;

@@ -15,7 +15,7 @@ use sortie_providers::dialect::{Besides, ServerAnswer, Tier};
 
 use super::asked::Asked;
 use super::refusal::{self, Refusal};
-use super::{FAULT_WAIT, LEDGER_PROMPT, json_headers, twist};
+use super::{FAULT_WAIT, LEDGER_PROMPT, gzip, json_headers, twist};
 use crate::fault::Fault;
 use crate::ledger::{Entry, Generation};
 use crate::scenario::Scenario;
@@ -140,12 +140,13 @@ impl Try {
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 self.success_of(headers, Bytes::from_static(GZIP_BOMB))
             }
-            Fault::Midstream if !self.asked.request.stream => self.error_as_success(headers, id),
+            Fault::Midstream(_) if !self.asked.request.stream => self.error_as_success(headers, id),
             _ if self.asked.request.stream => self.streamed(answer, headers, body, id),
             _ => self.at_once(answer, headers, body),
         };
         let timeline = match self.fault {
             Fault::Drip(rate) => twist::dripped(timeline, rate),
+            Fault::Gzip => gzip::compressed(timeline),
             _ => timeline,
         };
         (timeline, self.generation())
@@ -153,7 +154,7 @@ impl Try {
 
     fn generation(&self) -> Option<Generation> {
         let streamed = self.asked.request.stream && self.fault != Fault::Lost;
-        let generates = self.fault.generates() && (streamed || self.fault != Fault::Midstream);
+        let generates = self.fault.generates() && (streamed || !matches!(self.fault, Fault::Midstream(_)));
         generates.then(|| Generation {
             usage: self.asked.usage,
             percent: percent(&self.asked.answer.besides),
@@ -165,12 +166,17 @@ impl Try {
 
     /// Pieces that are sent before the fault: half of them where it breaks into the answer.
     fn sent_pieces(&self) -> usize {
+        let pieces = self.asked.pace.pieces;
         match self.fault {
-            Fault::Cut | Fault::ResetMid | Fault::Stall | Fault::Midstream | Fault::Malformed => {
-                self.asked.pace.pieces.div_ceil(2)
+            Fault::Midstream(Some(tokens)) => {
+                let all = self.asked.answer.output_tokens.max(1);
+                (pieces as u64 * u64::from(tokens)).div_ceil(all).min(pieces as u64) as usize
+            }
+            Fault::Cut | Fault::ResetMid | Fault::Stall | Fault::Midstream(None) | Fault::Malformed => {
+                pieces.div_ceil(2)
             }
             Fault::StallHead => 0,
-            _ => self.asked.pace.pieces,
+            _ => pieces,
         }
     }
 
@@ -192,7 +198,7 @@ impl Try {
             Fault::Cut => (Bytes::new(), End::Cut(stop)),
             Fault::ResetMid => (Bytes::new(), End::Reset(stop)),
             Fault::Stall => (Bytes::new(), End::Stall),
-            Fault::Midstream => {
+            Fault::Midstream(_) => {
                 (self.asked.dialect.error_frame(&self.asked.dialect.usual_error(529), id), End::Closed(stop))
             }
             Fault::Malformed => (Bytes::from_static(BROKEN_EVENT), End::Closed(stop)),

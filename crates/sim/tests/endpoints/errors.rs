@@ -158,7 +158,7 @@ fn every_error_of_openai_is_said_as_documented() {
     for path in [CHAT, RESPONSES] {
         let row = |fault: &str, kind, code, part, waits| check(path, fault, (kind, code, ""), part, waits);
         let about = |fault, code, param, part| {
-            check(path, fault, ("invalid_request_error", code, param), part, false)
+            check(path, fault, ("invalid_request_error", code, param), part, false);
         };
         let (exceeded, gone) = ("rate_limit_exceeded", "insufficient_quota");
         about("400", "", "", "");

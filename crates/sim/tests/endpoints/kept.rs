@@ -20,14 +20,14 @@ fn after(ms: u64) -> Duration {
     NOON + Duration::from_millis(ms)
 }
 
-fn chat(prompt: &str, more: Value) -> Value {
+fn chat(prompt: &str, more: &Value) -> Value {
     let mut body = json!({"model": "gpt-4o", "messages": [{"role": "user", "content": prompt}]});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     body
 }
 
 fn stored(prompt: &str, run: &str) -> Value {
-    chat(prompt, json!({"store": true, "metadata": {"run": run, "task id": "a/b"}}))
+    chat(prompt, &json!({"store": true, "metadata": {"run": run, "task id": "a/b"}}))
 }
 
 fn post(model: &mut Model, path: &str, body: &Value) -> Value {
@@ -52,7 +52,7 @@ fn a_stored_completion_is_found_by_its_id_and_by_its_metadata() {
     let first = post(&mut model, CHAT, &stored("One", "r1"));
     let second = post(&mut model, CHAT, &stored("Two", "r1"));
     let third = post(&mut model, CHAT, &stored("Three", "r2"));
-    let unstored = post(&mut model, CHAT, &chat("Four", json!({"metadata": {"run": "r1"}})));
+    let unstored = post(&mut model, CHAT, &chat("Four", &json!({"metadata": {"run": "r1"}})));
     assert_eq!((&first["metadata"]["run"], unstored.get("metadata")), (&json!("r1"), None));
 
     let path = |of: &Value| format!("{CHAT}/{}", of["id"].as_str().unwrap());

@@ -307,6 +307,12 @@ fn broken() -> Vec<Row> {
 /// Replies that are right in their way, and unusual.
 fn odd() -> Vec<Row> {
     vec![
+        row("a compressed answer", "create", "Hello [stop]")
+            .prompt("[[sim text=Hello fail=gzip]]")
+            .requests(1),
+        row("a compressed stream", "stream", "Hello [stop]")
+            .prompt("[[sim text=Hello fail=gzip]]")
+            .requests(1),
         row("a page of a proxy", "create", "InternalServerError 502")
             .prompt("[[sim fail=502:html]]")
             .max_retries(0)

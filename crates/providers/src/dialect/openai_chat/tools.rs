@@ -39,13 +39,13 @@ fn functions(body: &Value) -> Result<Vec<Tool>, WireError> {
     }
     let functions = list.iter().enumerate().filter(|(_, tool)| tool["type"] != "custom");
     functions
-        .map(|(i, tool)| match tool["type"].as_str() {
-            Some("function") => tools::function(&format!("tools[{i}].function"), &tool["function"]),
-            _ => {
-                let field = format!("tools[{i}].type");
-                let message = format!("Invalid value for '{field}': expected 'function' or 'custom'.");
-                Err(invalid(Some("invalid_value"), message).about(field))
+        .map(|(i, tool)| {
+            if tool["type"] == "function" {
+                return tools::function(&format!("tools[{i}].function"), &tool["function"]);
             }
+            let field = format!("tools[{i}].type");
+            let message = format!("Invalid value for '{field}': expected 'function' or 'custom'.");
+            Err(invalid(Some("invalid_value"), message).about(field))
         })
         .collect()
 }

@@ -52,7 +52,8 @@ fn check_queue(model: &Model, asker: &Asker<'_>, more: usize, now: Duration) -> 
     let ends = model.batches.of(asker.key, PREFIX).map(Batch::ended_at).filter(|at| *at > now).min();
     let refusal = Refusal::says(asker.dialect, 429, message);
     Err(match ends {
-        Some(at) => refusal.with_header(model.scenario.retry_after.header(at - now, model.told_time(now))),
+        Some(at) => refusal
+            .with_header(model.scenario.retry_after.header(at.saturating_sub(now), model.told_time(now))),
         None => refusal,
     })
 }

@@ -119,7 +119,7 @@ impl Model {
         let ticket = (this.asked.request.stream && !in_background).then_some(ticket);
         let mut answer = kept(this, (key, body), now, ticket);
         // It is billed as the stream that it comes in.
-        answer.job = in_background.then(|| Job { begins: now, cancelled: None, bill: None });
+        answer.job = in_background.then_some(Job { begins: now, cancelled: None, bill: None });
         self.kept.keep(answer);
     }
 }

@@ -12,7 +12,7 @@ use super::{Answer, Job, Kept, kept, unknown};
 use crate::fault::Fault;
 use crate::ledger::{Entry, Generation};
 use crate::model::reply::Try;
-use crate::model::{Asker, Model, Refusal, json_headers, twist};
+use crate::model::{Asker, Model, Refusal, gzip, json_headers, twist};
 use crate::timeline::{End, Timeline};
 
 /// The dialect of responses.
@@ -129,7 +129,7 @@ impl Model {
     ) -> Timeline {
         let network = this.asked.network;
         let mut answer = kept(this, (key, body), now, None);
-        if this.fault == Fault::Midstream {
+        if matches!(this.fault, Fault::Midstream(_)) {
             let error = this.asked.dialect.usual_error(500);
             answer.body["status"] = json!("failed");
             answer.body["error"] = json!({"code": "server_error", "message": error.message});
@@ -147,6 +147,7 @@ impl Model {
             return Timeline::silent(End::Reset(network));
         }
         let shown = twist::body(&this.fault, shown);
-        Timeline::whole(network, StatusCode::OK, json_headers(headers), shown)
+        let reply = Timeline::whole(network, StatusCode::OK, json_headers(headers), shown);
+        if this.fault == Fault::Gzip { gzip::compressed(reply) } else { reply }
     }
 }
