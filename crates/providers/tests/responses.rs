@@ -71,7 +71,7 @@ fn events_come_in_the_documented_order() {
         let done = &events[events.len() - 2]["item"];
         assert_eq!(&response["output"], &json!([done]));
         assert_eq!(response["object"], "response");
-        assert_eq!(serde_json::from_slice::<Value>(&OpenAiResponses.body(answer)).unwrap(), *response);
+        assert_eq!(serde_json::from_slice::<Value>(&OpenAiResponses.body(answer, b"")).unwrap(), *response);
     };
     check(
         &answer(None, "Hi there"),
@@ -112,7 +112,7 @@ fn events_come_in_the_documented_order() {
 
 #[test]
 fn every_count_that_the_sdk_requires_is_there() {
-    let body: Value = serde_json::from_slice(&OpenAiResponses.body(&answer(None, "Hi"))).unwrap();
+    let body: Value = serde_json::from_slice(&OpenAiResponses.body(&answer(None, "Hi"), b"")).unwrap();
     let expected = json!({
         "input_tokens": 1200,
         "input_tokens_details": {
@@ -154,7 +154,7 @@ fn shapes_are_asked_for_in_the_apis_own_words() {
 #[test]
 fn the_input_of_a_tool_is_the_answer_where_there_is_no_text() {
     let call = answer(Some("weather"), r#"{"city":"Köln"}"#);
-    for body in [stream(&call, &[r#"{"city":"#, r#""Köln"}"#]), OpenAiResponses.body(&call).to_vec()] {
+    for body in [stream(&call, &[r#"{"city":"#, r#""Köln"}"#]), OpenAiResponses.body(&call, b"").to_vec()] {
         let mut decoder = OpenAiResponses.decoder(200, &HeaderMap::new(), Duration::ZERO);
         decoder.push(&body);
         let decoded = decoder.finish(true);
@@ -206,7 +206,7 @@ fn a_prompt_cache_compares_all_that_the_model_reads_in_its_order() {
 fn reasoning_is_counted_inside_the_output_and_the_tier_is_told() {
     let thinking = Some(Thinking { text: String::new(), tokens: 20 });
     let besides = Besides { thinking, tier: Tier::Flex, ..Besides::default() };
-    let body = OpenAiResponses.body(&ServerAnswer { besides, ..answer(None, "Hi") });
+    let body = OpenAiResponses.body(&ServerAnswer { besides, ..answer(None, "Hi") }, b"");
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["usage"]["output_tokens_details"]["reasoning_tokens"], 20);
     assert_eq!((&body["usage"]["output_tokens"], &body["service_tier"]), (&json!(30), &json!("flex")));
@@ -235,56 +235,99 @@ fn offered_tools_are_called_until_their_result_is_there() {
 
 #[test]
 fn the_server_refuses_what_openai_would() {
-    let check = |fields: &str, code: &str, message: &str| {
+    let check = |fields: &str, code: &str, param: &str, message: &str| {
         let body = format!("{{{fields}}}");
         let error = read(&body).unwrap_err();
         assert!(error.message.contains(message), "{body}: {error:?}");
-        assert_eq!((error.status, error.code.as_deref().unwrap_or_default()), (400, code), "{body}");
+        let [found_code, found_param] =
+            [&error.code, &error.param].map(|said| said.as_deref().unwrap_or_default());
+        assert_eq!((error.status, found_code, found_param), (400, code, param), "{body}");
     };
-    let with = |fields: &str, code: &str, message: &str| {
-        check(&format!(r#""model":"m","input":"a",{fields}"#), code, message);
+    let with = |fields: &str, code: &str, param: &str, message: &str| {
+        check(&format!(r#""model":"m","input":"a",{fields}"#), code, param, message);
     };
     let (missing, unsupported) = ("missing_required_parameter", "unsupported_parameter");
-    check("", missing, "'model'");
-    check(r#""model":"m""#, missing, "'input'");
-    check(r#""model":"m","input":[]"#, "empty_array", "empty array");
-    check(r#""model":"m","input":5"#, "invalid_type", "a string or an array");
-    check(r#""model":"m","input":[{"content":"a"}]"#, missing, "'input[0].role'");
-    check(r#""model":"m","input":[{"role":"user"}]"#, missing, "'input[0].content'");
-    check(r#""model":"m","input":[{"role":"robot","content":"a"}]"#, "invalid_value", "'robot'");
-    check(r#""model":"m","input":[{"role":"system","content":"a"}]"#, "invalid_value", "no item of the user");
-    check(r#""model":"m","input":[{"type":"function_call_output","output":"a"}]"#, missing, "call_id");
-    check(r#""model":"m","messages":[]"#, unsupported, "has moved to 'input'");
-    with(r#""max_tokens":50"#, unsupported, "has moved to 'max_output_tokens'");
-    with(r#""response_format":{}"#, unsupported, "has moved to 'text.format'");
-    with(r#""stop":"x""#, "unknown_parameter", "'stop'");
-    with(r#""max_output_tokens":15"#, "integer_below_min_value", "Expected a value >= 16, but got 15");
-    with(r#""max_output_tokens":-1"#, "invalid_type", "'max_output_tokens'");
-    with(r#""temperature":3"#, "invalid_value", "'temperature'");
-    with(r#""previous_response_id":"resp_1""#, "previous_response_not_found", "'resp_1' not found");
-    with(r#""background":true"#, unsupported, "'background'");
-    with(r#""tool_choice":"required""#, "", "when 'tools' are specified");
+    check("", missing, "model", "'model'");
+    check(r#""model":"m""#, missing, "input", "'input'");
+    check(r#""model":"m","input":[]"#, "empty_array", "input", "empty array");
+    check(r#""model":"m","input":5"#, "invalid_type", "input", "a string or an array");
+    check(r#""model":"m","input":[{"content":"a"}]"#, missing, "input[0].role", "'input[0].role'");
+    check(r#""model":"m","input":[{"role":"user"}]"#, missing, "input[0].content", "'input[0].content'");
+    check(
+        r#""model":"m","input":[{"role":"robot","content":"a"}]"#,
+        "invalid_value",
+        "input[0].role",
+        "'robot'",
+    );
+    check(
+        r#""model":"m","input":[{"role":"system","content":"a"}]"#,
+        "invalid_value",
+        "input",
+        "no item of the user",
+    );
+    check(
+        r#""model":"m","input":[{"type":"function_call_output","output":"a"}]"#,
+        missing,
+        "input[0].call_id",
+        "call_id",
+    );
+    check(r#""model":"m","messages":[]"#, unsupported, "messages", "has moved to 'input'");
+    with(r#""max_tokens":50"#, unsupported, "max_tokens", "has moved to 'max_output_tokens'");
+    with(r#""response_format":{}"#, unsupported, "response_format", "has moved to 'text.format'");
+    with(r#""stop":"x""#, "unknown_parameter", "stop", "'stop'");
+    with(
+        r#""max_output_tokens":15"#,
+        "integer_below_min_value",
+        "max_output_tokens",
+        "Expected a value >= 16, but got 15",
+    );
+    with(r#""max_output_tokens":-1"#, "invalid_type", "max_output_tokens", "'max_output_tokens'");
+    with(r#""temperature":3"#, "decimal_above_max_value", "temperature", "'temperature'");
+    with(
+        r#""previous_response_id":"resp_1""#,
+        "previous_response_not_found",
+        "previous_response_id",
+        "'resp_1' not found",
+    );
+    with(r#""background":true,"store":false"#, "", "background", "'store'");
+    with(r#""tool_choice":"required""#, "", "tool_choice", "when 'tools' are specified");
     with(
         r#""tools":[{"type":"function","name":"g"}],"tool_choice":{"type":"function","name":"f"}"#,
         "",
+        "tool_choice",
         "no function named 'f'",
     );
-    with(r#""tool_choice":"sometimes""#, "invalid_value", "'tool_choice'");
-    with(r#""tools":[{"name":"f"}]"#, missing, "'tools[0].type'");
-    with(r#""tools":[{"type":"function"}]"#, missing, "'tools[0].name'");
+    with(r#""tool_choice":"sometimes""#, "invalid_value", "tool_choice", "'tool_choice'");
+    with(r#""tools":[{"name":"f"}]"#, missing, "tools[0].type", "'tools[0].type'");
+    with(r#""tools":[{"type":"function"}]"#, missing, "tools[0].name", "'tools[0].name'");
     with(
         r#""tools":[{"type":"function","name":"f","strict":true,"parameters":{"type":"object"}}]"#,
         "invalid_function_parameters",
+        "tools[0].parameters",
         "'additionalProperties' is required",
     );
-    with(r#""text":{"format":{"type":"json_schema"}}"#, missing, "'text.format.name'");
-    with(r#""text":{"format":{"type":"json_schema","name":"a"}}"#, missing, "'text.format.schema'");
-    with(r#""text":{"format":{"type":"xml"}}"#, "invalid_value", "'text.format.type'");
-    with(r#""text":{"format":{"type":"json_object"}}"#, "", "'input' must contain the word 'json'");
+    with(r#""text":{"format":{"type":"json_schema"}}"#, missing, "text.format.name", "'text.format.name'");
+    with(
+        r#""text":{"format":{"type":"json_schema","name":"a"}}"#,
+        missing,
+        "text.format.schema",
+        "'text.format.schema'",
+    );
+    with(r#""text":{"format":{"type":"xml"}}"#, "invalid_value", "text.format.type", "'text.format.type'");
+    with(r#""text":{"format":{"type":"json_object"}}"#, "", "input", "'input' must contain the word 'json'");
     with(
         r#""text":{"format":{"type":"json_schema","name":"a","strict":true,"schema":{"type":"object"}}}"#,
         "invalid_json_schema",
+        "text.format",
         "'additionalProperties' is required",
     );
-    assert!(read(r#"{"model":"m","input":"a","background":false,"text":{"verbosity":"low"}}"#).is_ok());
+    with(r#""service_tier":"fastest""#, "invalid_value", "service_tier", "'fastest'");
+    with(r#""reasoning":{"effort":"most"}"#, "invalid_value", "reasoning.effort", "'xhigh'");
+    with(r#""top_p":1.5"#, "decimal_above_max_value", "top_p", "<= 1");
+    with(r#""top_logprobs":21"#, "integer_above_max_value", "top_logprobs", "<= 20");
+    with(r#""stream_options":{}"#, "", "stream_options", "'stream' is enabled");
+    with(r#""metadata":{"a":1}"#, "invalid_type", "metadata.a", "a string");
+    let reasoning = r#""model":"o3","input":"a","temperature":0.5"#;
+    check(reasoning, "unsupported_value", "temperature", "does not support 0.5 with this model");
+    assert!(read(r#"{"model":"m","input":"a","background":true,"text":{"verbosity":"low"}}"#).is_ok());
 }

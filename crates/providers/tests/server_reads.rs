@@ -170,10 +170,10 @@ fn openai_s_other_fields_are_checked() {
     check(json!({"stop": 3}), "Invalid type for 'stop'");
     check(json!({"n": 0}), "below minimum");
     check(json!({"n": 129}), "above maximum");
-    check(json!({"service_tier": "fastest"}), "service_tier");
+    check(json!({"service_tier": "fastest"}), "'fastest'");
     check(
         json!({"messages": [{"role": "robot", "content": "a"}, {"role": "user", "content": "b"}]}),
-        "messages[0].role",
+        "'robot'",
     );
     check(
         json!({"messages": [{"role": "user", "content": "a"}, {"role": "tool", "content": "b"}]}),
@@ -183,4 +183,130 @@ fn openai_s_other_fields_are_checked() {
     assert_eq!(said(json!({"service_tier": "flex"})).tier, Tier::Flex);
     assert_eq!((said(json!({"n": 3})).choices, said(json!({})).choices), (3, 1));
     assert_eq!(said(json!({"reasoning_effort": "none"})).thinking, None);
+}
+
+#[test]
+fn openai_s_refusals_name_their_parameter_and_their_code() {
+    let check = |more: Value, param: &str, code: &str| {
+        let error = read(&OpenAiChat, more).unwrap_err();
+        let found = [&error.param, &error.code].map(|said| said.as_deref().unwrap_or_default());
+        assert_eq!((error.status, found), (400, [param, code]), "{}", error.message);
+    };
+    let (missing, unsupported) = ("missing_required_parameter", "unsupported_parameter");
+    let (low, high) = ("integer_below_min_value", "integer_above_max_value");
+    let (below, above) = ("decimal_below_min_value", "decimal_above_max_value");
+    check(json!({"model": null}), "", "");
+    check(json!({"messages": null}), "messages", missing);
+    check(json!({"messages": []}), "messages", "empty_array");
+    check(json!({"messages": [{"content": "a"}]}), "messages[0].role", missing);
+    check(json!({"messages": [{"role": "robot", "content": "a"}]}), "messages[0].role", "invalid_value");
+    check(json!({"messages": [{"role": "tool", "content": "a"}]}), "messages[0].tool_call_id", missing);
+    check(json!({"max_tokens": 0}), "max_tokens", low);
+    check(json!({"max_tokens": "ten"}), "max_tokens", "invalid_type");
+    check(json!({"model": "gpt-5"}), "max_tokens", unsupported);
+    check(json!({"max_completion_tokens": 5}), "max_tokens", "invalid_parameter_combination");
+    check(json!({"temperature": 2.1}), "temperature", above);
+    check(json!({"temperature": -0.1}), "temperature", below);
+    check(json!({"top_p": 1.1}), "top_p", above);
+    check(json!({"presence_penalty": -2.5}), "presence_penalty", below);
+    check(json!({"frequency_penalty": 2.5}), "frequency_penalty", above);
+    check(json!({"n": 0}), "n", low);
+    check(json!({"n": 129}), "n", high);
+    check(json!({"logprobs": true, "top_logprobs": 21}), "top_logprobs", high);
+    check(json!({"top_logprobs": 2}), "top_logprobs", "");
+    check(json!({"stop": ["a", "b", "c", "d", "e"]}), "stop", "array_above_max_length");
+    check(json!({"stream_options": {"include_usage": true}}), "stream_options", "");
+    check(json!({"service_tier": "fastest"}), "service_tier", "invalid_value");
+    check(json!({"reasoning_effort": "most"}), "reasoning_effort", "invalid_value");
+    check(json!({"verbosity": "long"}), "verbosity", "invalid_value");
+    check(json!({"temprature": 1}), "temprature", "unknown_parameter");
+    let reasoning = |more: Value| {
+        let mut body = json!({"model": "o4-mini", "max_tokens": null});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    check(reasoning(json!({"stop": "a"})), "stop", unsupported);
+    check(reasoning(json!({"temperature": 0})), "temperature", "unsupported_value");
+    assert!(read(&OpenAiChat, reasoning(json!({"temperature": 1}))).is_ok());
+    let untold = json!({"model": "gpt-5.4", "temperature": 0, "reasoning_effort": "none"});
+    assert!(read(&OpenAiChat, reasoning(untold)).is_ok());
+
+    let pairs = |count: usize| (0..count).map(|n| (format!("k{n}"), json!("v"))).collect::<Value>();
+    check(json!({"metadata": pairs(17)}), "metadata", "object_above_max_properties");
+    check(json!({"metadata": "a"}), "metadata", "invalid_type");
+    check(json!({"metadata": {"a": 1}}), "metadata.a", "invalid_type");
+    check(json!({"metadata": {"a": "v".repeat(513)}}), "metadata.a", "string_above_max_length");
+    let key = "k".repeat(65);
+    check(json!({"metadata": {&key: "v"}}), &format!("metadata.{key}"), "string_above_max_length");
+    let full = json!({"k".repeat(64): "v".repeat(512)});
+    assert!(read(&OpenAiChat, json!({"metadata": full, "store": true})).is_ok());
+    assert!(read(&OpenAiChat, json!({"metadata": pairs(16)})).is_ok());
+
+    let format = |format: Value| json!({"response_format": format});
+    let schema = |schema: Value| format(json!({"type": "json_schema", "json_schema": schema}));
+    check(format(json!({"type": "xml"})), "response_format.type", "invalid_value");
+    check(format(json!({"type": "json_object"})), "messages", "");
+    check(schema(json!({})), "response_format.json_schema.name", missing);
+    check(schema(json!({"name": "a b"})), "response_format.json_schema.name", "invalid_value");
+    check(schema(json!({"name": "n".repeat(65)})), "response_format.json_schema.name", "invalid_value");
+    check(schema(json!({"name": "n"})), "response_format.json_schema.schema", missing);
+    let strict = json!({"name": "n", "strict": true, "schema": open()});
+    check(schema(strict), "response_format", "invalid_json_schema");
+    check(json!({"tool_choice": "required"}), "tool_choice", "");
+    check(json!({"tools": []}), "tools", "empty_array");
+    check(json!({"tools": [{"type": "robot"}]}), "tools[0].type", "invalid_value");
+}
+
+#[test]
+fn anthropic_s_rules_for_models_and_versions_are_kept() {
+    let check = |version: &'static str, more: Value, part: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("anthropic-version", HeaderValue::from_static(version));
+        let asked = body(more).to_string();
+        let said = Anthropic.read(&headers, asked.as_bytes()).map_err(|error| error.message);
+        match part {
+            "" => assert!(said.is_ok(), "{asked}: {said:?}"),
+            part => assert!(said.as_ref().is_err_and(|message| message.contains(part)), "{asked}: {said:?}"),
+        }
+    };
+    let (old, new) = ("2023-06-01", "2026-10-21");
+    for field in ["temperature", "top_p", "top_k"] {
+        check(new, json!({field: 1}), &format!("{field}: Extra inputs are not permitted"));
+        check(old, json!({field: 1}), "");
+    }
+    let deprecated = |field: &str, value: Value, model: &str, part: &str| {
+        check(old, json!({"model": model, field: value}), part);
+    };
+    deprecated("temperature", json!(0.5), "claude-opus-4-7", "`temperature` is deprecated for this model.");
+    deprecated("top_p", json!(0.5), "claude-sonnet-5", "`top_p` is deprecated");
+    deprecated("top_k", json!(5), "claude-haiku-5-5", "`top_k` is deprecated");
+    deprecated("temperature", json!(1), "claude-opus-4-7", "");
+    deprecated("temperature", json!(0.5), "claude-sonnet-4-6", "");
+
+    let last = |content: Value| json!({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": content}]});
+    let of = |model: &str| {
+        let mut more = last(json!("{"));
+        more["model"] = json!(model);
+        more
+    };
+    check(old, of("claude-haiku-4-5"), "");
+    check(new, of("claude-sonnet-4-6"), "This model does not support assistant message prefill.");
+    check(new, of("claude-opus-5"), "must end with a user message");
+    let document = last(json!([{"type": "document", "source": {}}]));
+    check(new, document.clone(), "messages.1.content");
+    check(old, document, "");
+    let cited = json!([{"type": "text", "text": "a", "citations": [{}]}]);
+    check(new, json!({"messages": [{"role": "user", "content": cited}]}), "messages.0.content");
+    check(old, json!({"messages": [{"role": "user", "content": cited}]}), "");
+    check("2024-01-01", json!({}), "anthropic-version");
+
+    check(new, json!({"maxtokens": 5}), "maxtokens: Extra inputs are not permitted");
+    check(new, json!({"metadata": {"user_id": "u"}}), "");
+    check(new, json!({"metadata": {"user_id": 5}}), "metadata.user_id");
+    check(new, json!({"metadata": {"job": "a"}}), "metadata.job: Extra inputs");
+    check(new, json!({"speed": "slow"}), "speed");
+    check(old, json!({"top_p": 1.5}), "top_p");
+    let turn = json!({"role": "user", "content": "a"});
+    check(new, json!({"messages": vec![turn.clone(); 100_000]}), "");
+    check(new, json!({"messages": vec![turn; 100_001]}), "at most 100000 items");
 }

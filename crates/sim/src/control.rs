@@ -5,13 +5,14 @@
 //! under way go on as they began.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::fault::Fault;
-use crate::scenario::{FaultShare, Scenario, ScenarioError};
+use crate::scenario::{FaultShare, MAX_SECONDS, Scenario, ScenarioError};
 use crate::timeline::ServerRequest;
 
 /// The path.
@@ -32,6 +33,9 @@ pub struct Order {
     pub fail_next: Option<Vec<Fault>>,
     /// Whether requests for answers find nobody: they are taken, and never answered.
     pub paused: Option<bool>,
+    /// For so many seconds from now on, 0 to 86400, new connections are refused: nobody listens. Those
+    /// that are open go on. Only the HTTP server has connections.
+    pub refuse_s: Option<f64>,
     /// Forgets what was counted, billed and tried, so that the next request is the first. Replies
     /// under way are forgotten too.
     pub reset_ledger: bool,
@@ -93,6 +97,8 @@ pub struct InForce {
 pub(crate) struct Standing {
     pub(crate) fail_next: VecDeque<Fault>,
     pub(crate) paused: bool,
+    /// How long connections are to be refused, until the server has heard of it.
+    pub(crate) refuse: Option<Duration>,
     /// The scenario's own faults, where an order replaced them.
     own_faults: Option<Vec<FaultShare>>,
 }
@@ -115,6 +121,9 @@ pub enum OrderError {
     /// It is no order.
     #[error("read the order: {0}")]
     Form(#[from] serde_json::Error),
+    /// Connections cannot be refused for so long.
+    #[error("refuse connections: refuse_s has to stay between 0 and {MAX_SECONDS}")]
+    Refusal,
     /// There is no such scenario.
     #[error("{}", chain(.0))]
     Scenario(#[from] ScenarioError),
@@ -131,7 +140,7 @@ impl OrderError {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             OrderError::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            OrderError::Form(_) | OrderError::Scenario(_) => StatusCode::BAD_REQUEST,
+            OrderError::Form(_) | OrderError::Refusal | OrderError::Scenario(_) => StatusCode::BAD_REQUEST,
         }
     }
 }
@@ -154,6 +163,11 @@ impl Order {
         scenario: &mut Scenario,
         standing: &mut Standing,
     ) -> Result<Followed, OrderError> {
+        let refuse = self.refuse_s.map(|seconds| {
+            let within = Some(seconds).filter(|seconds| (0.0..=MAX_SECONDS).contains(seconds));
+            within.map(Duration::from_secs_f64).ok_or(OrderError::Refusal)
+        });
+        let refuse = refuse.transpose()?;
         let chosen = self.scenario.map(Chosen::scenario).transpose()?;
         let scenario_begins = chosen.is_some();
         let mut next = chosen.unwrap_or_else(|| scenario.clone());
@@ -170,6 +184,7 @@ impl Order {
         standing.fail_next =
             self.fail_next.map_or_else(|| std::mem::take(&mut standing.fail_next), Into::into);
         standing.paused = self.paused.unwrap_or(standing.paused);
+        standing.refuse = refuse.or(standing.refuse);
         Ok(Followed { scenario_begins, ledger_ends: self.reset_ledger })
     }
 }
@@ -181,8 +196,6 @@ fn says_json(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use bytes::Bytes;
     use http::HeaderValue;
     use serde_json::{Value, json};
@@ -304,6 +317,7 @@ mod tests {
         let json = "application/json";
         check("{}", "text/plain", 415, "application/json");
         check("{", json, 400, "EOF");
+        check(r#"{"paused": true, "refuse_s": -1}"#, json, 400, "refuse_s");
         check(r#"{"pause": true}"#, json, 400, "pause");
         check(r#"{"paused": true, "scenario": "storm"}"#, json, 400, "storm");
         check(r#"{"paused": true, "faults": [{"kind": "529", "share": 2}]}"#, json, 400, "shares");

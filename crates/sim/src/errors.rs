@@ -17,7 +17,16 @@ struct Row {
     kind: &'static str,
     /// The code on the wire.
     code: Option<&'static str>,
+    /// The parameter that it is about, where the provider names it.
+    param: Option<&'static str>,
     message: &'static str,
+}
+
+impl Row {
+    /// The same about this parameter.
+    const fn about(self, param: &'static str) -> Self {
+        Row { param: Some(param), ..self }
+    }
 }
 
 const INVALID: &str = "invalid_request_error";
@@ -88,21 +97,23 @@ const OUT_OF_QUOTA: &str = "insufficient_quota";
 
 const CHECK_PLAN: &str = "You exceeded your current quota, please check your plan and billing details.";
 
-const OPENAI: [Row; 17] = [
+const OPENAI: [Row; 18] = [
     row(
         400,
         "context_length_exceeded",
         INVALID,
         Some("context_length_exceeded"),
         "This model's maximum context length is 128000 tokens. However, your messages resulted in 213462 tokens. Please reduce the length of the messages.",
-    ),
+    )
+    .about("messages"),
     row(
         400,
         "unsupported_parameter",
         INVALID,
         Some("unsupported_parameter"),
         "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
-    ),
+    )
+    .about("max_tokens"),
     row(
         400,
         "content_policy_violation",
@@ -119,20 +130,27 @@ const OPENAI: [Row; 17] = [
     ),
     row(401, "not_member", INVALID, None, "You must be a member of an organization to use the API"),
     row(401, "ip", INVALID, Some("ip_not_authorized"), "Your IP or project is not authorized to use the API"),
+    row(
+        403,
+        "country",
+        "request_forbidden",
+        Some("unsupported_country_region_territory"),
+        "Country, region, or territory not supported",
+    ),
     row(403, "model", INVALID, Some("model_not_found"), "The project does not have access to the model"),
     row(
         429,
         "tokens",
         "tokens",
         Some("rate_limit_exceeded"),
-        "Rate limit reached for the model on tokens per min (TPM): Limit 50000, Used 47949, Requested 3006. Please try again in 1.146s.",
+        "Rate limit reached for gpt-4o in organization org-simulated on tokens per min (TPM): Limit 50000, Used 47949, Requested 3006. Please try again in 1.146s. Visit https://platform.openai.com/account/rate-limits to learn more.",
     ),
     row(
         429,
         "too_large",
         "tokens",
         Some("rate_limit_exceeded"),
-        "Request too large for the model on tokens per min (TPM): Limit 30000, Requested 34307. The input or output tokens must be reduced in order to run successfully.",
+        "Request too large for gpt-4o in organization org-simulated on tokens per min (TPM): Limit 30000, Requested 34307. The input or output tokens must be reduced in order to run successfully. Visit https://platform.openai.com/account/rate-limits to learn more.",
     ),
     row(
         429,
@@ -187,7 +205,7 @@ const fn row(
     code: Option<&'static str>,
     message: &'static str,
 ) -> Row {
-    Row { status, word, kind, code, message }
+    Row { status, word, kind, code, param: None, message }
 }
 
 fn rows(dialect: &dyn Dialect) -> &'static [Row] {
@@ -202,6 +220,7 @@ pub(crate) fn said(dialect: &dyn Dialect, status: u16, word: &str) -> WireError 
         Some(row) => WireError {
             kind: row.kind.to_owned(),
             code: row.code.map(str::to_owned),
+            param: row.param.map(str::to_owned),
             message: row.message.to_owned(),
             ..usual
         },

@@ -57,9 +57,10 @@ pub enum Fault {
     /// The answer's bytes come so many a second, at least 1: `drip:200`; without a number, 1.
     /// Billed.
     Drip(u32),
-    /// Some of the answer, then an error event: `midstream`. Billed up to there. A reply that is
-    /// not streamed is [`Fault::Error200`].
-    Midstream,
+    /// Some of the answer, then an error event: `midstream` after half of it, `midstream:20` after so
+    /// many tokens (to the piece that holds the last of them). Billed up to there. A reply that is not
+    /// streamed is [`Fault::Error200`].
+    Midstream(Option<u32>),
     /// A reply that is not the protocol's JSON: an event that breaks off, or a proxy's page where the
     /// answer is not streamed. `malformed`. Billed as far as it was generated.
     Malformed,
@@ -67,6 +68,8 @@ pub enum Fault {
     Error200,
     /// Status 200 and no body: `empty200`. Nothing is billed.
     Empty200,
+    /// A whole answer, compressed: `gzip`, whatever the client says that it accepts. Billed.
+    Gzip,
     /// Status 200 with 100 MiB of zeros, which gzip makes 100 kB: `gzip-bomb`. Nothing is billed.
     GzipBomb,
     /// A whole answer that does not say what it used: `no-usage`. Billed.
@@ -87,7 +90,7 @@ pub enum Fault {
 }
 
 /// The faults that are written as one word.
-const WORDS: [(&str, Fault); 25] = [
+const WORDS: [(&str, Fault); 26] = [
     ("ok", Fault::None),
     ("no-credit", Fault::NoCredit),
     ("close", Fault::Close),
@@ -101,10 +104,11 @@ const WORDS: [(&str, Fault); 25] = [
     ("truncated", Fault::Truncated),
     ("stall", Fault::Stall),
     ("drip", Fault::Drip(SLOWEST_DRIP)),
-    ("midstream", Fault::Midstream),
+    ("midstream", Fault::Midstream(None)),
     ("malformed", Fault::Malformed),
     ("error200", Fault::Error200),
     ("empty200", Fault::Empty200),
+    ("gzip", Fault::Gzip),
     ("gzip-bomb", Fault::GzipBomb),
     ("no-usage", Fault::NoUsage),
     ("wrong-usage", Fault::WrongUsage),
@@ -125,7 +129,7 @@ impl Fault {
             | Fault::Truncated
             | Fault::Stall
             | Fault::StallHead
-            | Fault::Midstream
+            | Fault::Midstream(_)
             | Fault::Malformed => true,
             _ => self.is_whole(),
         }
@@ -138,6 +142,7 @@ impl Fault {
             Fault::None
                 | Fault::Delay(_)
                 | Fault::Drip(_)
+                | Fault::Gzip
                 | Fault::NoUsage
                 | Fault::WrongUsage
                 | Fault::NoId
@@ -151,7 +156,7 @@ impl Fault {
 
 /// The text is no fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown fault `{0}`: a status from 300 to 599, STATUS:CODE, drip:BYTES, delay:SECONDS, or one of {known}", known = words())]
+#[error("unknown fault `{0}`: a status from 300 to 599, STATUS:CODE, drip:BYTES, delay:SECONDS, midstream:TOKENS, or one of {known}", known = words())]
 pub struct UnknownFault(pub String);
 
 fn words() -> String {
@@ -172,6 +177,7 @@ impl FromStr for Fault {
         let number = more.and_then(|more| more.parse::<u32>().ok());
         match (word, number, word.parse::<u16>(), more) {
             ("drip", Some(rate @ 1..), ..) => Ok(Fault::Drip(rate)),
+            ("midstream", Some(tokens), ..) => Ok(Fault::Midstream(Some(tokens))),
             ("delay", Some(seconds @ 1..=MAX_DELAY), ..) => Ok(Fault::Delay(seconds)),
             (_, _, Ok(status @ 300..=599), None) => Ok(Fault::Status(status)),
             (_, _, Ok(status @ 300..=599), Some(code)) if !code.is_empty() => {
@@ -189,6 +195,7 @@ impl fmt::Display for Fault {
             Fault::Coded(status, code) => write!(f, "{status}:{code}"),
             Fault::Drip(rate) => write!(f, "drip:{rate}"),
             Fault::Delay(seconds) => write!(f, "delay:{seconds}"),
+            Fault::Midstream(Some(tokens)) => write!(f, "midstream:{tokens}"),
             word => {
                 let written =
                     WORDS.iter().find(|(_, fault)| fault == word).map_or("", |(written, _)| written);
@@ -233,6 +240,7 @@ mod tests {
             Fault::Coded(307, "http://127.0.0.1:9/".to_owned()),
             Fault::Drip(200),
             Fault::Delay(1),
+            Fault::Midstream(Some(20)),
         ];
         for fault in WORDS.iter().map(|(_, fault)| fault).chain(&coded) {
             assert_eq!(fault.to_string().parse().as_ref(), Ok(fault));
@@ -256,6 +264,8 @@ mod tests {
             "delay:0",
             "delay:86401",
             "cut:3",
+            "midstream:x",
+            "midstream:",
         ] {
             let error = text.parse::<Fault>().unwrap_err();
             assert!(error.to_string().starts_with(&format!("unknown fault `{text}`")), "{error}");

@@ -120,6 +120,11 @@ pub(crate) struct Generation {
 }
 
 impl Generation {
+    /// Whether it is generated to its end.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.pace.is_none_or(|pace| pace.pieces <= self.pieces)
+    }
+
     /// Output tokens generated when the reply ended after this long.
     fn output_by(&self, elapsed: Duration, delivery: Delivery) -> u64 {
         let Some(pace) = self.pace.filter(|pace| pace.pieces > 0) else { return self.usage.output };
@@ -213,10 +218,13 @@ impl Ledger {
         self.bill(at, &generation, output, generation.intact && delivery == Delivery::Whole);
     }
 
-    /// A generation that nobody waits for on a connection is done: one of a batch.
-    pub(crate) fn done(&mut self, entry: Entry, generation: &Generation) {
+    /// A generation that nobody waits for on a connection is done, or was stopped after this long: one
+    /// of a batch, or in the background.
+    pub(crate) fn done(&mut self, entry: Entry, generation: &Generation, stopped: Option<Duration>) {
         let at = self.enter(entry);
-        self.bill(at, generation, generation.usage.output, true);
+        let output =
+            stopped.map_or(generation.usage.output, |after| generation.output_by(after, Delivery::Broken));
+        self.bill(at, generation, output, stopped.is_none());
     }
 
     fn enter(&mut self, entry: Entry) -> usize {

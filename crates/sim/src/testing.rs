@@ -110,7 +110,7 @@ impl Dialect for Plain {
         })
     }
 
-    fn body(&self, answer: &ServerAnswer) -> Bytes {
+    fn body(&self, answer: &ServerAnswer, _: &[u8]) -> Bytes {
         let usage = json!([answer.usage.input, answer.usage.output]);
         json!({ "text": answer.text, "finish": answer.finish.name(), "usage": usage }).to_string().into()
     }
@@ -129,7 +129,13 @@ impl Dialect for Plain {
     }
 
     fn usual_error(&self, status: u16) -> WireError {
-        WireError { status, kind: format!("kind_{status}"), code: None, message: "no".to_owned() }
+        WireError {
+            status,
+            kind: format!("kind_{status}"),
+            code: None,
+            param: None,
+            message: "no".to_owned(),
+        }
     }
 
     fn error_body(&self, error: &WireError, _: &str) -> Bytes {

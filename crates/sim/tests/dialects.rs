@@ -7,6 +7,7 @@ use sortie_core::failure::{Class, Policy};
 use sortie_core::run::event::Finish;
 use sortie_providers::dialect::{ALL, Auth, Decoded, Dialect, Request};
 use sortie_sim::ledger::{Delivery, Entry};
+use sortie_sim::scenario::UnknownModels;
 use sortie_sim::timeline::{End, ServerRequest, Timeline};
 use sortie_sim::{Model, Scenario};
 
@@ -49,7 +50,9 @@ fn read(dialect: &dyn Dialect, timeline: &Timeline) -> Decoded {
 }
 
 fn calm() -> Model {
-    Model::new(Scenario::named("calm").expect("it comes with the program"), 7)
+    // All dialects are asked for the same model.
+    let scenario = Scenario::named("calm").expect("it comes with the program");
+    Model::new(Scenario { unknown_models: UnknownModels::Served, ..scenario }, 7)
 }
 
 /// One try, and its entry in the ledger.
@@ -147,7 +150,9 @@ fn an_answer_without_usage_is_an_answer() {
 fn a_throttled_client_is_told_to_wait_as_long_as_the_bucket_needs() {
     for dialect in ALL.iter().copied() {
         let calm = include_str!("../scenarios/calm.yaml");
-        let scenario = Scenario::parse(&format!("{calm}\nrequests_per_minute: 20\nrequests_burst: 1"));
+        let scenario = Scenario::parse(&format!(
+            "{calm}\nunknown_models: served\nrequests_per_minute: 20\nrequests_burst: 1"
+        ));
         let mut model = Model::new(scenario.unwrap(), 7);
         let request = sent(dialect, &asked("Explain tides.", true));
         model.handle(&request, NOON);

@@ -17,6 +17,7 @@ use sortie_providers::keys::Environment;
 use sortie_report::fold::{Fold, RunView};
 use sortie_report::log::Level;
 use sortie_report::results::TaskResult;
+use sortie_sim::scenario::UnknownModels;
 use sortie_sim::{Model, Scenario};
 
 use crate::binding::{Binding, endpoint_of};
@@ -149,7 +150,10 @@ impl<S: Store> Session<S> {
         let plan = Arc::clone(&opened.header().plan);
         let configured = self.binding.endpoints.clone();
         let ended = if let Some(simulation) = &self.binding.simulation {
-            let model = Model::new(Scenario::parse(&simulation.scenario)?, simulation.seed);
+            // A simulated run answers for whatever the agents are configured to ask.
+            let scenario =
+                Scenario { unknown_models: UnknownModels::Served, ..Scenario::parse(&simulation.scenario)? };
+            let model = Model::new(scenario, simulation.seed);
             let caller = SimulatedCaller { model, plan, configured };
             let mut executor = SimulatedExecutor::new(caller, floor, pace, signals);
             opened.drive(&mut self.store, &mut executor, &mut observe).await?

@@ -18,6 +18,7 @@ const QUICK: &str = "\
 name: quick
 latency: { total: { seconds: { fixed: 0.03 }, first_token: { fixed: 0.01 } } }
 output_tokens: { fixed: 20 }
+unknown_models: served
 ";
 
 /// The simulator, serving on a free port until dropped.

@@ -35,6 +35,7 @@ use sortie_core::usage::Usage;
 
 pub use anthropic::Anthropic;
 pub(crate) use failing::one_line;
+pub use openai::checks::metadata as check_metadata;
 pub use openai_chat::OpenAiChat;
 pub use openai_responses::OpenAiResponses;
 pub use particulars::{Besides, Caching, Keep, Part, Particulars, Thinking};
@@ -177,8 +178,19 @@ pub struct WireError {
     pub kind: String,
     /// `error.code` (OpenAI) or `error.details.error_code` (Anthropic).
     pub code: Option<String>,
+    /// `error.param`: the parameter that it is about, by its path (`messages[0].role`). Only OpenAI
+    /// tells it.
+    pub param: Option<String>,
     /// `error.message`.
     pub message: String,
+}
+
+impl WireError {
+    /// The same error about this parameter.
+    #[must_use]
+    pub fn about(self, param: impl Into<String>) -> Self {
+        WireError { param: Some(param.into()), ..self }
+    }
 }
 
 /// An answer in no provider's words, for the server's half.
@@ -288,6 +300,14 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     /// The paths it serves answers on, as the simulator sees them: `/v1/messages`.
     fn path(&self) -> &'static str;
 
+    /// Checks the headers that every request of the API has to have, its key apart.
+    ///
+    /// # Errors
+    /// The provider's own error for a request without them.
+    fn check_headers(&self, _headers: &HeaderMap) -> Result<(), WireError> {
+        Ok(())
+    }
+
     /// Reads a request, and checks it as the provider would.
     ///
     /// # Errors
@@ -299,8 +319,9 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
         Particulars::default()
     }
 
-    /// A whole answer as a plain JSON body.
-    fn body(&self, answer: &ServerAnswer) -> Bytes;
+    /// A whole answer as a plain JSON body. `asked` is the request's: some answers repeat it
+    /// (`metadata`).
+    fn body(&self, answer: &ServerAnswer, asked: &[u8]) -> Bytes;
 
     /// A streamed answer, its text cut into these pieces. `body` is the request's: some of it
     /// asks for more than a [`Request`] knows (`stream_options.include_usage`).

@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use sortie_core::hash::Hash;
-use sortie_core::price;
 use sortie_core::usage::Usage;
-use sortie_providers::dialect::{Dialect, Particulars, Request, Shape, WireError};
+use sortie_providers::dialect::{Dialect, Particulars, Request, Shape};
 
-use super::{Refusal, cache, is_anthropic};
+use super::{Refusal, cache, models, room};
 use crate::answer::{self, Answer};
 use crate::directive::Steering;
 use crate::scenario::{Latency, MAX_OUTPUT_TOKENS, Scenario};
@@ -39,15 +38,13 @@ impl Asked {
         request: &ServerRequest,
     ) -> Result<Self, Box<Refusal>> {
         let said = dialect.particulars(&request.body);
-        let request = dialect.read(&request.headers, &request.body).map_err(Refusal::new)?;
-        if scenario.retired_models.contains(&request.model) {
-            let message = format!("the model `{}` does not exist", request.model);
-            return Err(Refusal::says(dialect, 404, message));
-        }
+        let (headers, body) = (&request.headers, &request.body);
+        let request = dialect.read(headers, body).map_err(Refusal::new)?;
+        models::check_served(scenario, dialect, &request.model)?;
         let steering = Steering::read(&request.prompt)
             .map_err(|error| Refusal::says(dialect, 400, error.to_string()))?;
         let input = input_tokens(&request, &said);
-        check_bounds(dialect, &request, input).map_err(Refusal::new)?;
+        room::check(dialect, &request, input).map_err(Refusal::new)?;
         let content = content(dialect, &request, &said);
         let chance = |purpose| Chance::new(seed, &content, purpose);
         let tokens = (scenario.output_tokens.draw(&mut chance("output")) as u64).min(MAX_OUTPUT_TOKENS);
@@ -98,54 +95,13 @@ fn pace(
     Pace { first: seconds(first), last: seconds(last), pieces }
 }
 
-fn seconds(seconds: f64) -> Duration {
+pub(super) fn seconds(seconds: f64) -> Duration {
     Duration::from_micros((seconds * 1e6).round() as u64)
 }
 
 /// The input tokens that a request is billed for, of whatever kind.
 pub(super) fn input_tokens(request: &Request, said: &Particulars) -> u64 {
     if said.parts.is_empty() { answer::input_tokens(request) } else { cache::total(said) }
-}
-
-/// Refuses what the model has no room for, where the price table knows its room. The messages are
-/// those that many recorded replies show; clients branch on them.
-fn check_bounds(dialect: &dyn Dialect, request: &Request, input: u64) -> Result<(), WireError> {
-    let Some(row) = price::table().find(&request.model) else { return Ok(()) };
-    let says = |code: Option<&str>, message: String| {
-        Err(WireError { message, code: code.map(str::to_owned), ..dialect.usual_error(400) })
-    };
-    let (model, asked) = (&request.model, u64::from(request.max_tokens));
-    let context = row.context.unwrap_or(u64::MAX);
-    match is_anthropic(dialect) {
-        true if row.max_output.is_some_and(|most| asked > most) => {
-            let most = row.max_output.unwrap_or_default();
-            says(
-                None,
-                format!(
-                    "max_tokens: {asked} > {most}, which is the maximum allowed number of output tokens for \
-                     {model}"
-                ),
-            )
-        }
-        true if input > context => {
-            says(None, format!("prompt is too long: {input} tokens > {context} maximum"))
-        }
-        true if input.saturating_add(asked) > context => says(
-            None,
-            format!(
-                "input length and `max_tokens` exceed context limit: {input} + {asked} > {context}, decrease \
-                 input length or `max_tokens` and try again"
-            ),
-        ),
-        false if input > context => says(
-            Some("context_length_exceeded"),
-            format!(
-                "This model's maximum context length is {context} tokens. However, your messages resulted in \
-                 {input} tokens. Please reduce the length of the messages."
-            ),
-        ),
-        _ => Ok(()),
-    }
 }
 
 /// What makes two requests the same: all that they say, but not how they want the answer sent.

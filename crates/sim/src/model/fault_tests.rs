@@ -52,69 +52,6 @@ fn body(timeline: &Timeline) -> String {
 }
 
 #[test]
-fn each_reason_of_a_status_is_said_as_the_provider_says_it() {
-    let check = |dialect: &str, fault: &str, expected: (u16, &str, Value), part: &str, waits: bool| {
-        let timeline = failing(dialect, fault, true);
-        let error: Value = serde_json::from_str(&body(&timeline)).unwrap();
-        let error = &error["error"];
-        let code = if dialect == "anthropic" { &error["details"]["error_code"] } else { &error["code"] };
-        let status = timeline.head.as_ref().unwrap().status.as_u16();
-        let said = (status, error["type"].as_str().unwrap(), code.clone());
-        assert_eq!(said, expected, "{dialect} {fault}");
-        assert!(error["message"].as_str().unwrap().contains(part), "{dialect} {fault}: {error}");
-        assert_eq!(header(&timeline, "retry-after").is_some(), waits, "{dialect} {fault}");
-    };
-    let (invalid, limit, none) = ("invalid_request_error", "rate_limit_error", Value::Null);
-    let code = |code: &str| json!(code);
-    let anthropic = |fault, expected, part, waits| check("anthropic", fault, expected, part, waits);
-    anthropic("400", (400, invalid, none.clone()), "", false);
-    anthropic("400:prompt_too_long", (400, invalid, none.clone()), "tokens > 200000 maximum", false);
-    anthropic("400:credit", (400, invalid, none.clone()), "credit balance is too low", false);
-    anthropic("400:usage_limit", (400, invalid, none.clone()), "specified API usage limits", false);
-    anthropic("400:workspace_usage_limit", (400, invalid, none.clone()), "workspace API usage limits", false);
-    anthropic("400:organization_on_hold", (400, invalid, code("organization_on_hold")), "", false);
-    anthropic("401", (401, "authentication_error", none.clone()), "", false);
-    let linked = "linked_organization_spend_limit_reached";
-    anthropic("402:linked_organization_spend_limit_reached", (402, "billing_error", code(linked)), "", false);
-    anthropic("403:model", (403, "permission_error", none.clone()), "model", false);
-    anthropic("404:model_not_found", (404, "not_found_error", none.clone()), "model: ", false);
-    anthropic("409", (409, "conflict_error", none.clone()), "", false);
-    anthropic("413", (413, "request_too_large", none.clone()), "", false);
-    anthropic("429", (429, limit, none.clone()), "rate limit", true);
-    anthropic("429:quota", (429, limit, code("enforced_spend_limit_reached")), "", false);
-    anthropic(
-        "429:contract_spend_limit_reached",
-        (429, limit, code("contract_spend_limit_reached")),
-        "",
-        false,
-    );
-    anthropic("429:ramp_limit_exceeded", (429, limit, code("ramp_limit_exceeded")), "acceleration", true);
-    anthropic("500", (500, "api_error", none.clone()), "", false);
-    anthropic("503:cmek_key_unreachable", (503, "api_error", code("cmek_key_unreachable")), "", false);
-    anthropic("504", (504, "timeout_error", none.clone()), "", false);
-    anthropic("529", (529, "overloaded_error", none.clone()), "Overloaded", false);
-
-    let openai = |fault, expected, part, waits| check("openai", fault, expected, part, waits);
-    let (exceeded, gone) = (code("rate_limit_exceeded"), "insufficient_quota");
-    let too_long = code("context_length_exceeded");
-    openai("400:context_length_exceeded", (400, invalid, too_long), "maximum context length", false);
-    openai("400:unsupported_parameter", (400, invalid, code("unsupported_parameter")), "max_tokens", false);
-    openai("401", (401, invalid, code("invalid_api_key")), "API key", false);
-    openai("401:not_member", (401, invalid, none.clone()), "member of an organization", false);
-    openai("404", (404, invalid, code("model_not_found")), "", false);
-    openai("429", (429, "requests", exceeded.clone()), "", true);
-    openai("429:tokens", (429, "tokens", exceeded.clone()), "Please try again in", true);
-    openai("429:too_large", (429, "tokens", exceeded), "Request too large", false);
-    openai("429:slow_down", (429, limit, code("slow_down")), "", true);
-    openai("429:quota", (429, gone, code(gone)), "current quota", false);
-    openai("no-credit", (429, gone, code(gone)), "current quota", false);
-    openai("429:project_spend_limit_exceeded", (429, gone, code("project_spend_limit_exceeded")), "", false);
-    openai("500", (500, "server_error", none), "", false);
-    openai("503", (503, "service_unavailable_error", code("server_is_overloaded")), "", false);
-    openai("503:slow_down", (503, "service_unavailable_error", code("slow_down")), "", false);
-}
-
-#[test]
 fn a_whole_answer_is_wrong_in_just_what_the_fault_says() {
     for dialect in ["anthropic", "openai"] {
         for stream in [true, false] {
@@ -156,6 +93,33 @@ fn a_fault_of_time_keeps_every_byte_and_changes_when_it_comes() {
     assert_eq!(end, SECOND + Duration::from_millis(100) * (body(&calm).len() as u32 - 1));
     let long = reply("", "openai", "[[sim output_tokens=100000 latency=1 fail=drip]]", false);
     assert!(long.chunks.len() <= 20_000);
+}
+
+#[test]
+fn an_error_comes_after_so_many_tokens() {
+    let tokens = |fault: &str| {
+        let prompt = format!("[[sim output_tokens=200 fail={fault}]]");
+        let stream = body(&reply("", "anthropic", &prompt, true));
+        assert!(stream.trim_end().contains("event: error"), "{fault}");
+        stream.matches("text_delta").count()
+    };
+    // 200 tokens are 800 bytes, in 40 pieces of five tokens.
+    assert_eq!([0, 1, 5, 6, 100, 9000].map(|n| tokens(&format!("midstream:{n}"))), [0, 1, 1, 2, 20, 40]);
+    assert_eq!(tokens("midstream"), 20);
+}
+
+#[test]
+fn a_compressed_answer_says_so_and_has_all_its_bytes() {
+    for stream in [true, false] {
+        let (plain, packed) = (failing("openai", "ok", stream), failing("openai", "gzip", stream));
+        assert_eq!(header(&packed, "content-encoding"), Some("gzip"));
+        assert_eq!(packed.chunks.len(), plain.chunks.len());
+        let bytes: Vec<u8> = packed.chunks.iter().flat_map(|chunk| chunk.bytes.to_vec()).collect();
+        let length = header(&packed, "content-length").map(|length| length.parse::<usize>().unwrap());
+        assert_eq!(length, (!stream).then_some(bytes.len()));
+        let unpacked = body(&plain).len() as u32;
+        assert!(bytes.starts_with(&[0x1f, 0x8b, 8]) && bytes.ends_with(&unpacked.to_le_bytes()));
+    }
 }
 
 #[test]
@@ -240,21 +204,21 @@ fn a_request_over_quota_is_told_in_each_providers_words() {
         "tokens_per_minute: 500\nretry_after: milliseconds",
         "openai",
         "tokens",
-        "Rate limit reached for gpt-4o in organization org-simulated on tokens per min (TPM): Limit 500, Used 300, Requested 300. Please try again in 12s.",
+        "Rate limit reached for gpt-4o in organization org-simulated on tokens per min (TPM): Limit 500, Used 300, Requested 300. Please try again in 12s. Visit https://platform.openai.com/account/rate-limits to learn more.",
         None,
     );
     check(
         "tokens_per_minute: 200",
         "openai",
         "tokens",
-        "Request too large for gpt-4o in organization org-simulated on tokens per min (TPM): Limit 200, Requested 300. The input or output tokens must be reduced in order to run successfully.",
+        "Request too large for gpt-4o in organization org-simulated on tokens per min (TPM): Limit 200, Requested 300. The input or output tokens must be reduced in order to run successfully. Visit https://platform.openai.com/account/rate-limits to learn more.",
         None,
     );
     check(
         "requests_per_day: 1",
         "openai",
         "requests",
-        "Rate limit reached for gpt-4o in organization org-simulated on requests per day (RPD). Please try again in 86400s.",
+        "Rate limit reached for gpt-4o in organization org-simulated on requests per day (RPD). Please try again in 86400s. Visit https://platform.openai.com/account/rate-limits to learn more.",
         Some("86400"),
     );
 }

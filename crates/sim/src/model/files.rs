@@ -39,7 +39,11 @@ impl Files {
     /// The file with this id, which belongs to this key.
     pub(super) fn find(&self, asker: &Asker<'_>, id: &str) -> Result<&File, Box<Refusal>> {
         let found = self.files.iter().find(|file| file.id == id && file.key == asker.key);
-        found.ok_or_else(|| Refusal::says(asker.dialect, 404, format!("No such File object: {id}")))
+        found.ok_or_else(|| {
+            Refusal::says(asker.dialect, 404, format!("No such File object: {id}"))
+                .coded("not_found")
+                .about("id")
+        })
     }
 
     /// `GET /v1/files`, the newest first.
@@ -107,13 +111,16 @@ impl Model {
             .and_then(|boundary| parts(&asker.request.body, &boundary))
             .ok_or_else(|| invalid("Could not parse multipart form"))?;
         let part = |name: &str| parts.iter().find(|part| part.name == name);
-        let purpose = part("purpose").ok_or_else(|| invalid("'purpose' is a required property"))?;
+        let purpose =
+            part("purpose").ok_or_else(|| invalid("'purpose' is a required property").about("purpose"))?;
         let purpose = String::from_utf8_lossy(&purpose.content).into_owned();
         if !PURPOSES.contains(&purpose.as_str()) {
             let known = PURPOSES.join("', '");
-            return Err(invalid(&format!("'{purpose}' is not one of ['{known}'] - 'purpose'")));
+            return Err(
+                invalid(&format!("'{purpose}' is not one of ['{known}'] - 'purpose'")).about("purpose")
+            );
         }
-        let file = part("file").ok_or_else(|| invalid("'file' is a required property"))?;
+        let file = part("file").ok_or_else(|| invalid("'file' is a required property").about("file"))?;
         let name = file.filename.clone().unwrap_or_else(|| "upload".to_owned());
         let id = self.keep_file(asker.key, &name, &purpose, file.content.clone(), now);
         Ok(self.files.find(asker, &id)?.shown())

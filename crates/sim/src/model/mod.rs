@@ -12,10 +12,15 @@ mod count;
 #[cfg(test)]
 mod fault_tests;
 mod files;
+mod gate;
+mod gzip;
+mod kept;
 mod models;
 mod page;
 mod pages;
+mod refusal;
 mod reply;
+mod room;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -27,28 +32,28 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use sortie_core::hash::Hash;
 use sortie_core::usage::Usage;
-use sortie_providers::dialect::{self, Dialect, Quota, WireError};
+use sortie_providers::dialect::{self, Dialect, Quota, ServerAnswer};
 
 use crate::control::Standing;
 use crate::fault::Fault;
 use crate::ledger::{Delivery, Entry, Ledger, Stats, Ticket};
-use crate::quota::{Ask, Buckets};
+use crate::quota::{Ask, Bucket, Buckets};
 use crate::scenario::{self, Scenario};
 use crate::timeline::{End, ServerRequest, Timeline};
+pub use gate::most_body;
+
 use asked::Asked;
 use batch::Batches;
 use cache::Caches;
 use files::Files;
+use kept::{Kept, completions, responses};
+use refusal::Refusal;
 use reply::Try;
 use route::{Endpoint, Route};
 use sortie_core::chance::Chance;
-
-/// The longest body that is read, in bytes; a longer one is answered 413 (Anthropic's documentation
-/// of request size limits: 32 MB).
-pub const MAX_BODY: usize = 32 * 1024 * 1024;
 
 /// The one key that is not accepted.
 pub const INVALID_KEY: &str = "sk-sim-invalid";
@@ -75,11 +80,14 @@ pub struct Model {
     began: Option<Duration>,
     /// Quotas by key and class of models.
     accounts: HashMap<(String, String), Buckets>,
+    /// The quota of each key's requests to Anthropic's batches.
+    batch_requests: HashMap<String, Bucket>,
     /// How often each request's content has come as far as the model.
     tries: HashMap<Hash, u32>,
     caches: Caches,
     batches: Batches,
     files: Files,
+    kept: Kept,
     arrivals: u64,
     ledger: Ledger,
     standing: Standing,
@@ -92,72 +100,6 @@ struct Asker<'a> {
     key: &'a str,
     /// The id of the reply.
     id: &'a str,
-}
-
-/// Why a request gets an error reply.
-#[derive(Debug)]
-struct Refusal {
-    error: WireError,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    quotas: Vec<Quota>,
-    at: Duration,
-    body: RefusalBody,
-}
-
-/// What an error reply has for a body.
-#[derive(Debug)]
-enum RefusalBody {
-    /// The error, in the dialect's words.
-    Error,
-    /// A page of HTML, as a proxy before the API sends it.
-    Page,
-    /// Nothing: whoever redirects is a proxy, which does not speak the dialect.
-    None,
-}
-
-impl Refusal {
-    fn new(error: WireError) -> Box<Self> {
-        Box::new(Refusal {
-            error,
-            headers: Vec::new(),
-            quotas: Vec::new(),
-            at: Duration::ZERO,
-            body: RefusalBody::Error,
-        })
-    }
-
-    /// The dialect's usual error for the status, with this message.
-    fn says(dialect: &dyn Dialect, status: u16, message: impl Into<String>) -> Box<Self> {
-        Refusal::new(WireError { message: message.into(), ..dialect.usual_error(status) })
-    }
-
-    /// The same of a request that had come as far as the quotas.
-    fn after(mut self: Box<Self>, network: Duration, quotas: Vec<Quota>) -> Box<Self> {
-        (self.at, self.quotas) = (network, quotas);
-        self
-    }
-
-    fn with(mut self: Box<Self>, name: HeaderName, value: &str) -> Box<Self> {
-        self.headers.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
-        self
-    }
-
-    fn with_header(self: Box<Self>, header: Option<(HeaderName, String)>) -> Box<Self> {
-        match header {
-            Some((name, value)) => self.with(name, &value),
-            None => self,
-        }
-    }
-
-    fn with_page(mut self: Box<Self>) -> Box<Self> {
-        self.body = RefusalBody::Page;
-        self
-    }
-
-    fn without_body(mut self: Box<Self>) -> Box<Self> {
-        self.body = RefusalBody::None;
-        self
-    }
 }
 
 impl Model {
@@ -175,10 +117,12 @@ impl Model {
             dialects,
             began: None,
             accounts: HashMap::new(),
+            batch_requests: HashMap::new(),
             tries: HashMap::new(),
             caches: Caches::default(),
             batches: Batches::default(),
             files: Files::default(),
+            kept: Kept::default(),
             arrivals: 0,
             ledger: Ledger::default(),
             standing: Standing::default(),
@@ -190,6 +134,7 @@ impl Model {
     /// A reply with a ticket counts as under way until [`Model::delivered`] is told of its end.
     pub fn handle(&mut self, request: &ServerRequest, now: Duration) -> Timeline {
         self.settle_batches(now);
+        self.settle_jobs(now);
         if let Some(shown) = self.shown(request, now) {
             return shown;
         }
@@ -212,6 +157,7 @@ impl Model {
     /// generated until then is billed: a streamed answer stops when its client hangs up, one that is
     /// not streamed does not.
     pub fn delivered(&mut self, ticket: Ticket, delivery: Delivery, now: Duration) {
+        self.kept.delivered(ticket, delivery, now);
         self.ledger.close(ticket, delivery, now);
     }
 
@@ -232,19 +178,21 @@ impl Model {
         id: &str,
         now: Duration,
     ) -> Result<Timeline, Box<Refusal>> {
-        if request.body.len() > MAX_BODY {
-            return Err(Refusal::says(dialect, 413, format!("the body is longer than {MAX_BODY} bytes")));
-        }
+        gate::check_size(dialect, request, self.scenario.too_long)?;
         let route = route::route(dialect, request)?;
         let key = account(&request.headers)
             .ok_or_else(|| Refusal::says(dialect, 401, "the request has no valid key"))?;
         self.ledger.asked(&fingerprint(key));
+        let request = &*gate::check_headers(dialect, request, &self.scenario)?;
         let (endpoint, thing) = match route {
             Route::Generate if self.standing.paused => return Ok(Timeline::silent(End::Stall)),
             Route::Generate => return self.generate(dialect, request, key, id, now),
             Route::Other(endpoint, thing) => (endpoint, thing),
         };
         let asker = Asker { dialect, request, key, id };
+        if is_anthropic(dialect) && endpoint.is_of_batches() {
+            self.admit_batches(key, dialect, now)?;
+        }
         let (kind, body) = self.at(endpoint, &thing, &asker, now)?;
         let mut headers = self.headers(dialect, id, &[], now);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -262,7 +210,8 @@ impl Model {
         let retired = &self.scenario.retired_models;
         let own = is_anthropic(asker.dialect);
         let shown = match endpoint {
-            Endpoint::CountTokens => count::count(asker)?,
+            Endpoint::CountTokens => count::messages(self, asker)?,
+            Endpoint::CountInput => count::responses(self, asker)?,
             Endpoint::Models => models::list(asker, retired, now)?,
             Endpoint::Model => models::one(asker.dialect, retired, thing, now)?,
             Endpoint::CreateBatch if own => batch::anthropic::create(self, asker, now)?,
@@ -282,6 +231,13 @@ impl Model {
             Endpoint::File => self.files.find(asker, thing)?.shown(),
             Endpoint::FileContent => return Ok((BYTES, self.files.find(asker, thing)?.content.clone())),
             Endpoint::DeleteFile => self.files.delete(asker, thing)?,
+            Endpoint::Completions => completions::list(&self.kept, asker, now)?,
+            Endpoint::Completion => completions::get(&mut self.kept, asker, thing, now)?,
+            Endpoint::UpdateCompletion => completions::update(&mut self.kept, asker, thing, now)?,
+            Endpoint::DeleteCompletion => completions::delete(&mut self.kept, asker, thing, now)?,
+            Endpoint::Response => responses::get(&mut self.kept, asker, thing, now)?,
+            Endpoint::CancelResponse => responses::cancel(&mut self.kept, asker, thing, now)?,
+            Endpoint::DeleteResponse => responses::delete(self, asker, thing, now)?,
         };
         Ok(("application/json", shown.to_string().into()))
     }
@@ -308,12 +264,37 @@ impl Model {
         self.caches.keep(&reading, now);
         let id_of_answer = self.id(&this.asked.content, &format!("answer {attempt}"));
         let headers = self.headers(dialect, id, &quotas, now);
-        let (mut timeline, generation) =
-            this.play(&this.answer(id_of_answer, now), headers, &request.body, id);
+        Ok(self.play(&this, &this.answer(id_of_answer, now), headers, (request, key, id), now))
+    }
+
+    /// The reply to a request that has come as far as its answer; keeps what is to be kept of it.
+    fn play(
+        &mut self,
+        this: &Try,
+        answer: &ServerAnswer,
+        headers: HeaderMap,
+        (request, key, id): (&ServerRequest, &str, &str),
+        now: Duration,
+    ) -> Timeline {
+        let (mut timeline, mut generation) = this.play(answer, headers.clone(), &request.body, id);
         let status = timeline.head.as_ref().map(|head| head.status.as_u16());
-        let opened = generation.map(|generation| (this.entry(fingerprint(key), status, now), generation));
-        timeline.ticket = Some(self.ledger.open(now, opened));
-        Ok(timeline)
+        let entry = this.entry(fingerprint(key), status, now);
+        let said = &this.asked.said;
+        let body = || this.asked.dialect.body(answer, &request.body);
+        if said.in_background && !this.asked.request.stream && this.fault.generates() {
+            return self.take_job(this, headers, (key, body()), (entry, generation), now);
+        }
+        if let Some(generation) = generation.as_mut().filter(|_| said.in_background) {
+            // It goes on to its end, whoever hangs up.
+            generation.pace = None;
+        }
+        let body = said.is_stored.then(body);
+        let ticket = self.ledger.open(now, generation.map(|generation| (entry, generation)));
+        if let Some(body) = body {
+            self.keep_answer(this, (key, body), generation, (ticket, now));
+        }
+        timeline.ticket = Some(ticket);
+        timeline
     }
 
     /// Takes the request from the quotas of its key and class of models; gives the quotas for the headers.
@@ -357,6 +338,9 @@ impl Model {
     fn headers(&self, dialect: &dyn Dialect, id: &str, quotas: &[Quota], now: Duration) -> HeaderMap {
         let told = &self.scenario.limit_headers;
         let mut headers = dialect.reply_headers(id, &told.told(quotas), self.told_time(now));
+        if self.scenario.usage_based_headers {
+            scenario::tell_usage_based(&mut headers);
+        }
         told.falsify(&mut headers);
         if self.scenario.clock_skew_s != 0.0 {
             scenario::tell_date(&mut headers, self.told_time(now));
@@ -367,27 +351,6 @@ impl Model {
     /// What time it is by the clock that replies show.
     fn told_time(&self, now: Duration) -> Duration {
         scenario::skewed(now, self.scenario.clock_skew_s)
-    }
-
-    fn refused(&self, dialect: &dyn Dialect, refusal: &Refusal, id: &str, now: Duration) -> Timeline {
-        let mut headers = json_headers(self.headers(dialect, id, &refusal.quotas, now));
-        if let Some(retry) = self.scenario.should_retry {
-            let said = if retry { "true" } else { "false" };
-            headers.insert("x-should-retry", HeaderValue::from_static(said));
-        }
-        for (name, value) in &refusal.headers {
-            headers.insert(name, value.clone());
-        }
-        let status = StatusCode::from_u16(refusal.error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = match refusal.body {
-            RefusalBody::Error => dialect.error_body(&refusal.error, id),
-            RefusalBody::Page => {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
-                Bytes::from_static(reply::PROXYS_PAGE)
-            }
-            RefusalBody::None => Bytes::new(),
-        };
-        Timeline::whole(refusal.at, status, headers, body)
     }
 
     /// 24 letters and digits.

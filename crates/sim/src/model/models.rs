@@ -9,6 +9,7 @@ use sortie_providers::dialect::Dialect;
 
 use super::page::{Limits, Page};
 use super::{Asker, Refusal, is_anthropic, rfc3339};
+use crate::scenario::{Scenario, UnknownModels};
 
 /// When every model came out: the price table does not say.
 const CREATED: Duration = Duration::from_secs(1_767_225_600);
@@ -41,12 +42,38 @@ pub(super) fn one(
     match row {
         Some(row) => Ok(shown(dialect, row, now)),
         None if is_anthropic(dialect) => Err(Refusal::says(dialect, 404, format!("model: {id}"))),
-        None => Err(Refusal::says(dialect, 404, format!("The model '{id}' does not exist"))),
+        None => Err(Refusal::says(dialect, 404, format!("The model '{id}' does not exist")).about("model")),
     }
 }
 
+/// Refuses an answer of a model that the provider does not have, or has no more.
+///
+/// A model is known by any of its names; that of a provider's other models is no name of its own.
+pub(super) fn check_served(scenario: &Scenario, dialect: &dyn Dialect, id: &str) -> Result<(), Box<Refusal>> {
+    let known = price::table().find(id).filter(|row| row.provider == provider(dialect));
+    let is_retired = |name: &str| scenario.retired_models.iter().any(|retired| retired == name);
+    let is_served = match known {
+        _ if is_retired(id) => false,
+        Some(row) => !is_retired(&row.model),
+        None => scenario.unknown_models == UnknownModels::Served,
+    };
+    if is_served {
+        return Ok(());
+    }
+    let message = if is_anthropic(dialect) {
+        format!("model: {id}")
+    } else {
+        format!("The model `{id}` does not exist or you do not have access to it.")
+    };
+    Err(Refusal::says(dialect, 404, message))
+}
+
+fn provider(dialect: &dyn Dialect) -> &'static str {
+    if is_anthropic(dialect) { "anthropic" } else { "openai" }
+}
+
 fn served<'a>(dialect: &dyn Dialect, retired: &'a [String]) -> impl Iterator<Item = &'static Row> + use<'a> {
-    let provider = if is_anthropic(dialect) { "anthropic" } else { "openai" };
+    let provider = provider(dialect);
     let rows = price::table().rows.iter();
     rows.filter(move |row| row.provider == provider && !retired.contains(&row.model))
 }

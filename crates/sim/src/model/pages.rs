@@ -10,6 +10,11 @@ use crate::control::{self, InForce, Order, OrderError};
 use crate::timeline::{ServerRequest, Timeline};
 
 impl Model {
+    /// How long connections are to be refused from now on, by an order that nobody has asked for yet.
+    pub(crate) fn take_refusal(&mut self) -> Option<Duration> {
+        self.standing.refuse.take()
+    }
+
     /// The reply to a request for one of them.
     pub(super) fn shown(&mut self, request: &ServerRequest, now: Duration) -> Option<Timeline> {
         let (allowed, body): (&[Method], _) = match request.path.as_str() {
@@ -37,6 +42,7 @@ impl Model {
         let followed = order.follow(&mut self.scenario, &mut self.standing)?;
         if followed.scenario_begins {
             self.accounts.clear();
+            self.batch_requests.clear();
             self.begin(now);
         }
         if followed.ledger_ends {

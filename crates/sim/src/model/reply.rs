@@ -14,7 +14,8 @@ use sortie_core::run::event::Finish;
 use sortie_providers::dialect::{Besides, ServerAnswer};
 
 use super::asked::Asked;
-use super::{FAULT_WAIT, LEDGER_PROMPT, Refusal, json_headers, twist};
+use super::refusal::{self, Refusal};
+use super::{FAULT_WAIT, LEDGER_PROMPT, gzip, json_headers, twist};
 use crate::bill::Served;
 use crate::fault::Fault;
 use crate::ledger::{Entry, Generation};
@@ -27,9 +28,6 @@ const ELSEWHERE: &str = "http://elsewhere.invalid/";
 
 /// The word of a fault that has a proxy's page in place of the error's JSON.
 const HTML: &str = "html";
-
-/// What a proxy may put in an answer's place.
-pub(super) const PROXYS_PAGE: &[u8] = b"<html><body><h1>502 Bad Gateway</h1></body></html>\n";
 
 /// 100 MiB of zeros: `head -c 104857600 /dev/zero | gzip -9n`.
 const GZIP_BOMB: &[u8] = include_bytes!("../../assets/zeros-100-mib.gz");
@@ -143,12 +141,13 @@ impl Try {
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 self.success_of(headers, Bytes::from_static(GZIP_BOMB))
             }
-            Fault::Midstream if !self.asked.request.stream => self.error_as_success(headers, id),
+            Fault::Midstream(_) if !self.asked.request.stream => self.error_as_success(headers, id),
             _ if self.asked.request.stream => self.streamed(answer, headers, body, id),
-            _ => self.at_once(answer, headers),
+            _ => self.at_once(answer, headers, body),
         };
         let timeline = match self.fault {
             Fault::Drip(rate) => twist::dripped(timeline, rate),
+            Fault::Gzip => gzip::compressed(timeline),
             _ => timeline,
         };
         (timeline, self.generation())
@@ -156,7 +155,7 @@ impl Try {
 
     fn generation(&self) -> Option<Generation> {
         let streamed = self.asked.request.stream && self.fault != Fault::Lost;
-        let generates = self.fault.generates() && (streamed || self.fault != Fault::Midstream);
+        let generates = self.fault.generates() && (streamed || !matches!(self.fault, Fault::Midstream(_)));
         generates.then(|| Generation {
             usage: self.asked.usage,
             served: served(&self.asked.answer.besides),
@@ -168,12 +167,17 @@ impl Try {
 
     /// Pieces that are sent before the fault: half of them where it breaks into the answer.
     fn sent_pieces(&self) -> usize {
+        let pieces = self.asked.pace.pieces;
         match self.fault {
-            Fault::Cut | Fault::ResetMid | Fault::Stall | Fault::Midstream | Fault::Malformed => {
-                self.asked.pace.pieces.div_ceil(2)
+            Fault::Midstream(Some(tokens)) => {
+                let all = self.asked.answer.output_tokens.max(1);
+                (pieces as u64 * u64::from(tokens)).div_ceil(all).min(pieces as u64) as usize
+            }
+            Fault::Cut | Fault::ResetMid | Fault::Stall | Fault::Midstream(None) | Fault::Malformed => {
+                pieces.div_ceil(2)
             }
             Fault::StallHead => 0,
-            _ => self.asked.pace.pieces,
+            _ => pieces,
         }
     }
 
@@ -195,7 +199,7 @@ impl Try {
             Fault::Cut => (Bytes::new(), End::Cut(stop)),
             Fault::ResetMid => (Bytes::new(), End::Reset(stop)),
             Fault::Stall => (Bytes::new(), End::Stall),
-            Fault::Midstream => {
+            Fault::Midstream(_) => {
                 (self.asked.dialect.error_frame(&self.asked.dialect.usual_error(529), id), End::Closed(stop))
             }
             Fault::Malformed => (Bytes::from_static(BROKEN_EVENT), End::Closed(stop)),
@@ -210,10 +214,10 @@ impl Try {
     }
 
     /// A reply that is not streamed: it comes when its last token is there.
-    fn at_once(&self, answer: &ServerAnswer, headers: HeaderMap) -> Timeline {
+    fn at_once(&self, answer: &ServerAnswer, headers: HeaderMap, asked: &[u8]) -> Timeline {
         let at = self.asked.pace.last;
         let mut headers = json_headers(headers);
-        let body = twist::body(&self.fault, self.asked.dialect.body(answer));
+        let body = twist::body(&self.fault, self.asked.dialect.body(answer, asked));
         let half = body.slice(..body.len() / 2);
         let end = match self.fault {
             Fault::Cut => End::Cut(at),
@@ -223,7 +227,7 @@ impl Try {
             Fault::Truncated => return Timeline::whole(at, StatusCode::OK, headers, half),
             Fault::Malformed => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
-                return Timeline::whole(at, StatusCode::OK, headers, Bytes::from_static(PROXYS_PAGE));
+                return Timeline::whole(at, StatusCode::OK, headers, refusal::page(StatusCode::BAD_GATEWAY));
             }
             _ => return Timeline::whole(at, StatusCode::OK, headers, body),
         };

@@ -13,6 +13,7 @@ use crate::timeline::ServerRequest;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     CountTokens,
+    CountInput,
     Models,
     Model,
     CreateBatch,
@@ -26,6 +27,21 @@ pub(super) enum Endpoint {
     File,
     FileContent,
     DeleteFile,
+    Completions,
+    Completion,
+    UpdateCompletion,
+    DeleteCompletion,
+    Response,
+    CancelResponse,
+    DeleteResponse,
+}
+
+impl Endpoint {
+    /// Whether it is one of those that make, show and end batches.
+    pub(super) fn is_of_batches(self) -> bool {
+        use Endpoint::{Batch, BatchResults, Batches, CancelBatch, CreateBatch, DeleteBatch};
+        matches!(self, CreateBatch | Batches | Batch | CancelBatch | DeleteBatch | BatchResults)
+    }
 }
 
 /// Whose endpoint it is.
@@ -40,7 +56,7 @@ use Endpoint as E;
 use Whose::{Anthropic, Both, OpenAi};
 
 /// All endpoints but those that answer: `*` is an id.
-const OTHERS: [(Whose, Method, &str, Endpoint); 20] = [
+const OTHERS: [(Whose, Method, &str, Endpoint); 28] = [
     (Anthropic, Method::POST, "/v1/messages/count_tokens", E::CountTokens),
     (Anthropic, Method::POST, "/v1/messages/batches", E::CreateBatch),
     (Anthropic, Method::GET, "/v1/messages/batches", E::Batches),
@@ -59,6 +75,14 @@ const OTHERS: [(Whose, Method, &str, Endpoint); 20] = [
     (OpenAi, Method::GET, "/v1/files/*", E::File),
     (OpenAi, Method::DELETE, "/v1/files/*", E::DeleteFile),
     (OpenAi, Method::GET, "/v1/files/*/content", E::FileContent),
+    (OpenAi, Method::GET, "/v1/chat/completions", E::Completions),
+    (OpenAi, Method::GET, "/v1/chat/completions/*", E::Completion),
+    (OpenAi, Method::POST, "/v1/chat/completions/*", E::UpdateCompletion),
+    (OpenAi, Method::DELETE, "/v1/chat/completions/*", E::DeleteCompletion),
+    (OpenAi, Method::POST, "/v1/responses/input_tokens", E::CountInput),
+    (OpenAi, Method::GET, "/v1/responses/*", E::Response),
+    (OpenAi, Method::DELETE, "/v1/responses/*", E::DeleteResponse),
+    (OpenAi, Method::POST, "/v1/responses/*/cancel", E::CancelResponse),
     (OpenAi, Method::HEAD, "/v1/models", E::Models),
     (Anthropic, Method::HEAD, "/v1/models", E::Models),
 ];
@@ -171,6 +195,11 @@ mod tests {
         check(post.clone(), "/v1/batches/b/cancel", true, Some(("openai", other(E::CancelBatch, "b"))));
         check(get.clone(), "/v1/files/f/content", false, Some(("openai", other(E::FileContent, "f"))));
         check(get.clone(), "/v1/files//content", false, None);
+        check(get.clone(), "/v1/chat/completions", false, Some(("openai", other(E::Completions, ""))));
+        check(get.clone(), "/v1/chat/completions/c", false, Some(("openai", other(E::Completion, "c"))));
+        check(get.clone(), "/v1/responses/r", false, Some(("openai", other(E::Response, "r"))));
+        check(get.clone(), "/v1/responses", false, None);
+        check(post.clone(), "/v1/responses/input_tokens", false, Some(("openai", other(E::CountInput, ""))));
         check(get, "/v1/files/a/b", false, None);
         check(post, "/v1/models", false, None);
     }

@@ -223,7 +223,7 @@ fn requests_that_no_provider_takes_are_refused_in_the_dialects_words() {
     let check = |change: &dyn Fn(&mut ServerRequest), expected: u16, part: &str| {
         let mut request = plain.clone();
         change(&mut request);
-        let mut model = model("retired_models: [old-model]");
+        let mut model = model("retired_models: [claude-haiku-4-5]");
         let timeline = model.handle(&request, NOON);
         assert_eq!(status(&timeline), Some(expected), "{part}");
         assert!(body(&timeline).contains(part), "{part}: {}", body(&timeline));
@@ -240,9 +240,9 @@ fn requests_that_no_provider_takes_are_refused_in_the_dialects_words() {
     check(&|r| r.body = Bytes::from_static(b"{"), 400, "EOF");
     check(&|r| says("[[sim fail=explode]]", r), 400, "explode");
     check(&|r| says("[[sim latency=", r), 400, "closing");
-    check(&|r| r.body = vec![b' '; MAX_BODY + 1].into(), 413, "longer than");
-    let retired = Ask { model: "old-model".to_owned(), ..ask("Hello") };
-    check(&|r| r.body = serde_json::to_vec(&retired).unwrap().into(), 404, "old-model");
+    check(&|r| r.body = vec![b' '; most_body("/v1/plain") + 1].into(), 413, "longer than");
+    let retired = Ask { model: "claude-haiku-4-5".to_owned(), ..ask("Hello") };
+    check(&|r| r.body = serde_json::to_vec(&retired).unwrap().into(), 404, "claude-haiku-4-5");
 }
 
 #[test]
@@ -281,12 +281,12 @@ fn a_quota_binds_each_key_and_model_and_says_how_long() {
         assert_eq!(header(&timeline, "left-requests"), Some("49"));
         assert!(header(&timeline, "left-output").is_some());
     };
-    check("sk-test", "m", 0, (200, None));
-    check("sk-test", "m", 100, (429, Some("2")));
-    check("sk-test", "other", 100, (200, None));
-    check("sk-test-2", "m", 100, (200, None));
-    check("sk-test", "m", 1199, (429, Some("1")));
-    check("sk-test", "m", 1200, (200, None));
+    check("sk-test", "claude-haiku-4-5", 0, (200, None));
+    check("sk-test", "claude-haiku-4-5", 100, (429, Some("2")));
+    check("sk-test", "claude-opus-5", 100, (200, None));
+    check("sk-test-2", "claude-haiku-4-5", 100, (200, None));
+    check("sk-test", "claude-haiku-4-5", 1199, (429, Some("1")));
+    check("sk-test", "claude-haiku-4-5", 1200, (200, None));
     assert_eq!((model.stats().throttled, model.ledger().len()), (2, 4));
 }
 

@@ -5,8 +5,10 @@
 //! # Adding a scenario
 //! Put `NAME.yaml` into `scenarios/` and add one line to `BUILT_IN`.
 
+mod batches;
 mod law;
 mod quotas;
+mod switches;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -21,11 +23,13 @@ use serde::{Deserialize, Serialize};
 use crate::fault::Fault;
 use sortie_core::chance::Chance;
 
+pub use batches::Batching;
 pub use law::{Latency, Law, Samples, Span};
 pub(crate) use quotas::class;
 pub use quotas::{OutputCharge, Quotas};
+pub use switches::{MissingHeader, TooLong, UnknownModels};
 pub use told::{LimitHeaders, RetryAfter};
-pub(crate) use told::{skewed, tell_date};
+pub(crate) use told::{skewed, tell_date, tell_usage_based};
 
 /// The scenarios that come with the program; the first is the default.
 const BUILT_IN: [(&str, &str); 7] = [
@@ -105,6 +109,31 @@ pub struct Scenario {
     /// Ids of models that are answered 404, as a provider answers for retired ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retired_models: Vec<String>,
+    /// What becomes of requests for models that the price table does not have.
+    #[serde(default)]
+    pub unknown_models: UnknownModels,
+    /// What becomes of Anthropic's requests without `anthropic-version`. One with a version that there
+    /// is not is always refused.
+    #[serde(default)]
+    pub missing_version: MissingHeader,
+    /// What becomes of requests whose body is not said to be JSON. Anthropic's documentation requires
+    /// it; nobody has shown that its absence is refused.
+    #[serde(default = "taken")]
+    pub missing_content_type: MissingHeader,
+    /// How a body that is too long is refused.
+    #[serde(default)]
+    pub too_long: TooLong,
+    /// Whether OpenAI's token headers come a second time, as `x-ratelimit-…-tokens_usage_based`, which
+    /// some of its replies have.
+    #[serde(default)]
+    pub usage_based_headers: bool,
+    /// Batches.
+    #[serde(default)]
+    pub batches: Batching,
+}
+
+fn taken() -> MissingHeader {
+    MissingHeader::Taken
 }
 
 /// How often a fault is drawn, and when.
@@ -233,6 +262,7 @@ impl Scenario {
         if self.clock_skew_s.is_nan() || self.clock_skew_s.abs() > MAX_SECONDS {
             problems.push(format!("clock_skew_s has to stay between -{MAX_SECONDS} and {MAX_SECONDS}"));
         }
+        problems.extend(self.batches.problems(MAX_SECONDS));
         problems.extend(problem_of_shares(&self.faults));
         problems
     }

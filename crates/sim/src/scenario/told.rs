@@ -128,6 +128,15 @@ pub(crate) fn tell_date(headers: &mut HeaderMap, now: Duration) {
     headers.extend(HeaderValue::from_str(&http_date(now)).ok().map(|value| (DATE, value)));
 }
 
+/// Repeats what is told of tokens under the names that count by use.
+pub(crate) fn tell_usage_based(headers: &mut HeaderMap) {
+    for what in ["limit", "remaining", "reset"] {
+        let name = HeaderName::try_from(format!("x-ratelimit-{what}-tokens_usage_based"));
+        let value = headers.get(format!("x-ratelimit-{what}-tokens")).cloned();
+        headers.extend(name.ok().zip(value));
+    }
+}
+
 /// Unix time as HTTP writes it; years that it cannot write are the epoch.
 fn http_date(at: Duration) -> String {
     /// The last second of the year 9999.

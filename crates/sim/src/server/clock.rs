@@ -56,10 +56,15 @@ impl Clock {
         self.wall + self.start.elapsed().mul_f64(self.scale)
     }
 
+    /// How much real time this much of the server's is.
+    pub(super) fn real(&self, time: Duration) -> Duration {
+        time.div_f64(self.scale)
+    }
+
     /// Waits until the server's time is this.
     #[expect(clippy::disallowed_methods, reason = "the server is a face of the model that owns a clock")]
     pub(super) async fn until(&self, time: Duration) {
-        let real = time.saturating_sub(self.wall).div_f64(self.scale);
+        let real = self.real(time.saturating_sub(self.wall));
         tokio::time::sleep_until((self.start + real).into()).await;
     }
 }

@@ -31,7 +31,7 @@ use tokio::task::JoinSet;
 pub use clock::{TimeScale, TimeScaleError};
 
 use crate::ledger::{Delivery, Ticket};
-use crate::model::{MAX_BODY, Model};
+use crate::model::{self, Model};
 use crate::record::Shelf;
 use crate::scenario::tell_date;
 use crate::timeline::{ServerRequest, Timeline};
@@ -84,6 +84,11 @@ pub trait Api: Send + 'static {
 
     /// The reply with this ticket has ended at `now`.
     fn delivered(&mut self, _ticket: Ticket, _delivery: Delivery, _now: Duration) {}
+
+    /// How long new connections are to be refused from now on, if that was ordered; told once.
+    fn take_refusal(&mut self) -> Option<Duration> {
+        None
+    }
 }
 
 impl Api for Model {
@@ -97,6 +102,10 @@ impl Api for Model {
 
     fn delivered(&mut self, ticket: Ticket, delivery: Delivery, now: Duration) {
         Model::delivered(self, ticket, delivery, now);
+    }
+
+    fn take_refusal(&mut self) -> Option<Duration> {
+        Model::take_refusal(self)
     }
 }
 
@@ -135,25 +144,41 @@ impl Server {
         scale: TimeScale,
         shutdown: impl Future<Output = ()>,
     ) {
-        let stage = Stage { api, clock: Clock::start(scale) };
+        let (refuse, refusals) = mpsc::unbounded_channel();
+        let stage = Stage { api, clock: Clock::start(scale), refuse };
         stage.api().begin(stage.clock.now());
-        self.accept(stage, shutdown).await;
+        self.accept(stage, refusals, shutdown).await;
     }
 
     /// Passes all requests on to an upstream until `shutdown` is done, and keeps the exchanges.
     pub async fn record(self, upstream: Upstream, shelf: Shelf, shutdown: impl Future<Output = ()>) {
         let recorder = Recorder { upstream, shelf: Arc::new(shelf), clock: Clock::start(TimeScale::REAL) };
-        self.accept(recorder, shutdown).await;
+        let (_never, refusals) = mpsc::unbounded_channel();
+        self.accept(recorder, refusals, shutdown).await;
     }
 
-    async fn accept(self, face: impl Face, shutdown: impl Future<Output = ()>) {
+    /// `refusals` say for how long, in real time, nobody is to listen.
+    async fn accept(
+        self,
+        face: impl Face,
+        mut refusals: mpsc::UnboundedReceiver<Duration>,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let Server { mut listener, address } = self;
         let (stop, stopping) = watch::channel(());
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
-                accepted = self.listener.accept() => match accepted {
+                Some(time) = refusals.recv() => {
+                    drop(listener);
+                    tokio::select! {
+                        () = &mut shutdown => break,
+                        again = listening_after(time, address) => listener = again,
+                    }
+                }
+                accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => { connections.spawn(converse(face.clone(), stream, stopping.clone())); }
                     Err(error) => {
                         tracing::warn!(%error, "failed to accept a connection");
@@ -163,10 +188,25 @@ impl Server {
                 Some(_) = connections.join_next() => {}
             }
         }
-        drop((self.listener, stop));
+        drop(stop);
         let ended = async { while connections.join_next().await.is_some() {} };
         if !clock::ends_within(GRACE, ended).await {
             connections.shutdown().await;
+        }
+    }
+}
+
+/// Listens at this address again, after some real time. Somebody else may have taken it meanwhile, and
+/// may give it back.
+async fn listening_after(time: Duration, address: SocketAddr) -> TcpListener {
+    clock::rest(time).await;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) => {
+                tracing::warn!(%error, "failed to listen again");
+                clock::rest(ACCEPT_PAUSE).await;
+            }
         }
     }
 }
@@ -186,11 +226,13 @@ trait Face: Clone + Send + 'static {
 struct Stage<A> {
     api: Arc<Mutex<A>>,
     clock: Clock,
+    /// For how long nobody is to listen, in real time.
+    refuse: mpsc::UnboundedSender<Duration>,
 }
 
 impl<A> Clone for Stage<A> {
     fn clone(&self) -> Self {
-        Stage { api: Arc::clone(&self.api), clock: self.clock }
+        Stage { api: Arc::clone(&self.api), clock: self.clock, refuse: self.refuse.clone() }
     }
 }
 
@@ -212,6 +254,10 @@ impl<A: Api> Face for Stage<A> {
         let request = whole(request).await?;
         let arrived = self.clock.now();
         let timeline = self.api().handle(&request, arrived);
+        if let Some(time) = self.api().take_refusal() {
+            // Nobody hears of it once the server stops.
+            let _ = self.refuse.send(self.clock.real(time));
+        }
         let player = Player::new(self.clone(), arrived, timeline);
         let mut response = player.play(abort).await;
         // The model names one where its clock is meant to be wrong.
@@ -264,10 +310,11 @@ async fn converse(face: impl Face, stream: TcpStream, mut stopping: watch::Recei
 /// so; the rest is read all the same, because a client that is still sending would miss the reply.
 async fn whole(request: Request<Incoming>) -> Result<ServerRequest, hyper::Error> {
     let (head, mut incoming) = request.into_parts();
+    let most = model::most_body(head.uri.path());
     let mut body = BytesMut::new();
     while let Some(frame) = incoming.frame().await {
         if let Ok(bytes) = frame?.into_data() {
-            let kept = bytes.len().min((MAX_BODY + 1).saturating_sub(body.len()));
+            let kept = bytes.len().min((most + 1).saturating_sub(body.len()));
             body.extend_from_slice(&bytes[..kept]);
         }
     }

@@ -197,7 +197,7 @@ async fn a_shutdown_ends_replies_that_would_not_end() {
 #[tokio::test]
 async fn a_body_that_is_too_long_is_read_and_refused() {
     let server = start("").await;
-    let (text, _) = server.raw(&ask(&"x".repeat(MAX_BODY + 1))).await;
+    let (text, _) = server.raw(&ask(&"x".repeat(model::most_body("/v1/plain") + 1))).await;
     assert!(text.starts_with("HTTP/1.1 413 "), "{}", text.get(..200).unwrap_or(&text));
 }
 
@@ -209,4 +209,34 @@ async fn addresses_that_cannot_be_had_say_why() {
     let open = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
     let refused = Server::bind(open, Exposure::Loopback).await.unwrap_err();
     assert!(matches!(refused, BindError::NotLoopback(address) if address == open));
+}
+
+#[tokio::test]
+async fn connections_are_refused_for_as_long_as_was_ordered() {
+    let server = start("").await;
+    let mut open = server.connect().await;
+    // Two seconds of real time: long enough to be met, and the clock is a thousand times as fast.
+    let order = r#"{"refuse_s": 2000}"#;
+    let length = order.len();
+    let head = "POST /_sim/control HTTP/1.1\r\nhost: sim\r\ncontent-type: application/json";
+    let sent = format!("{head}\r\ncontent-length: {length}\r\n\r\n{order}");
+    open.write_all(sent.as_bytes()).await.unwrap();
+    let mut byte = [0];
+    open.read_exact(&mut byte).await.unwrap();
+    // The reply and the end of listening come in either order.
+    let refused = loop {
+        match TcpStream::connect(server.address).await {
+            Ok(_) => tokio::task::yield_now().await,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    open.write_all(&wire(&ask("Hello"), "close")).await.unwrap();
+    let mut text = String::new();
+    open.read_to_string(&mut text).await.unwrap();
+    assert!(text.contains("HTTP/1.1 200 OK"), "a connection that is open goes on: {text}");
+    while TcpStream::connect(server.address).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(server.stats().generations, 1);
 }

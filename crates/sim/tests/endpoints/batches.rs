@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use sortie_sim::Model;
+use sortie_sim::{Model, Scenario};
 
-use crate::{ANTHROPIC, NOON, OPENAI, calm, json_of, reply};
+use crate::{ANTHROPIC, NOON, OPENAI, calm, json_of, raw, reply};
 
 const BATCHES: &str = "/v1/messages/batches";
 
@@ -255,4 +255,161 @@ fn an_openai_batch_of_a_file_that_is_wrong_fails_as_a_whole() {
     check(&line.replace("/v1/chat/completions", "/v1/responses"), "mismatched_url");
     check(&line.replace("POST", "GET"), "invalid_method");
     check(&line.replace("custom_id", "id"), "missing_required_parameter");
+}
+
+fn with_batches(more: &str) -> Model {
+    let text = format!("{}\nbatches: {{ {more} }}\n", Scenario::text_of("calm").unwrap());
+    Model::new(Scenario::parse(&text).unwrap(), 7)
+}
+
+#[test]
+fn what_is_not_worked_through_when_a_batch_expires_is_neither_answered_nor_billed() {
+    let mut model = with_batches("seconds: 10, expire_after_s: 5");
+    let (path, batch) = created(&mut model);
+    assert_eq!(batch["expires_at"], "2026-11-23T12:00:05Z");
+    assert_eq!(get(&mut model, &path, after(4_999))["processing_status"], "in_progress");
+    let ended = get(&mut model, &path, after(5_000));
+    assert_eq!((&ended["processing_status"], &ended["ended_at"]), (&json!("ended"), &batch["expires_at"]));
+    assert_eq!(
+        ended["request_counts"],
+        json!({"processing": 0, "succeeded": 9, "errored": 1, "canceled": 0, "expired": 10})
+    );
+    let (_, text) = reply(&mut model, ANTHROPIC, (Method::GET, &format!("{path}/results")), "", after(5_000));
+    let expired = lines(&text).into_iter().filter(|line| line["result"] == json!({"type": "expired"}));
+    assert_eq!((expired.count(), model.ledger().len()), (10, 9));
+    get(&mut model, &path, after(60_000));
+    assert_eq!(model.ledger().len(), 9, "nothing goes on after it");
+
+    let mut model = with_batches("seconds: 10, expire_after_s: 5");
+    let input: String = (0..10).map(|n| openai_line(&format!("q{n}"), &chat(n))).collect();
+    let batch = openai_batch(&mut model, &input);
+    let path = format!("/v1/batches/{}", batch["id"].as_str().unwrap());
+    let ended = json_of(&mut model, OPENAI, (Method::GET, &path), &Value::Null, (after(5_000), 200));
+    assert_eq!((&ended["status"], &ended["expired_at"]), (&json!("expired"), &ended["expires_at"]));
+    assert_eq!((&ended["completed_at"], &ended["cancelled_at"]), (&Value::Null, &Value::Null));
+    assert_eq!(ended["request_counts"], json!({"total": 10, "completed": 5, "failed": 0}));
+    let errors = format!("/v1/files/{}/content", ended["error_file_id"].as_str().unwrap());
+    let (_, errors) = reply(&mut model, OPENAI, (Method::GET, &errors), "", after(5_000));
+    assert!(lines(&errors).iter().all(|line| line["error"]["code"] == "batch_expired"), "{errors}");
+    assert_eq!((lines(&errors).len(), model.ledger().len()), (5, 5));
+}
+
+#[test]
+fn a_batch_that_is_cancelled_before_it_expires_is_cancelled() {
+    let mut model = with_batches("seconds: 10, expire_after_s: 5");
+    let (path, _) = created(&mut model);
+    json_of(
+        &mut model,
+        ANTHROPIC,
+        (Method::POST, &format!("{path}/cancel")),
+        &Value::Null,
+        (after(2_500), 200),
+    );
+    let counts = get(&mut model, &path, after(9_000))["request_counts"].clone();
+    assert_eq!((&counts["canceled"], &counts["expired"]), (&json!(15), &json!(0)));
+}
+
+#[test]
+fn batches_have_quotas_of_their_own() {
+    let mut model = with_batches("queued_requests: 30");
+    let (path, _) = created(&mut model);
+    let one = |n: usize| json!({"custom_id": format!("q-{n}"), "params": params("Hello")});
+    let more = |count: usize| json!({"requests": (0..count).map(one).collect::<Vec<_>>()}).to_string();
+    let (status, headers, body) = raw(&mut model, ANTHROPIC, (Method::POST, BATCHES), more(11), after(1_000));
+    assert_eq!((status, headers["retry-after"].to_str().unwrap()), (429, "4"), "{body}");
+    assert!(body.contains("rate_limit_error") && body.contains("30 batch requests"), "{body}");
+    assert_eq!(reply(&mut model, ANTHROPIC, (Method::POST, BATCHES), more(10), after(1_000)).0, 200);
+    assert_eq!(reply(&mut model, ANTHROPIC, (Method::POST, BATCHES), more(1), after(1_000)).0, 429);
+    assert_eq!(reply(&mut model, ANTHROPIC, (Method::POST, BATCHES), more(11), after(5_000)).0, 200);
+    assert_eq!(get(&mut model, &path, after(5_000))["processing_status"], "ended");
+
+    let mut model = with_batches("requests_per_minute: 60");
+    let mut list = |ms| raw(&mut model, ANTHROPIC, (Method::GET, BATCHES), "", after(ms));
+    assert_eq!(list(0).0, 200);
+    let (status, headers, _) = list(0);
+    assert_eq!((status, headers["retry-after"].to_str().unwrap()), (429, "1"));
+    assert_eq!(list(1_000).0, 200);
+    let (messages, body) = ((Method::POST, "/v1/messages"), params("Hello"));
+    json_of(&mut model, ANTHROPIC, messages, &body, (after(1_000), 200));
+}
+
+#[test]
+fn a_batch_of_more_tokens_than_may_be_enqueued_fails() {
+    let mut model = with_batches("enqueued_tokens: 60");
+    let (one, two) = (openai_line("a", &chat(1)), openai_line("b", &chat(2)));
+    let status = |model: &mut Model, batch: &Value, ms| {
+        let path = format!("/v1/batches/{}", batch["id"].as_str().unwrap());
+        json_of(model, OPENAI, (Method::GET, &path), &Value::Null, (after(ms), 200))
+    };
+    let first = openai_batch(&mut model, &one);
+    let second = openai_batch(&mut model, &format!("{one}{two}{}", openai_line("c", &chat(3))));
+    let failed = status(&mut model, &second, 1_000);
+    assert_eq!((&failed["status"], &failed["request_counts"]["total"]), (&json!("failed"), &json!(0)));
+    let error = &failed["errors"]["data"][0];
+    assert_eq!(error["code"], "token_limit_exceeded");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.starts_with("Enqueued token limit reached for gpt-4o in organization"), "{message}");
+    assert_eq!(status(&mut model, &first, 5_000)["status"], "completed");
+}
+
+#[test]
+fn what_messages_would_refuse_comes_back_with_its_whole_envelope() {
+    let mut model = calm();
+    let refused = |more: Value| {
+        let mut params = params("Hello");
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        params
+    };
+    let requests = [
+        ("unknown", refused(json!({"model": "no-such-model"})), "not_found_error"),
+        ("bound", refused(json!({"max_tokens": 200_000})), "invalid_request_error"),
+        (
+            "prefill",
+            refused(
+                json!({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "{"}]}),
+            ),
+            "invalid_request_error",
+        ),
+        ("streamed", refused(json!({"stream": true})), "invalid_request_error"),
+        ("failing", params("[[sim fail=500]]"), "api_error"),
+    ];
+    let list: Vec<Value> =
+        requests.iter().map(|(id, params, _)| json!({"custom_id": id, "params": params})).collect();
+    let batch =
+        json_of(&mut model, ANTHROPIC, (Method::POST, BATCHES), &json!({"requests": list}), (NOON, 200));
+    let results = format!("{BATCHES}/{}/results", batch["id"].as_str().unwrap());
+    let (_, text) = reply(&mut model, ANTHROPIC, (Method::GET, &results), "", after(5_000));
+    for line in lines(&text) {
+        let (_, _, kind) = requests.iter().find(|(id, ..)| line["custom_id"] == *id).unwrap();
+        let error = &line["result"]["error"];
+        assert_eq!((&line["result"]["type"], &error["type"]), (&json!("errored"), &json!("error")), "{line}");
+        assert_eq!(error["error"]["type"], *kind, "{line}");
+        assert!(error["request_id"].as_str().unwrap().starts_with("req_"), "{line}");
+    }
+    assert_eq!(model.ledger().len(), 0);
+}
+
+#[test]
+fn a_request_that_nobody_comes_to_keeps_its_batch_until_that_expires() {
+    let mut model = with_batches("expire_after_s: 20");
+    let requests = json!([
+        {"custom_id": "a", "params": params("Hello")},
+        {"custom_id": "b", "params": params("[[sim fail=stall-first]]")},
+    ]);
+    let batch =
+        json_of(&mut model, ANTHROPIC, (Method::POST, BATCHES), &json!({"requests": requests}), (NOON, 200));
+    let path = format!("{BATCHES}/{}", batch["id"].as_str().unwrap());
+    assert_eq!(get(&mut model, &path, after(19_999))["processing_status"], "in_progress");
+    let counts = get(&mut model, &path, after(20_000))["request_counts"].clone();
+    assert_eq!((&counts["succeeded"], &counts["expired"]), (&json!(1), &json!(1)));
+    assert_eq!(model.ledger().len(), 1);
+
+    let stuck =
+        json!({"model": "gpt-4o", "messages": [{"role": "user", "content": "[[sim fail=stall-first]]"}]});
+    let batch = openai_batch(&mut model, &(openai_line("a", &chat(1)) + &openai_line("b", &stuck)));
+    let path = format!("/v1/batches/{}", batch["id"].as_str().unwrap());
+    let statuses = [19_999, 20_000].map(|ms| {
+        json_of(&mut model, OPENAI, (Method::GET, &path), &Value::Null, (after(ms), 200))["status"].clone()
+    });
+    assert_eq!(statuses, ["in_progress", "expired"]);
 }

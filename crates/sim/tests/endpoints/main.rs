@@ -4,7 +4,10 @@
 
 mod answers;
 mod batches;
+mod errors;
+mod kept;
 mod lists;
+mod refusals;
 
 use std::time::Duration;
 
@@ -24,14 +27,14 @@ pub(crate) fn calm() -> Model {
     Model::new(Scenario::named("calm").unwrap(), 7)
 }
 
-/// A whole reply: its status and its body. It is delivered at once.
-pub(crate) fn reply(
+/// A whole reply: its status, its headers and its body. It is delivered at once.
+pub(crate) fn raw(
     model: &mut Model,
     headers: &[(&str, &str)],
     (method, path): (Method, &str),
     body: impl Into<bytes::Bytes>,
     now: Duration,
-) -> (u16, String) {
+) -> (u16, HeaderMap, String) {
     let header = |(name, value): &(&str, &str)| {
         (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
     };
@@ -50,7 +53,20 @@ pub(crate) fn reply(
     }
     let Timeline { head, chunks, .. } = timeline;
     let bytes: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.bytes.to_vec()).collect();
-    (head.unwrap().status.as_u16(), String::from_utf8(bytes).unwrap())
+    let head = head.unwrap();
+    (head.status.as_u16(), head.headers, String::from_utf8(bytes).unwrap())
+}
+
+/// The same without its headers.
+pub(crate) fn reply(
+    model: &mut Model,
+    headers: &[(&str, &str)],
+    asked: (Method, &str),
+    body: impl Into<bytes::Bytes>,
+    now: Duration,
+) -> (u16, String) {
+    let (status, _, body) = raw(model, headers, asked, body, now);
+    (status, body)
 }
 
 /// The JSON that a request with a JSON body gets, which has to be of this status.

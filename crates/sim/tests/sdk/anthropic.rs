@@ -73,6 +73,14 @@ fn endpoints() -> Vec<Row> {
             "in_progress 1+1; one: Hello [end_turn] batch; two: errored invalid_request_error; listed True; message_batch_deleted",
         ),
         row("a batch that is canceled", "batch_cancel", "canceling; one: canceled"),
+        row(
+            "a batch that expires",
+            "batch_expired",
+            "at its time, 1+1; one: Hello [end_turn] batch; two: expired",
+        ),
+        row("an unknown model", "create", "NotFoundError 404 not_found_error")
+            .extra(json!({ "model": "no-such-model" }))
+            .requests(1),
     ]
 }
 
@@ -238,6 +246,12 @@ fn broken() -> Vec<Row> {
 /// Replies that are right in their way, and unusual.
 fn odd() -> Vec<Row> {
     vec![
+        row("a compressed answer", "create", "Hello [end_turn]")
+            .prompt("[[sim text=Hello fail=gzip]]")
+            .requests(1),
+        row("a compressed stream", "stream", "Hello [end_turn]")
+            .prompt("[[sim text=Hello fail=gzip]]")
+            .requests(1),
         row("a page of a proxy", "create", "InternalServerError 502")
             .prompt("[[sim fail=502:html]]")
             .max_retries(0)

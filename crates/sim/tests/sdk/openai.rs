@@ -24,7 +24,7 @@ const TOOL: &str = "get_weather(weather) [tool_calls]";
 const WEATHER: &str = "weather [stop]";
 
 pub(crate) fn rows() -> Vec<Row> {
-    [answers(), responses(), endpoints(), errors(), waits(), told(), broken(), odd()]
+    [answers(), responses(), endpoints(), kept(), parameters(), errors(), waits(), told(), broken(), odd()]
         .into_iter()
         .flatten()
         .collect()
@@ -109,6 +109,54 @@ fn endpoints() -> Vec<Row> {
         row("a model that there is not", "model_unknown", "NotFoundError 404 model_not_found"),
         row("a batch", "batch", "completed 1+1 of 2; one: 200; two: 400; listed True"),
         row("a batch that is cancelled", "batch_cancel", "cancelling; cancelled"),
+        row("a batch that expires", "batch_expired", "expired at its time, 1 answered; two: batch_expired"),
+        row("an unknown model", "create", "NotFoundError 404 model_not_found")
+            .extra(json!({ "model": "no-such-model" }))
+            .requests(1),
+    ]
+}
+
+/// Answers that are kept: found again, polled for, taken back.
+fn kept() -> Vec<Row> {
+    vec![
+        row("a stored completion", "completions_stored", "True True [] {'run': 'changed'} True"),
+        row("a kept response", "responses_kept", "True; BadRequestError; NotFoundError"),
+        row(
+            "a response in the background",
+            "responses_background",
+            "queued in_progress completed: Hello [completed]",
+        )
+        .prompt("[[sim text=Hello latency=4 ttft=3]]"),
+        row("a response that is cancelled", "responses_cancelled", "queued; cancelled; cancelled")
+            .prompt("[[sim text=Hello latency=600 ttft=500]]"),
+        row("counting a response's input", "input_tokens", "as billed").not_for(&[PYTHON_1]),
+    ]
+}
+
+/// The parameter that an error is about.
+fn parameters() -> Vec<Row> {
+    let param = |name, outcome, extra| row(name, "param", outcome).extra(extra).requests(1);
+    vec![
+        param(
+            "param of a bound",
+            "BadRequestError max_tokens unsupported_parameter",
+            json!({ "max_tokens": 5 }),
+        ),
+        param(
+            "param of a format",
+            "BadRequestError response_format.type invalid_value",
+            json!({ "response_format": { "type": "xml" } }),
+        ),
+        param(
+            "param of a turn",
+            "BadRequestError messages[0].role invalid_value",
+            json!({ "messages": [{ "role": "robot", "content": "Hello" }] }),
+        ),
+        param(
+            "param of the temperature",
+            "BadRequestError temperature decimal_above_max_value",
+            json!({ "temperature": 3 }),
+        ),
     ]
 }
 
@@ -259,6 +307,12 @@ fn broken() -> Vec<Row> {
 /// Replies that are right in their way, and unusual.
 fn odd() -> Vec<Row> {
     vec![
+        row("a compressed answer", "create", "Hello [stop]")
+            .prompt("[[sim text=Hello fail=gzip]]")
+            .requests(1),
+        row("a compressed stream", "stream", "Hello [stop]")
+            .prompt("[[sim text=Hello fail=gzip]]")
+            .requests(1),
         row("a page of a proxy", "create", "InternalServerError 502")
             .prompt("[[sim fail=502:html]]")
             .max_retries(0)

@@ -4,6 +4,7 @@
 //! parameters. The older one is spoken unless configured: compatible servers (llama.cpp) know only
 //! it, it takes a temperature, and nothing that sortie sends gains by the newer one.
 
+mod checks;
 mod client;
 mod reading;
 mod server;
@@ -68,6 +69,10 @@ impl Dialect for Anthropic {
         "/v1/messages"
     }
 
+    fn check_headers(&self, headers: &HeaderMap) -> Result<(), WireError> {
+        checks::is_2026(headers).map(drop)
+    }
+
     fn read(&self, headers: &HeaderMap, body: &[u8]) -> Result<Request, WireError> {
         reading::read(headers, body)
     }
@@ -76,7 +81,7 @@ impl Dialect for Anthropic {
         reading::particulars(body)
     }
 
-    fn body(&self, answer: &ServerAnswer) -> Bytes {
+    fn body(&self, answer: &ServerAnswer, _asked: &[u8]) -> Bytes {
         server::body(answer)
     }
 

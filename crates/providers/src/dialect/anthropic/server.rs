@@ -184,7 +184,7 @@ pub(super) fn usual_error(status: u16) -> WireError {
         400..500 => ("invalid_request_error", "The request is invalid"),
         _ => ("api_error", "Internal server error"),
     };
-    WireError { status, kind: kind.to_owned(), code: None, message: message.to_owned() }
+    WireError { status, kind: kind.to_owned(), code: None, param: None, message: message.to_owned() }
 }
 
 pub(super) fn error_body(error: &WireError, request_id: &str) -> Value {

@@ -2,6 +2,7 @@
 //! From OpenAI's API reference, its documentation of error codes and rate limits, and the types of
 //! its official SDKs.
 
+pub(in super::super) mod checks;
 pub(super) mod tools;
 
 use std::time::Duration;
@@ -79,6 +80,7 @@ pub(super) fn invalid(code: Option<&str>, message: impl Into<String>) -> WireErr
         status: 400,
         kind: "invalid_request_error".to_owned(),
         code: code.map(str::to_owned),
+        param: None,
         message: message.into(),
     }
 }
@@ -86,23 +88,18 @@ pub(super) fn invalid(code: Option<&str>, message: impl Into<String>) -> WireErr
 /// The error for a request that leaves out what it has to have.
 pub(super) fn missing(parameter: &str) -> WireError {
     let message = format!("Missing required parameter: '{parameter}'.");
-    invalid(Some("missing_required_parameter"), message)
+    invalid(Some("missing_required_parameter"), message).about(parameter)
 }
 
-/// The sampling temperature that a body asks for.
-///
-/// # Errors
-/// Out of the range from 0 to 2.
-pub(super) fn temperature(body: &Value) -> Result<Option<f64>, WireError> {
-    match &body["temperature"] {
-        Value::Null => Ok(None),
-        value => match value.as_f64().filter(|t| (0.0..=2.0).contains(t)) {
-            Some(temperature) => Ok(Some(temperature)),
-            None => {
-                Err(invalid(Some("invalid_value"), "Invalid 'temperature': expected a number from 0 to 2."))
-            }
-        },
-    }
+/// Whether it is of the o-series or of gpt-5 and later: these refuse `max_tokens`, wherever they are
+/// served.
+pub(super) fn is_reasoning(model: &str) -> bool {
+    let leading = |text: &str| {
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        text[..digits].parse::<u32>().ok()
+    };
+    model.strip_prefix('o').and_then(leading).is_some()
+        || model.strip_prefix("gpt-").and_then(leading).is_some_and(|generation| generation >= 5)
 }
 
 /// Types and codes from the documentation of error codes; the messages are ours.
@@ -117,11 +114,17 @@ pub(super) fn usual_error(status: u16) -> WireError {
         400..500 => ("invalid_request_error", None, "The request is invalid"),
         _ => ("server_error", None, "The server had an error while processing your request"),
     };
-    WireError { status, kind: kind.to_owned(), code: code.map(str::to_owned), message: message.to_owned() }
+    WireError {
+        status,
+        kind: kind.to_owned(),
+        code: code.map(str::to_owned),
+        param: None,
+        message: message.to_owned(),
+    }
 }
 
 pub(super) fn error_body(error: &WireError) -> Value {
-    json!({"error": {"message": error.message, "type": error.kind, "param": null, "code": error.code}})
+    json!({"error": {"message": error.message, "type": error.kind, "param": error.param, "code": error.code}})
 }
 
 /// A triple of headers for requests and one for all tokens: this API counts input and output
@@ -179,5 +182,13 @@ mod tests {
         check(360_000, "6m0s");
         check(3_661_000, "1h1m1s");
         assert_eq!(go_duration(Duration::from_nanos(1)), "1ms");
+    }
+
+    #[test]
+    fn reasoning_models_are_told_by_their_names() {
+        let models = ["o1", "o4-mini", "gpt-5", "gpt-5.6-sol", "gpt-6.1-sol", "gpt-10"];
+        assert!(models.into_iter().all(is_reasoning));
+        let others = ["gpt-4o", "gpt-4.1-mini", "gpt-3.5-turbo", "olmo", "omni", "gpt-oss-20b", ""];
+        assert!(!others.into_iter().any(is_reasoning));
     }
 }

@@ -36,7 +36,7 @@ pub(in super::super) fn chosen<'a>(
     if tools.is_empty() && matches!(word, Some("required" | "function")) {
         let message =
             "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.";
-        return Err(invalid(None, message));
+        return Err(invalid(None, message).about("tool_choice"));
     }
     match word {
         None if choice.is_null() => Ok(tools.first().filter(|_| !has_result)),
@@ -51,13 +51,13 @@ pub(in super::super) fn chosen<'a>(
                     "Invalid value for 'tool_choice': no function named '{name}' was specified in the \
                      'tools' parameter."
                 );
-                invalid(None, message)
+                invalid(None, message).about("tool_choice")
             })
         }
         _ => {
             let message =
                 "Invalid value for 'tool_choice': expected 'none', 'auto', 'required' or a function.";
-            Err(invalid(Some("invalid_value"), message))
+            Err(invalid(Some("invalid_value"), message).about("tool_choice"))
         }
     }
 }
@@ -71,7 +71,8 @@ pub(in super::super) fn function(field: &str, function: &Value) -> Result<Tool, 
         schema => schema.clone(),
     };
     if function["strict"] == true {
-        check_strict("invalid_function_parameters", &format!("function '{name}'"), &schema)?;
+        check_strict("invalid_function_parameters", &format!("function '{name}'"), &schema)
+            .map_err(|error| error.about(format!("{field}.parameters")))?;
     }
     Ok((name, schema))
 }
@@ -93,7 +94,7 @@ pub(in super::super) fn format(
                     "'{input_field}' must contain the word 'json' in some form, to use '{field}' of type \
                      'json_object'."
                 );
-                return Err(invalid(None, message));
+                return Err(invalid(None, message).about(input_field));
             }
             let answer = json!({"type": "object", "properties": {"answer": {"type": "string"}}});
             Ok(Some(answer))
@@ -105,14 +106,15 @@ pub(in super::super) fn format(
                 return Err(missing(&format!("{schema_field}.schema")));
             }
             if asked["strict"] == true {
-                check_strict("invalid_json_schema", &format!("response_format '{name}'"), schema)?;
+                check_strict("invalid_json_schema", &format!("response_format '{name}'"), schema)
+                    .map_err(|error| error.about(field))?;
             }
             Ok(Some(schema.clone()))
         }
         _ => {
             let message =
                 format!("Invalid value for '{field}.type': expected 'text', 'json_object' or 'json_schema'.");
-            Err(invalid(Some("invalid_value"), message))
+            Err(invalid(Some("invalid_value"), message).about(format!("{field}.type")))
         }
     }
 }
@@ -125,7 +127,7 @@ fn check_name(field: &str, name: &Value) -> Result<String, WireError> {
             "Invalid '{field}': expected a string of at most {LONGEST_NAME} characters that matches the \
              pattern '^[a-zA-Z0-9_-]+$'."
         );
-        return Err(invalid(Some("invalid_value"), message));
+        return Err(invalid(Some("invalid_value"), message).about(field));
     }
     Ok(name.to_owned())
 }

@@ -3,11 +3,10 @@
 use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
 
-use super::super::openai::{self, disjoint};
+use super::super::openai::{self, disjoint, is_reasoning};
 use super::super::reply::{Answer, Spoken, token_count};
 use super::super::turns::{json_headers, text_of};
 use super::super::{AnswerBound, Encoded, Request, Variant};
-use super::is_reasoning;
 
 pub(super) fn encode(request: &Request, variant: &Variant) -> Encoded {
     let mut turns = Vec::new();

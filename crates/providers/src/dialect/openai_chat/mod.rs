@@ -1,6 +1,7 @@
 //! OpenAI's Chat Completions API, from its reference and the types of its official SDKs, with what
 //! compatible servers (vLLM, OpenRouter, llama.cpp, Groq …) do differently.
 
+mod checks;
 mod client;
 mod reading;
 mod server;
@@ -72,8 +73,8 @@ impl Dialect for OpenAiChat {
         reading::particulars(body)
     }
 
-    fn body(&self, answer: &ServerAnswer) -> Bytes {
-        server::body(answer)
+    fn body(&self, answer: &ServerAnswer, asked: &[u8]) -> Bytes {
+        server::body(answer, asked)
     }
 
     fn frames(&self, answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Frames {
@@ -94,29 +95,5 @@ impl Dialect for OpenAiChat {
 
     fn reply_headers(&self, request_id: &str, quotas: &[Quota], _now: Duration) -> HeaderMap {
         openai::reply_headers(request_id, quotas)
-    }
-}
-
-/// Whether it is of the o-series or of gpt-5 and later: these refuse `max_tokens`, wherever they are
-/// served.
-fn is_reasoning(model: &str) -> bool {
-    let leading = |text: &str| {
-        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        text[..digits].parse::<u32>().ok()
-    };
-    model.strip_prefix('o').and_then(leading).is_some()
-        || model.strip_prefix("gpt-").and_then(leading).is_some_and(|generation| generation >= 5)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reasoning_models_are_told_by_their_names() {
-        let models = ["o1", "o4-mini", "gpt-5", "gpt-5.6-sol", "gpt-6.1-sol", "gpt-10"];
-        assert!(models.into_iter().all(is_reasoning));
-        let others = ["gpt-4o", "gpt-4.1-mini", "gpt-3.5-turbo", "olmo", "omni", "gpt-oss-20b", ""];
-        assert!(!others.into_iter().any(is_reasoning));
     }
 }

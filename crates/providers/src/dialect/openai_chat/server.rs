@@ -73,7 +73,7 @@ fn call_id(answer: &ServerAnswer, choice: usize) -> String {
     }
 }
 
-pub(super) fn body(answer: &ServerAnswer) -> Bytes {
+pub(super) fn body(answer: &ServerAnswer, asked: &[u8]) -> Bytes {
     let choice = |(index, text): (usize, &str)| {
         let mut message = json!({"role": "assistant", "content": text, "refusal": null, "annotations": []});
         if let Some(name) = &answer.tool {
@@ -88,6 +88,13 @@ pub(super) fn body(answer: &ServerAnswer) -> Bytes {
     let choices: Vec<Value> = texts(answer).enumerate().map(choice).collect();
     let mut body = envelope(answer, "chat.completion", &choices);
     body["usage"] = usage_of(answer);
+    let asked: Value = serde_json::from_slice(asked).unwrap_or_default();
+    if asked["store"] == true {
+        body["metadata"] = match &asked["metadata"] {
+            Value::Null => json!({}),
+            metadata => metadata.clone(),
+        };
+    }
     body.to_string().into()
 }
 

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::super::openai::checks::{empty, wrong_type};
 use super::super::openai::invalid;
 use super::super::openai::tools::{self, Tool};
 use super::super::{Shape, WireError};
@@ -19,7 +20,7 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
     if functions.is_empty() && choice == "auto" {
         let message =
             "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.";
-        return Err(invalid(None, message));
+        return Err(invalid(None, message).about("tool_choice"));
     }
     let last = body["messages"].as_array().and_then(|turns| turns.last());
     let has_result = last.is_some_and(|turn| turn["role"] == "tool");
@@ -31,21 +32,20 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
 fn functions(body: &Value) -> Result<Vec<Tool>, WireError> {
     let list = match &body["tools"] {
         Value::Null => return Ok(Vec::new()),
-        list => list.as_array().ok_or_else(|| {
-            invalid(Some("invalid_type"), "Invalid type for 'tools': expected an array of objects.")
-        })?,
+        list => list.as_array().ok_or_else(|| wrong_type("tools", "an array of objects"))?,
     };
     if list.is_empty() {
-        return Err(invalid(Some("empty_array"), "Invalid 'tools': empty array. Expected at least one."));
+        return Err(empty("tools"));
     }
     let functions = list.iter().enumerate().filter(|(_, tool)| tool["type"] != "custom");
     functions
-        .map(|(i, tool)| match tool["type"].as_str() {
-            Some("function") => tools::function(&format!("tools[{i}].function"), &tool["function"]),
-            _ => Err(invalid(
-                Some("invalid_value"),
-                format!("Invalid value for 'tools[{i}].type': expected 'function' or 'custom'."),
-            )),
+        .map(|(i, tool)| {
+            if tool["type"] == "function" {
+                return tools::function(&format!("tools[{i}].function"), &tool["function"]);
+            }
+            let field = format!("tools[{i}].type");
+            let message = format!("Invalid value for '{field}': expected 'function' or 'custom'.");
+            Err(invalid(Some("invalid_value"), message).about(field))
         })
         .collect()
 }

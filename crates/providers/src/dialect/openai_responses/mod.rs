@@ -1,8 +1,8 @@
 //! OpenAI's Responses API, from its reference and the types of its official SDKs (Python 3.54).
 //!
-//! A response here is one answer to one request: nothing is stored, so that nothing can be continued
-//! (`previous_response_id`), fetched later (`background`) or billed for being kept. Reasoning items
-//! are read over and never written.
+//! A response here is one answer to one request: nothing is continued (`previous_response_id`). Keeping
+//! responses, and answering in the background, is up to whoever serves them. Reasoning items are read
+//! over and never written.
 
 mod client;
 mod reading;
@@ -72,8 +72,8 @@ impl Dialect for OpenAiResponses {
         reading::particulars(body)
     }
 
-    fn body(&self, answer: &ServerAnswer) -> Bytes {
-        server::body(answer)
+    fn body(&self, answer: &ServerAnswer, asked: &[u8]) -> Bytes {
+        server::body(answer, asked)
     }
 
     fn frames(&self, answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Frames {

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::super::openai::{MAX_TOKENS_UNLESS_SAID, invalid, missing, temperature};
-use super::super::turns::{last_of, text_of, whole_number};
+use super::super::openai::checks::{self, empty, whole, word, wrong_type};
+use super::super::openai::{MAX_TOKENS_UNLESS_SAID, invalid, missing};
+use super::super::turns::{last_of, text_of};
 use super::super::{Caching, Part, Particulars, Request, Tier, WireError};
 use super::tools;
 
@@ -19,11 +20,47 @@ const MOVED: [(&str, &str); 5] = [
     ("reasoning_effort", "reasoning.effort"),
 ];
 
-/// Parameters of Chat Completions that have no match here.
-const UNKNOWN: [&str; 4] = ["stop", "n", "seed", "logit_bias"];
+/// Every parameter of the official SDKs' `types/responses/response_create_params.py`, of all versions
+/// that are tested here.
+const KNOWN: [&str; 34] = [
+    "access_programs",
+    "background",
+    "background_options",
+    "context_management",
+    "conversation",
+    "image",
+    "include",
+    "input",
+    "instructions",
+    "max_output_tokens",
+    "max_tool_calls",
+    "metadata",
+    "model",
+    "moderation",
+    "parallel_tool_calls",
+    "previous_response_id",
+    "prompt",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "reasoning",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "stream",
+    "stream_options",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "user",
+];
 
-/// Parameters that mean a response which is kept; none is here.
-const KEPT: [&str; 4] = ["previous_response_id", "conversation", "prompt", "background"];
+/// Parameters that go on from something that is kept: a prompt and a conversation never are here.
+const CONTINUED: [&str; 2] = ["conversation", "prompt"];
 
 /// Who may speak in an item of the input.
 const ROLES: [&str; 4] = ["user", "assistant", "system", "developer"];
@@ -34,6 +71,7 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
     })?;
     check_parameters(&body)?;
     let model = body["model"].as_str().ok_or_else(|| missing("model"))?;
+    let temperature = checks::shared(&body, model, &body["reasoning"]["effort"])?;
     let (prompt, spoken) = input(&body["input"])?;
     let system: Vec<_> = text_of(&body["instructions"]).into_iter().chain(spoken).collect();
     Ok(Request {
@@ -41,7 +79,7 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
         system: (!system.is_empty()).then(|| system.join("\n")),
         prompt,
         max_tokens: bound(&body)?,
-        temperature: temperature(&body)?,
+        temperature,
         stream: body["stream"] == true,
         shape: tools::shape(&body)?,
         ..Request::default()
@@ -51,24 +89,28 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
 /// Refuses what this API does not have, and what cannot be kept.
 fn check_parameters(body: &Value) -> Result<(), WireError> {
     if let Some((old, new)) = MOVED.into_iter().find(|(old, _)| !body[old].is_null()) {
-        return Err(invalid(
-            Some("unsupported_parameter"),
-            format!(
-                "Unsupported parameter: '{old}'. In the Responses API, this parameter has moved to '{new}'."
-            ),
-        ));
+        let message = format!(
+            "Unsupported parameter: '{old}'. In the Responses API, this parameter has moved to '{new}'."
+        );
+        return Err(invalid(Some("unsupported_parameter"), message).about(old));
     }
-    if let Some(unknown) = UNKNOWN.into_iter().find(|name| !body[name].is_null()) {
-        return Err(invalid(Some("unknown_parameter"), format!("Unknown parameter: '{unknown}'.")));
+    checks::only_known(body, &KNOWN)?;
+    word("reasoning.effort", &body["reasoning"]["effort"], &checks::EFFORTS)?;
+    let tiers = ["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"];
+    word("service_tier", &body["service_tier"], &tiers)?;
+    word("truncation", &body["truncation"], &["auto", "disabled"])?;
+    if body["background"] == true && body["store"] == false {
+        let message = "Background mode requires 'store' to be enabled.";
+        return Err(invalid(None, message).about("background"));
     }
     if let Some(id) = body["previous_response_id"].as_str() {
         let message = format!("Previous response with id '{id}' not found.");
-        return Err(invalid(Some("previous_response_not_found"), message));
+        return Err(invalid(Some("previous_response_not_found"), message).about("previous_response_id"));
     }
-    match KEPT.into_iter().find(|name| !body[name].is_null() && body[name] != false) {
+    match CONTINUED.into_iter().find(|name| !body[name].is_null()) {
         Some(kept) => {
-            let message = format!("Unsupported parameter: '{kept}': no response is kept here.");
-            Err(invalid(Some("unsupported_parameter"), message))
+            let message = format!("Unsupported parameter: '{kept}': none is kept here.");
+            Err(invalid(Some("unsupported_parameter"), message).about(kept))
         }
         None => Ok(()),
     }
@@ -78,21 +120,16 @@ fn check_parameters(body: &Value) -> Result<(), WireError> {
 fn input(input: &Value) -> Result<(String, Vec<String>), WireError> {
     let items = match input {
         Value::String(prompt) => return Ok((prompt.clone(), Vec::new())),
-        Value::Array(items) if items.is_empty() => {
-            return Err(invalid(Some("empty_array"), "Invalid 'input': empty array."));
-        }
+        Value::Array(items) if items.is_empty() => return Err(empty("input")),
         Value::Array(items) => items,
         Value::Null => return Err(missing("input")),
-        _ => {
-            let message = "Invalid type for 'input': expected a string or an array of items.";
-            return Err(invalid(Some("invalid_type"), message));
-        }
+        _ => return Err(wrong_type("input", "a string or an array of items")),
     };
     for (i, item) in items.iter().enumerate() {
         check_item(i, item)?;
     }
     let prompt = last_of(items, "user").ok_or_else(|| {
-        invalid(Some("invalid_value"), "Invalid 'input': no item of the user with content.")
+        invalid(Some("invalid_value"), "Invalid 'input': no item of the user with content.").about("input")
     })?;
     let is_system = |item: &&Value| item["role"] == "system" || item["role"] == "developer";
     let system = items.iter().filter(is_system).filter_map(|item| text_of(&item["content"])).collect();
@@ -104,14 +141,11 @@ fn input(input: &Value) -> Result<(String, Vec<String>), WireError> {
 fn check_item(i: usize, item: &Value) -> Result<(), WireError> {
     match item["type"].as_str() {
         None | Some("message") => {
-            let role = item["role"].as_str().ok_or_else(|| missing(&format!("input[{i}].role")))?;
-            if !ROLES.contains(&role) {
-                let message = format!(
-                    "Invalid value: '{role}'. Supported values are: 'assistant', 'system', 'developer', \
-                     and 'user'."
-                );
-                return Err(invalid(Some("invalid_value"), message));
+            let field = format!("input[{i}].role");
+            if item["role"].is_null() {
+                return Err(missing(&field));
             }
+            word(&field, &item["role"], &ROLES)?;
             text_of(&item["content"]).map(drop).ok_or_else(|| missing(&format!("input[{i}].content")))
         }
         Some("function_call_output") => match ["call_id", "output"].into_iter().find(|f| item[f].is_null()) {
@@ -124,21 +158,7 @@ fn check_item(i: usize, item: &Value) -> Result<(), WireError> {
 
 /// The bound on the answer.
 fn bound(body: &Value) -> Result<u32, WireError> {
-    let name = "max_output_tokens";
-    let stated = whole_number(body, name).map_err(|_| {
-        invalid(Some("invalid_type"), format!("Invalid type for '{name}': expected a whole number."))
-    })?;
-    match stated {
-        Some(few) if few < LEAST_OUTPUT => {
-            let message = format!(
-                "Invalid '{name}': integer below minimum value. Expected a value >= {LEAST_OUTPUT}, but \
-                 got {few} instead."
-            );
-            Err(invalid(Some("integer_below_min_value"), message))
-        }
-        Some(bound) => Ok(bound),
-        None => Ok(MAX_TOKENS_UNLESS_SAID),
-    }
+    Ok(whole(body, "max_output_tokens", LEAST_OUTPUT, u32::MAX)?.unwrap_or(MAX_TOKENS_UNLESS_SAID))
 }
 
 /// What the model reads, in order: the schema, the tools, the instructions, the items.
@@ -172,5 +192,7 @@ pub(super) fn particulars(body: &[u8]) -> Particulars {
         choices: 1,
         tier: if body["service_tier"] == "flex" { Tier::Flex } else { Tier::Standard },
         geo: None,
+        is_stored: body["store"] != false,
+        in_background: body["background"] == true,
     }
 }

@@ -126,8 +126,9 @@ fn ended(answer: &ServerAnswer, asked: &Value) -> Value {
     response
 }
 
-pub(super) fn body(answer: &ServerAnswer) -> Bytes {
-    ended(answer, &Value::Null).to_string().into()
+pub(super) fn body(answer: &ServerAnswer, asked: &[u8]) -> Bytes {
+    let asked = serde_json::from_slice(asked).unwrap_or_default();
+    ended(answer, &asked).to_string().into()
 }
 
 /// An event; its name stands both before and inside the payload.
@@ -140,7 +141,7 @@ fn event(number: usize, name: &str, mut payload: Value) -> String {
 /// An error in mid-stream. Which event it is nobody knows here; no SDK minds.
 pub(super) fn error_event(error: &WireError) -> String {
     let code = error.code.as_ref().unwrap_or(&error.kind);
-    event(0, "error", json!({"code": code, "message": error.message, "param": null}))
+    event(0, "error", json!({"code": code, "message": error.message, "param": error.param}))
 }
 
 pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Frames {

@@ -8,7 +8,7 @@ use http::header::HOST;
 use serde_json::{Value, json};
 use sortie_providers::dialect::Dialect;
 
-use super::{Asker, Batch, Model, Outcome, Refusal, WINDOW, Written, repeated};
+use super::{Asker, Batch, Model, Outcome, Refusal, Written, repeated};
 use crate::model::page::{Limits, Page};
 use crate::model::rfc3339;
 use crate::timeline::ServerRequest;
@@ -19,7 +19,8 @@ const PREFIX: &str = "msgbatch_";
 /// Requests of a batch, at most (Anthropic's documentation of rate limits).
 const MOST_REQUESTS: usize = 100_000;
 
-/// The longest name of a request, in characters.
+/// The longest name of a request, in characters. That it is so, and of which characters, is common
+/// knowledge and not in the documentation.
 const LONGEST_ID: usize = 64;
 
 /// Batches of a page.
@@ -31,18 +32,30 @@ pub(in crate::model) fn create(
     asker: &Asker<'_>,
     now: Duration,
 ) -> Result<Value, Box<Refusal>> {
-    check_version(asker)?;
     let written = written(asker.dialect, &asker.request.body)?;
+    check_queue(model, asker, written.len(), now)?;
     let batch = model.open_batch(PREFIX, asker.dialect, asker, written, now);
     Ok(shown(batch, asker.request, now))
 }
 
-/// A batch needs a version, as every request does; each of its requests is checked by it.
-fn check_version(asker: &Asker<'_>) -> Result<(), Box<Refusal>> {
-    if asker.request.headers.contains_key("anthropic-version") {
+/// An account may have so many requests in batches under way (Anthropic's documentation of rate limits;
+/// the words are ours).
+fn check_queue(model: &Model, asker: &Asker<'_>, more: usize, now: Duration) -> Result<(), Box<Refusal>> {
+    let Some(most) = model.scenario.batches.queued_requests else { return Ok(()) };
+    let queued = model.batches.queued(asker.key, PREFIX, now);
+    if (queued + more) as u64 <= most {
         return Ok(());
     }
-    Err(Refusal::says(asker.dialect, 400, "anthropic-version: header is required"))
+    let message = format!(
+        "This request would exceed your organization's limit of {most} batch requests in the processing queue"
+    );
+    let ends = model.batches.of(asker.key, PREFIX).map(Batch::ended_at).filter(|at| *at > now).min();
+    let refusal = Refusal::says(asker.dialect, 429, message);
+    Err(match ends {
+        Some(at) => refusal
+            .with_header(model.scenario.retry_after.header(at.saturating_sub(now), model.told_time(now))),
+        None => refusal,
+    })
 }
 
 fn written(dialect: &dyn Dialect, body: &[u8]) -> Result<Vec<Written>, Box<Refusal>> {
@@ -144,7 +157,9 @@ pub(in crate::model) fn results(
     let mut lines = String::new();
     for (item, is_done) in batch.results() {
         let result = match &item.outcome {
+            _ if !is_done && batch.has_expired() => json!({"type": "expired"}),
             _ if !is_done => json!({"type": "canceled"}),
+            Outcome::Never => json!({"type": "canceled"}),
             Outcome::Answered { body, .. } => json!({"type": "succeeded", "message": body}),
             Outcome::Refused(error) => {
                 let body = asker.dialect.error_body(error, asker.id);
@@ -161,16 +176,17 @@ pub(in crate::model) fn results(
 /// The batch as it is told. Until it has ended, all counts but one are zero, however far it is.
 fn shown(batch: &Batch, request: &ServerRequest, now: Duration) -> Value {
     let has_ended = batch.has_ended(now);
-    let mut counts = [0_u64; 4];
+    let mut counts = [0_u64; 5];
     for (item, is_done) in batch.worked() {
         counts[match (has_ended, is_done, &item.outcome) {
             (false, ..) => 0,
             (true, true, Outcome::Answered { .. }) => 1,
             (true, true, Outcome::Refused(_)) => 2,
-            (true, false, _) => 3,
+            (true, false, _) if batch.has_expired() => 4,
+            (true, false, _) | (true, true, Outcome::Never) => 3,
         }] += 1;
     }
-    let [processing, succeeded, errored, canceled] = counts;
+    let [processing, succeeded, errored, canceled, expired] = counts;
     let status = match (has_ended, batch.cancelled) {
         (true, _) => "ended",
         (false, Some(_)) => "canceling",
@@ -185,10 +201,10 @@ fn shown(batch: &Batch, request: &ServerRequest, now: Duration) -> Value {
             "succeeded": succeeded,
             "errored": errored,
             "canceled": canceled,
-            "expired": 0,
+            "expired": expired,
         },
         "created_at": rfc3339(batch.created),
-        "expires_at": rfc3339(batch.created + WINDOW),
+        "expires_at": rfc3339(batch.expires),
         "ended_at": has_ended.then(|| rfc3339(batch.ended_at())),
         "cancel_initiated_at": batch.cancelled.map(rfc3339),
         "archived_at": null,

@@ -3,7 +3,8 @@
 //! Each request of a batch is answered by the same model as one that comes alone. All answers are
 //! worked out when the batch is created; what of them is there depends on the time alone, so that
 //! nothing here waits. They are billed when the batch has ended, those of a cancelled one as far as
-//! it came. Quotas do not bind them, and faults of a connection do not reach them.
+//! it came; what is not worked through when a batch expires never is. They have quotas of their own,
+//! and faults of a connection do not reach them.
 
 pub(super) mod anthropic;
 pub(super) mod openai;
@@ -18,7 +19,7 @@ use sortie_core::hash::Hash;
 use sortie_core::usage::Usage;
 use sortie_providers::dialect::{Dialect, ServerAnswer, Tier, WireError};
 
-use super::asked::Asked;
+use super::asked::{Asked, seconds};
 use super::reply::Try;
 use super::{Asker, Model, Refusal, fingerprint};
 use crate::fault::Fault;
@@ -26,14 +27,8 @@ use crate::ledger::{Entry, Generation};
 use crate::timeline::ServerRequest;
 use sortie_core::chance::Chance;
 
-/// How long a batch takes unless it is cancelled.
-const BATCH_TIME: Duration = Duration::from_secs(5);
-
 /// How long a cancelled batch takes to stop: requests under way are finished.
 const CANCELLING: Duration = Duration::from_millis(500);
-
-/// How long a batch may take at most, as both providers say: 24 hours.
-const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One request of a batch and what becomes of it.
 #[derive(Debug)]
@@ -47,8 +42,15 @@ struct Item {
 
 #[derive(Debug)]
 enum Outcome {
-    Answered { body: Value, usage: Usage, entry: Box<Entry>, generation: Generation },
+    Answered {
+        body: Value,
+        usage: Usage,
+        entry: Box<Entry>,
+        generation: Generation,
+    },
     Refused(WireError),
+    /// Nobody ever comes to it: it waits until the batch expires.
+    Never,
 }
 
 /// A batch of either provider.
@@ -57,8 +59,10 @@ struct Batch {
     id: String,
     key: String,
     created: Duration,
-    /// When it ends unless it is cancelled.
+    /// When it is worked through unless it is cancelled or expires.
     ends: Duration,
+    /// When what is not worked through expires.
+    expires: Duration,
     cancelled: Option<Duration>,
     items: Vec<Item>,
     is_billed: bool,
@@ -69,7 +73,18 @@ struct Batch {
 impl Batch {
     /// When it has ended or will have.
     fn ended_at(&self) -> Duration {
-        self.cancelled.map_or(self.ends, |at| self.ends.min(at + CANCELLING))
+        let worked = if self.has_stuck() { self.expires } else { self.ends.min(self.expires) };
+        self.cancelled.map_or(worked, |at| worked.min(at + CANCELLING))
+    }
+
+    /// Whether it expired before it was worked through. What was cancelled before that never expires.
+    fn has_expired(&self) -> bool {
+        (self.expires < self.ends || self.has_stuck())
+            && self.cancelled.is_none_or(|at| self.expires < at + CANCELLING)
+    }
+
+    fn has_stuck(&self) -> bool {
+        self.items.iter().any(|item| matches!(item.outcome, Outcome::Never))
     }
 
     fn has_ended(&self, now: Duration) -> bool {
@@ -85,13 +100,15 @@ impl Batch {
     /// batch is cancelled.
     fn worked_by(&self, then: Duration) -> impl Iterator<Item = (&Item, bool)> {
         let time = self.ends.saturating_sub(self.created);
-        let until = self.cancelled.map_or(then, |at| at.min(then));
+        let until = self.cancelled.map_or(then, |at| at.min(then)).min(self.expires);
         let count = u32::try_from(self.items.len()).unwrap_or(u32::MAX).max(1);
         // A share of the time may be rounded down: the last one is done when the batch ends.
         let done_at = move |nth: u32| {
             if nth == count { self.ends } else { self.created + time.saturating_mul(nth) / count }
         };
-        (1..).zip(&self.items).map(move |(nth, item)| (item, done_at(nth) <= until))
+        (1..)
+            .zip(&self.items)
+            .map(move |(nth, item)| (item, done_at(nth) <= until && !matches!(item.outcome, Outcome::Never)))
     }
 
     /// The same in the order of the results.
@@ -114,6 +131,11 @@ impl Batches {
     fn find(&mut self, asker: &Asker<'_>, id: &str) -> Result<&mut Batch, Box<Refusal>> {
         let found = self.batches.iter_mut().find(|batch| batch.id == id && batch.key == asker.key);
         found.ok_or_else(|| Refusal::says(asker.dialect, 404, format!("there is no batch {id}")))
+    }
+
+    /// Requests in this key's batches of one provider that are under way.
+    fn queued(&self, key: &str, prefix: &str, now: Duration) -> usize {
+        self.of(key, prefix).filter(|batch| !batch.has_ended(now)).map(|batch| batch.items.len()).sum()
     }
 
     /// Those of this key and of one provider, the newest first.
@@ -141,7 +163,7 @@ impl Model {
             batch.is_billed = true;
             for (item, is_done) in batch.worked() {
                 if let (Outcome::Answered { entry, generation, .. }, true) = (&item.outcome, is_done) {
-                    self.ledger.done((**entry).clone(), generation);
+                    self.ledger.done((**entry).clone(), generation, None);
                 }
             }
             self.write_files(at, ended_at);
@@ -172,7 +194,8 @@ impl Model {
             id,
             key: asker.key.to_owned(),
             created: now,
-            ends: now + BATCH_TIME,
+            ends: now + seconds(self.scenario.batches.seconds),
+            expires: now + seconds(self.scenario.batches.expire_after_s),
             cancelled: None,
             items,
             is_billed: false,
@@ -183,7 +206,7 @@ impl Model {
     }
 
     /// What becomes of one request of a batch. A fault that the prompt asks for counts where it is an
-    /// error; those that scenarios draw are retried by the provider.
+    /// error or a stall for ever; those that scenarios draw are retried by the provider.
     fn outcome(
         &mut self,
         dialect: &'static dyn Dialect,
@@ -211,6 +234,9 @@ impl Model {
         asked.answer.besides.tier = Tier::Batch;
         let attempt = *self.tries.entry(asked.content).and_modify(|tries| *tries += 1).or_insert(1);
         let fault = asked.steering.fail.get(attempt as usize - 1).cloned().unwrap_or(Fault::None);
+        if fault == Fault::StallFirst {
+            return Outcome::Never;
+        }
         let this = Try::new(asked, fault, attempt);
         if let Some(refusal) = this.refusal(&self.scenario, now) {
             return Outcome::Refused(refusal.error);
@@ -220,7 +246,7 @@ impl Model {
         let id = self.id(&this.asked.content, &format!("answer {attempt}"));
         let answer: ServerAnswer = this.answer(id, now);
         let (_, generation) = this.play(&answer, HeaderMap::new(), &request.body, "");
-        let body = serde_json::from_slice(&dialect.body(&answer)).unwrap_or_default();
+        let body = serde_json::from_slice(&dialect.body(&answer, &request.body)).unwrap_or_default();
         match generation {
             Some(generation) => Outcome::Answered {
                 body,

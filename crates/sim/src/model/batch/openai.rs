@@ -1,22 +1,27 @@
 //! OpenAI's batches: requests in a file, answers in another (official SDKs' `types/batch.py`, OpenAI's
 //! guide to batches).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sortie_core::usage::Usage;
-use sortie_providers::dialect::Dialect;
+use sortie_providers::dialect::{Dialect, check_metadata};
 
-use super::{Asker, Batch, Item, Model, Outcome, Refusal, WINDOW, Written, repeated};
+use super::{Asker, Batch, Item, Model, Outcome, Refusal, Written, repeated};
+use crate::answer::BYTES_PER_TOKEN;
 use crate::model::is_anthropic;
 use crate::model::page::{Limits, Page};
+use crate::model::throttle::grouped;
+use crate::scenario::class;
 
 /// What ids of batches begin with.
 const PREFIX: &str = "batch_";
 
-/// Lines of a file, at most (OpenAI's guide to batches).
+/// Lines of a file, and its bytes, at most (OpenAI's guide to batches).
 const MOST_LINES: usize = 50_000;
+const MOST_BYTES: usize = 200 * 1024 * 1024;
 
 /// The part of its time that a batch is validated in, and as much at its end is it finalized in: one
 /// in so many.
@@ -48,20 +53,31 @@ pub(in crate::model) fn create(
     let body: Value = serde_json::from_slice(&asker.request.body)
         .map_err(|error| invalid(format!("We could not parse the JSON body of your request: {error}")))?;
     let text = |name: &str| {
-        body[name].as_str().ok_or_else(|| invalid(format!("Missing required parameter: '{name}'.")))
+        let missing = || invalid(format!("Missing required parameter: '{name}'."));
+        body[name].as_str().ok_or_else(|| missing().coded("missing_required_parameter").about(name))
     };
+    let unknown = |name: &str, message: String| invalid(message).coded("invalid_value").about(name);
     let (input, endpoint) = (text("input_file_id")?, text("endpoint")?);
-    if text("completion_window")? != "24h" {
-        return Err(invalid("Invalid value for 'completion_window': expected '24h'.".to_owned()));
+    let window = text("completion_window")?;
+    if window != "24h" {
+        let message = format!("Invalid value: '{window}'. Supported values are: '24h'.");
+        return Err(unknown("completion_window", message));
     }
     let answering =
         model.dialects.iter().copied().find(|other| other.path() == endpoint && !is_anthropic(*other));
-    let answering = answering
-        .ok_or_else(|| invalid(format!("Invalid value for 'endpoint': '{endpoint}' takes no batches.")))?;
+    let answering = answering.ok_or_else(|| {
+        let message = format!("Invalid value: '{endpoint}'. No batches of it are taken here.");
+        unknown("endpoint", message)
+    })?;
+    check_metadata(&body["metadata"]).map_err(Refusal::new)?;
     let content = model.files.find(asker, input)?.content.clone();
     let (written, problems) = match written(&content, endpoint) {
         Ok(written) => (written, Vec::new()),
         Err(problems) => (Vec::new(), problems),
+    };
+    let (written, problems) = match model.over_enqueued(asker, &written, now) {
+        Some(problem) => (Vec::new(), vec![problem]),
+        None => (written, problems),
     };
     let batch = model.open_batch(PREFIX, answering, asker, written, now);
     if !problems.is_empty() {
@@ -86,6 +102,10 @@ fn written(content: &[u8], endpoint: &str) -> Result<Vec<Written>, Vec<Value>> {
     let problem = |code: &str, message: String, line: Option<usize>| json!({"code": code, "message": message, "param": null, "line": line});
     if lines.is_empty() {
         return Err(vec![problem("empty_file", "The input file is empty.".to_owned(), None)]);
+    }
+    if content.len() > MOST_BYTES {
+        let message = format!("The input file has more than {MOST_BYTES} bytes.");
+        return Err(vec![problem("file_too_large", message, None)]);
     }
     if lines.len() > MOST_LINES {
         let message = format!("The input file has more than {MOST_LINES} requests.");
@@ -165,6 +185,33 @@ pub(in crate::model) fn cancel(
 }
 
 impl Model {
+    /// What is wrong with a batch whose input is more than its account may have in batches under way: a
+    /// quota of each class of models, as users of OpenAI's batches have shown it. It fails as a whole.
+    fn over_enqueued(&self, asker: &Asker<'_>, written: &[Written], now: Duration) -> Option<Value> {
+        let most = self.scenario.batches.enqueued_tokens?;
+        let mut enqueued: BTreeMap<String, u64> = BTreeMap::new();
+        let under_way = self.batches.of(asker.key, PREFIX).filter(|batch| !batch.has_ended(now));
+        for item in under_way.flat_map(|batch| &batch.items) {
+            if let Outcome::Answered { usage, entry, .. } = &item.outcome {
+                *enqueued.entry(class(&entry.model)).or_default() += usage.total_input();
+            }
+        }
+        for written in written {
+            let body: Value = serde_json::from_slice(&written.body).unwrap_or_default();
+            let model = class(body["model"].as_str().unwrap_or_default());
+            // An estimate, as that of a provider which has not read the prompts yet.
+            let tokens = enqueued.entry(model).or_default();
+            *tokens += written.body.len() as u64 / BYTES_PER_TOKEN;
+        }
+        let (model, _) = enqueued.into_iter().find(|(_, tokens)| *tokens > most)?;
+        let message = format!(
+            "Enqueued token limit reached for {model} in organization org-simulated. Limit: {} enqueued \
+             tokens. Please try again once some in_progress batches have been completed.",
+            grouped(most)
+        );
+        Some(json!({"code": "token_limit_exceeded", "message": message, "param": null, "line": null}))
+    }
+
     /// Writes the files of a batch that has ended: what was answered, and what was not.
     pub(super) fn write_files(&mut self, at: usize, now: Duration) {
         let Some(batch) = self.batches.batches.get(at).filter(|batch| !batch.job.endpoint.is_empty()) else {
@@ -180,7 +227,7 @@ impl Model {
             let (file, line) = match &item.outcome {
                 Outcome::Answered { .. } if is_done => (&mut answers, output_line(dialect, item)),
                 Outcome::Refused(_) if is_done => (&mut errors, output_line(dialect, item)),
-                _ => (&mut errors, cancelled_line(item)),
+                _ => (&mut errors, unmade_line(item, batch.has_expired())),
             };
             *file += &line.to_string();
             file.push('\n');
@@ -201,6 +248,7 @@ impl Model {
 fn output_line(dialect: &dyn Dialect, item: &Item) -> Value {
     let request_id = format!("req_{:016x}", item.place);
     let (status, body) = match &item.outcome {
+        Outcome::Never => return unmade_line(item, true),
         Outcome::Answered { body, .. } => (200, body.clone()),
         Outcome::Refused(error) => {
             let body = dialect.error_body(error, &request_id);
@@ -211,9 +259,15 @@ fn output_line(dialect: &dyn Dialect, item: &Item) -> Value {
     json!({"id": line_id(item), "custom_id": item.custom_id, "response": response, "error": null})
 }
 
-fn cancelled_line(item: &Item) -> Value {
-    let error =
-        json!({"code": "batch_cancelled", "message": "This request was not made: its batch was cancelled."});
+/// The line of a request that was not made. That of one that expired is as OpenAI's guide shows it.
+fn unmade_line(item: &Item, has_expired: bool) -> Value {
+    let error = if has_expired {
+        let message = "This request could not be executed before the completion window expired.";
+        json!({"code": "batch_expired", "message": message})
+    } else {
+        let message = "This request was not made: its batch was cancelled.";
+        json!({"code": "batch_cancelled", "message": message})
+    };
     json!({"id": line_id(item), "custom_id": item.custom_id, "response": null, "error": error})
 }
 
@@ -236,12 +290,13 @@ impl Batch {
 
     fn status(&self, now: Duration) -> &'static str {
         match (self.has_ended(now), self.cancelled) {
+            (true, _) if self.has_expired() && self.job.problems.is_empty() => "expired",
             (true, Some(_)) => "cancelled",
             (false, Some(_)) => "cancelling",
             (true, None) if self.job.problems.is_empty() => "completed",
             (true, None) => "failed",
             (false, None) if now < self.in_progress_at() || !self.job.problems.is_empty() => "validating",
-            (false, None) if now < self.finalizing_at() => "in_progress",
+            (false, None) if now < self.finalizing_at() || self.has_stuck() => "in_progress",
             (false, None) => "finalizing",
         }
     }
@@ -262,14 +317,16 @@ fn shown(batch: &Batch, now: Duration) -> Value {
                 cached += usage.cache_read;
             }
             Outcome::Refused(_) => refused += 1,
+            Outcome::Never => {}
         }
     }
     let model = batch.items.iter().find_map(|item| match &item.outcome {
         Outcome::Answered { entry, .. } => Some(&entry.model),
-        Outcome::Refused(_) => None,
+        Outcome::Refused(_) | Outcome::Never => None,
     });
-    let reached =
-        |at: Duration| (at <= now && !failed && batch.job.problems.is_empty()).then_some(at.as_secs());
+    let reached = |at: Duration| {
+        (at <= now && at <= batch.expires && !failed && batch.job.problems.is_empty()).then_some(at.as_secs())
+    };
     let before_cancel = |at: Duration| batch.cancelled.is_none_or(|cancelled| at < cancelled);
     let ended_as = |word: &str| (status == word).then(|| batch.ended_at().as_secs());
     let errors = json!({"object": "list", "data": batch.job.problems});
@@ -286,11 +343,11 @@ fn shown(batch: &Batch, now: Duration) -> Value {
         "error_file_id": batch.job.errors,
         "created_at": batch.created.as_secs(),
         "in_progress_at": Some(batch.in_progress_at()).filter(|at| before_cancel(*at)).and_then(reached),
-        "expires_at": (batch.created + WINDOW).as_secs(),
+        "expires_at": batch.expires.as_secs(),
         "finalizing_at": Some(batch.finalizing_at()).filter(|at| before_cancel(*at)).and_then(reached),
         "completed_at": ended_as("completed"),
         "failed_at": ended_as("failed"),
-        "expired_at": null,
+        "expired_at": ended_as("expired"),
         "cancelling_at": batch.cancelled.map(|at| at.as_secs()),
         "cancelled_at": ended_as("cancelled"),
         "request_counts": {"total": batch.items.len(), "completed": completed, "failed": refused},

@@ -123,6 +123,19 @@ const verbs = {
     await ended(client, made.id);
     return `${canceled.processing_status}; ${await results(client, made.id)}`;
   },
+  // Of two requests one is answered, the other waits until the batch expires.
+  batch_expired: async (client, kase) => {
+    const stuck = [{ role: "user", content: `[[sim fail=stall-first]] ${kase.case}` }];
+    const requests = [
+      { custom_id: "one", params: body(kase) },
+      { custom_id: "two", params: body(kase, { messages: stuck }) },
+    ];
+    const made = await client.messages.batches.create({ requests });
+    const over = await ended(client, made.id);
+    const { succeeded, expired } = over.request_counts;
+    const told = over.ended_at === over.expires_at ? "at its time" : "at another time";
+    return `${told}, ${succeeded}+${expired}; ${await results(client, made.id)}`;
+  },
 };
 
 run(new Anthropic({ baseURL: BASE_URL, apiKey: "sk-test" }), verbs);

@@ -170,6 +170,72 @@ const verbs = {
     const ended = await poll(() => client.batches.retrieve(made.id), (batch) => batch.status !== "cancelling");
     return `${cancelled.status}; ${ended.status}`;
   },
+  // Of two requests one is answered, the other waits until the batch expires.
+  batch_expired: async (client, kase) => {
+    const stuck = [{ role: "user", content: `[[sim fail=stall-first]] ${kase.case}` }];
+    const made = await madeBatch(client, body(kase), body(kase, { messages: stuck }));
+    const over = (batch) => ["expired", "completed"].includes(batch.status);
+    const ended = await poll(() => client.batches.retrieve(made.id), over);
+    const errors = (await lines(client, ended.error_file_id)).map((line) => `${line.custom_id}: ${line.error.code}`);
+    const told = ended.expired_at === ended.expires_at ? "at its time" : "at another time";
+    return `${ended.status} ${told}, ${ended.request_counts.completed} answered; ${errors.join("; ")}`;
+  },
+  // Which parameter an error is about, and its code.
+  param: async (client, kase) => {
+    try {
+      return shown(await completions(client).create(body(kase)));
+    } catch (error) {
+      return `${error.constructor.name} ${error.param} ${error.code}`;
+    }
+  },
+  // Stored, listed by metadata, fetched, changed, deleted.
+  completions_stored: async (client, kase) => {
+    const stored = completions(client);
+    const run = kase.case;
+    const made = await stored.create(body(kase, { store: true, metadata: { run } }));
+    const found = await poll(() => stored.retrieve(made.id).catch(() => undefined), (it) => it !== undefined);
+    const listed = await collected(stored.list({ metadata: { run } }), (item) => item.id);
+    const others = await collected(stored.list({ metadata: { run: "another" } }), (item) => item.id);
+    const changed = (await stored.update(made.id, { metadata: { run: "changed" } })).metadata;
+    const { deleted } = await stored.delete(made.id);
+    const bool = (value) => (value ? "True" : "False");
+    const ids = listed.length === 1 && listed[0] === made.id;
+    const same = bool(shown(found) === shown(made));
+    return `${same} ${bool(ids)} [${others}] {'run': '${changed.run}'} ${bool(deleted)}`;
+  },
+  // Fetched, refused to be cancelled, deleted, gone.
+  responses_kept: async (client, kase) => {
+    const made = await client.responses.create(asked(kase));
+    const same = response(await client.responses.retrieve(made.id)) === response(made);
+    const name = (error) => error.constructor.name;
+    const cancelled = await client.responses.cancel(made.id).then(response, name);
+    await client.responses.delete(made.id);
+    const gone = await client.responses.retrieve(made.id).then(response, name);
+    return `${same ? "True" : "False"}; ${cancelled}; ${gone}`;
+  },
+  // The statuses that are seen until the end, each once.
+  responses_background: async (client, kase) => {
+    const made = await client.responses.create(asked(kase, { background: true }));
+    const seen = [made.status];
+    const look = async () => {
+      const answer = await client.responses.retrieve(made.id);
+      seen.push(answer.status);
+      return answer;
+    };
+    const ended = await poll(look, (answer) => !["queued", "in_progress"].includes(answer.status));
+    return `${inOrder(seen).replaceAll("+", "")}: ${response(ended)}`;
+  },
+  responses_cancelled: async (client, kase) => {
+    const made = await client.responses.create(asked(kase, { background: true }));
+    const cancelled = await client.responses.cancel(made.id);
+    return `${made.status}; ${cancelled.status}; ${(await client.responses.retrieve(made.id)).status}`;
+  },
+  // The count of a response's input, beside what the response was billed for.
+  input_tokens: async (client, kase) => {
+    const counted = (await client.responses.inputTokens.count({ model: MODEL, input: kase.prompt })).input_tokens;
+    const billed = (await client.responses.create(asked(kase))).usage.input_tokens;
+    return counted === billed ? "as billed" : `${counted} counted, ${billed} billed`;
+  },
 };
 
 run(new OpenAI({ baseURL: `${BASE_URL}/v1`, apiKey: "sk-test" }), verbs);

@@ -159,11 +159,26 @@ def batch_cancel(client, case):
     return f"{canceled.processing_status}; {'; '.join(results)}"
 
 
+def batch_expired(client, case):
+    """Of two requests one is answered, the other waits until the batch expires."""
+    stuck = [{"role": "user", "content": f"[[sim fail=stall-first]] {case['case']}"}]
+    requests = [
+        {"custom_id": "one", "params": plain(case)},
+        {"custom_id": "two", "params": plain(case, messages=stuck)},
+    ]
+    made = client.messages.batches.create(requests=requests)
+    ended = poll(lambda: client.messages.batches.retrieve(made.id), lambda b: b.processing_status == "ended")
+    results = sorted(result(item) for item in client.messages.batches.results(made.id))
+    told = "at its time" if ended.ended_at == ended.expires_at else "at another time"
+    return f"{told}, {ended.request_counts.succeeded}+{ended.request_counts.expired}; {'; '.join(results)}"
+
+
 VERBS = {
     verb.__name__: verb
     for verb in (
         create, stream, events, tool, stream_tool, parse, stream_parse, thinking, beta, usage, cached,
         count_tokens, models, model_unknown, headers, batch, batch_cancel,
+        batch_expired,
     )
 }  # fmt: skip
 

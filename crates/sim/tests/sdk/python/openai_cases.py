@@ -216,12 +216,98 @@ def batch_cancel(client, case):
     return f"{cancelled.status}; {ended.status}"
 
 
+def batch_expired(client, case):
+    """Of two requests one is answered, the other waits until the batch expires."""
+    stuck = [{"role": "user", "content": f"[[sim fail=stall-first]] {case['case']}"}]
+    made = made_batch(client, case, plain(case), plain(case, messages=stuck))
+    ended = poll(lambda: client.batches.retrieve(made.id), lambda b: b.status in ("expired", "completed"))
+    errors = [f"{line['custom_id']}: {line['error']['code']}" for line in lines(client, ended.error_file_id)]
+    told = "at its time" if ended.expired_at == ended.expires_at else "at another time"
+    return f"{ended.status} {told}, {ended.request_counts.completed} answered; {'; '.join(errors)}"
+
+
+def param(client, case):
+    """Which parameter an error is about, and its code."""
+    try:
+        return create(client, case)
+    except openai.APIError as error:
+        return f"{type(error).__name__} {error.param} {error.code}"
+
+
+def fetched(fetch):
+    """What is there once it is found."""
+    for _ in range(10_000):
+        try:
+            return fetch()
+        except openai.NotFoundError:
+            pass
+    raise RuntimeError("it never comes")
+
+
+def completions_stored(client, case):
+    """Stored, listed by metadata, fetched, changed, deleted."""
+    stored = client.chat.completions
+    run = case["case"]
+    made = stored.create(**body(case, store=True, metadata={"run": run}))
+    same = shown(fetched(lambda: stored.retrieve(made.id))) == shown(made)
+    listed = [item.id for item in stored.list(metadata={"run": run})]
+    others = [item.id for item in stored.list(metadata={"run": "another"})]
+    changed = stored.update(made.id, metadata={"run": "changed"}).metadata
+    deleted = stored.delete(made.id).deleted
+    return f"{same} {listed == [made.id]} {others} {changed} {deleted}"
+
+
+def responses_kept(client, case):
+    """Fetched, refused to be cancelled, deleted, gone."""
+    made = client.responses.create(**asked(case))
+    same = response(client.responses.retrieve(made.id)) == response(made)
+    try:
+        client.responses.cancel(made.id)
+    except openai.BadRequestError as error:
+        cancelled = type(error).__name__
+    client.responses.delete(made.id)
+    try:
+        client.responses.retrieve(made.id)
+    except openai.NotFoundError as error:
+        gone = type(error).__name__
+    return f"{same}; {cancelled}; {gone}"
+
+
+def responses_background(client, case):
+    """The statuses that are seen until the end, each once."""
+    made = client.responses.create(**asked(case, background=True))
+    seen = [made.status]
+
+    def look():
+        answer = client.responses.retrieve(made.id)
+        seen.append(answer.status)
+        return answer
+
+    ended = poll(look, lambda answer: answer.status not in ("queued", "in_progress"))
+    return f"{in_order(seen).replace('+', '')}: {response(ended)}"
+
+
+def responses_cancelled(client, case):
+    made = client.responses.create(**asked(case, background=True))
+    cancelled = client.responses.cancel(made.id)
+    return f"{made.status}; {cancelled.status}; {client.responses.retrieve(made.id).status}"
+
+
+def input_tokens(client, case):
+    """The count of a response's input, beside what the response was billed for."""
+    counted = client.responses.input_tokens.count(model=MODEL, input=case["prompt"]).input_tokens
+    billed = client.responses.create(**asked(case)).usage.input_tokens
+    return "as billed" if counted == billed else f"{counted} counted, {billed} billed"
+
+
 VERBS = {
     verb.__name__: verb
     for verb in (
         create, stream, events, events_usage, tool, stream_tool, parse, stream_parse, usage, cached,
         responses_create, responses_stream, responses_events, responses_tool, responses_parse,
         responses_usage, models, model_unknown, headers, batch, batch_cancel,
+        batch_expired, param, completions_stored, responses_kept, responses_background,
+        responses_cancelled, input_tokens,
     )
 }  # fmt: skip
 

@@ -1,0 +1,170 @@
+//! The server's half: what both of OpenAI's APIs refuse of the fields that they share, and in which
+//! words. Bounds are from OpenAI's API reference and the types of its official SDKs; codes and the
+//! forms of messages are those that recorded replies show, the rest is ours.
+
+use serde_json::Value;
+
+use super::super::WireError;
+use super::super::turns::whole_number;
+use super::invalid;
+
+/// Pairs of `metadata`, at most, and the most characters of a key and of a value.
+const MOST_PAIRS: usize = 16;
+const LONGEST_KEY: usize = 64;
+const LONGEST_VALUE: usize = 512;
+
+/// The most `top_logprobs` of a token.
+const MOST_LOGPROBS: u32 = 20;
+
+/// How much a model may be told to think.
+pub(in super::super) const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+/// Refuses a parameter that the API does not have.
+pub(in super::super) fn only_known(body: &Value, known: &[&str]) -> Result<(), WireError> {
+    let unknown = body.as_object().into_iter().flatten().find(|(name, _)| !known.contains(&name.as_str()));
+    match unknown {
+        None => Ok(()),
+        Some((name, _)) => {
+            let message = format!("Unknown parameter: '{name}'.");
+            Err(invalid(Some("unknown_parameter"), message).about(name.as_str()))
+        }
+    }
+}
+
+/// A field that is of another type than it has to be.
+pub(in super::super) fn wrong_type(field: &str, expected: &str) -> WireError {
+    let message = format!("Invalid type for '{field}': expected {expected}.");
+    invalid(Some("invalid_type"), message).about(field)
+}
+
+/// A list that may not be empty.
+pub(in super::super) fn empty(field: &str) -> WireError {
+    let message = format!("Invalid '{field}': empty array. Expected an array with minimum length 1.");
+    invalid(Some("empty_array"), message).about(field)
+}
+
+/// A parameter that this model does not take.
+pub(in super::super) fn unsupported(field: &str, more: &str) -> WireError {
+    let message = format!("Unsupported parameter: '{field}' is not supported with this model.{more}");
+    invalid(Some("unsupported_parameter"), message).about(field)
+}
+
+/// A field that is a whole number from `least` to `most`, if it is there.
+pub(in super::super) fn whole(
+    body: &Value,
+    field: &str,
+    least: u32,
+    most: u32,
+) -> Result<Option<u32>, WireError> {
+    let Some(number) = whole_number(body, field).map_err(|_| wrong_type(field, "an integer"))? else {
+        return Ok(None);
+    };
+    let (code, side, sign, bound) = match number {
+        low if low < least => ("integer_below_min_value", "below minimum", ">=", least),
+        high if high > most => ("integer_above_max_value", "above maximum", "<=", most),
+        within => return Ok(Some(within)),
+    };
+    let message = format!(
+        "Invalid '{field}': integer {side} value. Expected a value {sign} {bound}, but got {number} instead."
+    );
+    Err(invalid(Some(code), message).about(field))
+}
+
+/// A field that is a number from `least` to `most`, if it is there.
+pub(in super::super) fn number(
+    body: &Value,
+    field: &str,
+    least: f64,
+    most: f64,
+) -> Result<Option<f64>, WireError> {
+    let number = match &body[field] {
+        Value::Null => return Ok(None),
+        value => value.as_f64().ok_or_else(|| wrong_type(field, "a decimal"))?,
+    };
+    let (code, side, sign, bound) = match number {
+        low if low < least => ("decimal_below_min_value", "below minimum", ">=", least),
+        high if high > most => ("decimal_above_max_value", "above maximum", "<=", most),
+        within => return Ok(Some(within)),
+    };
+    let message = format!(
+        "Invalid '{field}': decimal {side} value. Expected a value {sign} {bound}, but got {number} instead."
+    );
+    Err(invalid(Some(code), message).about(field))
+}
+
+/// A value at `field` that is one of a few words, if it is there.
+pub(in super::super) fn word(field: &str, value: &Value, words: &[&str]) -> Result<(), WireError> {
+    match value {
+        Value::Null => Ok(()),
+        Value::String(word) if words.contains(&word.as_str()) => Ok(()),
+        other => {
+            let known = words.join("', '");
+            let other = other.as_str().map_or_else(|| other.to_string(), str::to_owned);
+            let message = format!("Invalid value: '{other}'. Supported values are: '{known}'.");
+            Err(invalid(Some("invalid_value"), message).about(field))
+        }
+    }
+}
+
+/// How a request is sampled, and what is kept with it: what both APIs call the same. Reasoning models
+/// take no temperature but their own; `effort` is how much they are told to think.
+///
+/// # Errors
+/// The first field that is not as the reference has it.
+pub(in super::super) fn shared(body: &Value, model: &str, effort: &Value) -> Result<Option<f64>, WireError> {
+    let temperature = number(body, "temperature", 0.0, 2.0)?;
+    // As users of o3, o4-mini, gpt-5-mini and gpt-5.4 have shown it; from gpt-5.1 on a model that is
+    // told not to reason is sampled like any other.
+    if let Some(other) = temperature.filter(|t| (t - 1.0).abs() > f64::EPSILON)
+        && super::is_reasoning(model)
+        && effort != "none"
+    {
+        let message = format!(
+            "Unsupported value: 'temperature' does not support {other} with this model. Only the default (1) \
+             value is supported."
+        );
+        return Err(invalid(Some("unsupported_value"), message).about("temperature"));
+    }
+    number(body, "top_p", 0.0, 1.0)?;
+    whole(body, "top_logprobs", 0, MOST_LOGPROBS)?;
+    metadata(&body["metadata"])?;
+    if !body["stream_options"].is_null() && body["stream"] != true {
+        let message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
+        return Err(invalid(None, message).about("stream_options"));
+    }
+    Ok(temperature)
+}
+
+/// What a client may keep with an answer.
+///
+/// # Errors
+/// More or longer pairs than fit, or a value that is no text.
+pub fn metadata(metadata: &Value) -> Result<(), WireError> {
+    let pairs = match metadata {
+        Value::Null => return Ok(()),
+        metadata => metadata.as_object().ok_or_else(|| wrong_type("metadata", "an object"))?,
+    };
+    if pairs.len() > MOST_PAIRS {
+        let found = pairs.len();
+        let message = format!(
+            "Invalid 'metadata': too many properties. Expected an object with at most {MOST_PAIRS} properties, \
+             but got an object with {found} properties instead."
+        );
+        return Err(invalid(Some("object_above_max_properties"), message).about("metadata"));
+    }
+    for (key, value) in pairs {
+        let field = format!("metadata.{key}");
+        let value = value.as_str().ok_or_else(|| wrong_type(&field, "a string"))?;
+        for (text, most) in [(key.as_str(), LONGEST_KEY), (value, LONGEST_VALUE)] {
+            let found = text.chars().count();
+            if found > most {
+                let message = format!(
+                    "Invalid '{field}': string too long. Expected a string with maximum length {most}, but got \
+                     a string with length {found} instead."
+                );
+                return Err(invalid(Some("string_above_max_length"), message).about(field));
+            }
+        }
+    }
+    Ok(())
+}

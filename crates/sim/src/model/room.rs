@@ -1,0 +1,70 @@
+//! What a model has no room for, where the price table knows its room. The messages are those that many
+//! recorded replies show; clients branch on them.
+
+use sortie_core::price::{self, Row};
+use sortie_providers::dialect::{Dialect, Request, WireError};
+
+use super::is_anthropic;
+
+/// Refuses a request whose input, or whose answer, the model cannot take.
+pub(super) fn check(dialect: &dyn Dialect, request: &Request, input: u64) -> Result<(), WireError> {
+    let Some(row) = price::table().find(&request.model) else { return Ok(()) };
+    let refused = if is_anthropic(dialect) {
+        anthropic(dialect, row, request, input)
+    } else {
+        openai(dialect, row, request, input)
+    };
+    refused.map_or(Ok(()), Err)
+}
+
+fn anthropic(dialect: &dyn Dialect, row: &Row, request: &Request, input: u64) -> Option<WireError> {
+    let (model, asked) = (&request.model, u64::from(request.max_tokens));
+    let (most, context) = (row.max_output.unwrap_or(u64::MAX), row.context.unwrap_or(u64::MAX));
+    let message = if asked > most {
+        format!(
+            "max_tokens: {asked} > {most}, which is the maximum allowed number of output tokens for {model}"
+        )
+    } else if input > context {
+        format!("prompt is too long: {input} tokens > {context} maximum")
+    } else if input.saturating_add(asked) > context {
+        format!(
+            "input length and `max_tokens` exceed context limit: {input} + {asked} > {context}, decrease input \
+             length or `max_tokens` and try again"
+        )
+    } else {
+        return None;
+    };
+    Some(WireError { message, ..dialect.usual_error(400) })
+}
+
+fn openai(dialect: &dyn Dialect, row: &Row, request: &Request, input: u64) -> Option<WireError> {
+    let (most, context) = (row.max_output.unwrap_or(u64::MAX), row.context.unwrap_or(u64::MAX));
+    let asked = u64::from(request.max_tokens);
+    // A request that names no bound is read with one that older models do not reach.
+    let is_named = request.max_tokens != UNNAMED;
+    let (bound, said, turns) = match dialect.name() {
+        "openai" => ("max_tokens", "messages", "messages"),
+        _ => ("max_output_tokens", "input", "input"),
+    };
+    let error = |code: &str, param: &str, message: String| {
+        Some(WireError { message, code: Some(code.to_owned()), ..dialect.usual_error(400) }.about(param))
+    };
+    if input > context {
+        let message = format!(
+            "This model's maximum context length is {context} tokens. However, your {said} resulted in {input} \
+             tokens. Please reduce the length of the {said}."
+        );
+        return error("context_length_exceeded", turns, message);
+    }
+    if is_named && asked > most {
+        let message = format!(
+            "{bound} is too large: {asked}. This model supports at most {most} completion tokens, whereas you \
+             provided {asked}."
+        );
+        return error("invalid_value", bound, message);
+    }
+    None
+}
+
+/// What is read where a request names no bound of its own (the dialect's `MAX_TOKENS_UNLESS_SAID`).
+const UNNAMED: u32 = 16_384;
