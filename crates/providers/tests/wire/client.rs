@@ -270,15 +270,6 @@ async fn no_redirect_is_followed() {
 }
 
 #[tokio::test]
-async fn a_bomb_of_a_body_is_given_up() {
-    // 100 MiB of zeros, by `gzip -9n`: 100 KiB.
-    let body = include_bytes!("../fixtures/zeros-100-mib.gz");
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", body.len());
-    let returned = answered_with([head.as_bytes(), body].concat(), false).await;
-    assert_eq!(class(&returned), Class::Malformed, "{returned:?}");
-}
-
-#[tokio::test]
 async fn the_request_is_framed_and_authorized_as_its_dialect_wants_it() {
     for (dialect, path, key) in [
         (&Anthropic as &'static dyn Dialect, "POST /v1/messages HTTP/1.1", "x-api-key: sk-test-0123456789"),
