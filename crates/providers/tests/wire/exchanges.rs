@@ -39,7 +39,7 @@ const STOPPED: &str = "message_stop\"}";
 const FINISHED: &str = "\"finish_reason\": \"stop\"}]";
 
 fn fixtures() -> Vec<Fixture> {
-    [anthropic(), chat(), responses()].into_iter().flatten().collect()
+    [anthropic(), chat(), responses(), recorded()].into_iter().flatten().collect()
 }
 
 fn anthropic() -> Vec<Fixture> {
@@ -108,6 +108,73 @@ fn responses() -> Vec<Fixture> {
         ("page", Err(Class::Malformed), None),
     ];
     let row = |(name, meaning, usage)| fixture(&format!("responses-{name}"), meaning, usage, "}");
+    rows.into_iter().map(row).collect()
+}
+
+/// What llama.cpp really answered, in its order: plain, streamed, refused. It says of a response that
+/// it is complete where the tokens ran out; nobody could know better.
+fn recorded() -> Vec<Fixture> {
+    use Finish::{MaxTokens, Stop};
+    let rows: [(&str, Meaning, Option<[u64; 5]>, &str); 9] = [
+        (
+            "anthropic-llamacpp-plain",
+            Ok((
+                "A river is a majestic and majestic. The majestic is an adjective that describes a being that is indeed magnificent.",
+                Stop,
+            )),
+            Some([1, 33, 0, 0, 23]),
+            "}",
+        ),
+        (
+            "anthropic-llamacpp-stream",
+            Ok((
+                "When rivers bend, it's not just about a gentle curve, but a complex phenomenon involving the geometry of rivers and their",
+                MaxTokens,
+            )),
+            Some([1, 34, 0, 0, 24]),
+            "message_stop\"}",
+        ),
+        ("anthropic-llamacpp-context", Err(Class::Invalid), None, ""),
+        (
+            "openai-llamacpp-plain",
+            Ok((
+                "The Amazon River:\n\n1. Amazon - A large river in South America, known for its vast and diverse ecosystems,",
+                MaxTokens,
+            )),
+            Some([1, 33, 0, 0, 24]),
+            "}",
+        ),
+        (
+            "openai-llamacpp-stream",
+            Ok((
+                "In fluid dynamics, the bending of rivers is a fundamental phenomenon that occurs when there is a change in fluid properties, such",
+                MaxTokens,
+            )),
+            Some([1, 34, 0, 0, 24]),
+            "\"finish_reason\":\"length\"",
+        ),
+        ("openai-llamacpp-context", Err(Class::Invalid), None, ""),
+        (
+            "responses-llamacpp-plain",
+            Ok((
+                "The river that has been named is the Amazon River, a vast, majestic river that runs through Brazil, Peru, and",
+                Stop,
+            )),
+            Some([1, 33, 0, 0, 24]),
+            "}",
+        ),
+        (
+            "responses-llamacpp-stream",
+            Ok((
+                "The art of water's bend – a metaphor that has been passed down through time. Many have pondered the nature of water",
+                Stop,
+            )),
+            Some([1, 34, 0, 0, 24]),
+            "}",
+        ),
+        ("responses-llamacpp-context", Err(Class::Invalid), None, ""),
+    ];
+    let row = |(name, meaning, usage, terminator)| fixture(name, meaning, usage, terminator);
     rows.into_iter().map(row).collect()
 }
 
@@ -212,7 +279,7 @@ fn slicing_makes_no_difference() {
             let sliced = decode(&fixture, fixture.body().chunks(size), true);
             assert_eq!(sliced, whole, "{} in slices of {size}", fixture.name());
         }
-        // 43 fixtures and those of a real server: more than 17,220 random slicings.
+        // 52 fixtures: 21,840 random slicings.
         for seed in 1..=420_u64 {
             let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
             let mut rest = fixture.body();
