@@ -14,7 +14,8 @@ use crate::fixtures::{Recorded, all, load};
 const OF_OTHERS: [&str; 2] = ["anthropic-thinking", "anthropic-whole"];
 
 impl Recorded {
-    fn read(&self) -> Request {
+    /// The request in no provider's words.
+    pub(crate) fn read(&self) -> Request {
         let asked = &self.exchange.request;
         let body = asked.body.bytes().unwrap();
         let read = self.dialect.read(&asked.header_map(), &body);

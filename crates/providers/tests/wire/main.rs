@@ -6,5 +6,6 @@
 
 mod both_halves;
 mod client;
+mod cuts;
 mod exchanges;
 mod fixtures;
