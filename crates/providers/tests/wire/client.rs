@@ -239,6 +239,59 @@ async fn a_stream_that_falls_silent_and_one_that_only_drips_are_given_up() {
 }
 
 #[tokio::test]
+async fn a_connection_that_does_not_come_about_is_given_up() {
+    // It is there once it is encrypted, and this server says nothing to that.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("https://{}", listener.local_addr().unwrap());
+    let endpoint = Endpoint::new(&Anthropic, &base_url, Anthropic.default_variant(), None).unwrap();
+    let timeouts = Timeouts { connect: SHORT, ..PATIENT };
+    let client = Client::new(PATIENT.connect).unwrap();
+    let returned = client.call(&endpoint, &request("hello"), timeouts, TOTAL).await;
+    assert_eq!((class(&returned), returned.billing), (Class::Timeout, Billing::Nothing), "{returned:?}");
+    assert_eq!(returned.result.unwrap_err().message, "no connection within 0.05 s");
+}
+
+#[tokio::test]
+async fn a_head_that_only_drips_is_given_up() {
+    for (timeouts, total, message) in [
+        (Timeouts { first_token: SHORT, ..PATIENT }, TOTAL, "no first token within 0.05 s"),
+        (PATIENT, SHORT, "no whole answer within 0.05 s"),
+    ] {
+        let returned = call("hello", timeouts, total, |mut socket| async move {
+            read_request(&mut socket).await;
+            socket.write_all(b"HTTP/1.1 200 OK\r\nx-drip: ").await.unwrap();
+            let mut tick = tokio::time::interval(Duration::from_millis(5));
+            while socket.write_all(b"x").await.is_ok() {
+                tick.tick().await;
+            }
+        })
+        .await;
+        assert_eq!((class(&returned), returned.billing), (Class::Timeout, Billing::Unknown), "{returned:?}");
+        assert_eq!(returned.result.unwrap_err().message, message);
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_refused() {
+    // The first is more than we take, the others are more than the HTTP client does.
+    for (headers, length, class_of_it) in
+        [(90, 800, Class::Malformed), (90, 8_000, Class::Network), (120, 1, Class::Network)]
+    {
+        let header = |nth: usize| format!("x-{nth}: {}\r\n", "v".repeat(length));
+        let headers: String = (0..headers).map(header).collect();
+        let head = format!("HTTP/1.1 200 OK\r\n{headers}connection: close\r\n\r\n");
+        let returned = call("hello", PATIENT, TOTAL, move |mut socket| async move {
+            read_request(&mut socket).await;
+            // The client may hang up before it has all of it.
+            let _sent = socket.write_all(&[head.as_bytes(), &stream()].concat()).await;
+            let _closed = socket.read(&mut [0]).await;
+        })
+        .await;
+        assert_eq!(class(&returned), class_of_it, "{length}: {returned:?}");
+    }
+}
+
+#[tokio::test]
 async fn no_redirect_is_followed() {
     // To another port, to another host, and to another host in whatever scheme was spoken.
     for to in ["http://127.0.0.1", "http://localhost", "//127.0.0.1"] {
