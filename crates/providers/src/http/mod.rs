@@ -250,7 +250,7 @@ fn unpack(body: &mut Body, bytes: &[u8], exchange: &mut Exchange, start: Instant
         match body.push(packed) {
             Ok(unpacked) => exchange.bytes(start.elapsed(), &unpacked),
             Err(Packed::Bomb) => {
-                exchange.refuse("the compressed reply unpacks to more than 100 times its size")
+                exchange.refuse("the compressed reply unpacks to more than 100 times its size");
             }
             Err(Packed::Damaged(why)) => return Err(why),
         }

@@ -148,7 +148,7 @@ async fn a_server_that_only_knows_an_old_tls_is_sent_no_request() {
     let port = listener.local_addr().unwrap().port();
     let serving = tokio::spawn(async move {
         let (mut socket, _) = listener.accept().await.unwrap();
-        let mut hello = [0; 64 << 10];
+        let mut hello = [0; 4 << 10];
         assert_ne!(socket.read(&mut hello).await.unwrap(), 0);
         socket.write_all(&hello_of_tls_1_1()).await.unwrap();
         let mut rest = Vec::new();

@@ -237,11 +237,8 @@ fn differences(path: &str, theirs: &Value, ours: &Value, found: &mut BTreeSet<St
                 differences(&format!("{path}[]"), theirs, ours, found);
             }
         }
-        (theirs, ours)
-            if std::mem::discriminant(theirs) == std::mem::discriminant(ours) && !theirs.is_array() =>
-        {
-            ()
-        }
+        (Value::Array(_), _) => drop(found.insert(format!("~{path}"))),
+        (theirs, ours) if std::mem::discriminant(theirs) == std::mem::discriminant(ours) => {}
         _ => drop(found.insert(format!("~{path}"))),
     }
 }

@@ -1,8 +1,6 @@
 //! Recorded streams, cut at every byte: an attempt whose answer is cut is never taken for a whole
 //! one, keeps no text, and is charged for what is known to have come.
 
-#![expect(clippy::disallowed_methods, reason = "sockets are waited for in real time")]
-
 use std::time::Duration;
 
 use http::HeaderMap;

@@ -12,6 +12,7 @@
 //! on. Not covered are sockets, whose client has tests of its own.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![expect(clippy::print_stdout, reason = "whoever asks for a long run wants its figures")]
 
 mod mutation;
 mod seeds;
