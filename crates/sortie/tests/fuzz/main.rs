@@ -79,28 +79,40 @@ fn feed(name: &str) {
     );
 }
 
+/// How often an input is tried that seems slow: a busy machine is no verdict.
+const TRIES: usize = 5;
+
+/// How long the target takes for this input; nothing where it panics.
 #[expect(clippy::disallowed_methods, reason = "time is what is measured")]
-fn try_one(target: &Target, input: &[u8], seed: u64, figures: &mut Figures) {
-    let before = MEMORY.current_usage();
-    MEMORY.reset_peak_usage();
+fn time_of(target: &Target, input: &[u8]) -> Option<Duration> {
     let start = Instant::now();
-    let panicked = catch_unwind(AssertUnwindSafe(|| (target.run)(input))).is_err();
-    let took = start.elapsed();
-    let memory = MEMORY.peak_usage().saturating_sub(before);
-    figures.executions += 1;
-    figures.slowest = figures.slowest.max((took, input.len()));
-    figures.greediest = figures.greediest.max((memory, input.len()));
+    catch_unwind(AssertUnwindSafe(|| (target.run)(input))).ok()?;
+    Some(start.elapsed())
+}
+
+fn try_one(target: &Target, input: &[u8], seed: u64, figures: &mut Figures) {
     // Time and memory say something where nothing else runs beside it, and the code is optimised.
     let is_measured = asked_for().is_some();
     let slowest = if target.weight > 1 { SLOWEST_ON_DISK } else { SLOWEST };
-    let what = if panicked {
-        "panicked".to_owned()
-    } else if is_measured && took > slowest {
-        format!("took {took:?}")
-    } else if is_measured && memory > BYTES_PER_BYTE * input.len() + (1 << 20) {
-        format!("took {memory} bytes of memory")
-    } else {
-        return;
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
+    let mut took = time_of(target, input);
+    let memory = MEMORY.peak_usage().saturating_sub(before);
+    for _ in 1..TRIES {
+        if is_measured && took.is_some_and(|took| took > slowest) {
+            took = took.min(time_of(target, input));
+        }
+    }
+    figures.executions += 1;
+    figures.slowest = figures.slowest.max((took.unwrap_or_default(), input.len()));
+    figures.greediest = figures.greediest.max((memory, input.len()));
+    let what = match took {
+        None => "panicked".to_owned(),
+        Some(took) if is_measured && took > slowest => format!("took {took:?}"),
+        Some(_) if is_measured && memory > BYTES_PER_BYTE * input.len() + (1 << 20) => {
+            format!("took {memory} bytes of memory")
+        }
+        Some(_) => return,
     };
     let kept = std::env::temp_dir().join(format!("{}--{}", target.name, figures.executions));
     std::fs::write(&kept, input).unwrap();
