@@ -44,9 +44,6 @@ const SLOWEST: Duration = Duration::from_millis(100);
 /// The same where the disk has a part in it.
 const SLOWEST_ON_DISK: Duration = Duration::from_secs(2);
 
-/// The memory that one input may take: this much for each of its bytes, and 1 MiB.
-const BYTES_PER_BYTE: usize = 10;
-
 /// What the inputs of a target came to.
 #[derive(Debug, Default)]
 struct Figures {
@@ -109,7 +106,7 @@ fn try_one(target: &Target, input: &[u8], seed: u64, figures: &mut Figures) {
     let what = match took {
         None => "panicked".to_owned(),
         Some(took) if is_measured && took > slowest => format!("took {took:?}"),
-        Some(_) if is_measured && memory > BYTES_PER_BYTE * input.len() + (1 << 20) => {
+        Some(_) if is_measured && memory > target.bytes_per_byte * input.len() + (1 << 20) => {
             format!("took {memory} bytes of memory")
         }
         Some(_) => return,
