@@ -46,7 +46,7 @@ pub(crate) fn setting_supposing(
             let read = |source: Source| Config::read_supposing(&source, &get, today(), what_if);
             source(path).and_then(|source| read(source).map_err(Error::Config))
         }
-        None => Config::default_agents(&get, today(), what_if).map_err(Error::Config),
+        None => Config::default_agents_supposing(&get, today(), what_if).map_err(Error::Config),
     };
     let results_dir = places.results_dir.clone();
     let config = config?.overridden(Overrides { results_dir, ..overrides.clone() });

@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use http::header::{HeaderMap, LOCATION};
+use http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use sortie_core::agent::Timeouts;
 use sortie_core::call::Returned;
 use sortie_core::failure::{Class, Failure};
@@ -27,6 +27,10 @@ use crate::dialect::{Decode, Decoded, Dialect, Seen, one_line};
 /// The longest body of a reply, decoded: 64 MiB. The longest answers have half a megabyte; more is a
 /// fault or an attack.
 const LONGEST_BODY: u64 = 64 << 20;
+
+/// The longest head of a reply, its headers' names and values: 64 KiB. Real ones have two to four; the
+/// HTTP client itself takes six times as much, and at most a hundred headers.
+const LONGEST_HEAD: usize = 64 << 10;
 
 /// Bytes of text to a token, where usage has to be estimated. Measured with o200k, English prose has
 /// 4.8 and Chinese 5.0; newer Claude tokenizers make about 30 % more tokens of the same text (3.7),
@@ -77,6 +81,8 @@ pub struct Exchange {
     first_token: Option<Duration>,
     last_bytes: Duration,
     received: u64,
+    /// Why nothing more of the reply is taken.
+    refused: Option<&'static str>,
 }
 
 impl Exchange {
@@ -102,6 +108,7 @@ impl Exchange {
             first_token: None,
             last_bytes: Duration::ZERO,
             received: 0,
+            refused: None,
         }
     }
 
@@ -120,6 +127,10 @@ impl Exchange {
     pub fn head(&mut self, at: Duration, status: u16, headers: &HeaderMap) {
         self.connected(at);
         self.last_bytes = at;
+        let length = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+        if headers.iter().map(length).sum::<usize>() > LONGEST_HEAD {
+            self.refuse("the headers of the reply are longer than 64 KiB");
+        }
         let elsewhere = headers.get(LOCATION).and_then(|to| to.to_str().ok()).and_then(host_of);
         let decoder = self.dialect.decoder(status, headers, self.unix_now.saturating_add(at));
         self.head = Some(Head { status, elsewhere, decoder });
@@ -130,7 +141,9 @@ impl Exchange {
         let Some(head) = &mut self.head else { return };
         self.last_bytes = at;
         self.received += bytes.len() as u64;
-        if self.received <= LONGEST_BODY {
+        if self.received > LONGEST_BODY {
+            self.refuse("the reply is longer than 64 MiB");
+        } else {
             head.decoder.push(bytes);
             if self.first_token.is_none() && head.decoder.has_token() {
                 self.first_token = Some(at);
@@ -138,9 +151,15 @@ impl Exchange {
         }
     }
 
+    /// Nothing more of the reply is to be taken, because it is no reply of an API: why. Of several
+    /// reasons the first counts.
+    pub fn refuse(&mut self, why: &'static str) {
+        self.refused.get_or_insert(why);
+    }
+
     /// Whether nothing more is worth waiting for.
     pub fn is_done(&self) -> bool {
-        self.received > LONGEST_BODY || self.head.as_ref().is_some_and(|head| head.decoder.is_done())
+        self.refused.is_some() || self.head.as_ref().is_some_and(|head| head.decoder.is_done())
     }
 
     /// When to give the attempt up, if nothing happens before.
@@ -195,13 +214,12 @@ impl Exchange {
     /// A head of success came: whatever failed then, something may have been generated.
     fn answered(&self, head: Head, end: &End) -> (Result<sortie_core::call::Text, Failure>, Billing) {
         let has_token = head.decoder.has_token();
-        let is_too_long = self.received > LONGEST_BODY;
-        let Decoded { mut result, usage, seen, says_error } =
-            head.decoder.finish(*end == End::Closed && !is_too_long);
+        let is_clean = *end == End::Closed && self.refused.is_none();
+        let Decoded { mut result, usage, seen, says_error } = head.decoder.finish(is_clean);
         // Where the answer only is not whole, the connection knows better why.
         if let Err(failure) = &mut result
             && failure.class == Class::CutOff
-            && let Some(known) = self.why_cut(end, has_token, is_too_long)
+            && let Some(known) = self.why_cut(end, has_token)
         {
             *failure = known.with_status(head.status);
         }
@@ -215,9 +233,9 @@ impl Exchange {
         (result, billing)
     }
 
-    fn why_cut(&self, end: &End, has_token: bool, is_too_long: bool) -> Option<Failure> {
-        if is_too_long {
-            return Some(Failure::new(Class::Malformed, "the reply is longer than 64 MiB"));
+    fn why_cut(&self, end: &End, has_token: bool) -> Option<Failure> {
+        if let Some(why) = self.refused {
+            return Some(Failure::new(Class::Malformed, why));
         }
         match end {
             End::Closed => None,

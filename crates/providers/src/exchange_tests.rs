@@ -194,3 +194,49 @@ fn a_body_without_end_is_given_up() {
     assert_eq!(returned.result.unwrap_err().class, Class::Malformed);
     assert_eq!(returned.billing, estimated(40, 1));
 }
+
+#[test]
+fn a_head_without_end_is_refused_and_a_long_one_is_read() {
+    let whole = [START, NINE_BYTES, STOP, END].map(|event| format!("{event}\n\n")).concat();
+    let answered = |status, headers: &HeaderMap| {
+        let (mut exchange, at) = exchange_after(&[Sent]);
+        exchange.head(at, status, headers);
+        if !exchange.is_done() {
+            exchange.bytes(at, whole.as_bytes());
+        }
+        exchange.end(at, End::Closed)
+    };
+    // Names of three bytes.
+    let head = |values: usize| {
+        let header = |nth: usize| {
+            (
+                HeaderName::try_from(format!("x{nth:02}")).unwrap(),
+                HeaderValue::try_from("v".repeat(values)).unwrap(),
+            )
+        };
+        (0..64).map(header).collect::<HeaderMap>()
+    };
+    assert!(answered(200, &head(1021)).result.is_ok());
+    let returned = answered(200, &head(1022));
+    assert_eq!(returned.billing, estimated(34, 0));
+    let failure = returned.result.unwrap_err();
+    assert_eq!(failure.class, Class::Malformed);
+    assert_eq!(failure.message, "the headers of the reply are longer than 64 KiB");
+    let refused = answered(429, &head(1022));
+    assert_eq!((refused.result.unwrap_err().class, refused.billing), (Class::Throttled, Billing::Nothing));
+}
+
+#[test]
+fn a_document_without_end_is_given_up() {
+    let (mut exchange, at) = exchange_after(&[Sent, Head(200)]);
+    exchange.bytes(at, b"{\"content\":[");
+    let piece = "1,".repeat(1 << 19);
+    let pieces = (1..100).take_while(|_| {
+        exchange.bytes(at, piece.as_bytes());
+        !exchange.is_done()
+    });
+    assert_eq!(pieces.count(), 7);
+    let failure = exchange.end(at, End::Closed).result.unwrap_err();
+    assert_eq!(failure.class, Class::Malformed);
+    assert_eq!(failure.message, "the reply is one JSON document longer than 8 MiB");
+}

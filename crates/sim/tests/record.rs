@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use sortie_providers::http::Upstream;
-use sortie_sim::record::{Replay, Shelf};
+use sortie_sim::record::{Exchange, Replay, Shelf};
 use sortie_sim::server::{Exposure, TimeScale};
 use sortie_sim::{Model, Scenario, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -174,6 +174,25 @@ async fn what_was_recorded_is_replayed_byte_for_byte_and_tells_no_key() {
     }
     let unknown = reply(replay.address, &requests()[0].replace("One", "Ten")).await;
     assert!(unknown.starts_with("HTTP/1.1 404") && unknown.contains("no exchange was recorded"), "{unknown}");
+    replay.stop().await;
+}
+
+#[tokio::test]
+async fn the_fixtures_of_the_dialects_are_served_as_recordings() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../providers/tests/fixtures");
+    let replay = start(Face::Replay(fixtures.clone())).await;
+    let texts = files(&fixtures).into_iter().filter(|(name, _)| name != "README.md");
+    for (name, text) in texts {
+        let Exchange { request, response, .. } = Exchange::read(text.as_bytes()).unwrap();
+        let body = String::from_utf8(request.body.bytes().unwrap()).unwrap();
+        let head = format!("{} {} HTTP/1.1\r\nhost: sim\r\nconnection: close", request.method, request.path);
+        let asked = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let answered = reply(replay.address, &asked).await;
+        let (head, body) = answered.split_once("\n\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {} ", response.status)), "{name}: {head}");
+        let body = body.strip_suffix("<whole>").unwrap_or(body);
+        assert_eq!(body, String::from_utf8(response.body()).unwrap(), "{name}");
+    }
     replay.stop().await;
 }
 

@@ -77,7 +77,7 @@ pub struct PromptSize {
 /// What the user wants done, checked: every id is unique, every dependency exists, there is no
 /// cycle, every agent is known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Parts", into = "Parts")]
+#[serde(try_from = "Parts", into = "Parts")]
 pub struct Plan {
     name: String,
     agents: Vec<Agent>,
@@ -96,9 +96,32 @@ struct Parts {
     tasks: Vec<Task>,
 }
 
-impl From<Parts> for Plan {
-    fn from(parts: Parts) -> Self {
-        Plan::new(parts.name, parts.agents, parts.tasks)
+/// Why a written plan is none: [`check`] lets none of these pass, so nobody wrote it.
+#[derive(Debug, thiserror::Error)]
+enum NoPlan {
+    #[error("task {0:?} refers to a task that is not there")]
+    Task(String),
+    #[error("task {0:?} has an agent that is not there")]
+    Agent(String),
+    #[error("its tasks wait for each other")]
+    Cycle,
+}
+
+impl TryFrom<Parts> for Plan {
+    type Error = NoPlan;
+
+    fn try_from(Parts { name, agents, tasks }: Parts) -> Result<Self, NoPlan> {
+        for task in &tasks {
+            let mut others = task.depends_on.iter().chain(task.prompt.inserts.iter().map(|(id, _)| id));
+            if others.any(|id| id.index() >= tasks.len()) {
+                return Err(NoPlan::Task(task.name.clone()));
+            }
+            if usize::from(task.agent.0) >= agents.len() {
+                return Err(NoPlan::Agent(task.name.clone()));
+            }
+        }
+        let plan = Plan::new(name, agents, tasks);
+        if plan.order.len() == plan.tasks.len() { Ok(plan) } else { Err(NoPlan::Cycle) }
     }
 }
 

@@ -4,8 +4,9 @@
 //! dialects (`failing`); how long to wait is told by headers that all share (`retry_after`).
 //!
 //! # Adding a dialect
-//! Write `dialect/NAME/` with a type that implements [`Dialect`], put its exchanges into
-//! `tests/fixtures/` with a line each in `tests/exchanges.rs`, and add one line to [`ALL`].
+//! Write `dialect/NAME/` with a type that implements [`Dialect`], add one line to [`ALL`], record its
+//! exchanges into `tests/fixtures/` (`sortie simulate --record`), and say in a line each what they
+//! mean (`tests/wire/exchanges.rs`); that both halves take them is then tested without a word.
 //!
 //! # Common pitfalls
 //! - A reply may be whole without being over: OpenAI sends usage after the last word.

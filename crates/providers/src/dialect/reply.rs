@@ -15,7 +15,7 @@ use sortie_core::run::event::Finish;
 use sortie_core::usage::{Tier, Usage};
 
 use super::failing::{self, Said, one_line};
-use super::sse::Sse;
+use super::sse::{LONGEST, Sse};
 use super::{Decode, Decoded, Seen};
 
 /// How much of an error's body is kept: enough for every error object there is.
@@ -202,6 +202,10 @@ impl<S: Spoken> Decode for Reader<S> {
                 if sse.push(bytes, |payload| Self::take_event(answer, payload)).is_err() {
                     self.answer.malformed("an event of the stream is longer than 8 MiB");
                 }
+            }
+            Body::Document(body) if body.len() + bytes.len() > LONGEST => {
+                *body = Vec::new();
+                self.answer.malformed("the reply is one JSON document longer than 8 MiB");
             }
             Body::Document(body) => body.extend_from_slice(bytes),
             Body::Error(body) => {

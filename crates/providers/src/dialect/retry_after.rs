@@ -223,9 +223,21 @@ mod tests {
         check(&anthropic, Some(40_000));
     }
 
+    /// Numbers that look random, the same in every run.
+    struct Chance(u64);
+
+    impl Chance {
+        fn below(&mut self, n: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 % n as u64) as usize
+        }
+    }
+
     #[test]
     fn whatever_the_headers_say_the_wait_is_in_its_range() {
-        const PIECES: [&str; 24] = [
+        const PIECES: [&str; 28] = [
             "0",
             "1",
             "9",
@@ -235,6 +247,7 @@ mod tests {
             ".",
             "e",
             "E9",
+            "1e9",
             "NaN",
             "inf",
             "h",
@@ -247,9 +260,12 @@ mod tests {
             "T",
             "Z",
             "2026-11-23",
+            "1994-11-06",
             "12:00:00",
             "Mon, 23 Nov 2026 ",
+            "Sun, 06 Nov 1994 ",
             "GMT",
+            "\u{3bc}s",
         ];
         const NAMES: [&str; 5] = [
             "retry-after",
@@ -258,26 +274,71 @@ mod tests {
             "x-ratelimit-reset-tokens",
             "anthropic-ratelimit-tokens-reset",
         ];
-        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-        let mut below = |n: usize| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state % n as u64) as usize
-        };
-        let mut named = 0;
-        for round in 0..100_000 {
-            let mut headers = HeaderMap::new();
-            for name in NAMES {
-                let value: String = (0..below(6)).map(|_| PIECES[below(PIECES.len())]).collect();
-                if let Ok(value) = http::HeaderValue::from_bytes(value.as_bytes()) {
-                    headers.insert(name, value);
+        let mut chance = Chance(0x9E37_79B9_7F4A_7C15);
+        let names = NAMES.map(http::HeaderName::from_static);
+        let (mut headers, mut values, mut named, mut text) = (HeaderMap::new(), 0, 0, String::new());
+        for round in 0.. {
+            headers.clear();
+            for name in &names {
+                text.clear();
+                for _ in 0..chance.below(6) {
+                    text.push_str(PIECES[chance.below(PIECES.len())]);
                 }
+                headers.insert(name, HeaderValue::from_bytes(text.as_bytes()).unwrap());
+                values += 1;
             }
             let wait = retry_after(&headers, NOW, true);
             assert!(wait.is_none_or(|wait| !wait.is_zero() && wait <= LONGEST), "round {round}: {headers:?}");
             named += usize::from(wait.is_some());
+            if values >= 1_000_000 {
+                break;
+            }
         }
-        assert!(named > 10_000, "the generator names a wait in {named} rounds only");
+        assert!(named > 20_000, "the generator names a wait in {named} rounds only");
+    }
+
+    /// A header that names a wait of so many milliseconds from now, in one of all known forms.
+    fn naming(ms: u64, form: usize) -> (&'static str, String) {
+        let at = NOW + Duration::from_millis(ms);
+        let seconds = ms as f64 / 1000.0;
+        match form {
+            0 => ("retry-after-ms", ms.to_string()),
+            1 => ("retry-after-ms", format!("{ms}.000")),
+            2 => ("retry-after", format!("{}.{:03}", ms / 1000, ms % 1000)),
+            3 => ("retry-after", format!("{seconds:e}")),
+            4 => ("retry-after", httpdate::fmt_http_date(UNIX_EPOCH + at)),
+            5 => ("x-ratelimit-reset-tokens", format!("{seconds}s")),
+            6 => ("x-ratelimit-reset-tokens", format!("{ms}ms")),
+            7 => {
+                let (minutes, rest) = (ms / 60_000, ms % 60_000);
+                let text = format!("{}h{}m{}s{}ms", minutes / 60, minutes % 60, rest / 1000, rest % 1000);
+                ("x-ratelimit-reset-requests", text)
+            }
+            8 => ("x-ratelimit-reset-requests", format!("{}µs", ms * 1000)),
+            _ => {
+                let timestamp = jiff::Timestamp::from_millisecond(at.as_millis() as i64).unwrap();
+                ("anthropic-ratelimit-requests-reset", timestamp.to_string())
+            }
+        }
+    }
+
+    #[test]
+    fn a_named_wait_is_kept_to_and_never_shortened() {
+        const FORMS: usize = 10;
+        let mut chance = Chance(0x2545_F491_4F6C_DD1D);
+        let mut headers = HeaderMap::new();
+        for round in 0..100_000 {
+            // From none at all to 11 days, of every magnitude.
+            let magnitude = chance.below(31);
+            let ms = chance.below(1 << magnitude) as u64;
+            let form = round % FORMS;
+            // Those dates have whole seconds.
+            let ms = if form == 4 { ms / 1000 * 1000 } else { ms };
+            let (name, value) = naming(ms, form);
+            headers.clear();
+            headers.insert(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            let named = Some(Duration::from_millis(ms).min(LONGEST)).filter(|wait| !wait.is_zero());
+            assert_eq!(retry_after(&headers, NOW, true), named, "round {round}: {name}: {value}");
+        }
     }
 }

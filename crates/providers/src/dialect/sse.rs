@@ -5,9 +5,11 @@
 //! body cuts is dropped. Event names are left out: both APIs repeat them inside the payload or have
 //! none. Nothing here knows JSON or reconnects.
 
-/// The longest line, and the longest payload of one event, that is read: 8 MiB. An event carries a
-/// few tokens; without a bound, a server that never ends its line would fill the memory.
-const LONGEST: usize = 8 << 20;
+/// The longest line, the longest payload of one event, and the longest reply that is one document:
+/// 8 MiB. An event carries a few tokens, the longest answers have half a megabyte; without a bound, a
+/// server that never ends its line would fill the memory, and JSON in memory is up to forty times
+/// longer than as text.
+pub(super) const LONGEST: usize = 8 << 20;
 
 /// A push parser.
 #[derive(Debug, Default)]

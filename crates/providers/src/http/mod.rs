@@ -5,6 +5,7 @@
 //! connection.
 
 mod endpoint;
+mod unpack;
 mod upstream;
 
 use std::convert::Infallible;
@@ -16,8 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{CONTENT_LENGTH, HeaderValue};
-use reqwest::Body;
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use sortie_core::agent::Timeouts;
 use sortie_core::call::Returned;
 use sortie_core::failure::{Class, Failure};
@@ -26,6 +26,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::dialect::{Request, one_line};
 use crate::exchange::{End, Exchange};
+
+use unpack::{Body, Packed};
 
 pub use endpoint::{Endpoint, EndpointError, is_this_machine};
 pub use upstream::{Passed, Upstream, UpstreamError};
@@ -113,6 +115,7 @@ impl Client {
         let encoded = endpoint.dialect().encode(request, endpoint.variant());
         let mut headers = encoded.headers;
         endpoint.authorize(&mut headers);
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(encoded.body.len()));
         let (progress, watched) = watch::channel(Progress::Waiting);
         let sending = self
@@ -218,12 +221,16 @@ async fn drive(
         None => return (start.elapsed(), End::Deadline),
     };
     exchange.head(start.elapsed(), reply.status().as_u16(), reply.headers());
+    let mut body = Body::of(reply.headers());
     while !exchange.is_done() {
         tokio::select! {
             biased;
             piece = reply.chunk() => match piece {
-                Ok(Some(bytes)) => exchange.bytes(start.elapsed(), &bytes),
-                Ok(None) => return (start.elapsed(), End::Closed),
+                Ok(Some(bytes)) => match unpack(&mut body, &bytes, exchange, start) {
+                    Ok(()) => (),
+                    Err(why) => return (start.elapsed(), End::Broken(why)),
+                },
+                Ok(None) => return (start.elapsed(), body.finish().map_or_else(End::Broken, |()| End::Closed)),
                 Err(error) => return (start.elapsed(), End::Broken(why(error))),
             },
             () = sleep_until(start + exchange.deadline()) => return (start.elapsed(), End::Deadline),
@@ -234,6 +241,24 @@ async fn drive(
     // connection serves the next call.
     let _kept = timeout(FRAMING_END, reply.chunk()).await;
     (done_at, End::Closed)
+}
+
+/// Hands the bytes over as they unpack, in steps between which the exchange may have had enough.
+#[expect(clippy::disallowed_methods, reason = "the client's one clock: sockets are in real time")]
+fn unpack(body: &mut Body, bytes: &[u8], exchange: &mut Exchange, start: Instant) -> Result<(), String> {
+    for packed in bytes.chunks(SLICE) {
+        match body.push(packed) {
+            Ok(unpacked) => exchange.bytes(start.elapsed(), &unpacked),
+            Err(Packed::Bomb) => {
+                exchange.refuse("the compressed reply unpacks to more than 100 times its size");
+            }
+            Err(Packed::Damaged(why)) => return Err(why),
+        }
+        if exchange.is_done() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the client's one clock: sockets are in real time")]
@@ -250,8 +275,8 @@ fn note(exchange: &mut Exchange, progress: Progress, start: Instant) {
 /// It is asked for only once there is a connection. Its last slice taken means that the request *may*
 /// go out whole: that slice is in hyper's buffer then, and what reaches the provider nobody can know.
 /// So `Sent` is never noted too late; a request that is lost with its last slice counts as sent.
-fn noted(mut rest: Bytes, progress: watch::Sender<Progress>) -> Body {
-    Body::wrap_stream(stream::poll_fn(move |_| {
+fn noted(mut rest: Bytes, progress: watch::Sender<Progress>) -> reqwest::Body {
+    reqwest::Body::wrap_stream(stream::poll_fn(move |_| {
         let slice = rest.split_to(rest.len().min(SLICE));
         progress.send_replace(if rest.is_empty() { Progress::Sent } else { Progress::Connected });
         Poll::Ready((!slice.is_empty()).then_some(Ok::<_, Infallible>(slice)))
@@ -280,3 +305,5 @@ fn unix_now() -> Duration {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;

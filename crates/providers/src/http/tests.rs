@@ -8,7 +8,11 @@ use crate::dialect::{Dialect, OpenAiChat};
 
 const PATIENT: Duration = Duration::from_secs(30);
 
-const STREAM: &str = include_str!("../../tests/fixtures/openai-text.sse");
+fn stream() -> String {
+    let text = include_bytes!("../../tests/fixtures/openai-text.json");
+    let recorded = sortie_sim::record::Exchange::read(text).unwrap();
+    String::from_utf8(recorded.response.body()).unwrap()
+}
 
 #[tokio::test]
 async fn one_connection_serves_one_call_after_the_other() {
@@ -22,7 +26,7 @@ async fn one_connection_serves_one_call_after_the_other() {
                 assert_ne!(socket.read_buf(&mut request).await.unwrap(), 0, "another connection is used");
             }
             let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
-            let reply = format!("{head}{:x}\r\n{STREAM}\r\n", STREAM.len());
+            let reply = format!("{head}{:x}\r\n{}\r\n", stream().len(), stream());
             socket.write_all(reply.as_bytes()).await.unwrap();
             yield_often(1000).await; // The client has the whole answer before its framing ends.
             socket.write_all(b"0\r\n\r\n").await.unwrap();

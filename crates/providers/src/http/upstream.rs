@@ -70,8 +70,7 @@ impl Upstream {
         // An error says that another provider is installed, which is as good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let base = base_of(base_url)?;
-        // What was sent is what is wanted, not what it unpacks to.
-        let mut client = builder(CONNECT).no_gzip();
+        let mut client = builder(CONNECT);
         if base.host_str().is_some_and(is_loopback) {
             client = client.no_proxy();
         }

@@ -16,7 +16,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::timeline::ServerRequest;
@@ -126,7 +126,8 @@ pub enum Written {
 }
 
 impl Written {
-    fn of(bytes: &[u8]) -> Self {
+    /// Bytes as a file holds them.
+    pub fn of(bytes: &[u8]) -> Self {
         if let Ok(text) = str::from_utf8(bytes) {
             return Written::Text(text.to_owned());
         }
@@ -137,8 +138,8 @@ impl Written {
         Written::Hex(digits)
     }
 
-    /// The bytes; none where they are no pairs of hexadecimal digits.
-    fn bytes(&self) -> Option<Vec<u8>> {
+    /// The bytes; none where they are no pairs of hexadecimal digits, as [`Exchange::read`] refuses.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
         match self {
             Written::Text(text) => Some(text.clone().into_bytes()),
             Written::Hex(digits) => {
@@ -148,6 +149,20 @@ impl Written {
             }
         }
     }
+}
+
+/// Why a text is no exchange of this form.
+#[derive(Debug, thiserror::Error)]
+pub enum FormError {
+    /// It is no JSON, or other JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// It is of a form that this version does not know.
+    #[error("its format is {0}, and {FORMAT} is known")]
+    Format(u32),
+    /// Bytes are no hexadecimal digits.
+    #[error("its `hex` is no pairs of digits")]
+    Hex,
 }
 
 /// A reply as it was heard.
@@ -162,6 +177,22 @@ pub(crate) struct Heard {
 }
 
 impl Exchange {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// Where it is not of this form.
+    pub fn read(text: &[u8]) -> Result<Self, FormError> {
+        let exchange: Exchange = serde_json::from_slice(text)?;
+        if exchange.format != FORMAT {
+            return Err(FormError::Format(exchange.format));
+        }
+        let mut bodies = exchange.response.chunks.iter().map(|chunk| &chunk.bytes);
+        if exchange.request.body.bytes().is_none() || bodies.any(|body| body.bytes().is_none()) {
+            return Err(FormError::Hex);
+        }
+        Ok(exchange)
+    }
+
     /// An exchange as it may be kept.
     pub(crate) fn of(request: &ServerRequest, heard: &Heard) -> Self {
         let secrets = Secrets::of(&request.headers, &heard.headers);
@@ -190,7 +221,24 @@ impl Exchange {
     }
 }
 
+impl Answered {
+    /// The headers that were kept.
+    pub fn header_map(&self) -> HeaderMap {
+        header_map(&self.headers)
+    }
+
+    /// The whole body.
+    pub fn body(&self) -> Vec<u8> {
+        self.chunks.iter().filter_map(|chunk| chunk.bytes.bytes()).flatten().collect()
+    }
+}
+
 impl Asked {
+    /// The headers that were kept.
+    pub fn header_map(&self) -> HeaderMap {
+        header_map(&self.headers)
+    }
+
     fn of(request: &ServerRequest, secrets: &Secrets) -> Self {
         Asked {
             method: request.method.to_string(),
@@ -215,6 +263,14 @@ impl Asked {
         };
         format!("{} {}?{}\n{body}", self.method, self.path, self.query.as_deref().unwrap_or_default())
     }
+}
+
+/// Headers as HTTP has them, those that it could not have left out.
+fn header_map(headers: &BTreeMap<String, String>) -> HeaderMap {
+    let header = |(name, value): (&String, &String)| {
+        Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
+    };
+    headers.iter().filter_map(header).collect()
 }
 
 /// The headers that are kept; a repeated one once.

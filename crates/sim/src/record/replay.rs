@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::masking::Secrets;
@@ -69,15 +69,12 @@ impl Api for Replay {
 
 fn timeline(answered: &Answered) -> Timeline {
     let at = Duration::from_micros;
-    let headers = answered.headers.iter().filter_map(|(name, value)| {
-        Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
-    });
     let status = StatusCode::from_u16(answered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let chunk =
         |chunk: &super::Piece| Some(Chunk { at: at(chunk.at_us), bytes: chunk.bytes.bytes()?.into() });
     Timeline {
         ticket: None,
-        head: Some(Head { at: at(answered.head_at_us), status, headers: headers.collect() }),
+        head: Some(Head { at: at(answered.head_at_us), status, headers: answered.header_map() }),
         chunks: answered.chunks.iter().filter_map(chunk).collect(),
         end: match answered.end {
             Ending::Closed => End::Closed(at(answered.end_at_us)),

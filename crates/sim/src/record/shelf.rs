@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Exchange, FORMAT};
+use super::{Exchange, FormError};
 
 /// Characters of a path that a file's name shows.
 const SHOWN: usize = 60;
@@ -37,21 +37,7 @@ pub enum ShelfError {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: serde_json::Error,
-    },
-    /// A file is of a form that this version does not know.
-    #[error("read the exchange {path}: its format is {format}, and {FORMAT} is known", path = path.display())]
-    Format {
-        /// Which.
-        path: PathBuf,
-        /// What it says.
-        format: u32,
-    },
-    /// A file's bytes are no hexadecimal digits.
-    #[error("read the exchange {path}: its `hex` is no pairs of digits", path = path.display())]
-    Hex {
-        /// Which.
-        path: PathBuf,
+        source: FormError,
     },
 }
 
@@ -93,16 +79,7 @@ pub(super) fn exchanges(directory: &Path) -> Result<Vec<Exchange>, ShelfError> {
 fn exchange(path: &Path) -> Result<Exchange, ShelfError> {
     let path = || path.to_owned();
     let text = fs::read(path()).map_err(|source| ShelfError::Io { doing: "read", path: path(), source })?;
-    let exchange: Exchange =
-        serde_json::from_slice(&text).map_err(|source| ShelfError::Form { path: path(), source })?;
-    if exchange.format != FORMAT {
-        return Err(ShelfError::Format { path: path(), format: exchange.format });
-    }
-    let bodies = exchange.response.chunks.iter().map(|chunk| &chunk.bytes).chain([&exchange.request.body]);
-    if bodies.into_iter().any(|body| body.bytes().is_none()) {
-        return Err(ShelfError::Hex { path: path() });
-    }
-    Ok(exchange)
+    Exchange::read(&text).map_err(|source| ShelfError::Form { path: path(), source })
 }
 
 /// The JSON files of a directory, by their numbers.

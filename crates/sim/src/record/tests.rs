@@ -95,3 +95,20 @@ fn a_body_that_broke_off_breaks_off_again_where_and_when_it_did() {
     let timeline = replay.handle(&asked, Duration::ZERO);
     assert_eq!((timeline.head.unwrap().at, timeline.end), (MILLI, End::Cut(2 * MILLI)));
 }
+
+#[test]
+fn what_is_not_of_the_form_is_refused_with_the_reason() {
+    let exchange = Exchange::of(&request("{}", "sk-test"), &heard(&[&[0xff]]));
+    let json = serde_json::to_string(&exchange).unwrap();
+    assert_eq!(Exchange::read(json.as_bytes()).unwrap(), exchange);
+    let check = |from: &str, to: &str, why: &str| {
+        let odd = json.replacen(from, to, 1);
+        assert_ne!(odd, json);
+        let error = Exchange::read(odd.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(why), "{odd}: {error}");
+    };
+    check("\"format\":1", "\"format\":2", "its format is 2, and 1 is known");
+    check("\"hex\":\"ff", "\"hex\":\"fg", "no pairs of digits");
+    check("\"hex\":\"ff", "\"hex\":\"f", "no pairs of digits");
+    check("\"status\"", "\"state\"", "unknown field `state`");
+}

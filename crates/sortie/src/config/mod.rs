@@ -216,7 +216,19 @@ impl Config {
     ///
     /// # Errors
     /// What is wrong with the environment: a base URL that is none.
-    pub fn default_agents(env: Environment<'_>, today: Date, what_if: &WhatIf) -> Result<Config, Problems> {
+    pub fn default_agents(env: Environment<'_>, today: Date) -> Result<Config, Problems> {
+        Config::default_agents_supposing(env, today, &WhatIf::default())
+    }
+
+    /// The same with what a forecast supposes.
+    ///
+    /// # Errors
+    /// As [`Config::default_agents`].
+    pub fn default_agents_supposing(
+        env: Environment<'_>,
+        today: Date,
+        what_if: &WhatIf,
+    ) -> Result<Config, Problems> {
         let mut file = ConfigFile::default();
         file.suppose(what_if, today);
         Config::check(&file, env, today)

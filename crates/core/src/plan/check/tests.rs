@@ -331,3 +331,22 @@ fn what_could_not_be_read_is_not_taken_for_absent() {
         ],
     );
 }
+
+#[test]
+fn a_written_plan_that_nobody_checked_is_refused() {
+    let text = "tasks:\n- {id: a, prompt: A.}\n- {id: b, prompt: '{{ results.a }}', depends_on: [a]}";
+    let written = serde_json::to_value(checked("p.yaml", text).unwrap().plan).unwrap();
+    let check = |place: &str, value: serde_json::Value, expected: Option<&str>| {
+        let mut written = written.clone();
+        *written.pointer_mut(place).unwrap() = value;
+        let refused = serde_json::from_value::<Plan>(written).err().map(|error| error.to_string());
+        assert_eq!(refused.as_deref(), expected, "{place}");
+    };
+    let nobody = Some("task \"b\" refers to a task that is not there");
+    check("/tasks/1/depends_on", serde_json::json!([0]), None);
+    check("/tasks/1/depends_on", serde_json::json!([2]), nobody);
+    check("/tasks/1/prompt/inserts", serde_json::json!([[256, 1]]), nobody);
+    check("/tasks/1/agent", 2.into(), Some("task \"b\" has an agent that is not there"));
+    check("/tasks/1/depends_on", serde_json::json!([1]), Some("its tasks wait for each other"));
+    check("/tasks/0/depends_on", serde_json::json!([1]), Some("its tasks wait for each other"));
+}
