@@ -104,8 +104,8 @@ fn an_answer_that_was_lost_is_at_risk_and_not_called_spent() {
 #[test]
 fn of_eight_first_calls_at_once_with_room_for_one_exactly_one_is_sent() {
     let simulator = Simulator::start();
-    let tasks: String = (0..8).map(|n| format!("  - {{ id: t{n}, prompt: Task {n}. }}\n")).collect();
-    let plan = format!("defaults: {{ max_tokens: 100 }}\ntasks:\n{tasks}");
+    let tasks: Vec<String> = (0..8).map(|n| format!("  - {{ id: t{n}, prompt: Task {n}. }}\n")).collect();
+    let plan = format!("defaults: {{ max_tokens: 100 }}\ntasks:\n{}", tasks.concat());
     let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", plan);
     // Room for one reservation of $0.00121, and not for what one call costs and another reserves.
     let ran = sandbox.sortie("run plan.yaml --max-cost 0.00125 --max-concurrent 8 --json").exits(3);
