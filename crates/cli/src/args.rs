@@ -174,6 +174,17 @@ impl Caps {
     }
 }
 
+/// Who answers instead of the providers.
+#[derive(Args, Debug)]
+pub(crate) struct Instead {
+    /// Answer from the built-in simulator, on a virtual clock, without a key
+    #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "calm")]
+    pub(crate) simulate: Option<String>,
+    /// Seed of the simulator and of the jitter of retries
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
     /// The plan: YAML, JSON, or JSONL with one task a line
@@ -181,12 +192,8 @@ pub(crate) struct RunArgs {
     /// Name the run [default: made from the time]
     #[arg(long, value_name = "ID")]
     pub(crate) run_id: Option<String>,
-    /// Answer from the built-in simulator, on a virtual clock, without a key
-    #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "calm")]
-    pub(crate) simulate: Option<String>,
-    /// Seed of the simulator and of the jitter of retries
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) instead: Instead,
     /// Let a simulated run take its time
     #[arg(long, requires = "simulate")]
     pub(crate) realtime: bool,
@@ -211,12 +218,8 @@ pub(crate) struct ForecastArgs {
     /// Suppose so many requests a minute of every account
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rpm: Option<u32>,
-    /// Forecast a run against the built-in simulator
-    #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "calm")]
-    pub(crate) simulate: Option<String>,
-    /// Seed of what is drawn
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) instead: Instead,
     /// Show every task
     #[arg(long, short)]
     pub(crate) verbose: bool,

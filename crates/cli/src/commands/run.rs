@@ -18,7 +18,7 @@ use sortie::sim::Scenario;
 use super::execute::{announce, ask, drive, may_ask};
 use super::forecast::line as forecast_line;
 use super::{journal, scenario_text};
-use crate::args::RunArgs;
+use crate::args::{Instead, RunArgs};
 use crate::exit::Exit;
 use crate::failing::Failed;
 use crate::load;
@@ -26,7 +26,7 @@ use crate::terminal::Terminal;
 
 pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     let terminal = Terminal::new(args.output);
-    let RunArgs { plan, run_id, simulate, seed, realtime, yes, bounds, places, .. } = args;
+    let RunArgs { plan, run_id, instead, realtime, yes, bounds, places, .. } = args;
     let overrides = Overrides {
         max_cost: bounds.caps.run(),
         agent_max_cost: bounds.caps.agents(),
@@ -38,7 +38,7 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     load::known_agents(overrides.agent_max_cost.keys(), &setting.config)?;
     let checked = load::plan(&plan, &setting.config)?;
     terminal.warn(&checked.warnings);
-    let simulation = simulate.map(|scenario| simulation(&scenario, seed)).transpose()?;
+    let (simulation, seed) = (simulation(&instead)?, instead.seed);
     let mode = bounds.mode.map_or(Mode::Parallel, Mode::from);
     let launch = Launch { run_id, mode, seed, simulation };
     let header = launch.header(checked, &setting.config, &setting.environment, now())?;
@@ -86,8 +86,9 @@ fn beside(header: &Header, results_dir: &Path) -> Foreseen {
 }
 
 /// A scenario by its name, or from a file; checked now, not when the run begins.
-pub(super) fn simulation(scenario: &str, seed: u64) -> Result<Simulation, Failed> {
+pub(super) fn simulation(instead: &Instead) -> Result<Option<Simulation>, Failed> {
+    let Some(scenario) = &instead.simulate else { return Ok(None) };
     let scenario = scenario_text(scenario)?;
     Scenario::parse(&scenario).map_err(Error::from)?;
-    Ok(Simulation { scenario, seed })
+    Ok(Some(Simulation { scenario, seed: instead.seed }))
 }

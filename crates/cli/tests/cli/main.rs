@@ -11,6 +11,7 @@ mod support;
 mod check;
 mod errors;
 mod failures;
+mod forecast;
 mod limits;
 mod looks;
 mod money;

@@ -288,7 +288,10 @@ impl Law {
 
     /// Input and output tokens of a call at a task that could hardly have fewer.
     pub(super) fn shortest(&self, task: &Task, hints: Hints) -> (u64, u64) {
-        let output = self.mean_tokens(hints) * self.length.least() / SHORTER_STILL;
+        let is_known = hints.tokens.is_some() || self.mean_tokens.is_some();
+        // Of what nobody knows, an answer may be a word.
+        let output =
+            if is_known { self.mean_tokens(hints) * self.length.least() / SHORTER_STILL } else { 1.0 };
         let input = task.prompt.fixed_bytes as f64 * self.input_ratio / SHORTER_STILL;
         (input as u64, output.clamp(1.0, f64::from(task.max_tokens)) as u64)
     }
