@@ -21,7 +21,7 @@ use crate::money::Usd;
 use crate::usage::{Region, Tier, Usage};
 
 pub use absurd::{Absurd, Rule};
-pub use table::{Row, Table, TableError, table};
+pub use table::{Row, Table, TableError, table, undated};
 
 /// What a model costs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -131,7 +131,7 @@ impl Row {
 }
 
 /// A model's id without its date, `None` where it has none.
-fn undated(model: &str) -> Option<&str> {
+pub fn undated(model: &str) -> Option<&str> {
     if let Some(base) = model.strip_suffix("-latest") {
         return Some(base);
     }
