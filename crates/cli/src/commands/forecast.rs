@@ -9,8 +9,7 @@ use sortie::launch::Launch;
 use sortie::report::forecast::{self as texts, Forecasted};
 use sortie::session::now;
 
-use super::journal;
-use super::run::simulation;
+use super::{journal, simulation};
 use crate::args::ForecastArgs;
 use crate::exit::Exit;
 use crate::failing::Failed;

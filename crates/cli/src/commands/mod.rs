@@ -15,10 +15,11 @@ mod simulate;
 use std::path::Path;
 
 use sortie::Error;
+use sortie::binding::Simulation;
 use sortie::engine::store::sqlite::{Durability, SqliteStore};
 use sortie::sim::Scenario;
 
-use crate::args::Command;
+use crate::args::{Command, Instead};
 use crate::exit::Exit;
 use crate::failing::Failed;
 
@@ -36,6 +37,14 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failed> {
         Command::Schema(args) => Ok(schema::run(&args)),
         Command::Completions(args) => Ok(completions::run(&args)),
     }
+}
+
+/// A scenario by its name, or from a file; checked now, not when the run begins.
+fn simulation(instead: &Instead) -> Result<Option<Simulation>, Failed> {
+    let Some(scenario) = &instead.simulate else { return Ok(None) };
+    let scenario = scenario_text(scenario)?;
+    Scenario::parse(&scenario).map_err(Error::from)?;
+    Ok(Some(Simulation { scenario, seed: instead.seed }))
 }
 
 /// The text of a scenario: the name of a built-in one, or a file, with the samples of the files that

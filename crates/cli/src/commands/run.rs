@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use sortie::Error;
-use sortie::binding::{Binding, Simulation};
+use sortie::binding::Binding;
 use sortie::config::Overrides;
 use sortie::core::run::input::{Budgets, Mode};
 use sortie::engine::driver::Foreseen;
@@ -13,12 +12,11 @@ use sortie::engine::store::sqlite::{Durability, SqliteStore};
 use sortie::foresight::Foresight;
 use sortie::launch::Launch;
 use sortie::session::{Session, now};
-use sortie::sim::Scenario;
 
 use super::execute::{announce, ask, drive, may_ask};
 use super::forecast::line as forecast_line;
-use super::{journal, scenario_text};
-use crate::args::{Instead, RunArgs};
+use super::{journal, simulation};
+use crate::args::RunArgs;
 use crate::exit::Exit;
 use crate::failing::Failed;
 use crate::load;
@@ -83,12 +81,4 @@ fn beside(header: &Header, results_dir: &Path) -> Foreseen {
         Some(foresight.ok()?.forecast.prediction())
     });
     Foreseen::coming(async move { working.await.ok().flatten() })
-}
-
-/// A scenario by its name, or from a file; checked now, not when the run begins.
-pub(super) fn simulation(instead: &Instead) -> Result<Option<Simulation>, Failed> {
-    let Some(scenario) = &instead.simulate else { return Ok(None) };
-    let scenario = scenario_text(scenario)?;
-    Scenario::parse(&scenario).map_err(Error::from)?;
-    Ok(Some(Simulation { scenario, seed: instead.seed }))
 }
