@@ -34,6 +34,13 @@ fn a_simulated_run_says_so() {
 }
 
 #[test]
+fn a_run_of_before_the_price_table_was_kept_says_that_nobody_knows_it() {
+    let mut story = testing::diamond();
+    story.settings.price_table = None;
+    assert!(rendered(&story).contains("| Prices | table not recorded |"));
+}
+
+#[test]
 fn what_binds_is_what_the_advice_is_about() {
     let check = |set: fn(&mut Story), advice: &str| {
         let tasks: Vec<String> = (0..4).map(|n| format!("t{n}")).collect();
