@@ -20,6 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   sortie run examples/website.yaml --simulate     try a plan without a key, for free
   sortie check plan.yaml                          what is missing before a real run
+  sortie forecast plan.yaml                       what it will cost and how long it will take
   sortie run plan.yaml --max-cost 2.50            run it, and never spend more
   sortie resume                                   go on after Ctrl-C, a crash or a stop
   sortie runs; sortie show RUN TASK               what was run, and what it answered
@@ -43,6 +44,17 @@ Finished calls are never repeated. Without RUN: the newest run that is not finis
 Example:
   sortie resume 20261123-180233-4f2a --max-cost 20")]
     Resume(ResumeArgs),
+    /// Say what a plan will cost and how long it will take, without spending
+    #[command(after_help = "\
+The plan is played many times on a virtual clock, by the calls of past runs in the results directory, else by
+documented defaults; with --simulate by the simulator's.
+
+Examples:
+  sortie forecast plan.yaml                       cost, time, and what keeps it from being faster
+  sortie forecast plan.yaml --rpm 4000 --max-concurrent 50
+  sortie forecast plan.yaml --agent claude=haiku  what it would come to with another model
+  sortie forecast plan.yaml --json | jq .cost.worst")]
+    Forecast(ForecastArgs),
     /// Check configuration, keys, endpoints, prices and a plan, without spending
     #[command(after_help = "\
 Examples:
@@ -146,6 +158,33 @@ pub(crate) struct RunArgs {
     /// Do not ask before spending
     #[arg(long, short)]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
+    #[command(flatten)]
+    pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ForecastArgs {
+    /// The plan: YAML, JSON, or JSONL with one task a line
+    pub(crate) plan: PathBuf,
+    /// Suppose that an agent is another one, or has another model; may be given more than once
+    #[arg(long, value_name = "NAME=AGENT|MODEL", value_parser = supposed_agent)]
+    pub(crate) agent: Vec<(String, String)>,
+    /// Suppose so many requests a minute of every account
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rpm: Option<u32>,
+    /// Forecast a run against the built-in simulator
+    #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "calm")]
+    pub(crate) simulate: Option<String>,
+    /// Seed of what is drawn
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Show every task
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
     #[command(flatten)]
     pub(crate) bounds: Bounds,
     #[command(flatten)]
@@ -311,6 +350,13 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let address = numeric.as_deref().unwrap_or(text).parse();
     address.map_err(|_| "not of the form ADDRESS:PORT, like 127.0.0.1:8080".to_owned())
+}
+
+fn supposed_agent(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, other)) if !name.is_empty() && !other.is_empty() => Ok((name.into(), other.into())),
+        _ => Err("not of the form NAME=AGENT or NAME=MODEL, like claude=haiku".to_owned()),
+    }
 }
 
 fn usd(text: &str) -> Result<Usd, String> {

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sortie::Error;
-use sortie::config::{Config, Overrides};
+use sortie::config::{Config, Overrides, WhatIf};
 use sortie::core::document::{MAX_BYTES, Source};
 use sortie::core::plan::check::Checked;
 use sortie::providers::keys::Environment;
@@ -27,15 +27,25 @@ pub(crate) struct Setting {
 
 /// Reads the environment and the configuration; what the command line states goes first.
 pub(crate) fn setting(places: &Places, overrides: &Overrides) -> Result<Setting, Failed> {
+    setting_supposing(places, overrides, &WhatIf::default())
+}
+
+/// The same with what a forecast supposes in place of what the configuration says.
+pub(crate) fn setting_supposing(
+    places: &Places,
+    overrides: &Overrides,
+    what_if: &WhatIf,
+) -> Result<Setting, Failed> {
     let environment = Environment::read(places.env_file.as_deref(), Path::new(".")).map_err(Error::from)?;
     let get = |name: &str| environment.get(name).map(|(value, _)| value.to_owned());
     let config_path =
         places.config.clone().or_else(|| CONFIGS.map(PathBuf::from).into_iter().find(|path| path.exists()));
     let config = match &config_path {
         Some(path) => {
-            source(path).and_then(|source| Config::read(&source, &get, today()).map_err(Error::Config))
+            let read = |source: Source| Config::read_supposing(&source, &get, today(), what_if);
+            source(path).and_then(|source| read(source).map_err(Error::Config))
         }
-        None => Config::default_agents(&get, today()).map_err(Error::Config),
+        None => Config::default_agents(&get, today(), what_if).map_err(Error::Config),
     };
     let results_dir = places.results_dir.clone();
     let config = config?.overridden(Overrides { results_dir, ..overrides.clone() });
@@ -44,11 +54,21 @@ pub(crate) fn setting(places: &Places, overrides: &Overrides) -> Result<Setting,
 
 /// Reads and checks a plan.
 pub(crate) fn plan(path: &Path, config: &Config) -> Result<Checked, Failed> {
+    check_plan(&plan_source(path)?, config)
+}
+
+/// Reads a plan, to be checked against one configuration or more: standard input is read once.
+pub(crate) fn plan_source(path: &Path) -> Result<Source, Failed> {
     let source = source(path).map_err(|error| match error {
         Error::Config(problems) => Error::Plan(problems),
         error => error,
     })?;
-    Ok(Checked::read(&source, &config.routing()).map_err(Error::Plan)?)
+    Ok(source)
+}
+
+/// Checks a plan that has been read.
+pub(crate) fn check_plan(source: &Source, config: &Config) -> Result<Checked, Failed> {
+    Ok(Checked::read(source, &config.routing()).map_err(Error::Plan)?)
 }
 
 /// The bytes of a file, or of standard input for `-`. No more is read than a document may have, so

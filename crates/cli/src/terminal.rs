@@ -21,6 +21,11 @@ impl Terminal {
         Terminal { quiet: output.quiet, json: output.json }
     }
 
+    /// One that says nothing but errors and results: of what has been said already.
+    pub(crate) fn silent() -> Self {
+        Terminal { quiet: true, json: false }
+    }
+
     /// Whether one JSON document is all that goes to stdout.
     pub(crate) fn json(self) -> bool {
         self.json

@@ -6,13 +6,17 @@
 pub mod agent;
 pub mod call;
 pub mod ceiling;
+pub mod chance;
 pub mod document;
 pub mod failure;
+pub mod forecast;
 pub mod hash;
 pub mod limit;
 pub mod money;
 pub mod plan;
 pub mod price;
 pub mod run;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod usage;

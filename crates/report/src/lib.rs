@@ -12,7 +12,9 @@
 mod bound;
 pub mod calls;
 pub mod fold;
+pub mod forecast;
 pub mod format;
+mod grade;
 mod json;
 pub mod log;
 mod markdown;
@@ -28,4 +30,5 @@ pub mod units;
 
 pub use fold::{Fold, Report, RunView};
 pub use format::Format;
+pub use grade::Grade;
 pub use summary::Summary;

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use sortie_core::failure::{Class, Failure};
+use sortie_core::forecast::Prediction;
 use sortie_core::run::event::{AttemptId, BudgetMark, Event, Finish, Outcome, Record, Then};
 use sortie_core::time::Time;
 
@@ -56,6 +57,11 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
             (Level::Info, format!("run {} started: {}", run.run_id, count(run.plan.len() as u64, "task")))
         }
         Event::RunResumed => (Level::Info, format!("run {} resumed", run.run_id)),
+        Event::ForecastMade { forecast: Prediction { cost, makespan } } => {
+            let cost = format!("{} ({} to {})", money(cost.expected), money(cost.low), money(cost.worst));
+            let time = format!("{} (p95 {})", duration(makespan.p50), duration(makespan.p95));
+            (Level::Info, format!("forecast: {cost}, {time}"))
+        }
         Event::AttemptStarted { attempt: AttemptId { task: id, number }, reserved } => (
             Level::Debug,
             format!("task {}: attempt {number} started, {} reserved", task(*id), money(reserved.usd)),

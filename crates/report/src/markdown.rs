@@ -138,8 +138,16 @@ fn performance(report: &Report) -> Vec<(&'static str, String)> {
         rows.push(("Highest possible speedup", format!("{ceiling:.2}x, bound by {binding}")));
         rows.push(("Reached of it", percent(100.0 * efficiency)));
     }
+    if let Some([_, time]) = forecast_cells(report) {
+        rows.push(("Forecast", time));
+    }
     rows.push(("API calls", summary.api_calls_count.to_string()));
     rows
+}
+
+/// What was forecast, and whether it came so: of money and of time.
+fn forecast_cells(report: &Report) -> Option<[String; 2]> {
+    Some(report.summary.forecast.as_ref()?.cells(&report.summary))
 }
 
 fn cost(report: &Report) -> Vec<(&'static str, String)> {
@@ -148,6 +156,9 @@ fn cost(report: &Report) -> Vec<(&'static str, String)> {
         ("Total cost", money(cost.total_cost)),
         ("Average per task", cost.avg_cost_per_task.map_or_else(dash, money)),
     ];
+    if let Some([cost, _]) = forecast_cells(report) {
+        rows.push(("Forecast", cost));
+    }
     if !cost.at_risk.is_zero() {
         let why = "may have been billed besides, for answers that never came whole";
         rows.push(("At risk", format!("{} {why}", money(cost.at_risk))));

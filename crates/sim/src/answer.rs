@@ -3,9 +3,9 @@
 use sortie_core::run::event::Finish;
 use sortie_providers::dialect::{Besides, Particulars, Request, Shape, Thinking};
 
-use crate::chance::Chance;
 use crate::directive::Steering;
 use crate::shape;
+use sortie_core::chance::Chance;
 
 /// UTF-8 bytes to a token, about what English text has.
 pub(crate) const BYTES_PER_TOKEN: u64 = 4;

@@ -6,7 +6,8 @@
 use crate::fault::{Fault, UnknownFault};
 use crate::scenario::{MAX_OUTPUT_TOKENS, MAX_SECONDS};
 
-const OPENING: &str = "[[sim";
+/// What a directive begins with.
+pub const OPENING: &str = "[[sim";
 const CLOSING: &str = "]]";
 
 /// What a prompt asks of the simulator. Where a key is given twice the last one counts.

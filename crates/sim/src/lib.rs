@@ -8,7 +8,6 @@
 
 mod answer;
 mod bill;
-mod chance;
 pub mod control;
 pub mod directive;
 mod errors;

@@ -52,6 +52,16 @@ impl Launch {
         environment: &Environment,
         now: Time,
     ) -> Result<Header, Error> {
+        let header = self.draft(checked, config, now)?;
+        let missing = setup(&header.plan, &header.settings, config, environment);
+        if missing.is_empty() { Ok(header) } else { Err(Error::Setup(missing)) }
+    }
+
+    /// The same for a run that is only forecast: nothing has to be set up.
+    ///
+    /// # Errors
+    /// None that a user could cause.
+    pub fn draft(self, checked: Checked, config: &Config, now: Time) -> Result<Header, Error> {
         let plan = checked.plan;
         let settings = Settings {
             mode: self.mode,
@@ -68,10 +78,6 @@ impl Launch {
         };
         let run_timeout = config.run_timeout.unwrap_or_else(|| default_timeout(&plan, &settings));
         let settings = Settings { run_timeout, ..settings };
-        let missing = setup(&plan, &settings, config, environment);
-        if !missing.is_empty() {
-            return Err(Error::Setup(missing));
-        }
         let binding = Binding {
             endpoints: config.agents.iter().map(|agent| agent.endpoint.clone()).collect(),
             simulation: self.simulation,

@@ -32,6 +32,7 @@ mod caller;
 pub mod config;
 mod error;
 mod files;
+pub mod foresight;
 pub mod launch;
 mod scheduler;
 pub mod session;

@@ -7,7 +7,7 @@ use sortie_core::money::Usd;
 use sortie_core::plan::TaskId;
 use sortie_core::run::event::{Event, Outcome, Record};
 use sortie_core::time::Time;
-use sortie_engine::driver::{self, Ended, Observe, Opened};
+use sortie_engine::driver::{self, Ended, Foreseen, Observe, Opened};
 use sortie_engine::executor::local::LocalExecutor;
 use sortie_engine::executor::signals::Signals;
 use sortie_engine::executor::simulated::{Pace, SimulatedExecutor};
@@ -46,6 +46,8 @@ pub struct Drive<'a> {
     pub pace: Pace,
     /// How it is asked to stop.
     pub signals: Signals,
+    /// What was forecast of it.
+    pub forecast: Foreseen,
 }
 
 /// A run that is not driven any more, in this process.
@@ -142,8 +144,8 @@ impl<S: Store> Session<S> {
         }
         let mut observe = (recorder, observe);
         let floor = self.opened.floor().max(self.header().created);
-        let Drive { environment, budget, pace, signals } = drive;
-        let opened = self.opened.with_budget(budget);
+        let Drive { environment, budget, pace, signals, forecast } = drive;
+        let opened = self.opened.with_budget(budget).with_forecast(forecast);
         let plan = Arc::clone(&opened.header().plan);
         let configured = self.binding.endpoints.clone();
         let ended = if let Some(simulation) = &self.binding.simulation {

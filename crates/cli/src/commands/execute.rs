@@ -8,7 +8,7 @@ use sortie::config::Origin;
 use sortie::core::money::Usd;
 use sortie::core::plan::{Plan, TaskId};
 use sortie::core::run::event::{Outcome, Signal};
-use sortie::engine::driver::Ended;
+use sortie::engine::driver::{Ended, Foreseen};
 use sortie::engine::executor::signals::Signals;
 use sortie::engine::executor::simulated::Pace;
 use sortie::engine::store::{Header, Store};
@@ -77,13 +77,14 @@ pub(super) async fn drive<S: Store>(
     session: Session<S>,
     environment: &Environment,
     budget: Option<Usd>,
+    forecast: Foreseen,
     pace: Pace,
     terminal: Terminal,
 ) -> Result<Exit, Failed> {
     let signals = Signals::of_the_process()
         .map_err(|error| Failed::new(Exit::Setup, format!("failed to listen for signals: {error}")))?;
     let progress = Progress::new(view(session.header()), session.records(), terminal);
-    let drive = Drive { environment, budget, pace, signals };
+    let drive = Drive { environment, budget, pace, signals, forecast };
     let done = session.drive(drive, progress).await?;
     tell(&done, terminal).await?;
     Ok(match &done.ended {

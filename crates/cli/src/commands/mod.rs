@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod execute;
+mod forecast;
 mod prices;
 mod resume;
 mod run;
@@ -25,6 +26,7 @@ use crate::failing::Failed;
 pub(crate) async fn run(command: Command) -> Result<Exit, Failed> {
     match command {
         Command::Run(args) => run::run(args).await,
+        Command::Forecast(args) => forecast::run(args).await,
         Command::Resume(args) => resume::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Runs(args) => runs::run(args).await,

@@ -2,6 +2,7 @@
 
 use sortie::config::Overrides;
 use sortie::core::run::event::Outcome;
+use sortie::engine::driver::Foreseen;
 use sortie::engine::executor::simulated::Pace;
 use sortie::engine::store::StoreError;
 use sortie::session::Session;
@@ -33,5 +34,5 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
         }
     }
     let pace = if args.realtime { Pace::RealTime } else { Pace::Jumping };
-    drive(session, &setting.environment, args.max_cost, pace, terminal).await
+    drive(session, &setting.environment, args.max_cost, Foreseen::nothing(), pace, terminal).await
 }

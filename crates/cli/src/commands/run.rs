@@ -1,17 +1,23 @@
 //! `sortie run PLAN`
 
+use std::path::Path;
+
 use sortie::Error;
 use sortie::binding::{Binding, Simulation};
 use sortie::config::Overrides;
 use sortie::core::run::input::Mode;
+use sortie::engine::driver::Foreseen;
 use sortie::engine::executor::simulated::Pace;
+use sortie::engine::store::Header;
 use sortie::engine::store::sqlite::{Durability, SqliteStore};
+use sortie::foresight::Foresight;
 use sortie::launch::Launch;
 use sortie::session::{Session, now};
 use sortie::sim::Scenario;
 
 use super::execute::{announce, ask, drive, may_ask};
-use super::scenario_text;
+use super::forecast::line as forecast_line;
+use super::{journal, scenario_text};
 use crate::args::RunArgs;
 use crate::exit::Exit;
 use crate::failing::Failed;
@@ -36,24 +42,49 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     let header = launch.header(checked, &setting.config, &setting.environment, now())?;
     let binding = Binding::of(&header).map_err(Failed::from)?;
     let asks = !yes && may_ask(&header.plan, &binding);
+    let results_dir = &setting.config.results_dir;
+    let foresight = if asks || header.settings.simulated {
+        // Known before it begins, so that a simulated run has the same journal every time.
+        Some(Foresight::of(&header, journal(results_dir)?.as_ref()).await?)
+    } else {
+        None
+    };
     if asks {
         // Before anything is written: a "no" leaves nothing behind.
         announce(&header, &binding, terminal);
+        terminal.note(&format!(
+            "  {}",
+            foresight.as_ref().map_or_else(String::new, |f| forecast_line(&header, f))
+        ));
         ask()?;
     }
+    let forecast = match foresight {
+        Some(foresight) => Foreseen::known(foresight.forecast.prediction()),
+        None => beside(&header, results_dir),
+    };
     let durability = if header.settings.simulated { Durability::Unsynced } else { Durability::Synced };
-    let results_dir = &setting.config.results_dir;
     let store = SqliteStore::open(results_dir, durability)?;
     let session = Session::create(store, header, Some(results_dir)).await?;
     if !asks {
         announce(session.header(), session.binding(), terminal);
     }
     let pace = if realtime { Pace::RealTime } else { Pace::Jumping };
-    drive(session, &setting.environment, None, pace, terminal).await
+    drive(session, &setting.environment, None, forecast, pace, terminal).await
+}
+
+/// A forecast that is made while the run begins: nothing waits for it.
+fn beside(header: &Header, results_dir: &Path) -> Foreseen {
+    let (header, results_dir) = (header.clone(), results_dir.to_owned());
+    let working = tokio::task::spawn_blocking(move || {
+        let journal = journal(&results_dir).ok()?;
+        let foresight = tokio::runtime::Handle::current().block_on(Foresight::of(&header, journal.as_ref()));
+        Some(foresight.ok()?.forecast.prediction())
+    });
+    Foreseen::coming(async move { working.await.ok().flatten() })
 }
 
 /// A scenario by its name, or from a file; checked now, not when the run begins.
-fn simulation(scenario: &str, seed: u64) -> Result<Simulation, Failed> {
+pub(super) fn simulation(scenario: &str, seed: u64) -> Result<Simulation, Failed> {
     let scenario = scenario_text(scenario)?;
     Scenario::parse(&scenario).map_err(Error::from)?;
     Ok(Simulation { scenario, seed })

@@ -17,7 +17,9 @@ const SUMMARY: &str = "
     metrics.throughput metrics.avg_latency metrics.p50_latency metrics.p95_latency metrics.p99_latency
     metrics.ttft_p50 metrics.success_rate metrics.active_tasks metrics.queue_length metrics.api_calls_count
     metrics.total_cost metrics.cost_per_task metrics.error_count metrics.rate_limit_hits metrics.timeout_count
-    speedup.serial_duration speedup.speedup speedup.ceiling speedup.binding speedup.efficiency";
+    speedup.serial_duration speedup.speedup speedup.ceiling speedup.binding speedup.efficiency
+    forecast.cost_low forecast.cost_expected forecast.cost_worst forecast.cost_within
+    forecast.duration_p5 forecast.duration_p50 forecast.duration_p95 forecast.duration_within";
 
 /// The fields of a line of `results.jsonl`.
 const RESULT: &str = "

@@ -37,17 +37,20 @@ pub(super) fn remaining_path(
 
 /// Output tokens a second that a call is expected to stream, where no history says more.
 const TOKENS_PER_SECOND: f64 = 60.0;
-/// What a call takes apart from its output: network and time to first token.
-const BEFORE_FIRST_TOKEN: Duration = Duration::from_millis(800);
+/// Seconds that a call takes apart from its output: network and time to first token.
+const BEFORE_FIRST_TOKEN: f64 = 0.8;
 /// Output tokens that a call is expected to have (SPEC.md C1), where the plan has no hint.
-const EXPECTED_OUTPUT_TOKENS: u32 = 500;
+pub const EXPECTED_OUTPUT_TOKENS: u32 = 500;
 
 /// How long a task is expected to take: the plan's hint, else by its expected output.
 pub fn expected(task: &Task) -> Duration {
-    task.expected.unwrap_or_else(|| {
-        BEFORE_FIRST_TOKEN
-            + Duration::from_secs_f64(f64::from(expected_output_tokens(task)) / TOKENS_PER_SECOND)
-    })
+    task.expected
+        .unwrap_or_else(|| Duration::from_secs_f64(seconds_for(f64::from(expected_output_tokens(task)))))
+}
+
+/// How many seconds an answer of so many tokens takes, where nothing more is known.
+pub fn seconds_for(output_tokens: f64) -> f64 {
+    BEFORE_FIRST_TOKEN + output_tokens / TOKENS_PER_SECOND
 }
 
 /// How many output tokens a task is expected to have: the plan's hint, else 500 or what its own

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Class, Failure};
+use crate::forecast::Prediction;
 use crate::hash::Hash;
 use crate::money::Usd;
 use crate::plan::TaskId;
@@ -49,6 +50,11 @@ pub enum Event {
     /// A process took the run up again. What stopped it before (a signal, the budget, a provider,
     /// the run timeout) counts no more.
     RunResumed,
+    /// The run was forecast; what it said is what it is graded by.
+    ForecastMade {
+        /// What it said.
+        forecast: Prediction,
+    },
     /// The intent to send a request, durable before it is sent.
     AttemptStarted {
         /// Which.
@@ -143,6 +149,7 @@ impl Event {
             Event::TaskFailed { task, .. } | Event::TaskSkipped { task, .. } => Some(*task),
             Event::RunStarted
             | Event::RunResumed
+            | Event::ForecastMade { .. }
             | Event::BudgetWarned { .. }
             | Event::BudgetReached { .. }
             | Event::BudgetSet { .. }

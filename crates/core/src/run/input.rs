@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Answer, AttemptId, Outcome, Record, Signal, Timing};
 use crate::failure::Failure;
+use crate::forecast::Prediction;
 use crate::limit::GateSpec;
 use crate::money::Usd;
 use crate::time::{Time, micros};
@@ -77,6 +78,8 @@ pub enum Input {
     Woke,
     /// The user asked to stop.
     Cancelled(Signal),
+    /// A forecast of the run is known.
+    Forecast(Prediction),
 }
 
 /// How an attempt came back.

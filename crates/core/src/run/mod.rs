@@ -55,4 +55,5 @@ macro_rules! planted {
 }
 use planted;
 
+pub(crate) use money::OVERHEAD_TOKENS;
 pub use state::{IllegalRecord, Phase, Run, TaskState};

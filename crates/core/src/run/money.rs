@@ -12,7 +12,7 @@ use crate::usage::{Charge, Cost, Usage};
 
 /// Tokens that a request has beyond the bytes of its texts: roles, separators and the frame of the
 /// conversation. Providers add under ten for each message; a system prompt is one more message.
-const OVERHEAD_TOKENS: u64 = 32;
+pub(crate) const OVERHEAD_TOKENS: u64 = 32;
 
 impl Run {
     /// The most that the next attempt at a task may take.

@@ -237,6 +237,8 @@ impl Run {
             }
             Event::TaskFailed { task, .. } => self.close(*task, Phase::Failed)?,
             Event::TaskSkipped { task, .. } => self.close(*task, Phase::Skipped)?,
+            // Nothing is decided by it.
+            Event::ForecastMade { .. } => {}
             Event::BudgetWarned { mark, .. } => {
                 self.state.marks.insert(*mark);
             }

@@ -56,6 +56,7 @@ impl Deciding<'_> {
             Input::Resumed { budget } => self.resume(budget),
             Input::Replied(reply) => self.replied(reply),
             Input::Woke => {}
+            Input::Forecast(forecast) => self.remember(Event::ForecastMade { forecast }),
             Input::Cancelled(signal) => {
                 if planted!(CancelOutsideApply) {
                     self.run.state.cancelled = Some(signal);

@@ -17,6 +17,7 @@
 //! - A step's records are applied already. After a failed append the run is ahead of its journal
 //!   and of no use: drop it, open it again.
 
+mod foreseen;
 mod observe;
 mod outputs;
 mod round;
@@ -34,6 +35,7 @@ use crate::executor::Executor;
 use crate::store::{Header, Store, StoreError};
 use round::Driver;
 
+pub use foreseen::Foreseen;
 pub use observe::Observe;
 
 /// How driving a run came to its end.
@@ -66,6 +68,7 @@ pub struct Opened {
     records: Vec<Record>,
     run: Run,
     budget: Option<Usd>,
+    foreseen: Foreseen,
 }
 
 /// Creates a run in this store and owns it.
@@ -75,7 +78,7 @@ pub struct Opened {
 pub async fn create<S: Store>(store: &mut S, header: Header) -> Result<Opened, StoreError> {
     store.create(&header).await?;
     let run = Run::new(header.plan.clone(), header.settings.clone());
-    Ok(Opened { header, records: Vec::new(), run, budget: None })
+    Ok(Opened { header, records: Vec::new(), run, budget: None, foreseen: Foreseen::nothing() })
 }
 
 /// Takes over a run of this store that another process has left.
@@ -87,7 +90,7 @@ pub async fn resume<S: Store>(store: &mut S, run_id: &str) -> Result<Opened, Sto
     let damaged = |what: String| StoreError::Damaged { run: run_id.to_owned(), what };
     let run = Run::replay(header.plan.clone(), header.settings.clone(), &records)
         .map_err(|illegal| damaged(illegal.to_string()))?;
-    Ok(Opened { header, records, run, budget: None })
+    Ok(Opened { header, records, run, budget: None, foreseen: Foreseen::nothing() })
 }
 
 impl Opened {
@@ -105,6 +108,12 @@ impl Opened {
     #[must_use]
     pub fn with_budget(self, budget: Option<Usd>) -> Self {
         Opened { budget, ..self }
+    }
+
+    /// The same run with a forecast that it takes down as soon as it is known; nothing waits for it.
+    #[must_use]
+    pub fn with_forecast(self, foreseen: Foreseen) -> Self {
+        Opened { foreseen, ..self }
     }
 
     /// Its state.
@@ -144,7 +153,7 @@ impl Opened {
         executor: &mut E,
         observe: &mut O,
     ) -> Result<Ended, DriveError> {
-        let Opened { header, records, run, budget } = self;
+        let Opened { header, records, run, budget, foreseen } = self;
         // A process may have died between the creation and the first record: that is a start still.
         let first = match (records.is_empty(), budget) {
             (true, None) => Input::Started,
@@ -153,6 +162,6 @@ impl Opened {
         let mut gates = Gates::new(&header.settings);
         gates.rebuild(&header.plan, &records);
         drop(records);
-        Driver::new(&header, run, gates, store, executor, observe).drive_to_end(first).await
+        Driver::new(&header, run, gates, store, executor, observe).drive_to_end(first, foreseen).await
     }
 }

@@ -15,7 +15,7 @@ use sortie_core::run::input::{Action, Billing, Input, Reply, Step, Waiting};
 use sortie_core::time::Time;
 
 use super::outputs::Recent;
-use super::{DriveError, Ended, Observe};
+use super::{DriveError, Ended, Foreseen, Observe};
 use crate::executor::{Executor, Next};
 use crate::store::{Header, Output, Store, StoreError};
 
@@ -101,7 +101,11 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
     }
 
     /// Round after round, from this input to the end.
-    pub(super) async fn drive_to_end(mut self, first: Input) -> Result<Ended, DriveError> {
+    pub(super) async fn drive_to_end(
+        mut self,
+        first: Input,
+        mut foreseen: Foreseen,
+    ) -> Result<Ended, DriveError> {
         self.heard.push_back(Heard { input: first, output: None });
         loop {
             let mut round = self.decide();
@@ -121,8 +125,13 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
                 if round.wake_at.is_none() && self.run.in_flight() == 0 {
                     return Err(DriveError::Stalled);
                 }
-                let next = self.executor.next(round.wake_at).await;
-                self.hear(next);
+                tokio::select! {
+                    biased;
+                    forecast = foreseen.next() => {
+                        self.heard.push_back(Heard { input: Input::Forecast(forecast), output: None });
+                    }
+                    next = self.executor.next(round.wake_at) => self.hear(next),
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use sortie_core::ceiling::Bound;
 use sortie_core::failure::Failure;
+use sortie_core::forecast::Prediction;
 use sortie_core::money::Usd;
 use sortie_core::plan::{Plan, TaskId};
 use sortie_core::run::event::{Answer, AttemptId, Event, Finish, Outcome, Record, Spent, Then, Timing};
@@ -58,6 +59,7 @@ pub struct Fold {
     outcome: Option<Outcome>,
     draining: bool,
     last: Time,
+    forecast: Option<Prediction>,
 }
 
 /// What reports are made of: a fold, and its summary at one moment.
@@ -101,6 +103,7 @@ impl Fold {
             outcome: None,
             draining: false,
             last: run.created,
+            forecast: None,
             run,
         }
     }
@@ -148,12 +151,20 @@ impl Fold {
                 self.draining = false;
             }
             Event::BudgetWarned { .. } => {}
+            Event::ForecastMade { forecast } => {
+                self.forecast.get_or_insert(*forecast);
+            }
             Event::BudgetReached { .. } | Event::CancelRequested { .. } => self.draining = true,
             Event::RunEnded { outcome } => {
                 self.outcome = Some(outcome.clone());
                 self.clock.stop();
             }
         }
+    }
+
+    /// What was forecast of it, first.
+    pub fn forecast(&self) -> Option<Prediction> {
+        self.forecast
     }
 
     /// The run's summary as of `now`: the clock of a live run, [`Fold::last_time`] of a journal.

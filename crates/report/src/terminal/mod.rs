@@ -42,6 +42,7 @@ pub fn summary(report: &Report, style: Style) -> String {
     }
     lines.extend(speedup_line(report).map(|line| format!("  {line}")));
     lines.extend(calls_line(report).map(|line| format!("  {line}")));
+    lines.extend(forecast_line(summary).map(|line| format!("  {line}")));
     lines.push(style.paint(Paint::Strong, &cost_line(summary)));
     lines.extend(in_flight(report.fold).map(|line| format!("  {line}")));
     lines.extend(budget_line(summary).map(|line| format!("  {line}")));
@@ -106,6 +107,21 @@ fn budget_line(summary: &Summary) -> Option<String> {
         parts.push(format!("{} of the budget of {}", percent(utilization), money(budget)));
     }
     (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// What was forecast, where it can be held against what came.
+fn forecast_line(summary: &Summary) -> Option<String> {
+    let grade = summary.forecast.as_ref()?;
+    let (cost_within, duration_within) = (grade.cost_within?, grade.duration_within?);
+    let verdict = match (cost_within, duration_within) {
+        (true, true) => "as it came",
+        (true, false) => "right in cost, wrong in time",
+        (false, true) => "right in time, wrong in cost",
+        (false, false) => "wrong in both",
+    };
+    let [expected, low, worst] = [grade.cost_expected, grade.cost_low, grade.cost_worst].map(money);
+    let [p5, p95] = [grade.duration_p5, grade.duration_p95].map(duration);
+    Some(format!("Forecast: {expected} ({low} to {worst}), {p5} to {p95}: {verdict}"))
 }
 
 fn failures(report: &Report, style: Style) -> Vec<String> {

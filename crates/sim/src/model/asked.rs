@@ -10,10 +10,10 @@ use sortie_providers::dialect::{Dialect, Particulars, Request, Shape, WireError}
 
 use super::{Refusal, cache, is_anthropic};
 use crate::answer::{self, Answer};
-use crate::chance::Chance;
 use crate::directive::Steering;
 use crate::scenario::{Latency, MAX_OUTPUT_TOKENS, Scenario};
 use crate::timeline::{Pace, ServerRequest};
+use sortie_core::chance::Chance;
 
 /// A generation request and its answer.
 pub(super) struct Asked {

@@ -32,7 +32,6 @@ use sortie_core::hash::Hash;
 use sortie_core::usage::Usage;
 use sortie_providers::dialect::{self, Dialect, Quota, WireError};
 
-use crate::chance::Chance;
 use crate::control::Standing;
 use crate::fault::Fault;
 use crate::ledger::{Delivery, Entry, Ledger, Stats, Ticket};
@@ -45,6 +44,7 @@ use cache::Caches;
 use files::Files;
 use reply::Try;
 use route::{Endpoint, Route};
+use sortie_core::chance::Chance;
 
 /// The longest body that is read, in bytes; a longer one is answered 413 (Anthropic's documentation
 /// of request size limits: 32 MB).

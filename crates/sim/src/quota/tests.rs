@@ -3,7 +3,7 @@
 use sortie_core::hash::Hash;
 
 use super::*;
-use crate::chance::Chance;
+use sortie_core::chance::Chance;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

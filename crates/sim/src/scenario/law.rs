@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chance::Chance;
+use sortie_core::chance::Chance;
 
 /// A range, ends included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

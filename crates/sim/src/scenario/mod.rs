@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chance::Chance;
 use crate::fault::Fault;
+use sortie_core::chance::Chance;
 
 pub use law::{Latency, Law, Samples, Span};
 pub(crate) use quotas::class;
@@ -252,6 +252,22 @@ impl Scenario {
     pub(crate) fn quotas_of(&self, provider: &str, class: &str) -> Quotas {
         let own = self.quotas.get(class).or_else(|| self.quotas.get(provider));
         own.cloned().unwrap_or_else(|| self.quotas_of_all())
+    }
+
+    /// What a key may use of this model's class at this provider.
+    pub fn quotas_for(&self, provider: &str, model: &str) -> Quotas {
+        self.quotas_of(provider, &class(model))
+    }
+
+    /// The same scenario with nothing that a key could use up.
+    #[must_use]
+    pub fn without_quotas(&self) -> Self {
+        let mut free = self.clone();
+        free.quotas.clear();
+        (free.requests_per_minute, free.requests_burst, free.requests_per_day) = (None, None, None);
+        (free.input_tokens_per_minute, free.output_tokens_per_minute, free.tokens_per_minute) =
+            (None, None, None);
+        free
     }
 
     /// The network's share of a reply's time, in seconds.

@@ -9,7 +9,7 @@ mod text;
 
 use serde_json::{Map, Number, Value, json};
 
-use crate::chance::Chance;
+use sortie_core::chance::Chance;
 
 /// How deep a value may go before only what is required is made: enough for what people write, and
 /// an end for schemas that name themselves.

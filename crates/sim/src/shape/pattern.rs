@@ -4,7 +4,7 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-use crate::chance::Chance;
+use sortie_core::chance::Chance;
 
 /// The most times that anything is repeated.
 const MOST_REPEATS: u32 = 256;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::value;
-use crate::chance::Chance;
+use sortie_core::chance::Chance;
 use sortie_core::hash::Hash;
 
 fn made(schema: &Value, seed: u64) -> Value {

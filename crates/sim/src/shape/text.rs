@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{MOST, pattern, whole};
-use crate::chance::Chance;
+use sortie_core::chance::Chance;
 
 pub(super) const WORDS: [&str; 12] = [
     "harbour", "signal", "meadow", "lantern", "copper", "orchard", "ledger", "window", "compass", "granite",

@@ -43,8 +43,7 @@ impl Agents {
         today: Date,
         problems: &mut Problems,
     ) -> Agents {
-        let by_default = || [("claude".to_owned(), None), ("openai".to_owned(), None)].to_vec();
-        let written = file.agents.clone().unwrap_or_else(by_default);
+        let written = file.agents.clone().unwrap_or_else(ConfigFile::agents_by_default);
         let mut agents = Agents::default();
         if written.len() > MAX_AGENTS {
             let message = format!("{} agents are too many: at most {MAX_AGENTS}", written.len());
@@ -75,6 +74,13 @@ impl Agents {
             problems.push(Problem::error("no agent is enabled").at(Place::root().name("agents")));
         }
         agents
+    }
+}
+
+impl ConfigFile {
+    /// The agents of a configuration that names none.
+    pub(super) fn agents_by_default() -> Vec<(String, Option<AgentFile>)> {
+        ["claude", "openai"].map(|name| (name.to_owned(), None)).to_vec()
     }
 }
 

@@ -10,6 +10,7 @@ mod agents;
 mod check;
 mod gates;
 mod provider;
+mod what_if;
 pub mod written;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ use sortie_core::limit::GateSpec;
 use sortie_core::money::Usd;
 use sortie_core::plan::check::Routing;
 
+pub use what_if::WhatIf;
 use written::{Api, Auth, ConfigFile, Provider};
 
 /// The environment, by name: the process's own variables, then those of the env file.
@@ -183,9 +185,26 @@ impl Config {
     /// Everything that is wrong with it, at its place. The warnings of a configuration that is
     /// fine have their places too.
     pub fn read(source: &Source, env: Environment<'_>, today: Date) -> Result<Config, Problems> {
+        Config::read_supposing(source, env, today, &WhatIf::default())
+    }
+
+    /// The same with what a forecast supposes in place of what is written.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn read_supposing(
+        source: &Source,
+        env: Environment<'_>,
+        today: Date,
+        what_if: &WhatIf,
+    ) -> Result<Config, Problems> {
         // Every key is optional, so nothing at all is a configuration too.
         let file = source.read::<Option<ConfigFile>>();
-        let mut config = source.check(file, |file| Config::check(&file.unwrap_or_default(), env, today))?;
+        let mut config = source.check(file, |file| {
+            let mut file = file.unwrap_or_default();
+            file.suppose(what_if, today);
+            Config::check(&file, env, today)
+        })?;
         config.warnings = source.locate(std::mem::take(&mut config.warnings));
         Ok(config)
     }
@@ -195,8 +214,10 @@ impl Config {
     ///
     /// # Errors
     /// What is wrong with the environment: a base URL that is none.
-    pub fn default_agents(env: Environment<'_>, today: Date) -> Result<Config, Problems> {
-        Config::check(&ConfigFile::default(), env, today)
+    pub fn default_agents(env: Environment<'_>, today: Date, what_if: &WhatIf) -> Result<Config, Problems> {
+        let mut file = ConfigFile::default();
+        file.suppose(what_if, today);
+        Config::check(&file, env, today)
     }
 
     /// What a plan has to know.

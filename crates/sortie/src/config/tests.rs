@@ -197,7 +197,7 @@ fn the_environment_fills_only_what_is_left_open() {
 
 #[test]
 fn without_a_configuration_there_are_two_agents_with_known_prices() {
-    let config = Config::default_agents(&|_| None, today()).unwrap();
+    let config = Config::default_agents(&|_| None, today(), &WhatIf::default()).unwrap();
     assert_eq!(config.agents.iter().map(|a| a.agent.name.as_str()).collect::<Vec<_>>(), ["claude", "openai"]);
     assert!(config.agents.iter().all(|a| matches!(a.agent.pricing, Pricing::Known(_))));
     assert_eq!((config.default_agent.as_str(), config.results_dir.to_str()), ("claude", Some("./results")));
@@ -403,7 +403,7 @@ fn a_configuration_of_nothing_is_the_defaults() {
     for text in ["", "\n", "# Nothing yet.\n", "---\n"] {
         assert_eq!(
             effects(read(text)),
-            effects(Config::default_agents(&|_| None, today()).unwrap()),
+            effects(Config::default_agents(&|_| None, today(), &WhatIf::default()).unwrap()),
             "{text:?}"
         );
     }

@@ -14,6 +14,7 @@ use sortie_core::money::Usd;
 use sortie_core::plan::check::check;
 use sortie_core::plan::written::{PlanFile, TaskFile};
 use sortie_core::run::input::Mode;
+use sortie_engine::driver::Foreseen;
 use sortie_engine::executor::signals::Signals;
 use sortie_engine::executor::simulated::Pace;
 use sortie_engine::store::memory::MemoryStore;
@@ -369,6 +370,6 @@ async fn drive<S: Store>(
     budget: Option<Usd>,
     signals: Signals,
 ) -> Result<RunResult, Error> {
-    let drive = Drive { environment, budget, pace: Pace::Jumping, signals };
+    let drive = Drive { environment, budget, pace: Pace::Jumping, signals, forecast: Foreseen::nothing() };
     RunResult::of(&session.drive(drive, ()).await?).await
 }

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::{Agent, AgentId, Retry, Timeouts};
+use crate::agent::Agent;
 use crate::failure::{Class, Failure};
 use crate::hash::Hash;
-use crate::limit::{GateId, GateSpec, Gates};
+use crate::limit::Gates;
 use crate::money::Usd;
-use crate::plan::{Plan, PromptSize, Task, TaskId};
-use crate::price::Price;
+use crate::plan::{Plan, Task, TaskId};
 use crate::price::Pricing;
 use crate::run::Run;
 use crate::run::event::{Answer, AttemptId, BudgetMark, Event, Finish, Outcome, Signal, Timing};
 use crate::run::input::{Action, Billing, Input, Mode, Reply, Settings, Step};
+use crate::testing::{agent, settings, task};
 use crate::time::Time;
 use crate::usage::Usage;
 
@@ -25,59 +25,9 @@ struct Table {
     last: Step,
 }
 
-fn settings() -> Settings {
-    Settings {
-        mode: Mode::Parallel,
-        seed: 1,
-        budget: None,
-        max_cost_per_task: None,
-        alert_threshold: None,
-        auto_stop: true,
-        run_timeout: Duration::from_secs(600),
-        gates: vec![GateSpec {
-            name: "a/m".into(),
-            account: "a".into(),
-            requests_burst: 1,
-            ..GateSpec::default()
-        }],
-        max_concurrent: 10,
-        simulated: false,
-        price_table: None,
-    }
-}
-
-/// A task that costs a dollar for each output token and nothing for its input.
-fn task(name: &str, depends_on: &[u32], max_tokens: u32) -> Task {
-    Task {
-        name: name.into(),
-        task_type: "general".into(),
-        agent: AgentId(0),
-        depends_on: depends_on.iter().copied().map(TaskId).collect(),
-        prompt: PromptSize { fixed_bytes: 10, inserts: Vec::new() },
-        max_tokens,
-        priority: 0,
-        expected_output_tokens: None,
-        expected: None,
-        max_cost: None,
-        timeout: Duration::from_secs(60),
-        invalid: None,
-    }
-}
-
 impl Table {
     fn new(settings: Settings, tasks: Vec<Task>) -> Self {
-        let agent = Agent {
-            name: "claude".into(),
-            provider: "anthropic".into(),
-            model: "m".into(),
-            gate: GateId(0),
-            pricing: Pricing::Known(Price::flat(Usd::ZERO, Usd::from_f64(1.0).unwrap())),
-            max_tokens: 100,
-            system_bytes: 0,
-            retry: Retry::default(),
-            timeouts: Timeouts::default(),
-        };
-        let plan = Plan::new("table".into(), vec![agent], tasks);
+        let plan = Plan::new("table".into(), vec![agent()], tasks);
         let gates = Gates::new(&settings);
         let run = Run::new(Arc::new(plan), Arc::new(settings));
         let mut table = Table { run, gates, now: Time::from_micros(1_000_000), last: Step::default() };

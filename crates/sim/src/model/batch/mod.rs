@@ -21,10 +21,10 @@ use sortie_providers::dialect::{Dialect, ServerAnswer, Tier, WireError};
 use super::asked::Asked;
 use super::reply::Try;
 use super::{Asker, Model, Refusal, fingerprint};
-use crate::chance::Chance;
 use crate::fault::Fault;
 use crate::ledger::{Entry, Generation};
 use crate::timeline::ServerRequest;
+use sortie_core::chance::Chance;
 
 /// How long a batch takes unless it is cancelled.
 const BATCH_TIME: Duration = Duration::from_secs(5);

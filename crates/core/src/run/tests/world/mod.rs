@@ -212,6 +212,7 @@ impl World {
                 self.budget_was_set = true;
             }
             Event::AttemptStarted { .. }
+            | Event::ForecastMade { .. }
             | Event::BudgetWarned { .. }
             | Event::BudgetReached { .. }
             | Event::RunEnded { .. } => {}

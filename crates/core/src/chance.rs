@@ -1,17 +1,17 @@
-//! Everything that looks random, drawn from the seed and from what a request says.
+//! Everything that looks random, drawn from a seed and from what it is drawn for.
 //!
-//! There is no generator whose state moves from request to request: the same request draws the
-//! same numbers in whatever order requests arrive, which is what makes a run repeatable.
+//! There is no generator whose state moves from one content to the next: the same content draws
+//! the same numbers in whatever order it is asked for, which is what makes a simulation repeatable.
 
-use sortie_core::hash::Hash;
+use crate::hash::Hash;
 
-/// A stream of numbers that depends on the seed, a request's content and the purpose alone.
+/// A stream of numbers that depends on the seed, a content and the purpose alone.
 #[derive(Clone, Debug)]
-pub(crate) struct Chance(u64);
+pub struct Chance(u64);
 
 impl Chance {
     /// The stream for one purpose; draws for different purposes never shift each other.
-    pub(crate) fn new(seed: u64, content: &Hash, purpose: &str) -> Self {
+    pub fn new(seed: u64, content: &Hash, purpose: &str) -> Self {
         let mut bytes = Vec::with_capacity(40 + purpose.len());
         bytes.extend_from_slice(&seed.to_le_bytes());
         bytes.extend_from_slice(content.as_bytes());
@@ -24,7 +24,7 @@ impl Chance {
 
     /// The next 64 bits (`SplitMix64`: Steele, Lea, Flood, "Fast splittable pseudorandom number
     /// generators", 2014).
-    pub(crate) fn bits(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -33,23 +33,23 @@ impl Chance {
     }
 
     /// A whole number below `end`; 0 where that is 0.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.bits() % end.max(1)
     }
 
     /// A number from 0 up to, not including, 1.
-    pub(crate) fn share(&mut self) -> f64 {
+    pub fn share(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// A number of the standard normal distribution (Box and Muller's transform).
-    pub(crate) fn normal(&mut self) -> f64 {
+    pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.share()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.share()).cos()
     }
 
     /// One of the choices.
-    pub(crate) fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+    pub fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
         let index = self.bits() % choices.len().max(1) as u64;
         choices.get(index as usize).copied().unwrap_or_default()
     }

@@ -1,0 +1,97 @@
+//! `sortie forecast PLAN`
+
+use std::collections::BTreeMap;
+
+use sortie::config::{Config, Overrides, WhatIf};
+use sortie::core::document::Source;
+use sortie::core::run::input::Mode;
+use sortie::engine::store::Header;
+use sortie::foresight::Foresight;
+use sortie::launch::Launch;
+use sortie::report::forecast::{self as texts, Forecasted};
+use sortie::session::now;
+
+use super::journal;
+use super::run::simulation;
+use crate::args::ForecastArgs;
+use crate::exit::Exit;
+use crate::failing::Failed;
+use crate::load::{self, Setting};
+use crate::terminal::{self, Terminal};
+
+pub(super) async fn run(args: ForecastArgs) -> Result<Exit, Failed> {
+    let terminal = Terminal::new(args.output);
+    let what_if = WhatIf { agents: args.agent.iter().cloned().collect(), requests_per_minute: args.rpm };
+    let max_concurrent = args.bounds.max_concurrent;
+    let overrides = Overrides { max_cost: args.bounds.max_cost, ..Overrides::default() };
+    let configured = load::setting(&args.places, &overrides)?;
+    terminal.warn(&configured.config.warnings);
+    known_agents(&what_if.agents, &configured.config)?;
+    let asked = !what_if.is_empty() || max_concurrent.is_some();
+    let plan = load::plan_source(&args.plan)?;
+    let (plain, plain_header) = foresee(&plan, &args, &configured, terminal).await?;
+    let supposed = if asked {
+        let overrides = Overrides { max_concurrent, ..overrides };
+        let supposed = load::setting_supposing(&args.places, &overrides, &what_if)?;
+        Some(foresee(&plan, &args, &supposed, Terminal::silent()).await?)
+    } else {
+        None
+    };
+    let plain = forecasted(&plain_header, &plain);
+    let supposed = supposed.as_ref().map(|(foresight, header)| forecasted(header, foresight));
+    let (of, as_configured) = match &supposed {
+        Some(supposed) => (supposed, Some(&plain)),
+        None => (&plain, None),
+    };
+    if terminal.json() {
+        terminal::document(&texts::document(of, as_configured));
+    } else {
+        terminal::result(&texts::text(of, as_configured, args.verbose, terminal::style()));
+    }
+    Ok(Exit::Success)
+}
+
+/// Refuses an agent that there is none of: a typo would change nothing, silently.
+fn known_agents(supposed: &BTreeMap<String, String>, config: &Config) -> Result<(), Failed> {
+    let known = || config.agents.iter().map(|configured| configured.agent.name.as_str());
+    match supposed.keys().find(|name| known().all(|known| known != *name)) {
+        None => Ok(()),
+        Some(name) => {
+            let hint = format!("the configuration has: {}", known().collect::<Vec<_>>().join(", "));
+            Err(Failed::new(Exit::Invalid, format!("there is no agent `{name}` to suppose anything of"))
+                .hint(hint))
+        }
+    }
+}
+
+/// What a run of the plan would be created with, and what is foreseen of it. Neither keys nor prices
+/// have to be there.
+async fn foresee(
+    plan: &Source,
+    args: &ForecastArgs,
+    setting: &Setting,
+    terminal: Terminal,
+) -> Result<(Foresight, Header), Failed> {
+    let checked = load::check_plan(plan, &setting.config)?;
+    terminal.warn(&checked.warnings);
+    let simulation = args.simulate.as_ref().map(|scenario| simulation(scenario, args.seed)).transpose()?;
+    let mode = args.bounds.mode.map_or(Mode::Parallel, Mode::from);
+    let launch = Launch { run_id: None, mode, seed: args.seed, simulation };
+    let header = launch.draft(checked, &setting.config, now())?;
+    let foresight = Foresight::of(&header, journal(&setting.config.results_dir)?.as_ref()).await?;
+    Ok((foresight, header))
+}
+
+fn forecasted<'a>(header: &'a Header, foresight: &'a Foresight) -> Forecasted<'a> {
+    Forecasted {
+        plan: &header.plan,
+        settings: &header.settings,
+        laws: &foresight.laws,
+        forecast: &foresight.forecast,
+    }
+}
+
+/// What is foreseen of a run, in a line.
+pub(super) fn line(header: &Header, foresight: &Foresight) -> String {
+    texts::line(&forecasted(header, foresight))
+}

@@ -1,0 +1,412 @@
+//! How a call is drawn: its length, its time, its input, and whether it fails.
+//!
+//! A law is fitted to past calls of the same kind of agent, of the task's own type where there are
+//! enough of them. A call takes `base + per_token × output tokens` (least squares over the past
+//! calls), times a ratio that is drawn from those that past calls had to that line; an answer has the
+//! mean length times such a ratio. So whatever shape the times have, the forecast's have it too.
+//!
+//! Without history the line is what orders the queue ([`graph::expected`]: 0.8 s and 60 tokens/s),
+//! the length is 500 tokens (SPEC.md C1), ratios are lognormal, and a token is four bytes of input
+//! (SPEC.md C1). What is not known of the world is drawn too, once for each play ([`Weather`]):
+//! without history that is much, with a thousand calls little.
+//!
+//! What a plan says of a task goes before what either knows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::history::{Calls, PastCall};
+use super::spread::probit;
+use crate::agent::AgentId;
+use crate::chance::Chance;
+use crate::limit::GateSpec;
+use crate::plan::{Plan, Task, TaskId, graph};
+use crate::usage::Usage;
+
+/// Past calls that make a law: fewer say little more than the defaults.
+const ENOUGH: usize = 8;
+
+/// How answers differ in length where nothing is known: the standard deviation of the logarithm.
+const LENGTH_SIGMA: f64 = 0.5;
+/// How calls of one length differ in time, likewise: SPEC.md M1's 2 to 10 s are ±2 of these around
+/// 4.5 s.
+const TIME_SIGMA: f64 = 0.35;
+/// How far the default length and the default pace may be off as a whole: models differ by two in
+/// both directions.
+const UNKNOWN: f64 = 0.4;
+/// How far what a plan says of its tasks may be off as a whole.
+const HINTED: f64 = 0.1;
+/// How much one day differs from the next, whatever was measured before.
+const DAY: f64 = 0.05;
+
+/// Input tokens to a reserved one where nothing is known: SPEC.md C1's four characters a token, of
+/// one byte each.
+const INPUT_RATIO: f64 = 0.25;
+/// UTF-8 bytes to an output token where nothing is known. English prose has 4.8 with o200k.
+const BYTES_PER_TOKEN: f64 = 4.0;
+/// How many times shorter than the shortest past answer one may be, and an input than the leanest.
+const SHORTER_STILL: f64 = 2.0;
+
+/// What a law was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// The documented defaults.
+    Defaults,
+    /// So many past calls.
+    History(usize),
+}
+
+/// How the calls of a plan are drawn.
+#[derive(Clone, Debug)]
+pub struct Laws {
+    distinct: Vec<Law>,
+    /// The law of each task.
+    of: Vec<u32>,
+    basis: BTreeMap<AgentId, Basis>,
+    provider: Option<Provider>,
+    /// The tasks whose hints tell nothing of who answers; empty where all do.
+    without_hints: Vec<bool>,
+}
+
+/// What the plan says of a task's answer, where that tells something.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Hints {
+    tokens: Option<f64>,
+    seconds: Option<f64>,
+}
+
+impl Hints {
+    /// What is written.
+    fn of(task: &Task) -> Self {
+        Hints {
+            tokens: task.expected_output_tokens.map(f64::from),
+            seconds: task.expected.map(|expected| expected.as_secs_f64()),
+        }
+    }
+}
+
+/// What is known of the limits that the provider itself keeps to.
+#[derive(Clone, Debug)]
+pub(super) struct Provider {
+    /// One for each gate of the settings.
+    pub(super) limits: Vec<GateSpec>,
+    /// How long it takes to hear that a call is refused.
+    pub(super) refusal: Duration,
+}
+
+impl Laws {
+    /// Laws for the tasks of a plan, from the past calls of their agents.
+    pub fn new<'c>(plan: &Plan, calls: impl Fn(AgentId) -> Option<&'c Calls>) -> Self {
+        let (of, basis) = (Vec::with_capacity(plan.len()), BTreeMap::new());
+        let mut laws = Laws { distinct: Vec::new(), of, basis, provider: None, without_hints: Vec::new() };
+        let mut known: BTreeMap<(AgentId, &str), u32> = BTreeMap::new();
+        for task in plan.tasks() {
+            let law = *known.entry((task.agent, &task.task_type)).or_insert_with(|| {
+                let past = calls(task.agent);
+                let (law, basis) = past
+                    .map_or((Law::unknown(), Basis::Defaults), |past| Law::learned(past, &task.task_type));
+                laws.basis.insert(task.agent, basis);
+                laws.distinct.push(law);
+                laws.distinct.len() as u32 - 1
+            });
+            laws.of.push(law);
+        }
+        laws
+    }
+
+    /// The same, where the provider is known to have these limits, one for each gate of the settings: a
+    /// call past them is refused after `refusal`, and told how many whole seconds to wait.
+    #[must_use]
+    pub fn with_provider_limits(self, limits: Vec<GateSpec>, refusal: Duration) -> Self {
+        Laws { provider: Some(Provider { limits, refusal }), ..self }
+    }
+
+    /// The same, where the plan's hints tell nothing of the answers to these tasks: whoever answers
+    /// does not do what they expect of a model. They still order the queue.
+    #[must_use]
+    pub fn without_hints(self, of: impl Fn(TaskId) -> bool) -> Self {
+        let without_hints = (0..self.of.len() as u32).map(|id| of(TaskId(id))).collect();
+        Laws { without_hints, ..self }
+    }
+
+    /// What the plan's hints tell of a task's calls.
+    pub(super) fn hints(&self, id: TaskId, task: &Task) -> Hints {
+        match self.without_hints.get(id.index()) {
+            Some(true) => Hints::default(),
+            _ => Hints::of(task),
+        }
+    }
+
+    /// What is known of the provider's own limits.
+    pub(super) fn provider(&self) -> Option<&Provider> {
+        self.provider.as_ref()
+    }
+
+    /// What the laws of each agent were made from.
+    pub fn basis(&self) -> &BTreeMap<AgentId, Basis> {
+        &self.basis
+    }
+
+    /// The law of a task's calls.
+    pub(super) fn of(&self, id: TaskId) -> &Law {
+        &self.distinct[self.of[id.index()] as usize]
+    }
+}
+
+/// What a play does not know of the world, as standard normal quantiles: how fast and how long-winded
+/// all its calls are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weather {
+    pace: f64,
+    length: f64,
+}
+
+impl Weather {
+    /// The weather of the n-th of so many plays: even over the distribution, so that few plays show
+    /// all of it; the two are paired by the golden ratio, which no small number of plays follows.
+    pub(super) fn of_play(n: usize, plays: usize) -> Self {
+        const GOLDEN: f64 = 0.618_033_988_749_894_9;
+        let half = 0.5 / plays as f64;
+        let paired = (0.5 + n as f64 * GOLDEN).fract().clamp(half, 1.0 - half);
+        Weather { pace: probit(n as f64 / plays as f64 + half), length: probit(paired) }
+    }
+}
+
+/// A call as it was drawn.
+pub(super) struct Drawn {
+    pub(super) usage: Usage,
+    pub(super) output_bytes: u64,
+    pub(super) took: Duration,
+}
+
+/// How the calls of one kind are drawn.
+#[derive(Clone, Debug)]
+pub(super) struct Law {
+    /// Output tokens of an answer; none: by what the plan expects.
+    mean_tokens: Option<f64>,
+    length: Ratios,
+    /// Seconds of a call of no tokens, and of each token; none: by what the plan expects.
+    line: Option<(f64, f64)>,
+    time: Ratios,
+    /// Input tokens to a reserved one.
+    input_ratio: f64,
+    /// The share of input tokens that a cache gives.
+    cached: f64,
+    bytes_per_token: f64,
+    /// How far length and pace may be off as a whole, as standard deviations of logarithms.
+    length_doubt: f64,
+    pace_doubt: f64,
+    /// How long the failed ones of `calls` calls took.
+    failed: Arc<[Duration]>,
+    calls: usize,
+}
+
+impl Law {
+    fn unknown() -> Self {
+        Law {
+            mean_tokens: None,
+            length: Ratios::lognormal(LENGTH_SIGMA),
+            line: None,
+            time: Ratios::lognormal(TIME_SIGMA),
+            input_ratio: INPUT_RATIO,
+            cached: 0.0,
+            bytes_per_token: BYTES_PER_TOKEN,
+            length_doubt: UNKNOWN,
+            pace_doubt: UNKNOWN,
+            failed: Arc::from([]),
+            calls: 0,
+        }
+    }
+
+    /// A law from past calls, of this type of task where there are enough.
+    fn learned(past: &Calls, task_type: &str) -> (Self, Basis) {
+        let of_type: Vec<&PastCall> =
+            past.answered.iter().filter(|call| *call.task_type == *task_type).collect();
+        let calls = if of_type.len() >= ENOUGH { of_type } else { past.answered.iter().collect() };
+        if calls.len() < ENOUGH {
+            return (Law::unknown(), Basis::Defaults);
+        }
+        let tokens: Vec<f64> = calls.iter().map(|call| call.output_tokens as f64).collect();
+        let seconds: Vec<f64> = calls.iter().map(|call| call.took.as_secs_f64()).collect();
+        let mean_tokens = mean(&tokens).max(1.0);
+        let (base, per_token) = line(&tokens, &seconds);
+        let fitted = tokens.iter().map(|tokens| base + per_token * tokens);
+        let time = Ratios::of(seconds.iter().zip(fitted).map(|(took, fitted)| took / fitted.max(1e-6)));
+        let length = Ratios::of(tokens.iter().map(|tokens| tokens / mean_tokens));
+        let sum = |of: fn(&PastCall) -> u64| calls.iter().map(|call| of(call) as f64).sum::<f64>();
+        let (reserved, input) = (sum(|call| call.reserved_input), sum(|call| call.input_tokens));
+        let (output, bytes) = (sum(|call| call.output_tokens), sum(|call| call.output_bytes));
+        let share = |part: f64, whole: f64, unless: f64| if whole > 0.0 { part / whole } else { unless };
+        let doubt = |ratios: &Ratios| (ratios.sigma() / (calls.len() as f64).sqrt()).hypot(DAY);
+        let law = Law {
+            mean_tokens: Some(mean_tokens),
+            line: Some((base, per_token)),
+            input_ratio: share(input, reserved, INPUT_RATIO),
+            cached: share(sum(|call| call.cache_read), input, 0.0).min(1.0),
+            bytes_per_token: share(bytes, output, BYTES_PER_TOKEN),
+            length_doubt: doubt(&length),
+            pace_doubt: doubt(&time),
+            failed: past.failed.clone().into(),
+            calls: past.failed.len() + past.answered.len(),
+            length,
+            time,
+        };
+        (law, Basis::History(calls.len()))
+    }
+
+    /// What a call at a task is expected to be, of so many reserved input tokens.
+    pub(super) fn expected(&self, task: &Task, hints: Hints, reserved_input: u64) -> Drawn {
+        let tokens = self.mean_tokens(hints).min(f64::from(task.max_tokens));
+        self.drawn(task, reserved_input, tokens, self.mean_seconds(hints, tokens))
+    }
+
+    /// A call at a task that brings its answer.
+    pub(super) fn draw(
+        &self,
+        task: &Task,
+        hints: Hints,
+        reserved_input: u64,
+        weather: Weather,
+        chance: &mut Chance,
+    ) -> Drawn {
+        let doubt = |hint: Option<f64>, doubt: f64| if hint.is_some() { doubt.min(HINTED) } else { doubt };
+        let length_doubt = doubt(hints.tokens, self.length_doubt);
+        let tokens =
+            self.mean_tokens(hints) * self.length.draw(chance) * (weather.length * length_doubt).exp();
+        let tokens = tokens.clamp(1.0, f64::from(task.max_tokens));
+        let pace_doubt = doubt(hints.seconds, self.pace_doubt);
+        let pace = self.time.draw(chance) * (weather.pace * pace_doubt).exp();
+        self.drawn(task, reserved_input, tokens, self.mean_seconds(hints, tokens) * pace)
+    }
+
+    /// How long a call takes that fails and is tried again; none: it does not fail.
+    pub(super) fn draw_failure(&self, chance: &mut Chance) -> Option<Duration> {
+        let drawn = chance.below(self.calls as u64) as usize;
+        self.failed.get(drawn).copied()
+    }
+
+    /// Input and output tokens of a call at a task that could hardly have fewer.
+    pub(super) fn shortest(&self, task: &Task, hints: Hints) -> (u64, u64) {
+        let output = self.mean_tokens(hints) * self.length.least() / SHORTER_STILL;
+        let input = task.prompt.fixed_bytes as f64 * self.input_ratio / SHORTER_STILL;
+        (input as u64, output.clamp(1.0, f64::from(task.max_tokens)) as u64)
+    }
+
+    fn drawn(&self, task: &Task, reserved_input: u64, tokens: f64, seconds: f64) -> Drawn {
+        let output = (tokens.round() as u64).clamp(1, u64::from(task.max_tokens));
+        let input = (reserved_input as f64 * self.input_ratio).round().max(1.0);
+        let cache_read = (input * self.cached).round() as u64;
+        let usage = Usage { input: input as u64 - cache_read, cache_read, output, ..Usage::default() };
+        let output_bytes = (output as f64 * self.bytes_per_token).round() as u64;
+        // Whole microseconds, as all times of a run.
+        Drawn { usage, output_bytes, took: Duration::from_micros((seconds * 1e6).round() as u64) }
+    }
+
+    /// How many tokens answers have in the mean, before `max_tokens` cuts any.
+    fn mean_tokens(&self, hints: Hints) -> f64 {
+        hints.tokens.or(self.mean_tokens).unwrap_or(f64::from(graph::EXPECTED_OUTPUT_TOKENS))
+    }
+
+    /// How long an answer of so many tokens takes, in the mean.
+    fn mean_seconds(&self, hints: Hints, tokens: f64) -> f64 {
+        match (hints.seconds, self.line) {
+            (Some(seconds), _) => seconds,
+            (None, Some((base, per_token))) => base + per_token * tokens,
+            (None, None) => graph::seconds_for(tokens),
+        }
+    }
+}
+
+/// What was measured over what was expected: numbers around 1, each as likely as the other.
+#[derive(Clone, Debug)]
+struct Ratios(Arc<[f64]>);
+
+/// Ratios that stand for a lognormal law.
+const EVEN: usize = 64;
+
+impl Ratios {
+    /// These, scaled so that their mean is 1.
+    fn of(ratios: impl Iterator<Item = f64>) -> Self {
+        let mut ratios: Vec<f64> = ratios.collect();
+        let mean = mean(&ratios);
+        for ratio in &mut ratios {
+            *ratio /= mean.max(1e-9);
+        }
+        Ratios(ratios.into())
+    }
+
+    /// Of a lognormal law with this standard deviation of the logarithm, evenly.
+    fn lognormal(sigma: f64) -> Self {
+        Ratios::of((0..EVEN).map(|n| (sigma * probit((n as f64 + 0.5) / EVEN as f64)).exp()))
+    }
+
+    fn draw(&self, chance: &mut Chance) -> f64 {
+        self.0.get(chance.below(self.0.len() as u64) as usize).copied().unwrap_or(1.0)
+    }
+
+    fn least(&self) -> f64 {
+        self.0.iter().copied().fold(1.0, f64::min)
+    }
+
+    /// The standard deviation of their logarithms.
+    fn sigma(&self) -> f64 {
+        let logs: Vec<f64> = self.0.iter().map(|ratio| ratio.max(1e-9).ln()).collect();
+        let mean = mean(&logs);
+        let squares: f64 = logs.iter().map(|log| (log - mean).powi(2)).sum();
+        (squares / logs.len().saturating_sub(1).max(1) as f64).sqrt()
+    }
+}
+
+fn mean(numbers: &[f64]) -> f64 {
+    numbers.iter().sum::<f64>() / numbers.len().max(1) as f64
+}
+
+/// The line through these by least squares, as its height at 0 and its slope; neither is negative, for
+/// no call takes less than no time and none gets shorter by being longer.
+fn line(tokens: &[f64], seconds: &[f64]) -> (f64, f64) {
+    let (mean_tokens, mean_seconds) = (mean(tokens), mean(seconds));
+    let pairs = || tokens.iter().zip(seconds).map(|(t, s)| (t - mean_tokens, s - mean_seconds));
+    let squares: f64 = pairs().map(|(t, _)| t * t).sum();
+    let products: f64 = pairs().map(|(t, s)| t * s).sum();
+    let steepest = if mean_tokens > 0.0 { mean_seconds / mean_tokens } else { 0.0 };
+    let slope = if squares > 0.0 { (products / squares).clamp(0.0, steepest) } else { 0.0 };
+    (mean_seconds - slope * mean_tokens, slope)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_neither_falls_nor_begins_below_zero() {
+        let check = |points: &[(f64, f64)], base: f64, slope: f64| {
+            let (tokens, seconds): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
+            let found = line(&tokens, &seconds);
+            assert!((found.0 - base).abs() < 1e-9 && (found.1 - slope).abs() < 1e-9, "{points:?}: {found:?}");
+        };
+        check(&[(100.0, 3.0), (200.0, 5.0), (300.0, 7.0)], 1.0, 0.02);
+        check(&[(100.0, 7.0), (300.0, 3.0)], 5.0, 0.0);
+        check(&[(100.0, 1.0), (200.0, 5.0)], 0.0, 0.02);
+        check(&[(100.0, 4.0), (100.0, 6.0)], 5.0, 0.0);
+    }
+
+    #[test]
+    fn ratios_have_the_mean_one_and_their_law_s_spread() {
+        let ratios = Ratios::lognormal(0.5);
+        assert!((mean(&ratios.0) - 1.0).abs() < 1e-9);
+        assert!((ratios.sigma() - 0.5).abs() < 0.02, "{}", ratios.sigma());
+    }
+
+    #[test]
+    fn the_weather_of_few_plays_is_even_in_both() {
+        for plays in [7, 50, 200] {
+            let weather: Vec<Weather> = (0..plays).map(|n| Weather::of_play(n, plays)).collect();
+            let (pace, length): (Vec<f64>, Vec<f64>) = weather.iter().map(|w| (w.pace, w.length)).unzip();
+            let product: f64 = weather.iter().map(|w| w.pace * w.length).sum::<f64>() / plays as f64;
+            assert!(mean(&pace).abs() < 1e-9, "{plays}");
+            assert!(mean(&length).abs() < 0.15, "{plays}: {}", mean(&length));
+            assert!(product.abs() < 0.35, "{plays}: {product}");
+        }
+    }
+}

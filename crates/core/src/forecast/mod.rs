@@ -1,0 +1,326 @@
+//! What a plan will cost and how long it will take, before anything is spent.
+//!
+//! A forecast *is* the run: [`crate::run::Run`] itself, with its limits, its budget and its order,
+//! played on a virtual clock by calls that are drawn from [`Laws`]. The first play is the plan as
+//! expected: every call takes just what calls like it are expected to take, and that is the
+//! [`Forecast::schedule`]. Then it is played many times over, and what the plays came to is the
+//! spread that is told.
+//!
+//! | file | for |
+//! | --- | --- |
+//! | `history` | what past calls were like, from journals |
+//! | `law` | how a call is drawn: from history, or from documented defaults |
+//! | `play` | one play of a run |
+//! | `spread` | percentiles of few or many plays |
+//!
+//! What it does not do: it knows no clock, no journal and no provider. What a provider's own limits
+//! are it does not guess: it plays under those that the settings state.
+
+mod history;
+mod law;
+mod play;
+mod spread;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::AgentId;
+use crate::ceiling::{self, Binding};
+use crate::money::Usd;
+use crate::plan::{Plan, Task, TaskId};
+use crate::price::Pricing;
+use crate::run::OVERHEAD_TOKENS;
+use crate::run::event::Outcome;
+use crate::run::input::Settings;
+use crate::usage::Usage;
+
+pub use history::{Calls, History, PastCall};
+pub use law::{Basis, Laws};
+pub use spread::Spread;
+
+use law::Weather;
+use play::{Played, play};
+
+/// Calls that all plays of a forecast have together, about: what keeps the forecast of 100,000 tasks
+/// under three seconds.
+const PLAYED_CALLS: usize = 800_000;
+/// Plays at most: a percentile of so many moves little from one seed to the next.
+const MOST_PLAYS: usize = 200;
+/// Plays at least, however large the plan. Large plans need fewer: what differs from call to call
+/// averages out, and what does not is spread evenly over the plays ([`Weather`]).
+const LEAST_PLAYS: usize = 7;
+
+/// How many tokens a result of one token may be, read again by another model. Tokenizers that are in
+/// use differ by less: newer Claude models make about 1.3 tokens of what older ones make one of, and
+/// prose is the same for all of OpenAI's within a tenth.
+const READ_AGAIN: u64 = 2;
+
+/// What a plan will come to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forecast {
+    /// How many tasks it has.
+    pub tasks: usize,
+    /// What it will cost.
+    pub cost: CostRange,
+    /// How long it will take, from its start to its end.
+    pub makespan: Spread,
+    /// All calls one after the other, as expected, over `lower_bound`; none for no calls.
+    pub ceiling: Option<f64>,
+    /// What keeps the plan from being faster than `lower_bound`; none for no calls.
+    pub binding: Option<Binding>,
+    /// The least time that the calls could take, as expected.
+    pub lower_bound: Duration,
+    /// When each task starts and ends if every call takes what is expected of it; in the order of
+    /// their starts. Where a plan gives all durations, it is what a run with them does.
+    pub schedule: Vec<Scheduled>,
+    /// What each task will cost, in the order of the plan.
+    pub by_task: Vec<TaskCost>,
+    /// What each agent's tasks will use and cost; only agents that have any.
+    pub by_agent: BTreeMap<AgentId, AgentShare>,
+    /// Where the budget would stop the run; none where it would not.
+    pub budget_stop: Option<BudgetStop>,
+    /// How often the run was played.
+    pub plays: usize,
+}
+
+/// What a plan may cost. What is reported or estimated counts, as in a run's total; what would be at
+/// risk does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CostRange {
+    /// Every answer as short as they come, and every input read from a cache.
+    pub low: Usd,
+    /// The mean of the plays.
+    pub expected: Usd,
+    /// Every answer as long as its `max_tokens` allows, nothing cached, the dearest rate that may
+    /// apply. Where the budget stops the run, no more than the budget.
+    pub worst: Usd,
+}
+
+/// When a task runs, from the start of the run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scheduled {
+    /// Which.
+    pub task: TaskId,
+    /// When its first call starts.
+    pub start: Duration,
+    /// When it has its answer.
+    pub end: Duration,
+}
+
+/// What a task may cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TaskCost {
+    /// The mean of the plays.
+    pub expected: Usd,
+    /// As [`CostRange::worst`], of this task alone.
+    pub worst: Usd,
+}
+
+/// What the tasks of one agent come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct AgentShare {
+    /// How many there are.
+    pub tasks: usize,
+    /// Input tokens as expected, cached ones included.
+    pub input_tokens: u64,
+    /// Output tokens as expected.
+    pub output_tokens: u64,
+    /// The mean of the plays.
+    pub expected: Usd,
+    /// As [`CostRange::worst`].
+    pub worst: Usd,
+}
+
+/// Where the budget stops a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BudgetStop {
+    /// In how many of the plays, more than 0 and at most 1.
+    pub share: f64,
+    /// Tasks that had their answer when it did, at the median of these plays.
+    pub after_tasks: usize,
+    /// When the last of them had, at the same median.
+    pub after: Duration,
+}
+
+/// What a forecast said, as a run remembers it to be graded by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// What the run will cost.
+    pub cost: CostRange,
+    /// How long it will take.
+    pub makespan: Spread,
+}
+
+impl Forecast {
+    /// What a run remembers of it.
+    pub fn prediction(&self) -> Prediction {
+        Prediction { cost: self.cost, makespan: self.makespan }
+    }
+}
+
+/// Plays a plan under these settings. The same seed gives the same forecast.
+///
+/// The run's timeout is left out: the forecast says how long the plan takes, not where it is cut.
+pub fn forecast(plan: &Arc<Plan>, settings: &Settings, laws: &Laws, seed: u64) -> Forecast {
+    let settings = Arc::new(Settings { run_timeout: FOR_EVER, ..settings.clone() });
+    let nominal = play(plan, &settings, laws, None, seed);
+    let plays = (PLAYED_CALLS / plan.len().max(1)).clamp(LEAST_PLAYS, MOST_PLAYS);
+    let mut tally = Tally::new(plan.len());
+    for n in 0..plays {
+        let weather = Weather::of_play(n, plays);
+        tally.add(&play(plan, &settings, laws, Some(weather), seed.wrapping_add(1 + n as u64)));
+    }
+    let by_task = tally.by_task(plan, laws);
+    let work = |id: TaskId| nominal.tasks[id.index()].work();
+    let bound = ceiling::lower_bound(plan, &bound_by_all(&settings, laws), work);
+    let serial: Duration = plan.ids().filter_map(work).map(|work| work.duration).sum();
+    let lower_bound = bound.map_or(Duration::ZERO, |bound| bound.makespan);
+    Forecast {
+        tasks: plan.len(),
+        cost: cost(plan, &settings, laws, &by_task, &tally),
+        makespan: Spread::of(&mut tally.makespans),
+        ceiling: (!lower_bound.is_zero()).then(|| serial.as_secs_f64() / lower_bound.as_secs_f64()),
+        binding: bound.map(|bound| bound.binding),
+        lower_bound,
+        schedule: schedule(&nominal),
+        by_agent: by_agent(plan, &nominal, &by_task),
+        by_task,
+        budget_stop: budget_stop(tally.stopped, plays),
+        plays,
+    }
+}
+
+/// The settings with the provider's own limits where those are stricter: no schedule beats either.
+fn bound_by_all(settings: &Settings, laws: &Laws) -> Settings {
+    let mut all = settings.clone();
+    let theirs = laws.provider().map_or(&[][..], |provider| &provider.limits);
+    for (gate, their) in all.gates.iter_mut().zip(theirs) {
+        let stricter =
+            their.requests_per_minute.filter(|&rate| gate.requests_per_minute.is_none_or(|ours| rate < ours));
+        if stricter.is_some() {
+            (gate.requests_per_minute, gate.requests_burst) = (stricter, their.requests_burst);
+        }
+        gate.input_tokens_per_minute = least(gate.input_tokens_per_minute, their.input_tokens_per_minute);
+        gate.output_tokens_per_minute = least(gate.output_tokens_per_minute, their.output_tokens_per_minute);
+    }
+    all
+}
+
+fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    one.into_iter().chain(other).min()
+}
+
+/// Longer than any run.
+const FOR_EVER: Duration = Duration::from_secs(1 << 33);
+
+/// What the plays came to.
+struct Tally {
+    makespans: Vec<Duration>,
+    /// What each play cost.
+    costs: Vec<Usd>,
+    /// What each task cost in all plays together.
+    tasks: Vec<Usd>,
+    /// Of the plays that the budget stopped: answers there were, and when the last of them came.
+    stopped: Vec<(usize, Duration)>,
+}
+
+impl Tally {
+    fn new(tasks: usize) -> Self {
+        Tally { makespans: Vec::new(), costs: Vec::new(), tasks: vec![Usd::ZERO; tasks], stopped: Vec::new() }
+    }
+
+    fn add(&mut self, played: &Played) {
+        self.makespans.push(played.makespan);
+        self.costs.push(played.tasks.iter().map(|task| task.cost).sum());
+        for (sum, task) in self.tasks.iter_mut().zip(&played.tasks) {
+            *sum += task.cost;
+        }
+        if matches!(played.outcome, Outcome::BudgetExceeded { .. }) {
+            let answered = played.tasks.iter().filter(|task| task.answered);
+            self.stopped.push((answered.count(), played.makespan));
+        }
+    }
+
+    fn by_task(&self, plan: &Plan, laws: &Laws) -> Vec<TaskCost> {
+        let plays = self.costs.len() as u64;
+        let of = |(id, sum): (TaskId, &Usd)| TaskCost {
+            expected: sum.shared_by(plays),
+            worst: extremes(plan, laws, id).1,
+        };
+        plan.ids().zip(&self.tasks).map(of).collect()
+    }
+}
+
+fn cost(plan: &Plan, settings: &Settings, laws: &Laws, by_task: &[TaskCost], tally: &Tally) -> CostRange {
+    let cheapest = tally.costs.iter().copied().min().unwrap_or_default();
+    let dearest = tally.costs.iter().copied().max().unwrap_or_default();
+    let low: Usd = plan.ids().map(|id| extremes(plan, laws, id).0).sum();
+    let worst: Usd = by_task.iter().map(|task| task.worst).sum();
+    let cap = settings.budget.filter(|_| settings.auto_stop).unwrap_or(Usd::MAX);
+    CostRange {
+        low: low.min(cheapest),
+        expected: tally.costs.iter().copied().sum::<Usd>().shared_by(tally.costs.len() as u64),
+        worst: worst.min(cap).max(dearest),
+    }
+}
+
+/// The least and the most that a task's answer can be expected to cost.
+fn extremes(plan: &Plan, laws: &Laws, id: TaskId) -> (Usd, Usd) {
+    let task = plan.task(id);
+    let Pricing::Known(price) = &plan.agent_of(id).pricing else { return (Usd::ZERO, Usd::ZERO) };
+    if task.invalid.is_some() {
+        return (Usd::ZERO, Usd::ZERO);
+    }
+    let (input, output) = laws.of(id).shortest(task, laws.hints(id, task));
+    let least = [
+        Usage { input, output, ..Usage::default() },
+        Usage { cache_read: input, output, ..Usage::default() },
+    ];
+    let least = least.iter().map(|usage| price.of(usage)).min().unwrap_or_default();
+    (least, price.most(longest_input(plan, task), u64::from(task.max_tokens)))
+}
+
+/// The most input tokens that a task can have: its own text by its bytes, the results in it by what
+/// their tasks may answer.
+fn longest_input(plan: &Plan, task: &Task) -> u64 {
+    let inserted = task.prompt.inserts.iter().map(|&(of, times)| {
+        u64::from(plan.task(of).max_tokens).saturating_mul(u64::from(times)).saturating_mul(READ_AGAIN)
+    });
+    inserted.fold(task.prompt.fixed_bytes.saturating_add(OVERHEAD_TOKENS), u64::saturating_add)
+}
+
+fn schedule(nominal: &Played) -> Vec<Scheduled> {
+    let times = nominal.tasks.iter().enumerate();
+    let mut schedule: Vec<Scheduled> = times
+        .filter_map(|(index, task)| {
+            let (start, end) = (task.start?, task.end?);
+            Some(Scheduled { task: TaskId(index as u32), start, end })
+        })
+        .collect();
+    schedule.sort_by_key(|task| (task.start, task.end, task.task));
+    schedule
+}
+
+fn by_agent(plan: &Plan, nominal: &Played, by_task: &[TaskCost]) -> BTreeMap<AgentId, AgentShare> {
+    let mut shares: BTreeMap<AgentId, AgentShare> = BTreeMap::new();
+    for ((task, played), cost) in plan.tasks().iter().zip(&nominal.tasks).zip(by_task) {
+        let share = shares.entry(task.agent).or_default();
+        share.tasks += 1;
+        share.input_tokens += played.input_tokens;
+        share.output_tokens += played.output_tokens;
+        share.expected += cost.expected;
+        share.worst += cost.worst;
+    }
+    shares
+}
+
+fn budget_stop(mut stopped: Vec<(usize, Duration)>, plays: usize) -> Option<BudgetStop> {
+    stopped.sort_unstable();
+    let &(after_tasks, after) = stopped.get(stopped.len() / 2)?;
+    Some(BudgetStop { share: stopped.len() as f64 / plays as f64, after_tasks, after })
+}

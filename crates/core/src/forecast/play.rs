@@ -1,0 +1,210 @@
+//! One play of a run: the state machine on a virtual clock, its calls drawn from laws.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::law::{Laws, Provider, Weather};
+use crate::ceiling::Work;
+use crate::chance::Chance;
+use crate::failure::{Class, Failure};
+use crate::hash::Hash;
+use crate::limit::{Gates, Held, Verdict};
+use crate::money::Usd;
+use crate::plan::{Plan, TaskId};
+use crate::run::Run;
+use crate::run::event::{Answer, AttemptId, Event, Finish, Outcome, Record, Timing};
+use crate::run::input::{Action, Billing, Input, Reply, Settings};
+use crate::time::Time;
+use crate::usage::{Cost, Usage};
+
+/// What a play came to.
+pub(super) struct Played {
+    /// From the start to the last record.
+    pub(super) makespan: Duration,
+    pub(super) outcome: Outcome,
+    /// In the order of the plan.
+    pub(super) tasks: Vec<PlayedTask>,
+}
+
+/// What became of a task.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PlayedTask {
+    /// When its first call started.
+    pub(super) start: Option<Duration>,
+    /// When its last call ended.
+    pub(super) end: Option<Duration>,
+    /// Whether that one brought its answer.
+    pub(super) answered: bool,
+    /// What is known to be spent on it.
+    pub(super) cost: Usd,
+    pub(super) input_tokens: u64,
+    pub(super) output_tokens: u64,
+}
+
+impl PlayedTask {
+    /// The work that it was; none where it made no call.
+    pub(super) fn work(&self) -> Option<Work> {
+        let duration = self.end?.saturating_sub(self.start?);
+        Some(Work { duration, input_tokens: self.input_tokens, output_tokens: self.output_tokens })
+    }
+}
+
+/// Plays a run to its end. Without weather every call is what is expected of it, and none fails.
+pub(super) fn play(
+    plan: &Arc<Plan>,
+    settings: &Arc<Settings>,
+    laws: &Laws,
+    weather: Option<Weather>,
+    seed: u64,
+) -> Played {
+    let mut game = Game {
+        plan,
+        laws,
+        weather,
+        chance: Chance::new(seed, &Hash::of(b""), "play"),
+        no_text: Hash::of(b""),
+        model: Arc::from(""),
+        provider: laws.provider().map(|provider| (provider, Gates::of(&provider.limits, u32::MAX))),
+        due: BinaryHeap::new(),
+        replies: Vec::new(),
+        tasks: vec![PlayedTask::default(); plan.len()],
+    };
+    let mut run = Run::new(Arc::clone(plan), Arc::clone(settings));
+    let mut gates = Gates::new(settings);
+    let (mut now, mut input) = (START, Input::Started);
+    loop {
+        let step = run.step(input, now, &mut gates);
+        game.note(&step.records);
+        for action in step.actions {
+            if let Action::Finish(outcome) = action {
+                return Played { makespan: now.since(START), outcome, tasks: game.tasks };
+            }
+        }
+        // As a driver would: what comes back before the alarm of the same moment.
+        let back = game.due.peek().map(|Reverse((at, _))| *at);
+        match (back, step.wake_at) {
+            (Some(at), wake) if wake.is_none_or(|wake| at <= wake) => {
+                now = now.max(at);
+                input = game.next_reply();
+            }
+            (_, Some(wake)) => {
+                now = now.max(wake);
+                input = Input::Woke;
+            }
+            // A run that waits for nothing has ended; said rather than looped over.
+            (_, None) => {
+                let outcome = Outcome::TimedOut { after: now.since(START) };
+                return Played { makespan: now.since(START), outcome, tasks: game.tasks };
+            }
+        }
+    }
+}
+
+/// When plays begin: any time would do.
+const START: Time = Time::from_micros(1_000_000);
+
+/// The calls of a play.
+struct Game<'a> {
+    plan: &'a Plan,
+    laws: &'a Laws,
+    weather: Option<Weather>,
+    chance: Chance,
+    /// Stands for every output: a play has no texts.
+    no_text: Hash,
+    model: Arc<str>,
+    /// The provider's own limits, and where they stand.
+    provider: Option<(&'a Provider, Gates)>,
+    /// What comes back when, those at the same time in the order of their starts; with the place of
+    /// the reply.
+    due: BinaryHeap<Reverse<(Time, usize)>>,
+    replies: Vec<Option<Reply>>,
+    tasks: Vec<PlayedTask>,
+}
+
+impl Game<'_> {
+    /// Takes in what happened, and starts the calls that did.
+    fn note(&mut self, records: &[Record]) {
+        for Record { at, event, .. } in records {
+            match event {
+                Event::AttemptStarted { attempt, reserved } => {
+                    self.tasks[attempt.task.index()].start.get_or_insert(at.since(START));
+                    self.call(*attempt, reserved, *at);
+                }
+                Event::AttemptSucceeded { attempt, spent, .. } => {
+                    let task = self.end(attempt.task, *at);
+                    task.answered = true;
+                    task.cost += spent.charge.actual;
+                    let usage = spent.usage.unwrap_or_default();
+                    (task.input_tokens, task.output_tokens) = (usage.total_input(), usage.output);
+                }
+                Event::AttemptFailed { attempt, .. } => {
+                    self.end(attempt.task, *at);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn end(&mut self, id: TaskId, at: Time) -> &mut PlayedTask {
+        let task = &mut self.tasks[id.index()];
+        task.end = Some(at.since(START));
+        task
+    }
+
+    /// Draws what a call comes back with, and when.
+    fn call(&mut self, attempt: AttemptId, reserved: &Cost, at: Time) {
+        let task = self.plan.task(attempt.task);
+        let law = self.laws.of(attempt.task);
+        let (hints, reserved) = (self.laws.hints(attempt.task, task), reserved.input_tokens);
+        let (drawn, fails_after) = match self.weather {
+            None => (law.expected(task, hints, reserved), None),
+            Some(weather) => {
+                let fails_after = law.draw_failure(&mut self.chance);
+                (law.draw(task, hints, reserved, weather, &mut self.chance), fails_after)
+            }
+        };
+        let failed = |class, billing, took| (Err(Failure::new(class, "")), billing, took);
+        let (result, billing, took) = match fails_after {
+            _ if let Some((retry_after, took)) = self.refuse(attempt.task, &drawn.usage, at) => {
+                let throttled =
+                    Failure { retry_after: Some(retry_after), ..Failure::new(Class::Throttled, "") };
+                (Err(throttled), Billing::Nothing, took)
+            }
+            Some(took) => failed(Class::Transient, Billing::Nothing, took),
+            None if drawn.took > task.timeout => failed(Class::Timeout, Billing::Unknown, task.timeout),
+            None => {
+                let answer = Answer {
+                    output: self.no_text,
+                    bytes: drawn.output_bytes,
+                    finish: Finish::Stop,
+                    model: Arc::clone(&self.model),
+                };
+                (Ok(answer), Billing::Reported(drawn.usage), drawn.took)
+            }
+        };
+        let timing = Timing { first_token: None, total: took };
+        self.due.push(Reverse((at + took, self.replies.len())));
+        self.replies.push(Some(Reply { attempt, result, billing, timing }));
+    }
+
+    /// Whether the provider refuses a call for its own limits: how long to wait, and when that is heard.
+    fn refuse(&mut self, id: TaskId, usage: &Usage, at: Time) -> Option<(Duration, Duration)> {
+        let (provider, gates) = self.provider.as_mut()?;
+        let gate = self.plan.agent_of(id).gate;
+        let ask = Cost { usd: Usd::ZERO, input_tokens: usage.input, output_tokens: usage.output };
+        if let Err(Held { verdict: Verdict::WaitUntil(until), .. }) = gates.check(gate, &ask, at) {
+            let wait = Duration::from_secs(until.since(at).as_secs_f64().ceil() as u64);
+            return Some((wait, provider.refusal));
+        }
+        gates.reserve(gate, &ask, at);
+        None
+    }
+
+    fn next_reply(&mut self) -> Input {
+        let place = self.due.pop().map(|Reverse((_, place))| place);
+        let reply = place.and_then(|place| self.replies.get_mut(place)?.take());
+        reply.map_or(Input::Woke, Input::Replied)
+    }
+}

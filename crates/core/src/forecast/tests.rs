@@ -1,0 +1,186 @@
+//! Forecasts small enough to be told in a sentence, and forecasts of worlds that are known.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::chance::Chance;
+use crate::hash::Hash;
+use crate::price::Price;
+use crate::run::input::Mode;
+use crate::testing::{agent, settings, task};
+
+/// A plan whose tasks take the seconds given, and cost $10 a million output tokens.
+fn hinted(tasks: &[(&[u32], u64)]) -> Arc<Plan> {
+    let task = |(index, (depends_on, seconds)): (usize, &(&[u32], u64))| Task {
+        expected: Some(Duration::from_secs(*seconds)),
+        ..task(&format!("t{index}"), depends_on, 1000)
+    };
+    plan(tasks.iter().enumerate().map(task).collect())
+}
+
+fn plan(tasks: Vec<Task>) -> Arc<Plan> {
+    let price = Price::flat(Usd::from_pico(2_000_000), Usd::from_pico(10_000_000));
+    let agent = crate::agent::Agent { pricing: Pricing::Known(price), ..agent() };
+    Arc::new(Plan::new("plan".into(), vec![agent], tasks))
+}
+
+fn of(plan: &Arc<Plan>, settings: &Settings) -> Forecast {
+    forecast(plan, settings, &Laws::new(plan, |_| None), 1)
+}
+
+/// What is scheduled, as (task, start, end) in whole seconds.
+fn seconds(forecast: &Forecast) -> Vec<(u32, u64, u64)> {
+    let second = |time: Duration| {
+        assert_eq!(time.subsec_micros(), 0, "{time:?}");
+        time.as_secs()
+    };
+    forecast.schedule.iter().map(|task| (task.task.0, second(task.start), second(task.end))).collect()
+}
+
+#[test]
+fn where_all_durations_are_given_the_schedule_is_that_of_a_run_with_them() {
+    // SPEC.md B2's figure: 1 → {2, 3, 4}; 2 → 5, 3 → 6, 4 → 7; {5, 6, 7} → 8.
+    let figure = hinted(&[
+        (&[], 4),
+        (&[0], 4),
+        (&[0], 5),
+        (&[0], 3),
+        (&[1], 4),
+        (&[2], 4),
+        (&[3], 4),
+        (&[4, 5, 6], 4),
+    ]);
+    let wide = of(&figure, &settings());
+    let expected =
+        [(0, 0, 4), (3, 4, 7), (1, 4, 8), (2, 4, 9), (6, 7, 11), (4, 8, 12), (5, 9, 13), (7, 13, 17)];
+    assert_eq!(seconds(&wide), expected);
+    assert_eq!((wide.lower_bound.as_secs(), wide.binding), (17, Some(Binding::LongestPath)));
+    assert!((wide.ceiling.unwrap() - 32.0 / 17.0).abs() < 1e-9);
+
+    let narrow = of(&figure, &Settings { max_concurrent: 2, ..settings() });
+    // Of those that are ready the one with the longest path behind it.
+    let expected =
+        [(0, 0, 4), (1, 4, 8), (2, 4, 9), (3, 8, 11), (4, 9, 13), (5, 11, 15), (6, 13, 17), (7, 17, 21)];
+    assert_eq!(seconds(&narrow), expected);
+
+    let serial = of(&figure, &Settings { mode: Mode::Serial, ..settings() });
+    assert_eq!(serial.schedule.last().unwrap().end.as_secs(), 32);
+}
+
+#[test]
+fn a_rate_spaces_the_starts() {
+    let mut settings = settings();
+    settings.gates[0].requests_per_minute = Some(30);
+    let forecast = of(&hinted(&[(&[], 1), (&[], 1), (&[], 1)]), &settings);
+    assert_eq!(seconds(&forecast), [(0, 0, 1), (1, 2, 3), (2, 4, 5)]);
+    assert_eq!(forecast.binding, Some(Binding::Requests));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_forecast_and_another_seed_hardly_another() {
+    let tasks = (0..40).map(|n| task(&n.to_string(), &[], 1000)).collect();
+    let plan = plan(tasks);
+    let laws = Laws::new(&plan, |_| None);
+    let at = |seed| forecast(&plan, &settings(), &laws, seed);
+    assert_eq!(at(1), at(1));
+    let (one, other) = (at(1), at(2));
+    assert_ne!(one, other);
+    let near = |a: Duration, b: Duration| (a.as_secs_f64() / b.as_secs_f64() - 1.0).abs() < 0.05;
+    assert!(near(one.makespan.p50, other.makespan.p50), "{:?} {:?}", one.makespan, other.makespan);
+    assert!(near(one.makespan.p95, other.makespan.p95), "{:?} {:?}", one.makespan, other.makespan);
+}
+
+#[test]
+fn costs_are_those_of_the_tokens() {
+    let forecast_of = |expected: Option<u32>, max_tokens| {
+        let one = Task { expected_output_tokens: expected, ..task("a", &[], max_tokens) };
+        of(&plan(vec![one]), &settings())
+    };
+    let hinted = forecast_of(Some(200), 1000);
+    // 42 reserved input tokens at $2 a million, 1,000 output tokens at $10.
+    assert_eq!(hinted.cost.worst, Usd::from_pico(42 * 2_000_000 + 1000 * 10_000_000));
+    let near = |usd: Usd, tokens: f64| (usd.as_f64() / (tokens * 1e-5) - 1.0).abs() < 0.1;
+    assert!(near(hinted.cost.expected, 202.0), "{:?}", hinted.cost);
+    assert!(near(forecast_of(None, 4000).cost.expected, 560.0), "500 tokens, and what is not known of them");
+    assert!(near(forecast_of(None, 100).cost.expected, 101.0), "max_tokens cuts");
+    for forecast in [hinted, forecast_of(None, 4000), forecast_of(None, 1)] {
+        let CostRange { low, expected, worst } = forecast.cost;
+        assert!(low <= expected && expected <= worst && !low.is_zero(), "{:?}", forecast.cost);
+        assert_eq!(forecast.by_task[0].worst, worst);
+        assert_eq!(forecast.by_agent.values().map(|share| share.expected).sum::<Usd>(), expected);
+    }
+}
+
+#[test]
+fn it_says_where_the_budget_stops_the_run() {
+    let tasks = (0..20).map(|n| task(&n.to_string(), &[], 1000)).collect();
+    let plan = plan(tasks);
+    let budget = Usd::from_f64(0.05);
+    let stopped = of(&plan, &Settings { budget, ..settings() });
+    let stop = stopped.budget_stop.unwrap();
+    assert!(stop.share > 0.9 && (4..=14).contains(&stop.after_tasks), "{stop:?}");
+    assert!(stopped.cost.worst <= budget.unwrap(), "{:?}", stopped.cost);
+    assert_eq!(of(&plan, &Settings { budget: Usd::from_f64(1.0), ..settings() }).budget_stop, None);
+    let warned = of(&plan, &Settings { budget, auto_stop: false, ..settings() });
+    assert_eq!((warned.budget_stop, warned.cost.worst > budget.unwrap()), (None, true));
+}
+
+/// A world with laws of its own: seconds by tokens, both lognormal.
+struct Truth(Chance);
+
+impl Truth {
+    fn call(&mut self) -> PastCall {
+        let tokens = (300.0 * (0.4 * self.0.normal()).exp()).round();
+        let seconds = (1.0 + tokens / 80.0) * (0.3 * self.0.normal()).exp();
+        PastCall {
+            task_type: "general".into(),
+            reserved_input: 400,
+            input_tokens: 120,
+            cache_read: 0,
+            output_tokens: tokens as u64,
+            output_bytes: 4 * tokens as u64,
+            took: Duration::from_secs_f64(seconds),
+        }
+    }
+}
+
+#[test]
+fn true_times_lie_in_the_band_and_true_costs_between_low_and_worst() {
+    let mut truth = Truth(Chance::new(11, &Hash::of(b""), "truth"));
+    let mut within = 0;
+    for round in 0..100_u64 {
+        let past = Calls { answered: (0..60).map(|_| truth.call()).collect(), failed: Vec::new() };
+        // A random plan of up to 24 tasks, each behind up to two before it.
+        let mut chance = Chance::new(round, &Hash::of(b""), "plan");
+        let count = 4 + chance.below(20) as u32;
+        let tasks = (0..count).map(|n| {
+            let mut on: Vec<u32> = (0..chance.below(3)).map(|_| chance.below(u64::from(n)) as u32).collect();
+            on.sort_unstable();
+            on.dedup();
+            on.retain(|&on| on < n);
+            task(&n.to_string(), &on, 2000)
+        });
+        let plan = plan(tasks.collect());
+        let settings = Settings { max_concurrent: 3, ..settings() };
+        let forecast = forecast(&plan, &settings, &Laws::new(&plan, |_| Some(&past)), round);
+        // The world's own run: the same machine, with durations and lengths that the world draws.
+        let calls: Vec<PastCall> = (0..count).map(|_| truth.call()).collect();
+        let tasks = plan.tasks().iter().zip(&calls).map(|(task, call)| Task {
+            expected: Some(call.took),
+            expected_output_tokens: Some(call.output_tokens as u32),
+            ..task.clone()
+        });
+        let played = of(&self::plan(tasks.collect()), &settings);
+        let took = played.schedule.iter().map(|task| task.end).max().unwrap();
+        within += u32::from((forecast.makespan.p5..=forecast.makespan.p95).contains(&took));
+        let cost: Usd =
+            calls.iter().map(|call| Usd::from_pico(120 * 2_000_000 + call.output_tokens * 10_000_000)).sum();
+        assert!(
+            forecast.cost.low <= cost && cost <= forecast.cost.worst,
+            "round {round}: {cost} {:?}",
+            forecast.cost
+        );
+    }
+    assert!((84..=97).contains(&within), "{within} of 100 within p5 and p95");
+}

@@ -1,0 +1,64 @@
+//! Small plans for tests: one agent, one gate, tasks in a line each.
+
+use std::time::Duration;
+
+use crate::agent::{Agent, AgentId, Retry, Timeouts};
+use crate::limit::{GateId, GateSpec};
+use crate::money::Usd;
+use crate::plan::{PromptSize, Task, TaskId};
+use crate::price::{Price, Pricing};
+use crate::run::input::{Mode, Settings};
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        mode: Mode::Parallel,
+        seed: 1,
+        budget: None,
+        max_cost_per_task: None,
+        alert_threshold: None,
+        auto_stop: true,
+        run_timeout: Duration::from_secs(600),
+        gates: vec![GateSpec {
+            name: "a/m".into(),
+            account: "a".into(),
+            requests_burst: 1,
+            ..GateSpec::default()
+        }],
+        max_concurrent: 10,
+        simulated: false,
+        price_table: None,
+    }
+}
+
+/// A task of [`agent`]'s: it costs a dollar for each output token and nothing for its input.
+pub(crate) fn task(name: &str, depends_on: &[u32], max_tokens: u32) -> Task {
+    Task {
+        name: name.into(),
+        task_type: "general".into(),
+        agent: AgentId(0),
+        depends_on: depends_on.iter().copied().map(TaskId).collect(),
+        prompt: PromptSize { fixed_bytes: 10, inserts: Vec::new() },
+        max_tokens,
+        priority: 0,
+        expected_output_tokens: None,
+        expected: None,
+        max_cost: None,
+        timeout: Duration::from_secs(60),
+        invalid: None,
+    }
+}
+
+/// The agent of every [`task`].
+pub(crate) fn agent() -> Agent {
+    Agent {
+        name: "claude".into(),
+        provider: "anthropic".into(),
+        model: "m".into(),
+        gate: GateId(0),
+        pricing: Pricing::Known(Price::flat(Usd::ZERO, Usd::from_f64(1.0).unwrap())),
+        max_tokens: 100,
+        system_bytes: 0,
+        retry: Retry::default(),
+        timeouts: Timeouts::default(),
+    }
+}

@@ -1,0 +1,47 @@
+//! A forecast on its way: known before the run begins, or computed while it runs.
+
+use std::fmt;
+use std::pin::Pin;
+
+use sortie_core::forecast::Prediction;
+
+/// What was foreseen of a run, once it is known. Nothing waits for it: a run that ends before has no
+/// forecast.
+pub struct Foreseen(Option<Coming>);
+
+type Coming = Pin<Box<dyn Future<Output = Option<Prediction>> + Send>>;
+
+impl Foreseen {
+    /// There is no forecast.
+    pub fn nothing() -> Self {
+        Foreseen(None)
+    }
+
+    /// A forecast that is known already.
+    pub fn known(prediction: Prediction) -> Self {
+        Foreseen::coming(std::future::ready(Some(prediction)))
+    }
+
+    /// A forecast that somebody works on; nothing where it cannot be made.
+    pub fn coming(forecast: impl Future<Output = Option<Prediction>> + Send + 'static) -> Self {
+        Foreseen(Some(Box::pin(forecast)))
+    }
+
+    /// The forecast, once; for ever where none can come. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Prediction {
+        if let Some(coming) = &mut self.0 {
+            let foreseen = coming.await;
+            self.0 = None;
+            if let Some(prediction) = foreseen {
+                return prediction;
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+impl fmt::Debug for Foreseen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Foreseen").field(&self.0.is_some()).finish()
+    }
+}

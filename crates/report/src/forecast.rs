@@ -1,0 +1,333 @@
+//! What `sortie forecast` says, as a table and as JSON (DESIGN.md), and in a line before a run.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde::Serialize;
+use sortie_core::agent::AgentId;
+use sortie_core::ceiling::Binding;
+use sortie_core::forecast::{Basis, Forecast, Laws};
+use sortie_core::money::Usd;
+use sortie_core::plan::Plan;
+use sortie_core::price::Pricing;
+use sortie_core::run::input::Settings;
+
+use crate::bound;
+use crate::table::{Side, table};
+use crate::terminal::{Paint, Style, one_line};
+use crate::units::{as_dollars, as_seconds, count, duration, money, percent};
+
+/// A forecast, and what it is of.
+#[derive(Clone, Copy, Debug)]
+pub struct Forecasted<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What binds it.
+    pub settings: &'a Settings,
+    /// What its calls were drawn from.
+    pub laws: &'a Laws,
+    /// What was forecast.
+    pub forecast: &'a Forecast,
+}
+
+/// The JSON form: the names are the format's (DESIGN.md).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Document {
+    /// How many tasks there are.
+    tasks: usize,
+    cost: Range,
+    makespan_s: Times,
+    /// How many times faster than one call after the other the plan can be at best.
+    ceiling: Option<f64>,
+    /// What keeps it from being faster.
+    binding: Option<&'static str>,
+    #[serde(with = "as_seconds")]
+    lower_bound_s: Duration,
+    /// Where the budget stops the run; null where it does not.
+    budget_stop: Option<Stop>,
+    /// How often the run was played.
+    plays: usize,
+    agents: Vec<AgentRow>,
+    schedule: Vec<Slot>,
+    /// The same without what was asked on the command line; absent where nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_configured: Option<Baseline>,
+}
+
+/// What a forecast comes to in short, to be compared with another.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Baseline {
+    cost: Range,
+    makespan_s: Times,
+    binding: Option<&'static str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Range {
+    #[serde(with = "as_dollars")]
+    low: Usd,
+    #[serde(with = "as_dollars")]
+    expected: Usd,
+    #[serde(with = "as_dollars")]
+    worst: Usd,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Times {
+    #[serde(with = "as_seconds")]
+    p5: Duration,
+    #[serde(with = "as_seconds")]
+    p50: Duration,
+    #[serde(with = "as_seconds")]
+    p95: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Stop {
+    /// Of the plays, 0 to 1.
+    share: f64,
+    after_tasks: usize,
+    #[serde(with = "as_seconds")]
+    after_s: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct AgentRow {
+    agent: String,
+    model: String,
+    tasks: usize,
+    input_tokens: u64,
+    output_tokens: u64,
+    #[serde(with = "as_dollars")]
+    expected: Usd,
+    #[serde(with = "as_dollars")]
+    worst: Usd,
+    /// How many past calls it was drawn from; 0: from documented defaults.
+    past_calls: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Slot {
+    task_id: String,
+    #[serde(with = "as_seconds")]
+    start_s: Duration,
+    #[serde(with = "as_seconds")]
+    end_s: Duration,
+}
+
+/// A forecast as JSON holds it, beside the one without what was asked on the command line.
+pub fn document(of: &Forecasted, as_configured: Option<&Forecasted>) -> Document {
+    let Forecasted { plan, forecast, .. } = of;
+    let Baseline { cost, makespan_s, binding } = baseline(forecast);
+    let slot = |task: &sortie_core::forecast::Scheduled| Slot {
+        task_id: plan.task(task.task).name.clone(),
+        start_s: task.start,
+        end_s: task.end,
+    };
+    Document {
+        tasks: forecast.tasks,
+        cost,
+        makespan_s,
+        ceiling: forecast.ceiling,
+        binding,
+        lower_bound_s: forecast.lower_bound,
+        budget_stop: forecast.budget_stop.map(|stop| Stop {
+            share: stop.share,
+            after_tasks: stop.after_tasks,
+            after_s: stop.after,
+        }),
+        plays: forecast.plays,
+        agents: agents(of),
+        schedule: forecast.schedule.iter().map(slot).collect(),
+        as_configured: as_configured.map(|configured| baseline(configured.forecast)),
+    }
+}
+
+fn baseline(forecast: &Forecast) -> Baseline {
+    let (cost, time) = (forecast.cost, forecast.makespan);
+    Baseline {
+        cost: Range { low: cost.low, expected: cost.expected, worst: cost.worst },
+        makespan_s: Times { p5: time.p5, p50: time.p50, p95: time.p95 },
+        binding: forecast.binding.map(Binding::name),
+    }
+}
+
+fn agents(of: &Forecasted) -> Vec<AgentRow> {
+    let row = |(&id, share): (&AgentId, &sortie_core::forecast::AgentShare)| {
+        let agent = of.plan.agent(id);
+        AgentRow {
+            agent: agent.name.clone(),
+            model: agent.model.clone(),
+            tasks: share.tasks,
+            input_tokens: share.input_tokens,
+            output_tokens: share.output_tokens,
+            expected: share.expected,
+            worst: share.worst,
+            past_calls: match of.laws.basis().get(&id) {
+                Some(Basis::History(calls)) => *calls,
+                Some(Basis::Defaults) | None => 0,
+            },
+        }
+    };
+    of.forecast.by_agent.iter().map(row).collect()
+}
+
+/// A forecast for a terminal; with every task where `verbose`. Every line ends with a line break.
+pub fn text(of: &Forecasted, as_configured: Option<&Forecasted>, verbose: bool, style: Style) -> String {
+    let Forecasted { plan, forecast, .. } = of;
+    let title = format!("{} ({})", one_line(plan.name()), count(forecast.tasks as u64, "task"));
+    let rows: Vec<_> = match as_configured {
+        None => vec![totals("", of)],
+        Some(configured) => vec![totals("as configured", configured), totals("what if", of)],
+    };
+    let columns = [
+        ("", Side::Left),
+        ("LOW", Side::Right),
+        ("EXPECTED", Side::Right),
+        ("WORST", Side::Right),
+        ("P5", Side::Right),
+        ("P50", Side::Right),
+        ("P95", Side::Right),
+        ("BOUND BY", Side::Left),
+    ];
+    let mut text = format!("{}\n{}", style.paint(Paint::Strong, &title), table(columns, &rows));
+    if let Some(ceiling) = forecast.ceiling {
+        // Where a rate binds, one call after the other would be no slower.
+        let faster = if ceiling > 1.0 {
+            format!(", {ceiling:.2}x faster than one call after the other")
+        } else {
+            String::new()
+        };
+        let _ = writeln!(text, "at best {}{faster}", duration(forecast.lower_bound));
+    }
+    if let Some(stop) = budget_stop(of) {
+        let _ = writeln!(text, "{}", style.paint(Paint::Warn, &stop));
+    }
+    let _ = write!(text, "\n{}", agents_table(of));
+    if verbose {
+        let _ = write!(text, "\n{}", tasks_table(of));
+    }
+    text
+}
+
+fn totals(label: &str, of: &Forecasted) -> [String; 8] {
+    let (cost, time) = (of.forecast.cost, of.forecast.makespan);
+    let binding = of.forecast.binding.map_or("nothing", |binding| bound::words(binding, of.settings.mode));
+    let [low, expected, worst] = [cost.low, cost.expected, cost.worst].map(money);
+    let [p5, p50, p95] = [time.p5, time.p50, time.p95].map(duration);
+    [label.to_owned(), low, expected, worst, p5, p50, p95, binding.to_owned()]
+}
+
+fn budget_stop(of: &Forecasted) -> Option<String> {
+    let stop = of.forecast.budget_stop?;
+    let budget = money(of.settings.budget.unwrap_or_default());
+    let tasks = count(of.forecast.tasks as u64, "task");
+    let share = percent(100.0 * stop.share);
+    Some(format!(
+        "the budget of {budget} stops the run after about {} of {tasks} and {}, in {share} of {} plays",
+        stop.after_tasks,
+        duration(stop.after),
+        of.forecast.plays
+    ))
+}
+
+fn agents_table(of: &Forecasted) -> String {
+    let columns = [
+        ("AGENT", Side::Left),
+        ("MODEL", Side::Left),
+        ("TASKS", Side::Right),
+        ("INPUT", Side::Right),
+        ("OUTPUT", Side::Right),
+        ("EXPECTED", Side::Right),
+        ("WORST", Side::Right),
+        ("FROM", Side::Left),
+    ];
+    let rows: Vec<_> = agents(of)
+        .into_iter()
+        .zip(of.forecast.by_agent.keys())
+        .map(|(row, id)| {
+            let [expected, worst] = match of.plan.agent(*id).pricing {
+                Pricing::Known(_) => [row.expected, row.worst].map(money),
+                Pricing::Free => [(); 2].map(|()| "free".to_owned()),
+                Pricing::Unknown => [(); 2].map(|()| "no price".to_owned()),
+            };
+            let from = match row.past_calls {
+                0 => "documented defaults".to_owned(),
+                calls => count(calls as u64, "past call"),
+            };
+            let [tasks, input, output] =
+                [row.tasks.to_string(), row.input_tokens.to_string(), row.output_tokens.to_string()];
+            [row.agent, row.model, tasks, input, output, expected, worst, from]
+        })
+        .collect();
+    table(columns, &rows)
+}
+
+fn tasks_table(of: &Forecasted) -> String {
+    let columns = [
+        ("TASK", Side::Left),
+        ("AGENT", Side::Left),
+        ("START", Side::Right),
+        ("END", Side::Right),
+        ("EXPECTED", Side::Right),
+        ("WORST", Side::Right),
+    ];
+    let rows: Vec<_> = of
+        .forecast
+        .schedule
+        .iter()
+        .map(|slot| {
+            let (task, cost) = (of.plan.task(slot.task), of.forecast.by_task[slot.task.index()]);
+            let agent = of.plan.agent_of(slot.task).name.clone();
+            let [start, end] = [slot.start, slot.end].map(duration);
+            [task.name.clone(), agent, start, end, money(cost.expected), money(cost.worst)]
+        })
+        .collect();
+    table(columns, &rows)
+}
+
+/// A forecast in a line, to be shown before a run.
+pub fn line(of: &Forecasted) -> String {
+    let (cost, time) = (of.forecast.cost, of.forecast.makespan);
+    let range = format!("{} ({} to {})", money(cost.expected), money(cost.low), money(cost.worst));
+    let mut line = format!("forecast: {range}, {} (p95 {})", duration(time.p50), duration(time.p95));
+    if let Some(binding) = of.forecast.binding {
+        let _ = write!(line, ", bound by {}", bound::words(binding, of.settings.mode));
+    }
+    if let Some(stop) = budget_stop(of) {
+        let _ = write!(line, "; {stop}");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sortie_core::agent::Agent;
+    use sortie_core::forecast::forecast;
+    use sortie_core::price::Price;
+
+    use super::*;
+    use crate::testing::Story;
+
+    fn check(name: &str, show: impl Fn(&Forecasted) -> String) {
+        let mut story = Story::pipeline();
+        story.settings.budget = Usd::from_f64(0.03);
+        let price = Price::flat(Usd::from_pico(3_000_000), Usd::from_pico(15_000_000));
+        let agent = Agent { pricing: Pricing::Known(price), ..story.plan.agents()[0].clone() };
+        let plan = Plan::new(story.plan.name().to_owned(), vec![agent], story.plan.tasks().to_vec());
+        let plan = Arc::new(plan);
+        let laws = Laws::new(&plan, |_| None);
+        let forecast = forecast(&plan, &story.settings, &laws, 1);
+        let of = Forecasted { plan: &plan, settings: &story.settings, laws: &laws, forecast: &forecast };
+        insta::assert_snapshot!(name, show(&of));
+    }
+
+    #[test]
+    fn a_forecast_reads_well() {
+        check("forecast_text", |of| text(of, Some(of), true, Style::Plain));
+        check("forecast_line", line);
+        check("forecast_json", |of| serde_json::to_string_pretty(&document(of, None)).unwrap());
+    }
+}

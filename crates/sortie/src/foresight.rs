@@ -1,0 +1,191 @@
+//! What a forecast is drawn from: the past calls of the same models in the journal, or, for a
+//! simulated run, the simulator itself.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sortie_core::agent::AgentId;
+use sortie_core::call::Call;
+use sortie_core::chance::Chance;
+use sortie_core::failure::Policy;
+use sortie_core::forecast::{Calls, Forecast, History, Laws, PastCall, forecast};
+use sortie_core::hash::Hash;
+use sortie_core::limit::GateSpec;
+use sortie_core::plan::template::{Part, Template};
+use sortie_core::plan::{Plan, TaskId};
+use sortie_core::run::event::AttemptId;
+use sortie_core::run::input::Billing;
+use sortie_core::time::Time;
+use sortie_engine::executor::simulated::Answerer;
+use sortie_engine::store::{Header, Store};
+use sortie_sim::{Model, Scenario, directive};
+
+use crate::binding::{Binding, Simulation};
+use crate::caller::SimulatedCaller;
+use crate::config::Endpoint;
+use crate::error::Error;
+use crate::launch::used_agents;
+
+/// Tasks of past runs that are read, newest first: reading these takes a part of a second.
+const MOST_PAST_TASKS: u64 = 20_000;
+
+/// Calls that the simulator is asked for, of each agent.
+const PROBES: u32 = 256;
+/// The prompt of such a call, so long that what every request adds to its text hardly counts.
+const PROBE_WORDS: u64 = 300;
+
+/// A forecast with what it was drawn from.
+#[derive(Clone, Debug)]
+pub struct Foresight {
+    /// How calls were drawn.
+    pub laws: Laws,
+    /// What was forecast.
+    pub forecast: Forecast,
+}
+
+impl Foresight {
+    /// Forecasts a run before it begins. `journal` has the runs that went before, if there are any.
+    ///
+    /// # Errors
+    /// Where the run does not say how its agents are reached, or its scenario is none. A journal that
+    /// cannot be read is one without history.
+    pub async fn of<S: Store>(header: &Header, journal: Option<&S>) -> Result<Self, Error> {
+        let binding = Binding::of(header)?;
+        let plan = &header.plan;
+        let laws = match (&binding.simulation, journal) {
+            (Some(simulation), _) => simulated(header, &binding, simulation)?,
+            (None, Some(journal)) => {
+                let history = history(plan, &binding, journal).await;
+                Laws::new(plan, |id| history.of(&kind(plan, &binding, id)))
+            }
+            (None, None) => Laws::new(plan, |_| None),
+        };
+        let forecast = forecast(plan, &header.settings, &laws, header.settings.seed);
+        Ok(Foresight { laws, forecast })
+    }
+}
+
+/// What tells the calls of one agent from those of another: whose API, which model, where.
+fn kind(plan: &Plan, binding: &Binding, id: AgentId) -> String {
+    let agent = plan.agent(id);
+    let place = binding.endpoints.get(usize::from(id.0)).map_or("", |endpoint| &endpoint.base_url);
+    format!("{} {} at {place}", agent.provider, agent.model)
+}
+
+/// The past calls of the agents that this plan uses, from the runs of a journal, newest first.
+async fn history<S: Store>(plan: &Plan, binding: &Binding, journal: &S) -> History {
+    let kinds: BTreeSet<String> = used_agents(plan).into_iter().map(|id| kind(plan, binding, id)).collect();
+    let mut history = History::default();
+    let mut tasks = 0;
+    for run in journal.list().await.unwrap_or_default() {
+        if tasks >= MOST_PAST_TASKS || history.is_full(kinds.iter().map(String::as_str)) {
+            break;
+        }
+        // One that cannot be read, or that another program made, has nothing to say.
+        let Ok((header, records)) = journal.read(&run.run_id).await else { continue };
+        let Ok(past) = Binding::of(&header) else { continue };
+        tasks += run.tasks;
+        history.add(&header.plan, &records, |id| {
+            let kind = kind(&header.plan, &past, id);
+            (past.simulation.is_none() && kinds.contains(&kind)).then_some(kind)
+        });
+    }
+    history
+}
+
+/// What the simulator does, found out by asking it, and what it allows.
+fn simulated(header: &Header, binding: &Binding, simulation: &Simulation) -> Result<Laws, Error> {
+    let scenario = Scenario::parse(&simulation.scenario)?;
+    let plan = &header.plan;
+    let calls: Vec<Calls> = (0..plan.agents().len() as u16)
+        .map(AgentId)
+        .map(|id| {
+            if used_agents(plan).contains(&id) {
+                probe(plan, id, binding, &scenario)
+            } else {
+                Calls::default()
+            }
+        })
+        .collect();
+    // The simulator knows nothing of what a plan expects, but for what a prompt tells it. A plan that
+    // states all durations is taken at its word.
+    let states_all = plan.tasks().iter().all(|task| task.expected.is_some());
+    let is_told =
+        |id: TaskId| header.prompts.get(id.index()).is_some_and(|prompt| is_steered(&prompt.template));
+    let laws = Laws::new(plan, |id| calls.get(usize::from(id.0)));
+    let laws = laws.without_hints(|id| !states_all && !is_told(id));
+    let network_ms = f64::midpoint(scenario.network_ms.min, scenario.network_ms.max);
+    let refusal = Duration::from_secs_f64(network_ms.max(0.0) / 1000.0);
+    Ok(laws.with_provider_limits(allowed(plan, &header.settings.gates, &scenario), refusal))
+}
+
+/// Whether a prompt tells the simulator what to do.
+fn is_steered(template: &Template) -> bool {
+    template.parts.iter().any(|part| matches!(part, Part::Text(text) if text.contains(directive::OPENING)))
+}
+
+/// Calls of an agent to the simulator, each far from every quota.
+fn probe(plan: &Arc<Plan>, id: AgentId, binding: &Binding, scenario: &Scenario) -> Calls {
+    let free = scenario.without_quotas();
+    let configured: Vec<Endpoint> = binding.endpoints.clone();
+    // Another seed than the run's: its own answers must not be known before.
+    let model = Model::new(free, PROBE_SEED);
+    let mut caller = SimulatedCaller { model, plan: Arc::clone(plan), configured };
+    let tasks = || plan.tasks().iter().filter(|task| task.agent == id);
+    let max_tokens = tasks().map(|task| task.max_tokens).max().unwrap_or(1);
+    let timeout = tasks().map(|task| task.timeout).max().unwrap_or_default();
+    let mut calls = Calls::default();
+    for number in 1..=PROBES {
+        let prompt = words(number);
+        let prompt_bytes = prompt.len() as u64;
+        let attempt = AttemptId { task: TaskId(0), number };
+        let call = Call { attempt, agent: id, prompt, system: None, temperature: None, max_tokens, timeout };
+        let (returned, took) = caller.answer(&call, Time::from_micros(1_000_000 * u64::from(number)));
+        match (returned.result, returned.billing) {
+            (Ok(text), Billing::Reported(usage)) => calls.answered.push(PastCall {
+                task_type: Arc::from(""),
+                reserved_input: prompt_bytes,
+                input_tokens: usage.total_input(),
+                cache_read: 0,
+                output_tokens: usage.output,
+                output_bytes: text.text.len() as u64,
+                took,
+            }),
+            (Err(failure), _) if failure.policy() == Policy::Retry => calls.failed.push(took),
+            _ => {}
+        }
+    }
+    calls
+}
+
+/// The seed of the simulator that is asked.
+const PROBE_SEED: u64 = 0x000f_04e5_1947;
+
+/// Words that no other probe has.
+fn words(number: u32) -> String {
+    let mut chance = Chance::new(u64::from(number), &Hash::of(b""), "probe");
+    (0..PROBE_WORDS).map(|_| chance.pick(&["plain ", "question ", "about ", "the ", "weather "])).collect()
+}
+
+/// What the simulator allows each gate.
+fn allowed(plan: &Plan, gates: &[GateSpec], scenario: &Scenario) -> Vec<GateSpec> {
+    let narrow = |quota: Option<u64>| quota.map(|quota| u32::try_from(quota).unwrap_or(u32::MAX));
+    let spec = |(index, gate): (usize, &GateSpec)| {
+        let agent = plan.agents().iter().find(|agent| agent.gate.index() == index);
+        let quotas =
+            agent.map(|agent| scenario.quotas_for(&agent.provider, &agent.model)).unwrap_or_default();
+        let per_minute = narrow(quotas.requests_per_minute);
+        let burst = narrow(quotas.requests_burst).or(per_minute.map(|rate| rate / 60)).unwrap_or(1);
+        GateSpec {
+            name: gate.name.clone(),
+            account: gate.account.clone(),
+            requests_per_minute: per_minute,
+            requests_burst: burst.max(1),
+            input_tokens_per_minute: quotas.input_tokens_per_minute,
+            output_tokens_per_minute: quotas.output_tokens_per_minute,
+            max_concurrent: None,
+        }
+    };
+    gates.iter().enumerate().map(spec).collect()
+}
