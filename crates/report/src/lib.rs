@@ -11,6 +11,7 @@
 
 mod bound;
 pub mod calls;
+pub mod costs;
 pub mod fold;
 pub mod forecast;
 pub mod format;
@@ -28,6 +29,7 @@ pub mod terminal;
 mod testing;
 pub mod units;
 
+pub use costs::{Costs, Grouping, Span};
 pub use fold::{Fold, Report, RunView};
 pub use format::Format;
 pub use grade::Grade;

@@ -13,6 +13,7 @@ use sortie_core::usage::Tier;
 
 use crate::table::{Side, table};
 use crate::terminal::one_line;
+use crate::units::grouped;
 
 /// What is listed, and on which day.
 #[derive(Clone, Debug)]
@@ -217,14 +218,4 @@ fn million(token: Usd) -> String {
 /// `272k`, `1,050k`; what is no round number stays whole.
 fn thousands(n: u64) -> String {
     if n.is_multiple_of(1000) { format!("{}k", grouped(n / 1000)) } else { grouped(n) }
-}
-
-/// `1,050,000`.
-fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let first = (digits.len() - 1) % 3 + 1;
-    let (head, tail) = digits.split_at(first);
-    tail.as_bytes()
-        .chunks(3)
-        .fold(head.to_owned(), |text, group| text + "," + &String::from_utf8_lossy(group))
 }

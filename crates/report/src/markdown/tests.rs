@@ -20,6 +20,7 @@ fn a_report_reads_well_whatever_came_of_the_run() {
         ("budget_stop", testing::budget_stop()),
         ("resumed", testing::resumed()),
         ("killed", testing::killed()),
+        ("two_agents", testing::two_agents()),
         ("never_began", Story::pipeline()),
     ] {
         insta::assert_snapshot!(name, rendered(&story));
