@@ -20,6 +20,7 @@ mod json;
 pub mod log;
 mod markdown;
 pub mod prices;
+pub mod reconcile;
 pub mod results;
 pub mod show;
 pub mod summary;
