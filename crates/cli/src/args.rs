@@ -94,8 +94,8 @@ Examples:
     Prices(PricesArgs),
     /// Say what the runs of the results directory cost
     #[command(after_help = "\
-A call belongs to the day (UTC) on which it was charged, and to the model that its reply named. What is at risk
-may have been billed for answers that were lost; it is part of the total.
+A call belongs to the day (UTC) on which it was charged, and to the model that its reply named. \
+What is at risk may have been billed for answers that were lost; it is part of the total.
 
 Examples:
   sortie costs                                    the last 30 days, a line for each model
@@ -104,8 +104,8 @@ Examples:
     Costs(CostsArgs),
     /// Hold what sortie believes it spent against a provider's usage or cost export
     #[command(after_help = "\
-Reads the CSV exports of Anthropic's and OpenAI's consoles and the JSON of their usage and cost APIs, grouped
-by day and by model. An export is about all that an account did: compare the runs of one account, on whole days.
+Reads the CSV exports of Anthropic's and OpenAI's consoles and the JSON of their usage and cost APIs, \
+grouped by model. An export is about all that an account did: compare whole days of one account.
 
 Examples:
   sortie reconcile anthropic_usage.csv            all runs, on the days that the export is about

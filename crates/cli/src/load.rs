@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use sortie::{Error, chain};
 use sortie::config::{Config, Overrides, WhatIf};
 use sortie::core::document::{MAX_BYTES, Source};
 use sortie::core::plan::check::Checked;
 use sortie::providers::keys::Environment;
 use sortie::report::reconcile::{self, Export};
 use sortie::session::today;
+use sortie::{Error, chain};
 
 use crate::args::Places;
 use crate::exit::Exit;

@@ -279,7 +279,8 @@ pub(crate) fn two_agents() -> Story {
     let mut story = Story::new("night", &[("analyze", "analysis", &[]), ("draft", "writing", &[])]);
     let mut tasks = story.plan.tasks().to_vec();
     tasks[1].agent = AgentId(1);
-    let gpt = Agent { name: "gpt".into(), provider: "openai".into(), model: "gpt-6.1-sol".into(), ..claude() };
+    let gpt =
+        Agent { name: "gpt".into(), provider: "openai".into(), model: "gpt-6.1-sol".into(), ..claude() };
     story.plan = Plan::new("night".into(), vec![claude(), gpt], tasks);
     let other = |mut event: Event| {
         if let Event::AttemptSucceeded { answer, .. } = &mut event {

@@ -42,8 +42,7 @@ pub async fn costs<S: Store>(
     span: Span,
 ) -> Result<(Costs, Vec<Unreadable>), StoreError> {
     let mut costs = Costs::new(by);
-    let unreadable =
-        each_run(journal, runs, span, |run, records| costs.add_run(run, records, span)).await?;
+    let unreadable = each_run(journal, runs, span, |run, records| costs.add_run(run, records, span)).await?;
     Ok((costs, unreadable))
 }
 

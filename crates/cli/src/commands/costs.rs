@@ -33,6 +33,9 @@ pub(super) async fn run(args: CostsArgs) -> Result<Exit, Failed> {
         let since = span.since.map_or_else(String::new, |since| format!(" since {}", moment(since)));
         let until = span.until.map_or_else(String::new, |until| format!(" until {}", moment(until)));
         terminal.note(&format!("calls charged{since}{until}"));
+        if costs.total().calls == 0 && runs == Runs::Billed {
+            terminal.note("hint: runs against the built-in simulator are left out; --simulated counts them");
+        }
         terminal::result(&costs.text());
     }
     Ok(Exit::Success)

@@ -22,8 +22,7 @@ pub(super) async fn run(args: ReconcileArgs) -> Result<Exit, Failed> {
         None => Failed::new(Exit::Invalid, format!("there are no runs in {}", results_dir.display())),
     })?;
     let span = span(args.since, args.until, now());
-    let (comparison, unreadable) =
-        receipts::reconcile(&store, args.run.as_deref(), &export, span).await?;
+    let (comparison, unreadable) = receipts::reconcile(&store, args.run.as_deref(), &export, span).await?;
     costs::warn(&unreadable);
     if comparison.is_partial {
         terminal::error(

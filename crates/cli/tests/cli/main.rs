@@ -16,6 +16,7 @@ mod looks;
 mod money;
 mod plans;
 mod prices;
+mod receipts;
 mod recording;
 mod results;
 mod secrets;

@@ -43,8 +43,7 @@ fn a_call_counts_where_it_was_charged() {
         let costs = costs(Grouping::Day, &stories, span);
         let found: Vec<(&str, Usd)> =
             costs.groups().iter().map(|(name, group)| (*name, group.total())).collect();
-        let expected: Vec<(&str, Usd)> =
-            expected.iter().map(|(name, amount)| (*name, usd(amount))).collect();
+        let expected: Vec<(&str, Usd)> = expected.iter().map(|(name, amount)| (*name, usd(amount))).collect();
         assert_eq!(found, expected, "{span:?}");
     };
     let (first, second) = (("2025-11-14", "0.072"), ("2025-11-15", "0.0046"));

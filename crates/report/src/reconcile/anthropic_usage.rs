@@ -66,7 +66,8 @@ impl Format for AnthropicUsage {
     }
 
     fn read(&self, row: &Row<'_>) -> Result<Line, ExportError> {
-        let mut line = Line { day: row.day(DAY)?, model: row.text(MODEL).map(str::to_owned), ..Line::default() };
+        let mut line =
+            Line { day: row.day(DAY)?, model: row.text(MODEL).map(str::to_owned), ..Line::default() };
         for (quantity, spellings) in COUNTS {
             line.amounts.extend(row.count(spellings)?.map(|n| (*quantity, n)));
         }

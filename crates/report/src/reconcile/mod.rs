@@ -24,9 +24,9 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::costs::model_of;
-pub use believed::{Believed, Comparison, Compared};
-pub use sheet::{ExportError, MAX_BYTES};
+pub use believed::{Believed, Compared, Comparison};
 use sheet::{Columns, Row, Sheet};
+pub use sheet::{ExportError, MAX_BYTES};
 pub use show::Document;
 
 /// A kind of export. How its columns are called is in its file, with where that is known from.

@@ -246,7 +246,9 @@ impl Row<'_> {
         let text = self.text(spellings).unwrap_or_default();
         if text.len() > 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
             let micros = text.parse::<u64>().ok().and_then(|seconds| seconds.checked_mul(1_000_000));
-            return micros.map(|micros| date(Time::from_micros(micros))).ok_or_else(|| self.bad(spellings, "a day"));
+            return micros
+                .map(|micros| date(Time::from_micros(micros)))
+                .ok_or_else(|| self.bad(spellings, "a day"));
         }
         let day = text.get(..10).filter(|day| midnight(day).is_some());
         day.map(str::to_owned).ok_or_else(|| self.bad(spellings, "a day"))

@@ -135,7 +135,8 @@ fn what_agrees_agrees_and_one_number_that_differs_is_found() {
     // A day that one side does not have at all is a difference as well.
     let missing = compared(&Export::read(text(&rows[..1]).as_bytes()).unwrap(), &night(), Span::default());
     assert!(missing.agrees(), "the other day is not in what the export is about: {}", missing.text());
-    let both = Span { since: None, until: Some(night()[0].run().created + std::time::Duration::from_secs(86_400)) };
+    let both =
+        Span { since: None, until: Some(night()[0].run().created + std::time::Duration::from_secs(86_400)) };
     let missing = compared(&Export::read(text(&rows[..1]).as_bytes()).unwrap(), &night(), both);
     assert_eq!(missing.rows.iter().filter(|row| !row.agrees()).count(), 3, "{}", missing.text());
 }
