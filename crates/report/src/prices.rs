@@ -166,7 +166,8 @@ impl Prices<'_> {
         }
         if row.price.region_percent > 100 {
             let percent = row.price.region_percent - 100;
-            fact("inference_geo us", format!("{percent} % more for all tokens"));
+            let what = if row.provider == "openai" { "regional host" } else { "inference_geo us" };
+            fact(what, format!("{percent} % more for all tokens"));
         }
         let [short, long] =
             if row.provider == "openai" { ["WRITE 30M", "WRITE 12H"] } else { ["WRITE 5M", "WRITE 1H"] };
