@@ -15,7 +15,9 @@ fn costs(by: Grouping, stories: &[Story], span: Span) -> Costs {
 fn every_grouping_adds_up_to_what_the_runs_cost() {
     let stories = testing::all();
     let mut charge = Charge::default();
-    stories.iter().for_each(|story| charge.add(&story.fold().charge()));
+    for story in &stories {
+        charge.add(&story.fold().charge());
+    }
     for by in Grouping::ALL {
         let costs = costs(by, &stories, Span::default());
         let sum = |of: fn(&Group) -> Usd| costs.groups().iter().map(|(_, group)| of(group)).sum::<Usd>();

@@ -5,7 +5,7 @@
 //! - The API: buckets of `starting_at` with `results` of `amount`, "in lowest currency units (e.g. cents)
 //!   as a decimal string", `currency` (always `USD`), `cost_type` (`tokens`, `web_search`,
 //!   `code_execution`), `token_type` and `model`, which is null "if not grouping by description or for
-//!   non-token costs". From platform.claude.com/docs/en/api/admin/cost_report.
+//!   non-token costs". From `platform.claude.com/docs/en/api/admin/cost_report`.
 //! - The CSV: `usage_date_utc, model, workspace, api_key, usage_type, context_window, token_type, cost_usd,
 //!   list_price_usd, cost_type, inference_geo, speed` and lately `api_key_id, api_key_status`; models by
 //!   the names that people read (`Claude Opus 4.6`). No documentation of Anthropic's says so; several

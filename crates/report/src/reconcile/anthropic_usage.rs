@@ -5,8 +5,8 @@
 //! - The API: buckets of `starting_at` (RFC 3339, UTC) with `results` of `uncached_input_tokens`,
 //!   `cache_read_input_tokens`, `output_tokens`, `cache_creation` (`ephemeral_5m_input_tokens`,
 //!   `ephemeral_1h_input_tokens`), `server_tool_use.web_search_requests`, `model`; then `has_more` and
-//!   `next_page`. From platform.claude.com/docs/en/api/admin/usage_report/retrieve_messages. A derived
-//!   schema (api-evangelist/anthropic) has `cache_creation_5m_input_tokens` in place of the nested ones:
+//!   `next_page`. From `platform.claude.com/docs/en/api/admin/usage_report/retrieve_messages`. A
+//!   derived schema (api-evangelist/anthropic) has `cache_creation_5m_input_tokens` in place of the nested ones:
 //!   both are read.
 //! - The CSV: `usage_date_utc, model_version, api_key, workspace, usage_type, context_window,
 //!   usage_input_tokens_no_cache, usage_input_tokens_cache_write_5m, usage_input_tokens_cache_write_1h,

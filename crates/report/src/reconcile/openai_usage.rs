@@ -7,7 +7,7 @@
 //!   `next_page`. From developers.openai.com/api/reference (usage, completions) and OpenAI's cookbook
 //!   (`examples/completions_usage_api.ipynb`).
 //! - `input_tokens` is "including cached and cache-write tokens": a client generated from OpenAI's
-//!   OpenAPI description says so (openai-client-base 0.16.0). That description has a count of cache
+//!   description of the API says so (openai-client-base 0.16.0). That description has a count of cache
 //!   writes; its name, `input_cache_write_tokens`, is that of two public programs and **unverified**.
 //! - The CSV: `start_time, end_time, start_time_iso, end_time_iso, project_id, num_model_requests, …,
 //!   model, batch, service_tier, input_tokens, output_tokens, input_cached_tokens, …`, counts with a

@@ -198,7 +198,7 @@ impl Sheet {
 /// What separates the cells: what the first line has most of.
 fn delimiter(bytes: &[u8]) -> u8 {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let count = |delimiter: &u8| line.iter().filter(|byte| *byte == delimiter).count();
+    let count = |delimiter: &u8| line.split(|byte| byte == delimiter).count();
     // The last of equals is taken: a comma where there is none of any.
     [b';', b'\t', b','].into_iter().max_by_key(count).unwrap_or(b',')
 }

@@ -125,7 +125,8 @@ impl Comparison {
         }
         if self.days_outside > 0 {
             let days = count(self.days_outside as u64, "day");
-            text += &format!("{days} of the export not compared: outside of what was asked for\n");
+            text += &days;
+            text += " of the export not compared: outside of what was asked for\n";
         }
         text
     }

@@ -93,7 +93,9 @@ fn billed(mut story: Story) -> Story {
     use sortie_core::plan::Plan;
     use sortie_core::price::Pricing;
     let mut agents = story.plan.agents().to_vec();
-    agents.iter_mut().for_each(|agent| agent.pricing = Pricing::Unknown);
+    for agent in &mut agents {
+        agent.pricing = Pricing::Unknown;
+    }
     story.plan = Plan::new(story.plan.name().into(), agents, story.plan.tasks().to_vec());
     story
 }

@@ -98,7 +98,7 @@ fn calls_line(report: &Report) -> Option<String> {
 fn agents_line(fold: &Fold) -> Option<String> {
     let costs = fold.costs().iter().find(|costs| costs.by() == Grouping::Agent)?;
     let groups = costs.groups();
-    let mut parts: Vec<String> = groups.iter().take(MOST_AGENTS).map(|group| agent_cost(group)).collect();
+    let mut parts: Vec<String> = groups.iter().take(MOST_AGENTS).map(agent_cost).collect();
     let more = groups.len().saturating_sub(MOST_AGENTS);
     if more > 0 {
         parts.push(format!("{more} more"));
