@@ -28,6 +28,7 @@ Examples:
   sortie run plan.yaml --max-cost 2.50            run it, and never spend more
   sortie resume                                   go on after Ctrl-C, a crash or a stop
   sortie runs; sortie show RUN TASK               what was run, and what it answered
+  sortie costs --by day                           what it all cost
 
 Exit codes: 0 all tasks succeeded, 1 some failed, 2 invalid input, 3 stopped by the budget,
 4 stopped by a provider or by a check before the start, 130 and 143 interrupted.";

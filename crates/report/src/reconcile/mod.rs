@@ -2,9 +2,9 @@
 //! dollars, by day (UTC) and model.
 //!
 //! An export is bytes from outside and believed in nothing but its numbers: its size is bounded, every
-//! cell is parsed, and what it does not say is not guessed. Which formats there are is in [`ALL`].
+//! cell is parsed, and what it does not say is not guessed. Which formats there are is in `ALL`.
 //!
-//! Adding a format: a file beside this one with a type that implements [`Format`], a line in [`ALL`],
+//! Adding a format: a file beside this one with a type that implements `Format`, a line in `ALL`,
 //! and an export of its shape in `fixtures/`.
 //!
 //! Common pitfall: providers book a call on the day on which they served it, a journal on the day of
