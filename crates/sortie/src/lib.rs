@@ -34,6 +34,7 @@ mod error;
 mod files;
 pub mod foresight;
 pub mod launch;
+pub mod receipts;
 mod scheduler;
 pub mod session;
 

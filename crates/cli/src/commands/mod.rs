@@ -2,9 +2,11 @@
 
 mod check;
 mod completions;
+mod costs;
 mod execute;
 mod forecast;
 mod prices;
+mod reconcile;
 mod resume;
 mod run;
 mod runs;
@@ -34,6 +36,8 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failed> {
         Command::Show(args) => show::run(args).await,
         Command::Simulate(args) => simulate::run(args).await,
         Command::Prices(args) => prices::run(&args),
+        Command::Costs(args) => costs::run(args).await,
+        Command::Reconcile(args) => reconcile::run(args).await,
         Command::Schema(args) => Ok(schema::run(&args)),
         Command::Completions(args) => Ok(completions::run(&args)),
     }

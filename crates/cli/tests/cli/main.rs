@@ -17,6 +17,7 @@ mod looks;
 mod money;
 mod plans;
 mod prices;
+mod receipts;
 mod recording;
 mod results;
 mod secrets;

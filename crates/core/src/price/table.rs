@@ -176,6 +176,7 @@ mod written {
         #[serde(default)]
         tiers: BTreeMap<Tier, TierRates>,
         web_search: Option<Dollars>,
+        /// Where a region is named, whichever.
         us: Option<Percent>,
         context: Option<u64>,
         max_output: Option<u64>,
