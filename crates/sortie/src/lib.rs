@@ -36,6 +36,8 @@ pub mod foresight;
 pub mod launch;
 mod scheduler;
 pub mod session;
+#[cfg(test)]
+mod tests;
 
 pub use error::{Error, Setup, chain};
 pub use scheduler::{Agent, RunResult, Scheduler, Task};
