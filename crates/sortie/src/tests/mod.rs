@@ -18,7 +18,9 @@
 
 mod books;
 mod draw;
+mod ledger;
 mod money;
+mod waiting;
 mod world;
 
 use std::ops::Range;

@@ -7,7 +7,7 @@ use sortie_core::call::{Call, Returned};
 use sortie_core::chance::Chance;
 use sortie_core::hash::Hash;
 use sortie_core::money::Usd;
-use sortie_core::run::event::{Outcome, Record};
+use sortie_core::run::event::{AttemptId, Outcome, Record};
 use sortie_core::run::input::Budgets;
 use sortie_core::time::Time;
 use sortie_engine::driver::{self, DriveError, Ended};
@@ -118,12 +118,18 @@ pub(super) struct Lived {
     pub(super) records: Vec<Record>,
     /// All that the ledger billed.
     pub(super) billed: Usd,
+    pub(super) bills: Bills,
     pub(super) calls: usize,
     pub(super) crashes: u64,
     pub(super) resumes: u64,
 }
 
 impl Lived {
+    /// What the ledger has for an attempt.
+    pub(super) fn bill(&self, attempt: AttemptId) -> Usd {
+        self.bills.lock().unwrap().get(&attempt).copied().unwrap_or_default()
+    }
+
     /// From the first record to the last.
     pub(super) fn took(&self) -> Duration {
         let ends = self.records.first().zip(self.records.last());
@@ -187,6 +193,7 @@ pub(super) async fn live(header: Header, hardship: Hardship, chance: &mut Chance
     records.iter().for_each(|record| fold.apply(record));
     let ledger = provider.caller.model.ledger();
     let billed = ledger.iter().map(|entry| entry.cost_picodollars).sum();
-    let calls = provider.bills.lock().unwrap().len();
-    Ok(Lived { outcome, books: journal.books, fold, records, billed, calls, crashes, resumes })
+    let bills = provider.bills;
+    let calls = bills.lock().unwrap().len();
+    Ok(Lived { bills, outcome, books: journal.books, fold, records, billed, calls, crashes, resumes })
 }
