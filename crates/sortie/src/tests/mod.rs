@@ -18,6 +18,7 @@
 
 mod books;
 mod draw;
+mod forecast;
 mod ledger;
 mod money;
 mod waiting;
