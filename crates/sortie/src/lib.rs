@@ -37,6 +37,8 @@ pub mod launch;
 pub mod receipts;
 mod scheduler;
 pub mod session;
+#[cfg(test)]
+mod tests;
 
 pub use error::{Error, Setup, chain};
 pub use scheduler::{Agent, RunResult, Scheduler, Task};

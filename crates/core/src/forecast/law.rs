@@ -13,6 +13,7 @@
 //! What a plan says of a task goes before what either knows.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,8 +92,8 @@ impl Hints {
 pub(super) struct Provider {
     /// One for each gate of the settings.
     pub(super) limits: Vec<GateSpec>,
-    /// How long it takes to hear that a call is refused.
-    pub(super) refusal: Duration,
+    /// How long it takes to hear that a call is refused, at least and at most.
+    pub(super) refusal: RangeInclusive<Duration>,
 }
 
 impl Laws {
@@ -116,9 +117,10 @@ impl Laws {
     }
 
     /// The same, where the provider is known to have these limits, one for each gate of the settings: a
-    /// call past them is refused after `refusal`, and told how many whole seconds to wait.
+    /// call past them is refused after any time of `refusal`, the same for all calls of a task, and told
+    /// how many whole seconds to wait.
     #[must_use]
-    pub fn with_provider_limits(self, limits: Vec<GateSpec>, refusal: Duration) -> Self {
+    pub fn with_provider_limits(self, limits: Vec<GateSpec>, refusal: RangeInclusive<Duration>) -> Self {
         Laws { provider: Some(Provider { limits, refusal }), ..self }
     }
 
