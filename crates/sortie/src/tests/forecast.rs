@@ -3,13 +3,16 @@
 //! What a forecast knows differs: the simulator's own laws, as before a simulated run; the calls of runs
 //! that went before, as before a run over HTTP; nothing but the documented defaults.
 
+use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
 
 use sortie_core::chance::Chance;
-use sortie_core::forecast::{Forecast, History, Laws, forecast};
+use sortie_core::forecast::{Forecast, History, Laws, Scheduled, forecast};
 use sortie_core::hash::Hash;
 use sortie_core::money::Usd;
 use sortie_core::plan::written::TaskFile;
+use sortie_core::run::event::{AttemptId, Event, Record};
 use sortie_engine::store::Header;
 use sortie_engine::store::memory::MemoryStore;
 use sortie_sim::Scenario;
@@ -21,6 +24,9 @@ use crate::foresight::Foresight;
 
 /// Random plans that are forecast and run.
 const PLANS: u64 = 50;
+
+/// Random plans that state all times.
+const TIMED: u64 = 50;
 
 /// Of how many of a hundred plans the time has to come out between its 5th and its 95th percentile.
 const TIMES_RIGHT: f64 = 80.0;
@@ -45,7 +51,7 @@ fn tasks(seed: u64) -> Vec<TaskFile> {
                 on.sort_unstable();
                 on.dedup();
                 if chance.percent(50) {
-                    prompt.push_str(&format!(" {{{{ results.{} }}}}", on[0]));
+                    let _ = write!(prompt, " {{{{ results.{} }}}}", on[0]);
                 }
             }
             TaskFile {
@@ -115,6 +121,61 @@ async fn check(test: &str, config: &str, times_right: f64, foresee: impl AsyncFn
 
 async fn by_the_simulator(header: &Header) -> Forecast {
     Foresight::of(header, None::<&MemoryStore>).await.unwrap().forecast
+}
+
+/// When each task of a run started and ended, from the run's start on, in the order of a forecast's
+/// schedule.
+fn schedule(lived: &Lived) -> Vec<Scheduled> {
+    let began = lived.records[0].at;
+    let mut starts = BTreeMap::new();
+    let mut schedule = Vec::new();
+    for Record { at, event, .. } in &lived.records {
+        match event {
+            Event::AttemptStarted { attempt, .. } => {
+                starts.insert(attempt.task, at.since(began));
+            }
+            Event::AttemptSucceeded { attempt: AttemptId { task, .. }, .. } => {
+                schedule.push(Scheduled { task: *task, start: starts[task], end: at.since(began) });
+            }
+            _ => {}
+        }
+    }
+    schedule.sort_by_key(|task| (task.start, task.end, task.task));
+    schedule
+}
+
+/// A plan that states how long each of its tasks takes, to the millisecond, and tells the simulator.
+fn timed(seed: u64) -> Header {
+    let chance = &mut Chance::new(seed, &Hash::of(b"forecast"), "times");
+    let mut tasks = tasks(seed);
+    for task in &mut tasks {
+        let seconds = chance.below(9_000) as f64 / 1000.0;
+        task.expected_seconds = Some(seconds);
+        task.priority = chance.percent(20).then_some(1);
+        let _ = write!(task.prompt, " [[sim latency={seconds}]]");
+    }
+    let mut config =
+        format!("agents: {{ claude: {{}} }}\nrate_limiting: {{ max_concurrent: {}", chance.range(1, 12));
+    if chance.percent(50) {
+        let burst = chance.range(1, 3);
+        let _ = write!(config, ", requests_per_minute: {}, requests_burst: {burst}", chance.range(10, 300));
+    }
+    header(&(config + " }"), tasks, Scenario::text_of("calm").unwrap(), seed)
+}
+
+#[tokio::test]
+async fn a_schedule_of_stated_times_is_the_run_s_to_the_microsecond() {
+    for seed in seeds(TIMED) {
+        let header = timed(seed);
+        let foreseen = by_the_simulator(&header).await.schedule;
+        let lived = ran(header).await.unwrap();
+        assert_eq!(
+            foreseen,
+            schedule(&lived),
+            "seed {seed}\n  {}",
+            again(seed, "a_schedule_of_stated_times")
+        );
+    }
 }
 
 #[tokio::test]
