@@ -30,7 +30,7 @@ fn drawn(seed: u64) -> Drawn {
     let lines = drawn.scenario.lines().filter(|line| !line.starts_with("requests_per_minute"));
     drawn.scenario = lines.collect::<Vec<_>>().join("\n");
     drawn.timeouts = "{ first_token: 20, idle: 10, total_timeout: 8640000 }";
-    for task in drawn.tasks.iter_mut().filter(|task| task.prompt.len() > 4_000) {
+    for task in drawn.tasks.iter_mut().filter(|task| task.prompt.len() > 500) {
         task.agent = Some("sonnet".to_owned());
     }
     drawn
