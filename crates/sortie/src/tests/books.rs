@@ -173,12 +173,12 @@ impl Books {
     }
 
     /// Holds the end against the limits: by how much the budget was passed, as far as anybody can know,
-    /// which is nothing where the provider keeps its word, and no more than was in flight where it does
-    /// not.
+    /// which is nothing where the provider keeps its word, and where it does not no more than was in flight
+    /// when it was passed, or lost without a word before.
     pub(super) fn overshoot(&self) -> Result<Usd, String> {
         for (purse, account) in &self.purses {
             let past = account.limit.map_or(Usd::ZERO, |limit| account.billed.minus(limit));
-            if past > account.passed_with.unwrap_or_default() {
+            if past > account.passed_with.unwrap_or_default() + account.hidden {
                 return Err(format!("{purse:?} is past by ${past}, more than was in flight: {account:?}"));
             }
         }

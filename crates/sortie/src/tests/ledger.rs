@@ -316,7 +316,7 @@ fn batches_of_both_providers_cost_what_they_are_billed() {
     let body = body.to_string().into_bytes();
     let created = asked(&mut model, &[key, HEADERS[2]], (Method::POST, "/v1/batches"), body, NOON);
     let path = format!("/v1/batches/{}", text(&json(&created)["id"]));
-    let ended = json(&asked(&mut model, &[key], (Method::GET, &path), Vec::new(), later));
+    let ended = json(asked(&mut model, &[key], (Method::GET, &path), Vec::new(), later));
     let content = format!("/v1/files/{}/content", text(&ended["output_file_id"]));
     let results = asked(&mut model, &[key], (Method::GET, &content), Vec::new(), later);
     // A reply of OpenAI's batches does not: whoever made the batch knows.

@@ -14,8 +14,6 @@
 //! Each has a short form, which `cargo test` runs, and a long one behind `SORTIE_RUNS=N`. A failure
 //! names its seed; `SORTIE_SEED=N` repeats it.
 
-#![expect(clippy::unwrap_used, reason = "a test says what went wrong by where it panics")]
-
 mod books;
 mod draw;
 mod forecast;

@@ -28,9 +28,9 @@ const ROOMS: [u64; 5] = [1, 2, 4, 16, u64::MAX];
 fn drawn(seed: u64) -> Drawn {
     let mut drawn = Drawn::new(&mut Chance::new(seed, &Hash::of(b"waiting"), "runs"));
     let lines = drawn.scenario.lines().filter(|line| !line.starts_with("requests_per_minute"));
-    drawn.scenario = lines.map(|line| format!("{line}\n")).collect();
+    drawn.scenario = lines.collect::<Vec<_>>().join("\n");
     drawn.timeouts = "{ first_token: 20, idle: 10, total_timeout: 8640000 }";
-    for task in drawn.tasks.iter_mut().filter(|task| task.prompt.len() > 4_000) {
+    for task in drawn.tasks.iter_mut().filter(|task| task.prompt.len() > 500) {
         task.agent = Some("sonnet".to_owned());
     }
     drawn

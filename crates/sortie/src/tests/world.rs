@@ -89,7 +89,9 @@ impl Store for Journal {
             return Err(dead());
         }
         self.memory.append(run_id, after, records, outputs).await?;
-        records.iter().for_each(|record| self.books.take(record));
+        for record in records {
+            self.books.take(record);
+        }
         if crash.is_some() { Err(dead()) } else { Ok(()) }
     }
 
@@ -190,7 +192,9 @@ pub(super) async fn live(header: Header, hardship: Hardship, chance: &mut Chance
     }
     let (header, records) = journal.read(RUN).await.map_err(|error| error.to_string())?;
     let mut fold = Fold::new(view(&header));
-    records.iter().for_each(|record| fold.apply(record));
+    for record in &records {
+        fold.apply(record);
+    }
     let ledger = provider.caller.model.ledger();
     let billed = ledger.iter().map(|entry| entry.cost_picodollars).sum();
     let bills = provider.bills;
