@@ -174,7 +174,7 @@ fn every_usual_error_is_understood_as_its_status_says() {
         }
         let error = dialect.usual_error(500);
         let mut decoder = dialect.decoder(200, &HeaderMap::new(), Duration::ZERO);
-        decoder.push(&dialect.error_frame(&error, "req_1"));
+        decoder.push(&dialect.error_frame(&error, "req_1", 8));
         assert!(decoder.is_done(), "{dialect:?}");
         let decoded = decoder.finish(false);
         assert!(decoded.says_error && decoded.result.unwrap_err().class == Class::Transient, "{dialect:?}");

@@ -144,7 +144,7 @@ impl Dialect for Plain {
             .into()
     }
 
-    fn error_frame(&self, error: &WireError, id: &str) -> Bytes {
+    fn error_frame(&self, error: &WireError, id: &str, _: usize) -> Bytes {
         let body = self.error_body(error, id);
         format!("data: {}\n\n", String::from_utf8_lossy(&body)).into()
     }

@@ -334,8 +334,8 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     /// An error as a JSON body.
     fn error_body(&self, error: &WireError, request_id: &str) -> Bytes;
 
-    /// An error in mid-stream.
-    fn error_frame(&self, error: &WireError, request_id: &str) -> Bytes;
+    /// An error in mid-stream, after this many events.
+    fn error_frame(&self, error: &WireError, request_id: &str, events: usize) -> Bytes;
 
     /// The headers of every reply: request id and quotas. `now` is Unix time.
     fn reply_headers(&self, request_id: &str, quotas: &[Quota], now: Duration) -> HeaderMap;

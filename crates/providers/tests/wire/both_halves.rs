@@ -88,6 +88,7 @@ const DIFFERENCES: [(&str, &[&str]); 3] = [
         "openai",
         &[
             "+.choices[].delta.refusal",
+            "+.obfuscation",
             "+.service_tier",
             "+.system_fingerprint",
             "+.usage",
@@ -99,7 +100,6 @@ const DIFFERENCES: [(&str, &[&str]); 3] = [
             "+.usage.prompt_tokens_details",
             "+.usage.prompt_tokens_details.image_tokens",
             "+.usage.prompt_tokens_details.text_tokens",
-            "-.obfuscation",
         ],
     ),
     (
@@ -108,6 +108,7 @@ const DIFFERENCES: [(&str, &[&str]); 3] = [
             "+.background",
             "+.max_tool_calls",
             "+.name",
+            "+.obfuscation",
             "+.prompt_cache_key",
             "+.reasoning",
             "+.response.background",
@@ -126,7 +127,6 @@ const DIFFERENCES: [(&str, &[&str]); 3] = [
             "+.top_logprobs",
             "+.usage.input_tokens_details.cache_write_tokens_details",
             "+.user",
-            "-.obfuscation",
             "~.response.tool_choice",
             "~.response.tools",
         ],

@@ -41,10 +41,11 @@ impl Asked {
         dialect: &'static dyn Dialect,
         request: &ServerRequest,
     ) -> Result<Self, Box<Refusal>> {
-        let said = dialect.particulars(&request.body);
+        let mut said = dialect.particulars(&request.body);
         let (headers, body) = (&request.headers, &request.body);
         let request = dialect.read(headers, body).map_err(Refusal::new)?;
         models::check_served(scenario, dialect, &request.model)?;
+        said.tier = models::served_tier(dialect, &request.model, said.tier)?;
         let steering = Steering::read(&request.prompt)
             .map_err(|error| Refusal::says(dialect, 400, error.to_string()))?;
         let input = input_tokens(&request, &said);

@@ -41,6 +41,7 @@ impl Files {
         let found = self.files.iter().find(|file| file.id == id && file.key == asker.key);
         found.ok_or_else(|| {
             Refusal::says(asker.dialect, 404, format!("No such File object: {id}"))
+                .uncoded()
                 .coded("not_found")
                 .about("id")
         })

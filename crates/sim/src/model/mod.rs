@@ -78,8 +78,8 @@ pub struct Model {
     dialects: &'static [&'static dyn Dialect],
     /// When the scenario began: with its first request, unless told before.
     began: Option<Duration>,
-    /// Quotas by key and class of models.
-    accounts: HashMap<(String, String), Buckets>,
+    /// Quotas by key, provider and class of models.
+    accounts: HashMap<(String, &'static str, String), Buckets>,
     /// The quota of each key's requests to Anthropic's batches.
     batch_requests: HashMap<String, Bucket>,
     /// How often each request's content has come as far as the model.
@@ -299,10 +299,9 @@ impl Model {
 
     /// Takes the request from the quotas of its key and class of models; gives the quotas for the headers.
     fn admit(&mut self, asked: &Asked, key: &str, now: Duration) -> Result<Vec<Quota>, Box<Refusal>> {
-        let dialect = asked.dialect;
-        let class = scenario::class(&asked.request.model);
-        let full = || self.scenario.quotas_of(dialect.name(), &class).buckets(now);
-        let buckets = self.accounts.entry((key.to_owned(), class.clone())).or_insert_with(full);
+        let (provider, class) = (models::provider(asked.dialect), scenario::class(&asked.request.model));
+        let full = || self.scenario.quotas_of(provider, &class).buckets(now);
+        let buckets = self.accounts.entry((key.to_owned(), provider, class.clone())).or_insert_with(full);
         let ask = Ask::new(&asked.usage, asked.pace, asked.request.max_tokens, self.scenario.otpm);
         let admission = buckets.admit(ask, now);
         let quotas = buckets.told();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sortie_core::price::{self, Row};
-use sortie_providers::dialect::Dialect;
+use sortie_providers::dialect::{Dialect, Tier};
 
 use super::page::{Limits, Page};
 use super::{Asker, Refusal, is_anthropic, rfc3339};
@@ -89,7 +89,7 @@ pub(super) fn one(
 ///
 /// A model is known by any of its names; that of a provider's other models is no name of its own.
 pub(super) fn check_served(scenario: &Scenario, dialect: &dyn Dialect, id: &str) -> Result<(), Box<Refusal>> {
-    let known = price::table().find(id).filter(|row| row.provider == provider(dialect));
+    let known = row(dialect, id);
     let is_retired = |name: &str| scenario.retired_models.iter().any(|retired| retired == name);
     let is_served = match known {
         _ if is_retired(id) => false,
@@ -107,7 +107,28 @@ pub(super) fn check_served(scenario: &Scenario, dialect: &dyn Dialect, id: &str)
     Err(Refusal::says(dialect, 404, message))
 }
 
-fn provider(dialect: &dyn Dialect) -> &'static str {
+/// The tier that a request is served in: the one that it asks for, where the model is sold in it.
+///
+/// Of other models OpenAI serves the usual tier, and its reply says so; Anthropic refuses `speed: fast`
+/// (its documentation of fast mode).
+pub(super) fn served_tier(dialect: &dyn Dialect, id: &str, asked: Tier) -> Result<Tier, Box<Refusal>> {
+    let is_sold = || row(dialect, id).is_some_and(|row| row.price.tiers.contains_key(&asked));
+    match asked {
+        Tier::Priority | Tier::Ultrafast if !is_sold() => Ok(Tier::Standard),
+        Tier::Fast if !is_sold() => {
+            Err(Refusal::says(dialect, 400, format!("speed: `fast` is not supported by {id}")))
+        }
+        _ => Ok(asked),
+    }
+}
+
+/// What the price table has of this provider's model.
+fn row(dialect: &dyn Dialect, id: &str) -> Option<&'static Row> {
+    price::table().find(id).filter(|row| row.provider == provider(dialect))
+}
+
+/// Whose API it is, as the price table and a scenario's quotas name them.
+pub(super) fn provider(dialect: &dyn Dialect) -> &'static str {
     if is_anthropic(dialect) { "anthropic" } else { "openai" }
 }
 

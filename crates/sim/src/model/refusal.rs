@@ -62,6 +62,12 @@ impl Refusal {
         self
     }
 
+    /// The same without a code: the usual one is about something else.
+    pub(super) fn uncoded(mut self: Box<Self>) -> Box<Self> {
+        self.error.code = None;
+        self
+    }
+
     /// The same of a request that had come as far as the quotas.
     pub(super) fn after(mut self: Box<Self>, network: Duration, quotas: Vec<Quota>) -> Box<Self> {
         (self.at, self.quotas) = (network, quotas);

@@ -203,7 +203,9 @@ impl Try {
             Fault::ResetMid => (Bytes::new(), End::Reset(stop)),
             Fault::Stall => (Bytes::new(), End::Stall),
             Fault::Midstream(_) => {
-                (self.asked.dialect.error_frame(&self.asked.dialect.usual_error(529), id), End::Closed(stop))
+                let (dialect, before) = (self.asked.dialect, chunks.iter().map(|chunk| events(&chunk.bytes)));
+                let error = dialect.error_frame(&dialect.usual_error(529), id, before.sum());
+                (error, End::Closed(stop))
             }
             Fault::Malformed => (Bytes::from_static(BROKEN_EVENT), End::Closed(stop)),
             Fault::Truncated => {
@@ -274,6 +276,11 @@ impl Try {
             delivered_whole: None,
         }
     }
+}
+
+/// How many events of a stream these bytes are: each ends with an empty line.
+fn events(bytes: &[u8]) -> usize {
+    bytes.windows(2).filter(|end| *end == b"\n\n").count()
 }
 
 fn success(at: Duration, headers: HeaderMap) -> Head {

@@ -137,7 +137,13 @@ pub(super) fn route(dialect: &dyn Dialect, request: &ServerRequest) -> Result<Ro
     }
     let path = &request.path;
     if allowed.is_empty() {
-        return Err(Refusal::says(dialect, 404, format!("there is no {path}")));
+        let message = match own {
+            OpenAi => {
+                format!("Unknown request URL: {} {path}. Please check the URL for typos.", request.method)
+            }
+            Anthropic | Both => format!("there is no {path}"),
+        };
+        return Err(Refusal::says(dialect, 404, message).uncoded());
     }
     let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
     let refusal = Refusal::says(dialect, 405, format!("{path} takes {allowed}"));

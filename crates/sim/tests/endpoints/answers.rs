@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use sortie_sim::Model;
 
-use crate::{ANTHROPIC, NOON, OPENAI, calm, json_of, reply};
+use crate::{ANTHROPIC, NOON, OPENAI, calm, json_of, raw, reply};
 
 const MESSAGES: (Method, &str) = (Method::POST, "/v1/messages");
 const CHAT: (Method, &str) = (Method::POST, "/v1/chat/completions");
@@ -248,10 +248,60 @@ fn tiers_and_places_have_their_price_and_are_named() {
     let sol = |tier: &str| json!({"model": "gpt-6.1-sol", "service_tier": tier});
     let usual = cost(sol("auto"), CHAT, "service_tier", json!("default"));
     assert_eq!(cost(sol("flex"), CHAT, "service_tier", json!("flex")), usual / 2);
-    assert_eq!(cost(sol("priority"), CHAT, "service_tier", json!("default")), usual);
+    for tier in ["priority", "fast"] {
+        assert_eq!(cost(sol(tier), CHAT, "service_tier", json!("priority")), usual * 2);
+    }
+    let unsold = json!({"model": "gpt-4-turbo", "service_tier": "priority"});
+    let default = json!({"model": "gpt-4-turbo"});
+    let usual = cost(default, CHAT, "service_tier", json!("default"));
+    assert_eq!(cost(unsold, CHAT, "service_tier", json!("default")), usual);
+    let opus = |speed: &str| json!({"model": "claude-opus-5", "speed": speed});
+    let usual = cost(opus("standard"), MESSAGES, "speed", json!("standard"));
+    assert_eq!(cost(opus("fast"), MESSAGES, "speed", json!("fast")), usual * 2);
     let usual = cost(json!({}), MESSAGES, "inference_geo", json!(null));
     assert_eq!(cost(json!({"inference_geo": "us"}), MESSAGES, "inference_geo", json!("us")), usual * 11 / 10);
     cost(json!({"service_tier": "auto"}), MESSAGES, "service_tier", json!("standard"));
+}
+
+#[test]
+fn a_response_is_served_in_the_tier_it_asks_for_and_a_speed_that_is_not_sold_is_refused() {
+    let mut model = calm();
+    let body = json!({"model": "gpt-6.1-sol", "input": "Explain tides.", "service_tier": "fast"});
+    let reply = json_of(&mut model, OPENAI, (Method::POST, "/v1/responses"), &body, (NOON, 200));
+    assert_eq!(reply["service_tier"], "priority");
+    let refused = json_of(&mut model, ANTHROPIC, MESSAGES, &message(json!({"speed": "fast"})), (NOON, 400));
+    assert_eq!(refused["error"]["message"], "speed: `fast` is not supported by claude-sonnet-4-6");
+}
+
+#[test]
+fn streams_are_padded_unless_told_not_to() {
+    let mut model = calm();
+    let body = json!({"model": "gpt-4o", "input": "Explain tides."});
+    for (path, body, delta) in [
+        (CHAT, chat(json!({})), "chat.completion.chunk"),
+        ((Method::POST, "/v1/responses"), body, "response.output_text.delta"),
+    ] {
+        for (more, expected) in [
+            (json!({}), true),
+            (json!({"stream_options": {"include_obfuscation": true}}), true),
+            (json!({"stream_options": {"include_obfuscation": false}}), false),
+        ] {
+            let events = events(&mut model, OPENAI, path.clone(), with(body.clone(), more.clone()));
+            let deltas = events.iter().filter(|event| event["object"] == delta || event["type"] == delta);
+            let padded: Vec<bool> = deltas.map(|event| event["obfuscation"].is_string()).collect();
+            assert!(padded.len() > 5 && padded.iter().all(|padded| *padded == expected), "{delta} {more}");
+        }
+    }
+}
+
+#[test]
+fn an_error_in_a_response_s_stream_is_counted_after_the_events_before_it() {
+    let body = json!({"model": "gpt-4o", "input": "[[sim fail=midstream output_tokens=40]]"});
+    let events = events(&mut calm(), OPENAI, (Method::POST, "/v1/responses"), body);
+    assert_eq!(events.last().unwrap()["type"], "error");
+    for (number, event) in events.iter().enumerate() {
+        assert_eq!(event["sequence_number"], number, "{event}");
+    }
 }
 
 #[test]
@@ -287,4 +337,14 @@ fn what_a_model_has_no_room_for_is_refused() {
     check(true, json!({"max_tokens": 128_001}), "maximum allowed number of output tokens");
     check(true, json!({"messages": long}), "prompt is too long: 1025008 tokens > 1000000 maximum");
     check(false, json!({"messages": long}), "context_length_exceeded");
+}
+
+#[test]
+fn an_anthropic_reply_names_its_organization_and_its_workspace() {
+    for body in [message(json!({})).to_string(), "{}".to_owned()] {
+        let (_, headers, _) = raw(&mut calm(), ANTHROPIC, MESSAGES, body, NOON);
+        for name in ["anthropic-organization-id", "anthropic-workspace-id"] {
+            assert!(headers.contains_key(name), "{name}: {headers:?}");
+        }
+    }
 }

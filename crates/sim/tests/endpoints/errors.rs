@@ -231,3 +231,15 @@ fn a_proxy_before_the_api_answers_with_a_page_that_names_the_status() {
         }
     }
 }
+
+#[test]
+fn a_path_that_openai_does_not_have_is_no_missing_model() {
+    for path in ["/v1/embeddings", "/v1/responses/resp_1/input_items"] {
+        let (status, body) = reply(&mut calm(), OPENAI, (Method::POST, path), "{}", NOON);
+        let error = serde_json::from_str::<Value>(&body).unwrap()["error"].clone();
+        let message = error["message"].as_str().unwrap();
+        assert!(message.starts_with(&format!("Unknown request URL: POST {path}.")), "{message}");
+        assert_eq!((status, &error["type"]), (404, &json!("invalid_request_error")));
+        assert_eq!(error["code"], Value::Null);
+    }
+}

@@ -7,6 +7,7 @@ mod batches;
 mod errors;
 mod kept;
 mod lists;
+mod quotas;
 mod refusals;
 
 use std::time::Duration;

@@ -97,7 +97,7 @@ impl Dialect for Anthropic {
         server::error_body(error, request_id).to_string().into()
     }
 
-    fn error_frame(&self, error: &WireError, request_id: &str) -> Bytes {
+    fn error_frame(&self, error: &WireError, request_id: &str, _events: usize) -> Bytes {
         server::event("error", &server::error_body(error, request_id)).into()
     }
 

@@ -108,7 +108,7 @@ pub(super) fn particulars(body: &[u8]) -> Particulars {
         caching: Caching::Marked,
         thinking: thinking(&body),
         choices: 1,
-        tier: Tier::Standard,
+        tier: if body["speed"] == "fast" { Tier::Fast } else { Tier::Standard },
         geo: body["inference_geo"].as_str().map(str::to_owned),
         is_stored: false,
         in_background: false,

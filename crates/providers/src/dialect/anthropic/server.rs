@@ -4,12 +4,18 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
 
 use super::super::turns::header_value;
 use super::super::{Dimension, Frames, Quota, ServerAnswer, Thinking, Tier, WireError};
+
+/// Whose key it is, as every reply says: made-up ids, the same for all keys.
+const WHOSE: [(&str, &str); 2] = [
+    ("anthropic-organization-id", "7f3a91c2-5e0d-4b86-9d17-c4e2a85b6f03"),
+    ("anthropic-workspace-id", "wrkspc_01SimulatedByNobodyAtAll"),
+];
 
 /// Why it stops. A tool is called to the end or cut off; a text may end at a stop sequence.
 fn stop_reason(answer: &ServerAnswer) -> &str {
@@ -204,6 +210,7 @@ pub(super) fn error_body(error: &WireError, request_id: &str) -> Value {
 pub(super) fn reply_headers(request_id: &str, quotas: &[Quota], now: Duration) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert("request-id", header_value(request_id));
+    headers.extend(WHOSE.map(|(name, id)| (HeaderName::from_static(name), HeaderValue::from_static(id))));
     let mut tell = |name: &str, quota: &Quota| {
         let remaining = match quota.dimension {
             Dimension::Requests => quota.remaining,

@@ -3,6 +3,7 @@
 //! its official SDKs.
 
 pub(in super::super) mod checks;
+pub(super) mod padding;
 pub(super) mod tools;
 
 use std::time::Duration;
@@ -32,10 +33,10 @@ pub(super) fn pin_tier(body: &mut Value, variant: &Variant) {
     }
 }
 
-/// The tier that a reply names. `fast` is another word for `priority`; `scale` is capacity that is
+/// The tier that a reply names, or a request asks for. `fast` is another word for `priority`; `scale` is capacity that is
 /// paid for in advance.
-pub(super) fn tier(reply: &Value) -> Option<Tier> {
-    Some(match reply["service_tier"].as_str()? {
+pub(super) fn tier(body: &Value) -> Option<Tier> {
+    Some(match body["service_tier"].as_str()? {
         "flex" => Tier::Flex,
         "priority" | "fast" => Tier::Priority,
         "ultrafast" => Tier::Ultrafast,

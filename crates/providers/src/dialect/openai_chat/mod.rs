@@ -89,7 +89,7 @@ impl Dialect for OpenAiChat {
         openai::error_body(error).to_string().into()
     }
 
-    fn error_frame(&self, error: &WireError, _request_id: &str) -> Bytes {
+    fn error_frame(&self, error: &WireError, _request_id: &str, _events: usize) -> Bytes {
         server::event(&openai::error_body(error)).into()
     }
 

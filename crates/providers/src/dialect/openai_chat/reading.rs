@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::super::openai::{MAX_TOKENS_UNLESS_SAID, checks::empty, invalid, missing};
+use super::super::openai::{MAX_TOKENS_UNLESS_SAID, checks::empty, invalid, missing, tier};
 use super::super::turns::{last_of, text_of};
-use super::super::{Caching, Part, Particulars, Request, Tier, WireError};
+use super::super::{Caching, Part, Particulars, Request, WireError};
 use super::{checks, tools};
 
 pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
@@ -60,9 +60,7 @@ pub(super) fn particulars(body: &[u8]) -> Particulars {
         caching: Caching::Automatic,
         thinking: effort.filter(|effort| !matches!(*effort, "none" | "minimal")).map(|_| u32::MAX),
         choices: checks::choices(&body).unwrap_or(1),
-        // Whoever asks for the priority tier is served at the usual one, as happens when it is full:
-        // the public price tables disagree on its rates.
-        tier: if body["service_tier"] == "flex" { Tier::Flex } else { Tier::Standard },
+        tier: tier(&body).unwrap_or_default(),
         geo: None,
         is_stored: body["store"] == true,
         in_background: false,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
 
-use super::super::openai;
+use super::super::openai::{self, padding::Padding};
 use super::super::{Frames, ServerAnswer};
 
 /// The backend that all answers claim to come from; clients compare it to tell changes of it.
@@ -107,21 +107,25 @@ pub(super) fn event(payload: &Value) -> String {
 struct Chunks<'a> {
     answer: &'a ServerAnswer,
     with_usage: bool,
+    padding: Padding,
 }
 
 impl Chunks<'_> {
-    fn chunk(&self, choices: &[Value], usage: Value) -> String {
+    fn chunk(&self, choices: &[Value], usage: Value) -> Value {
         let mut chunk = envelope(self.answer, "chat.completion.chunk", choices);
         if self.with_usage {
             // Null on all but the last.
             chunk["usage"] = usage;
         }
-        event(&chunk)
+        chunk
     }
 
-    fn choice(&self, index: usize, delta: &Value, finish: Option<&str>) -> String {
+    /// A chunk of one choice, which says `text`.
+    fn choice(&self, index: usize, delta: &Value, text: &str, finish: Option<&str>) -> String {
         let choice = json!({"index": index, "delta": delta, "logprobs": null, "finish_reason": finish});
-        self.chunk(&[choice], Value::Null)
+        let mut chunk = self.chunk(&[choice], Value::Null);
+        self.padding.pad(&mut chunk, text);
+        event(&chunk)
     }
 
     /// The first chunk of a choice: its role, and the tool's name where it calls one.
@@ -133,7 +137,7 @@ impl Chunks<'_> {
             delta["content"] = Value::Null;
             delta["tool_calls"] = json!([{"index": 0, "id": id, "type": "function", "function": function}]);
         }
-        self.choice(index, &delta, None)
+        self.choice(index, &delta, "", None)
     }
 
     fn piece(&self, index: usize, text: &str) -> String {
@@ -141,7 +145,7 @@ impl Chunks<'_> {
             Some(_) => json!({"tool_calls": [{"index": 0, "function": {"arguments": text}}]}),
             None => json!({"content": text}),
         };
-        self.choice(index, &delta, None)
+        self.choice(index, &delta, text, None)
     }
 }
 
@@ -159,9 +163,9 @@ fn cut(text: &str, pieces: usize) -> Vec<&str> {
 }
 
 pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Frames {
-    let with_usage = serde_json::from_slice::<Value>(body)
-        .is_ok_and(|body| body["stream_options"]["include_usage"] == true);
-    let chunks = Chunks { answer, with_usage };
+    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let with_usage = asked["stream_options"]["include_usage"] == true;
+    let chunks = Chunks { answer, with_usage, padding: Padding::of(&asked, &answer.id) };
     let choices = 0..1 + answer.besides.others.len();
     let others: Vec<Vec<&str>> = answer.besides.others.iter().map(|text| cut(text, pieces.len())).collect();
     // Choices are generated side by side.
@@ -173,9 +177,10 @@ pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Fra
         Bytes::from(bytes)
     };
     let finish = Some(finish_reason(answer));
-    let mut closing: String = choices.clone().map(|index| chunks.choice(index, &json!({}), finish)).collect();
+    let mut closing: String =
+        choices.clone().map(|index| chunks.choice(index, &json!({}), "", finish)).collect();
     if with_usage {
-        closing += &chunks.chunk(&[], usage_of(answer));
+        closing += &event(&chunks.chunk(&[], usage_of(answer)));
     }
     closing += "data: [DONE]\n\n";
     Frames {

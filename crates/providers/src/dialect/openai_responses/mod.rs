@@ -88,8 +88,8 @@ impl Dialect for OpenAiResponses {
         openai::error_body(error).to_string().into()
     }
 
-    fn error_frame(&self, error: &WireError, _request_id: &str) -> Bytes {
-        server::error_event(error).into()
+    fn error_frame(&self, error: &WireError, _request_id: &str, events: usize) -> Bytes {
+        server::error_event(error, events).into()
     }
 
     fn reply_headers(&self, request_id: &str, quotas: &[Quota], _now: Duration) -> HeaderMap {

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::super::openai::checks::{self, empty, whole, word, wrong_type};
-use super::super::openai::{MAX_TOKENS_UNLESS_SAID, invalid, missing};
+use super::super::openai::{MAX_TOKENS_UNLESS_SAID, invalid, missing, tier};
 use super::super::turns::{last_of, text_of};
-use super::super::{Caching, Part, Particulars, Request, Tier, WireError};
+use super::super::{Caching, Part, Particulars, Request, WireError};
 use super::tools;
 
 /// The least that `max_output_tokens` may be.
@@ -190,7 +190,7 @@ pub(super) fn particulars(body: &[u8]) -> Particulars {
         caching: Caching::Automatic,
         thinking: effort.filter(|effort| !matches!(*effort, "none" | "minimal")).map(|_| u32::MAX),
         choices: 1,
-        tier: if body["service_tier"] == "flex" { Tier::Flex } else { Tier::Standard },
+        tier: tier(&body).unwrap_or_default(),
         geo: None,
         is_stored: body["store"] != false,
         in_background: body["background"] == true,

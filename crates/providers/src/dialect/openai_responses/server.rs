@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use sortie_core::run::event::Finish;
 
-use super::super::openai;
+use super::super::openai::{self, padding::Padding};
 use super::super::{Frames, ServerAnswer, WireError};
 
 /// Events before the first token: created, in progress, item added, and of a text its part added.
@@ -138,10 +138,10 @@ fn event(number: usize, name: &str, mut payload: Value) -> String {
     format!("event: {name}\ndata: {payload}\n\n")
 }
 
-/// An error in mid-stream. Which event it is nobody knows here; no SDK minds.
-pub(super) fn error_event(error: &WireError) -> String {
+/// An error in mid-stream, after this many events.
+pub(super) fn error_event(error: &WireError, events: usize) -> String {
     let code = error.code.as_ref().unwrap_or(&error.kind);
-    event(0, "error", json!({"code": code, "message": error.message, "param": error.param}))
+    event(events, "error", json!({"code": code, "message": error.message, "param": error.param}))
 }
 
 pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Frames {
@@ -166,14 +166,17 @@ pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Fra
         opening += &event(3, "response.content_part.added", place(json!({"part": text_part("")})));
     }
 
+    let padding = Padding::of(&asked, &answer.id);
     let first = if is_call { OPENING_CALL } else { OPENING_TEXT };
     let delta = |(i, text): (usize, &&str)| {
-        let bytes = if is_call {
-            event(first + i, "response.function_call_arguments.delta", place(json!({"delta": text})))
+        let (name, said) = if is_call {
+            ("response.function_call_arguments.delta", json!({"delta": text}))
         } else {
-            event(first + i, "response.output_text.delta", place(json!({"delta": text, "logprobs": []})))
+            ("response.output_text.delta", json!({"delta": text, "logprobs": []}))
         };
-        Bytes::from(bytes)
+        let mut payload = place(said);
+        padding.pad(&mut payload, text);
+        Bytes::from(event(first + i, name, payload))
     };
 
     let mut number = first + pieces.len();

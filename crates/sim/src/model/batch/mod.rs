@@ -130,7 +130,7 @@ impl Batches {
     /// The batch with this id, which belongs to this key.
     fn find(&mut self, asker: &Asker<'_>, id: &str) -> Result<&mut Batch, Box<Refusal>> {
         let found = self.batches.iter_mut().find(|batch| batch.id == id && batch.key == asker.key);
-        found.ok_or_else(|| Refusal::says(asker.dialect, 404, format!("there is no batch {id}")))
+        found.ok_or_else(|| Refusal::says(asker.dialect, 404, format!("there is no batch {id}")).uncoded())
     }
 
     /// Requests in this key's batches of one provider that are under way.
