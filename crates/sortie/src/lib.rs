@@ -36,6 +36,7 @@ pub mod foresight;
 pub mod launch;
 mod scheduler;
 pub mod session;
+pub mod tokens;
 
 pub use error::{Error, Setup, chain};
 pub use scheduler::{Agent, RunResult, Scheduler, Task};

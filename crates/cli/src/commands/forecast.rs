@@ -9,8 +9,8 @@ use sortie::launch::Launch;
 use sortie::report::forecast::{self as texts, Forecasted};
 use sortie::session::now;
 
-use super::journal;
 use super::run::simulation;
+use super::{counting, journal};
 use crate::args::ForecastArgs;
 use crate::exit::Exit;
 use crate::failing::Failed;
@@ -63,7 +63,8 @@ async fn foresee(
     let simulation = args.simulate.as_ref().map(|scenario| simulation(scenario, args.seed)).transpose()?;
     let mode = args.bounds.mode.map_or(Mode::Parallel, Mode::from);
     let launch = Launch { run_id: None, mode, seed: args.seed, simulation };
-    let header = launch.draft(checked, &setting.config, now())?;
+    let mut header = launch.draft(checked, &setting.config, now())?;
+    counting::ask(&mut header, &setting.environment, terminal).await?;
     let foresight = Foresight::of(&header, journal(&setting.config.results_dir)?.as_ref()).await?;
     Ok((foresight, header))
 }

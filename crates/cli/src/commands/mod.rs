@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod counting;
 mod execute;
 mod forecast;
 mod prices;

@@ -17,7 +17,7 @@ use sortie::sim::Scenario;
 
 use super::execute::{announce, ask, drive, may_ask};
 use super::forecast::line as forecast_line;
-use super::{journal, scenario_text};
+use super::{counting, journal, scenario_text};
 use crate::args::RunArgs;
 use crate::exit::Exit;
 use crate::failing::Failed;
@@ -41,8 +41,9 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     let simulation = simulate.map(|scenario| simulation(&scenario, seed)).transpose()?;
     let mode = bounds.mode.map_or(Mode::Parallel, Mode::from);
     let launch = Launch { run_id, mode, seed, simulation };
-    let header = launch.header(checked, &setting.config, &setting.environment, now())?;
+    let mut header = launch.header(checked, &setting.config, &setting.environment, now())?;
     let binding = Binding::of(&header).map_err(Failed::from)?;
+    counting::ask(&mut header, &setting.environment, terminal).await?;
     let asks = !yes && may_ask(&header.plan, &binding);
     let results_dir = &setting.config.results_dir;
     let foresight = if asks || header.settings.simulated {

@@ -24,6 +24,7 @@ mod tests;
 
 pub use seam::{Joints, Known, known};
 
+use crate::dialect::is_openai;
 use cl100k::Cl100k;
 use o200k::O200k;
 
@@ -46,6 +47,12 @@ pub trait Counter: Send + Sync + std::fmt::Debug {
 /// The counter of one of OpenAI's models, by its id as sent; none where its tokenizer is not known.
 pub fn of_model(model: &str) -> Option<&'static dyn Counter> {
     ALL.iter().copied().find(|counter| counter.knows(model))
+}
+
+/// The same where it is known that OpenAI itself answers: at its own hosts. Whoever serves elsewhere may
+/// call any model so.
+pub fn of_model_at(host: &str, model: &str) -> Option<&'static dyn Counter> {
+    if is_openai(host) { of_model(model) } else { None }
 }
 
 /// Whether a model's id is this name or one of its snapshots or sizes: `gpt-4o`, `gpt-4o-mini`,

@@ -19,7 +19,8 @@ impl Counter for O200k {
     }
 
     fn knows(&self, model: &str) -> bool {
-        let is_gpt_5 = model.strip_prefix(GPT_5).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']));
+        let is_gpt_5 =
+            model.strip_prefix(GPT_5).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']));
         is_gpt_5 || FAMILIES.iter().any(|family| is_of(model, family))
     }
 

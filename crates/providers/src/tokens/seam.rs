@@ -73,5 +73,6 @@ fn is_plain(c: char) -> bool {
 /// Punctuation of which nothing is in doubt: ASCII without the apostrophe, and the usual marks of
 /// Chinese and Japanese.
 fn is_punctuation(c: char) -> bool {
-    (c.is_ascii_punctuation() && c != '\'') || matches!(c, '、' | '。' | '「' | '」' | '，' | '：' | '；' | '！' | '？')
+    (c.is_ascii_punctuation() && c != '\'')
+        || matches!(c, '、' | '。' | '「' | '」' | '，' | '：' | '；' | '！' | '？')
 }

@@ -12,10 +12,14 @@ fn a_model_is_counted_only_where_its_tokenizer_is_published() {
             assert_eq!(of_model(model).map(Counter::name), expect, "{model}");
         }
     };
-    let o200k = ["gpt-4o", "gpt-4o-mini", "gpt-4o-2024-08-06", "gpt-4.1", "gpt-4.1-nano", "o1", "o3-mini", "o4-mini"];
+    let o200k =
+        ["gpt-4o", "gpt-4o-mini", "gpt-4o-2024-08-06", "gpt-4.1", "gpt-4.1-nano", "o1", "o3-mini", "o4-mini"];
     check(&o200k, Some("o200k_base"));
     check(&["gpt-5", "gpt-5-nano", "gpt-5.1", "gpt-5.6-sol", "o4-mini-2025-04-16"], Some("o200k_base"));
-    check(&["gpt-4", "gpt-4-turbo", "gpt-4-0613", "gpt-3.5-turbo", "gpt-3.5-turbo-0125"], Some("cl100k_base"));
+    check(
+        &["gpt-4", "gpt-4-turbo", "gpt-4-0613", "gpt-3.5-turbo", "gpt-3.5-turbo-0125"],
+        Some("cl100k_base"),
+    );
     check(&["gpt-6-sol", "gpt-6.1-sol", "gpt-50", "gpt-4.5", "gpt-40", "o10", "o5", "o4"], None);
     check(&["claude-sonnet-5-5", "qwen3", "", "my-gpt-4o", "ft:gpt-4o:me", "gpt-oss-120b"], None);
 }
@@ -46,9 +50,46 @@ fn counts_are_those_of_the_publisher() {
 
 /// Fragments of text that tokenizers treat in ways of their own.
 const NASTY: [&str; 40] = [
-    "the ", "It's", " don't", "'s", "'LL", "S", "ARE", "camelCase", "HTTPServer", " ", "  ", "   ", "\n", "\n\n", "\r\n",
-    "\t", " \n ", "/", "//", ".\n/", "\n/", "...", "!?", ";", "{", "}}\n", "fn main() {\n    ", "\"key\": ", "1", "12345",
-    "٣٤", "①", "数据，", "模型。", "東京", "カナ", "한국어", "é\u{301}", "👩‍👩‍👧", "\u{a0}",
+    "the ",
+    "It's",
+    " don't",
+    "'s",
+    "'LL",
+    "S",
+    "ARE",
+    "camelCase",
+    "HTTPServer",
+    " ",
+    "  ",
+    "   ",
+    "\n",
+    "\n\n",
+    "\r\n",
+    "\t",
+    " \n ",
+    "/",
+    "//",
+    ".\n/",
+    "\n/",
+    "...",
+    "!?",
+    ";",
+    "{",
+    "}}\n",
+    "fn main() {\n    ",
+    "\"key\": ",
+    "1",
+    "12345",
+    "٣٤",
+    "①",
+    "数据，",
+    "模型。",
+    "東京",
+    "カナ",
+    "한국어",
+    "é\u{301}",
+    "👩‍👩‍👧",
+    "\u{a0}",
 ];
 
 fn text(chance: &mut Chance, most: u64) -> String {
@@ -66,13 +107,17 @@ fn what_is_known_of_pieces_bounds_the_whole() {
             // Texts at even places, results at odd ones.
             let parts: Vec<String> = (0..=chance.below(5)).map(|_| text(&mut chance, 12)).collect();
             let last = parts.len() - 1;
-            let most: u64 = parts.iter().enumerate().map(|(at, part)| match at % 2 {
-                0 => {
-                    let Known { own, bytes } = known(part, Joints { before: at > 0, after: at < last });
-                    counter.count(&part[own]) + bytes
-                }
-                _ => part.len() as u64,
-            }).sum();
+            let most: u64 = parts
+                .iter()
+                .enumerate()
+                .map(|(at, part)| match at % 2 {
+                    0 => {
+                        let Known { own, bytes } = known(part, Joints { before: at > 0, after: at < last });
+                        counter.count(&part[own]) + bytes
+                    }
+                    _ => part.len() as u64,
+                })
+                .sum();
             let whole = parts.concat();
             let tokens = counter.count(&whole);
             assert!(tokens <= most, "seed {seed}, {}: {tokens} > {most}: {parts:?}", counter.name());
