@@ -20,3 +20,4 @@ mod recording;
 mod results;
 mod secrets;
 mod stops;
+mod tokens;
