@@ -37,7 +37,7 @@ pub(crate) fn task(name: &str, depends_on: &[u32], max_tokens: u32) -> Task {
         task_type: "general".into(),
         agent: AgentId(0),
         depends_on: depends_on.iter().copied().map(TaskId).collect(),
-        prompt: PromptSize { fixed_bytes: 10, inserts: Vec::new() },
+        prompt: PromptSize { fixed_bytes: 10, ..PromptSize::default() },
         max_tokens,
         priority: 0,
         expected_output_tokens: None,

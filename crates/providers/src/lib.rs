@@ -1,5 +1,6 @@
 //! How each model API is spoken: `dialect` is pure bytes ↔ types, `exchange` follows one attempt
-//! and its timeouts, `http` owns the only client sockets, `keys` says where keys come from.
+//! and its timeouts, `http` owns the only client sockets, `keys` says where keys come from, `tokens`
+//! counts what can be counted here.
 //!
 //! Nothing here knows plans, runs or journals, and nothing decides on a retry.
 
@@ -7,3 +8,4 @@ pub mod dialect;
 pub mod exchange;
 pub mod http;
 pub mod keys;
+pub mod tokens;

@@ -97,6 +97,8 @@ struct AgentRow {
     model: String,
     tasks: usize,
     input_tokens: u64,
+    /// Input tokens as expected to one that is reserved; null where nothing is.
+    input_ratio: Option<f64>,
     output_tokens: u64,
     #[serde(with = "as_dollars")]
     expected: Usd,
@@ -160,6 +162,8 @@ fn agents(of: &Forecasted) -> Vec<AgentRow> {
             model: agent.model.clone(),
             tasks: share.tasks,
             input_tokens: share.input_tokens,
+            input_ratio: (share.reserved_input > 0)
+                .then(|| share.input_tokens as f64 / share.reserved_input as f64),
             output_tokens: share.output_tokens,
             expected: share.expected,
             worst: share.worst,
@@ -237,6 +241,7 @@ fn agents_table(of: &Forecasted) -> String {
         ("MODEL", Side::Left),
         ("TASKS", Side::Right),
         ("INPUT", Side::Right),
+        ("INPUT/BOUND", Side::Right),
         ("OUTPUT", Side::Right),
         ("EXPECTED", Side::Right),
         ("WORST", Side::Right),
@@ -257,7 +262,8 @@ fn agents_table(of: &Forecasted) -> String {
             };
             let [tasks, input, output] =
                 [row.tasks.to_string(), row.input_tokens.to_string(), row.output_tokens.to_string()];
-            [row.agent, row.model, tasks, input, output, expected, worst, from]
+            let ratio = row.input_ratio.map_or_else(|| "-".to_owned(), |ratio| percent(100.0 * ratio));
+            [row.agent, row.model, tasks, input, ratio, output, expected, worst, from]
         })
         .collect();
     table(columns, &rows)

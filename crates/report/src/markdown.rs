@@ -10,7 +10,7 @@ mod escape;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use sortie_core::agent::Agent;
+use sortie_core::agent::{Agent, AgentId};
 use sortie_core::plan::Task;
 use sortie_core::price::Pricing;
 
@@ -179,8 +179,32 @@ fn cost(report: &Report) -> Vec<(&'static str, String)> {
         let cost = money(dearest.cost);
         rows.push(("Most expensive task", format!("{} ({cost})", escape(&dearest.task_id))));
     }
+    if let Some(input) = input_tokens(report) {
+        rows.push(("Input tokens", input));
+    }
     rows.push(("Prices", prices(report)));
     rows
+}
+
+/// What the answers' input was of what was reserved for it, for each agent that has any: how far the
+/// estimate is above it.
+fn input_tokens(report: &Report) -> Option<String> {
+    let mut agents: BTreeMap<AgentId, (u64, u64)> = BTreeMap::new();
+    for (view, task) in with_tasks(report) {
+        let Some(input) = view.answer_input else { continue };
+        let (actual, reserved) = agents.entry(task.agent).or_default();
+        *actual = actual.saturating_add(input);
+        *reserved = reserved.saturating_add(view.reserved_input);
+    }
+    let alone = agents.len() == 1;
+    let figures = |(&id, &(actual, reserved)): (&AgentId, &(u64, u64))| {
+        let name = escape(&report.fold.run().plan.agent(id).name);
+        let share = percent(100.0 * actual as f64 / reserved.max(1) as f64);
+        let figures = format!("{actual} of {reserved} reserved ({share})");
+        if alone { figures } else { format!("{name}: {figures}") }
+    };
+    let all: Vec<String> = agents.iter().map(figures).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// Where the prices are from: the table, and agents whose price the configuration stated.

@@ -82,12 +82,15 @@ pub(crate) fn dialect_of(endpoint: &config::Endpoint) -> &'static dyn Dialect {
     }
 }
 
+/// The host that an agent is reached at.
+pub(crate) fn host_of(endpoint: &config::Endpoint) -> &str {
+    let host = endpoint.base_url.split("://").nth(1).unwrap_or_default();
+    host.split(['/', ':']).next().unwrap_or_default()
+}
+
 /// How it is spoken there: as configured, else as its host is known to take it.
 pub(crate) fn variant_of(endpoint: &config::Endpoint) -> Variant {
-    let dialect = dialect_of(endpoint);
-    let host = endpoint.base_url.split("://").nth(1).unwrap_or_default();
-    let host = host.split(['/', ':']).next().unwrap_or_default();
-    let mut variant = dialect.variant_at(host);
+    let mut variant = dialect_of(endpoint).variant_at(host_of(endpoint));
     if let Some(version) = endpoint.api.and_then(Api::version) {
         variant.version = Some(version.to_owned());
     }

@@ -145,7 +145,7 @@ fn probe(plan: &Arc<Plan>, id: AgentId, binding: &Binding, scenario: &Scenario) 
         match (returned.result, returned.billing) {
             (Ok(text), Billing::Reported(usage)) => calls.answered.push(PastCall {
                 task_type: Arc::from(""),
-                reserved_input: prompt_bytes,
+                bytes_bound: prompt_bytes,
                 input_tokens: usage.total_input(),
                 cache_read: 0,
                 output_tokens: usage.output,

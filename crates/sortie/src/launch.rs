@@ -20,6 +20,7 @@ use sortie_providers::keys::Environment;
 use crate::binding::{Binding, Simulation, endpoint_of};
 use crate::config::{Config, ConfiguredAgent};
 use crate::error::{Error, Setup};
+use crate::tokens::count_here;
 
 /// The shortest default for a whole run (SPEC.md F2).
 const RUN_AT_LEAST: Duration = Duration::from_secs(600);
@@ -62,7 +63,9 @@ impl Launch {
     /// # Errors
     /// None that a user could cause.
     pub fn draft(self, checked: Checked, config: &Config, now: Time) -> Result<Header, Error> {
-        let plan = checked.plan;
+        let mut plan = checked.plan;
+        let endpoints: Vec<_> = config.agents.iter().map(|agent| agent.endpoint.clone()).collect();
+        count_here(&mut plan, &checked.prompts, &endpoints);
         let settings = Settings {
             mode: self.mode,
             seed: self.seed,
@@ -79,7 +82,7 @@ impl Launch {
         let run_timeout = config.run_timeout.unwrap_or_else(|| default_timeout(&plan, &settings));
         let settings = Settings { run_timeout, ..settings };
         let binding = Binding {
-            endpoints: config.agents.iter().map(|agent| agent.endpoint.clone()).collect(),
+            endpoints,
             simulation: self.simulation,
             export_results: config.export_results,
             log_level: config.log_level,

@@ -39,6 +39,7 @@ mod scheduler;
 pub mod session;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
 
 pub use error::{Error, Setup, chain};
 pub use scheduler::{Agent, RunResult, Scheduler, Task};

@@ -12,11 +12,14 @@ use sortie::core::agent::AgentId;
 use sortie::core::plan::check::Checked;
 use sortie::core::price;
 use sortie::core::price::Pricing;
-use sortie::launch::endpoint;
+use sortie::core::run::input::Mode;
+use sortie::launch::{Launch, endpoint};
 use sortie::providers::http::{Client, Probe};
 use sortie::report::terminal::{Paint, one_line};
 use sortie::report::units;
+use sortie::session::now;
 
+use super::counting;
 use crate::args::CheckArgs;
 use crate::exit::Exit;
 use crate::failing::Failed;
@@ -82,6 +85,7 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, Failed> {
     bounds(&setting.config, &mut list);
     if let Some(checked) = &checked {
         plan(checked, &mut list);
+        tokens(checked, &setting, args.offline, &mut list).await?;
     }
     if terminal.json() {
         terminal::document(&list.0);
@@ -231,6 +235,30 @@ fn plan(checked: &Checked, list: &mut List) {
             list.add(State::Warning, format!("task {}", task.name), format!("will fail: {failure}"));
         }
     }
+}
+
+/// How the tokens of the plan's prompts are known: by a count, of the provider too, or by their bytes.
+async fn tokens(checked: &Checked, setting: &Setting, offline: bool, list: &mut List) -> Result<(), Failed> {
+    let launch = Launch { run_id: None, mode: Mode::Parallel, seed: 0, simulation: None };
+    let mut header = launch.draft(checked.clone(), &setting.config, now())?;
+    let answered = if offline {
+        None
+    } else {
+        counting::ask(&mut header, &setting.environment, Terminal::silent()).await?
+    };
+    let plan = &header.plan;
+    let counted = plan.tasks().iter().filter(|task| task.prompt.fixed_tokens.is_some()).count();
+    let tasks = units::count(plan.len() as u64, "task");
+    let found = match counted {
+        0 => format!("the bytes of the prompts bound them in {tasks}"),
+        counted if counted == plan.len() => format!("counted in {tasks}"),
+        counted => format!("counted in {counted} of {tasks}; bytes bound the others"),
+    };
+    match answered.and_then(|answered| answered.failure) {
+        Some(failure) => list.add(State::Warning, "input tokens", format!("{found}: {failure}")),
+        None => list.add(State::Ok, "input tokens", found),
+    }
+    Ok(())
 }
 
 fn line(point: &Point) -> String {

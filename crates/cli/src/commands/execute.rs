@@ -17,6 +17,7 @@ use sortie::report::fold::Fold;
 use sortie::report::terminal::{one_line, sanitize};
 use sortie::report::{terminal as texts, units};
 use sortie::session::{Done, Drive, Session, view};
+use sortie::tokens::is_too_long;
 
 use crate::exit::Exit;
 use crate::failing::Failed;
@@ -50,6 +51,9 @@ pub(super) fn announce(header: &Header, binding: &Binding, terminal: Terminal) {
         settings.budget.map_or("no budget".to_owned(), |budget| format!("budget {}", units::money(budget))),
     );
     terminal.note(&format!("  {}", bounds.join(", ")));
+    if is_too_long(header, binding) {
+        terminal.note("  its prompts are too long altogether to be counted: bytes bound their tokens");
+    }
 }
 
 /// Whether a person is there to be asked, and there is something to ask: scripts, simulations and

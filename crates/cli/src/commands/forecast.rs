@@ -9,7 +9,7 @@ use sortie::launch::Launch;
 use sortie::report::forecast::{self as texts, Forecasted};
 use sortie::session::now;
 
-use super::{journal, simulation};
+use super::{counting, journal, simulation};
 use crate::args::ForecastArgs;
 use crate::exit::Exit;
 use crate::failing::Failed;
@@ -62,7 +62,8 @@ async fn foresee(
     let (simulation, seed) = (simulation(&args.instead)?, args.instead.seed);
     let mode = args.bounds.mode.map_or(Mode::Parallel, Mode::from);
     let launch = Launch { run_id: None, mode, seed, simulation };
-    let header = launch.draft(checked, &setting.config, now())?;
+    let mut header = launch.draft(checked, &setting.config, now())?;
+    counting::ask(&mut header, &setting.environment, terminal).await?;
     let foresight = Foresight::of(&header, journal(&setting.config.results_dir)?.as_ref()).await?;
     Ok((foresight, header))
 }

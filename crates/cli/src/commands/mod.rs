@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod costs;
+mod counting;
 mod execute;
 mod forecast;
 mod prices;

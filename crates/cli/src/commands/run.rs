@@ -15,7 +15,7 @@ use sortie::session::{Session, now};
 
 use super::execute::{announce, ask, drive, may_ask};
 use super::forecast::line as forecast_line;
-use super::{journal, simulation};
+use super::{counting, journal, simulation};
 use crate::args::RunArgs;
 use crate::exit::Exit;
 use crate::failing::Failed;
@@ -39,8 +39,9 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     let (simulation, seed) = (simulation(&instead)?, instead.seed);
     let mode = bounds.mode.map_or(Mode::Parallel, Mode::from);
     let launch = Launch { run_id, mode, seed, simulation };
-    let header = launch.header(checked, &setting.config, &setting.environment, now())?;
+    let mut header = launch.header(checked, &setting.config, &setting.environment, now())?;
     let binding = Binding::of(&header).map_err(Failed::from)?;
+    counting::ask(&mut header, &setting.environment, terminal).await?;
     let asks = !yes && may_ask(&header.plan, &binding);
     let results_dir = &setting.config.results_dir;
     let foresight = if asks || header.settings.simulated {

@@ -22,3 +22,4 @@ mod recording;
 mod results;
 mod secrets;
 mod stops;
+mod tokens;

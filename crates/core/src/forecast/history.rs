@@ -17,8 +17,9 @@ const MOST_CALLS: usize = 2_000;
 pub struct PastCall {
     /// The type of its task.
     pub task_type: Arc<str>,
-    /// Input tokens that were reserved for it: the estimate.
-    pub reserved_input: u64,
+    /// What bytes bound its input tokens by: the reservation of a prompt that nobody counted. Calls
+    /// whose prompts were counted and calls whose were not can be told by it alike.
+    pub bytes_bound: u64,
     /// Input tokens that it had, cached ones included.
     pub input_tokens: u64,
     /// Those of them that a cache gave.
@@ -52,20 +53,21 @@ impl History {
     pub fn add(&mut self, plan: &Plan, records: &[Record], kind: impl Fn(AgentId) -> Option<String>) {
         let kinds: Vec<Option<String>> =
             (0..plan.agents().len() as u16).map(|id| kind(AgentId(id))).collect();
-        let mut reserved = BTreeMap::new();
+        let mut bounds = BTreeMap::new();
         for Record { event, .. } in records {
             let Some(task) = event.task().filter(|task| task.index() < plan.len()) else { continue };
             let task = plan.task(task);
             let Some(kind) = kinds.get(usize::from(task.agent.0)).and_then(Option::as_ref) else { continue };
             match event {
                 Event::AttemptStarted { attempt, reserved: most } => {
-                    reserved.insert(*attempt, most.input_tokens);
+                    let counted = task.prompt.fixed_bytes - task.prompt.fixed_bound();
+                    bounds.insert(*attempt, most.input_tokens + counted);
                 }
                 Event::AttemptSucceeded { attempt, answer, spent, timing } => {
                     let Some(usage) = spent.usage else { continue };
                     self.calls(kind).answer(PastCall {
                         task_type: Arc::from(task.task_type.as_str()),
-                        reserved_input: reserved.remove(attempt).unwrap_or_default(),
+                        bytes_bound: bounds.remove(attempt).unwrap_or_default(),
                         input_tokens: usage.total_input(),
                         cache_read: usage.cache_read,
                         output_tokens: usage.output,

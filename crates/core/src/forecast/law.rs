@@ -23,6 +23,7 @@ use crate::agent::AgentId;
 use crate::chance::Chance;
 use crate::limit::GateSpec;
 use crate::plan::{Plan, Task, TaskId, graph};
+use crate::run::OVERHEAD_TOKENS;
 use crate::usage::Usage;
 
 /// Past calls that make a law: fewer say little more than the defaults.
@@ -41,9 +42,13 @@ const HINTED: f64 = 0.1;
 /// How much one day differs from the next, whatever was measured before.
 const DAY: f64 = 0.05;
 
-/// Input tokens to a reserved one where nothing is known: SPEC.md C1's four characters a token, of
-/// one byte each.
+/// Input tokens to one that bytes bound, where nothing is known: SPEC.md C1's four characters a token,
+/// of one byte each.
 const INPUT_RATIO: f64 = 0.25;
+/// Input tokens of a request beyond those of its texts, where these were counted: three for the answer
+/// that is to follow, and four for each message (OpenAI's cookbook, "How to count tokens with
+/// tiktoken"), of which there is one.
+const FRAME_TOKENS: f64 = 7.0;
 /// UTF-8 bytes to an output token where nothing is known. English prose has 4.8 with o200k.
 const BYTES_PER_TOKEN: f64 = 4.0;
 /// How many times shorter than the shortest past answer one may be, and an input than the leanest.
@@ -191,7 +196,7 @@ pub(super) struct Law {
     /// Seconds of a call of no tokens, and of each token; none: by what the plan expects.
     line: Option<(f64, f64)>,
     time: Ratios,
-    /// Input tokens to a reserved one.
+    /// Input tokens to one that bytes bound.
     input_ratio: f64,
     /// The share of input tokens that a cache gives.
     cached: f64,
@@ -237,14 +242,14 @@ impl Law {
         let time = Ratios::of(seconds.iter().zip(fitted).map(|(took, fitted)| took / fitted.max(1e-6)));
         let length = Ratios::of(tokens.iter().map(|tokens| tokens / mean_tokens));
         let sum = |of: fn(&PastCall) -> u64| calls.iter().map(|call| of(call) as f64).sum::<f64>();
-        let (reserved, input) = (sum(|call| call.reserved_input), sum(|call| call.input_tokens));
+        let (bound, input) = (sum(|call| call.bytes_bound), sum(|call| call.input_tokens));
         let (output, bytes) = (sum(|call| call.output_tokens), sum(|call| call.output_bytes));
         let share = |part: f64, whole: f64, unless: f64| if whole > 0.0 { part / whole } else { unless };
         let doubt = |ratios: &Ratios| (ratios.sigma() / (calls.len() as f64).sqrt()).hypot(DAY);
         let law = Law {
             mean_tokens: Some(mean_tokens),
             line: Some((base, per_token)),
-            input_ratio: share(input, reserved, INPUT_RATIO),
+            input_ratio: share(input, bound, INPUT_RATIO),
             cached: share(sum(|call| call.cache_read), input, 0.0).min(1.0),
             bytes_per_token: share(bytes, output, BYTES_PER_TOKEN),
             length_doubt: doubt(&length),
@@ -294,18 +299,31 @@ impl Law {
         // Of what nobody knows, an answer may be a word.
         let output =
             if is_known { self.mean_tokens(hints) * self.length.least() / SHORTER_STILL } else { 1.0 };
-        let input = task.prompt.fixed_bytes as f64 * self.input_ratio / SHORTER_STILL;
-        (input as u64, output.clamp(1.0, f64::from(task.max_tokens)) as u64)
+        let input = match task.prompt.fixed_tokens {
+            Some(tokens) => tokens as f64,
+            None => task.prompt.fixed_bytes as f64 * self.input_ratio,
+        };
+        ((input / SHORTER_STILL) as u64, output.clamp(1.0, f64::from(task.max_tokens)) as u64)
     }
 
     fn drawn(&self, task: &Task, reserved_input: u64, tokens: f64, seconds: f64) -> Drawn {
         let output = (tokens.round() as u64).clamp(1, u64::from(task.max_tokens));
-        let input = (reserved_input as f64 * self.input_ratio).round().max(1.0);
+        let input = self.input(task, reserved_input).round().max(1.0);
         let cache_read = (input * self.cached).round() as u64;
         let usage = Usage { input: input as u64 - cache_read, cache_read, output, ..Usage::default() };
         let output_bytes = (output as f64 * self.bytes_per_token).round() as u64;
         // Whole microseconds, as all times of a run.
         Drawn { usage, output_bytes, took: Duration::from_micros((seconds * 1e6).round() as u64) }
+    }
+
+    /// The input tokens of a call with this reservation: what was counted is as it was counted, the rest
+    /// is as it always was.
+    fn input(&self, task: &Task, reserved_input: u64) -> f64 {
+        let Some(counted) = task.prompt.fixed_tokens else {
+            return reserved_input as f64 * self.input_ratio;
+        };
+        let inserted = reserved_input.saturating_sub(task.prompt.fixed_bound() + OVERHEAD_TOKENS);
+        counted as f64 + FRAME_TOKENS + inserted as f64 * self.input_ratio
     }
 
     /// How many tokens answers have in the mean, before `max_tokens` cuts any.

@@ -113,6 +113,8 @@ pub struct AgentShare {
     pub tasks: usize,
     /// Input tokens as expected, cached ones included.
     pub input_tokens: u64,
+    /// Input tokens that are reserved for the same calls.
+    pub reserved_input: u64,
     /// Output tokens as expected.
     pub output_tokens: u64,
     /// The mean of the plays.
@@ -261,13 +263,13 @@ fn extremes(plan: &Plan, laws: &Laws, id: TaskId) -> (Usd, Usd) {
     (least, price.most(longest_input(plan, task), u64::from(task.max_tokens)))
 }
 
-/// The most input tokens that a task can have: its own text by its bytes, the results in it by what
-/// their tasks may answer.
+/// The most input tokens that a task can have: its own text by its count or its bytes, the results in it
+/// by what their tasks may answer.
 fn longest_input(plan: &Plan, task: &Task) -> u64 {
     let inserted = task.prompt.inserts.iter().map(|&(of, times)| {
         u64::from(plan.task(of).max_tokens).saturating_mul(u64::from(times)).saturating_mul(READ_AGAIN)
     });
-    inserted.fold(task.prompt.fixed_bytes.saturating_add(OVERHEAD_TOKENS), u64::saturating_add)
+    inserted.fold(task.prompt.fixed_bound().saturating_add(OVERHEAD_TOKENS), u64::saturating_add)
 }
 
 fn schedule(nominal: &Played) -> Vec<Scheduled> {
@@ -288,6 +290,7 @@ fn by_agent(plan: &Plan, nominal: &Played, by_task: &[TaskCost]) -> BTreeMap<Age
         let share = shares.entry(task.agent).or_default();
         share.tasks += 1;
         share.input_tokens += played.input_tokens;
+        share.reserved_input += played.reserved_input;
         share.output_tokens += played.output_tokens;
         share.expected += cost.expected;
         share.worst += cost.worst;

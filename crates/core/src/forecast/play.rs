@@ -40,6 +40,8 @@ pub(super) struct PlayedTask {
     /// What is known to be spent on it.
     pub(super) cost: Usd,
     pub(super) input_tokens: u64,
+    /// Those that were reserved for the call that brought its answer.
+    pub(super) reserved_input: u64,
     pub(super) output_tokens: u64,
 }
 
@@ -136,7 +138,9 @@ impl Game<'_> {
         for Record { at, event, .. } in records {
             match event {
                 Event::AttemptStarted { attempt, reserved } => {
-                    self.tasks[attempt.task.index()].start.get_or_insert(at.since(START));
+                    let task = &mut self.tasks[attempt.task.index()];
+                    task.start.get_or_insert(at.since(START));
+                    task.reserved_input = reserved.input_tokens;
                     self.call(*attempt, reserved, *at);
                 }
                 Event::AttemptSucceeded { attempt, spent, .. } => {

@@ -135,7 +135,7 @@ impl Truth {
         let seconds = (1.0 + tokens / 80.0) * (0.3 * self.0.normal()).exp();
         PastCall {
             task_type: "general".into(),
-            reserved_input: 400,
+            bytes_bound: 400,
             input_tokens: 120,
             cache_read: 0,
             output_tokens: tokens as u64,

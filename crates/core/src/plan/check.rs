@@ -365,7 +365,8 @@ fn size(template: &Template, system_bytes: u64) -> PromptSize {
     for task in template.inserted() {
         *counts.entry(task).or_default() += 1;
     }
-    PromptSize { fixed_bytes: template.text_bytes() + system_bytes, inserts: counts.into_iter().collect() }
+    let fixed_bytes = template.text_bytes() + system_bytes;
+    PromptSize { fixed_bytes, fixed_tokens: None, inserts: counts.into_iter().collect() }
 }
 
 /// Why a task fails before anything is sent (SPEC.md F3).

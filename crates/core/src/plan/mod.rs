@@ -68,10 +68,21 @@ pub struct Task {
 pub struct PromptSize {
     /// UTF-8 bytes of the template's own text and of the system prompt.
     pub fixed_bytes: u64,
+    /// Tokens that they have at most, where those were counted ([`Plan::count_tokens`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_tokens: Option<u64>,
     /// Whose results are inserted, and how often. A field of a result is never longer than the
     /// result, so a whole result bounds it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inserts: Vec<(TaskId, u32)>,
+}
+
+impl PromptSize {
+    /// The most tokens that the template's own text and the system prompt have: a token is at least one
+    /// UTF-8 byte in every tokenizer that is in use (byte-level BPE).
+    pub fn fixed_bound(&self) -> u64 {
+        self.fixed_tokens.map_or(self.fixed_bytes, |tokens| tokens.min(self.fixed_bytes))
+    }
 }
 
 /// What the user wants done, checked: every id is unique, every dependency exists, there is no
@@ -141,6 +152,14 @@ impl Plan {
         let order = graph::task_order(&tasks);
         let ranks = graph::remaining_path(&order, &dependants, |id| graph::expected(&tasks[id.index()]));
         Plan { name, agents, tasks, dependants, order, ranks }
+    }
+
+    /// Takes in how many tokens the fixed text of each task has at most; none where nobody counted it,
+    /// and then what was known before stays.
+    pub fn count_tokens(&mut self, counts: impl IntoIterator<Item = Option<u64>>) {
+        for (task, count) in self.tasks.iter_mut().zip(counts) {
+            task.prompt.fixed_tokens = count.or(task.prompt.fixed_tokens);
+        }
     }
 
     /// The plan's name.

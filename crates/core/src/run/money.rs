@@ -18,14 +18,14 @@ impl Run {
     /// The most that the next attempt at a task may take.
     ///
     /// A token of text is at least one UTF-8 byte in every tokenizer that is in use (byte-level
-    /// BPE), so bytes bound tokens; a result that is inserted is as long as it came. The output is
-    /// bounded by `max_tokens`. Where a budget is set, an unknown price bounds nothing and fits
+    /// BPE), so bytes bound tokens where nobody counted them; a result that is inserted is as long as
+    /// it came. The output is bounded by `max_tokens`. Where a budget is set, an unknown price bounds nothing and fits
     /// no budget.
     pub(super) fn reservation(&self, id: TaskId) -> Cost {
         let task = self.plan.task(id);
         let inserted: u64 =
             task.prompt.inserts.iter().map(|&(of, times)| self.output_bytes(of) * u64::from(times)).sum();
-        let input_tokens = task.prompt.fixed_bytes + inserted + OVERHEAD_TOKENS;
+        let input_tokens = task.prompt.fixed_bound() + inserted + OVERHEAD_TOKENS;
         let output_tokens = u64::from(task.max_tokens);
         let has_budget =
             self.state.budget.is_some() || self.state.agents[task.agent.index()].budget.is_some();

@@ -37,6 +37,7 @@ use sortie_core::usage::Usage;
 pub use anthropic::Anthropic;
 pub(crate) use failing::one_line;
 pub use openai::checks::metadata as check_metadata;
+pub(crate) use openai::is_own as is_openai;
 pub use openai_chat::OpenAiChat;
 pub use openai_responses::OpenAiResponses;
 pub use particulars::{Besides, Caching, Keep, Part, Particulars, Thinking};
@@ -291,6 +292,17 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
 
     /// A request in bytes.
     fn encode(&self, request: &Request, variant: &Variant) -> Encoded;
+
+    /// The question how many input tokens a request has, in bytes; none where the API has no such
+    /// question that costs nothing.
+    fn encode_count(&self, _request: &Request, _variant: &Variant) -> Option<Encoded> {
+        None
+    }
+
+    /// The input tokens that the answer to [`Dialect::encode_count`] tells.
+    fn read_count(&self, _body: &[u8]) -> Option<u64> {
+        None
+    }
 
     /// A reader for the reply that begins with this status and these headers. `now` is Unix time,
     /// for headers that name a date.

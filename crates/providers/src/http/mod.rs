@@ -4,6 +4,7 @@
 //! redirected request takes `x-api-key` and the prompt along. Dropping a call's future closes its
 //! connection.
 
+mod count;
 mod endpoint;
 mod unpack;
 mod upstream;
@@ -139,38 +140,40 @@ impl Client {
         endpoint.authorize(&mut headers);
         let sending = self.at(endpoint).get(endpoint.url(endpoint.dialect().models_path())).headers(headers);
         let asked = async {
-            let mut reply = sending.send().await.map_err(|error| (None, why(error)))?;
-            let mut decoder =
-                endpoint.dialect().decoder(reply.status().as_u16(), reply.headers(), unix_now());
+            let reply = sending.send().await.map_err(why)?;
             // A list of models is no answer: of a success, the status is all that counts.
-            while !reply.status().is_success() && !decoder.is_done() {
-                match reply.chunk().await {
-                    Ok(Some(bytes)) => decoder.push(&bytes),
-                    Ok(None) | Err(_) => break,
-                }
-            }
-            Ok::<_, (Option<u16>, String)>((reply.status().as_u16(), decoder))
+            let status = reply.status();
+            let refused = if status.is_success() { None } else { refusal(endpoint, reply).await };
+            Ok::<_, String>(refused.map(|failure| (status.as_u16(), failure)))
         };
         match timeout(within, asked).await {
             Err(_) => {
                 let message = format!("no answer within {} s", within.as_secs_f64());
                 Probe::Unreachable(Failure::new(Class::Timeout, message))
             }
-            Ok(Err((_, why))) => Probe::Unreachable(Failure::new(Class::Network, why)),
-            Ok(Ok((200..300, _))) => Probe::Ready,
-            Ok(Ok((status, decoder))) => match decoder.finish(true).result {
-                Ok(_) => Probe::Ready,
-                Err(mut failure) => {
-                    endpoint.mask(&mut failure.message);
-                    probed(status, failure)
-                }
-            },
+            Ok(Err(why)) => Probe::Unreachable(Failure::new(Class::Network, why)),
+            Ok(Ok(None)) => Probe::Ready,
+            Ok(Ok(Some((status, failure)))) => probed(status, failure),
         }
     }
 
     fn at(&self, endpoint: &Endpoint) -> &reqwest::Client {
         if endpoint.is_loopback() { &self.local } else { &self.remote }
     }
+}
+
+/// What an error reply says.
+async fn refusal(endpoint: &Endpoint, mut reply: reqwest::Response) -> Option<Failure> {
+    let mut decoder = endpoint.dialect().decoder(reply.status().as_u16(), reply.headers(), unix_now());
+    while !decoder.is_done() {
+        match reply.chunk().await {
+            Ok(Some(bytes)) => decoder.push(&bytes),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    let mut failure = decoder.finish(true).result.err()?;
+    endpoint.mask(&mut failure.message);
+    Some(failure)
 }
 
 /// What both clients have in common.

@@ -277,6 +277,7 @@ impl Fold {
         let Some(view) = self.tasks.get_mut(attempt.task.index()) else { return };
         view.attempts += 1;
         view.reserved = reserved.usd;
+        view.reserved_input = reserved.input_tokens;
         if view.started_at.is_none() {
             view.started_at = Some(at);
             view.first_start = now;
@@ -291,6 +292,7 @@ impl Fold {
         self.settle(task, spent, Some(timing));
         let Some(view) = self.tasks.get_mut(task.index()) else { return };
         view.answer = Some(Box::new(answer.clone()));
+        view.answer_input = spent.usage.map(|usage| usage.total_input());
         view.failure = None;
         self.counts.cut_by_max_tokens += u64::from(answer.finish == Finish::MaxTokens);
         self.finish(task, Status::Succeeded, at);

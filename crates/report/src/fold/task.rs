@@ -59,6 +59,10 @@ pub struct TaskView {
     pub call_time: Duration,
     /// Tokens of all attempts; none where nothing is known.
     pub usage: Option<Usage>,
+    /// Input tokens that were reserved for its last attempt.
+    pub reserved_input: u64,
+    /// Input tokens of the attempt that brought its answer, as reported.
+    pub answer_input: Option<u64>,
     /// Money of all attempts.
     pub charge: Charge,
     /// The answer.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use sortie_core::hash::Hash;
 use sortie_core::run::event::Finish;
 use sortie_core::usage::Usage;
-use sortie_providers::dialect::{Dialect, Particulars, Request, Shape};
+use sortie_providers::dialect::{Dialect, Part, Particulars, Request, Shape};
+use sortie_providers::tokens::{self, Counter};
 
-use super::{Refusal, cache, models, room};
-use crate::answer::{self, Answer};
+use super::{Refusal, cache, is_anthropic, models, room};
+use crate::answer::{self, Answer, BYTES_PER_TOKEN, INPUT_OVERHEAD};
 use crate::directive::Steering;
 use crate::scenario::{Latency, MAX_OUTPUT_TOKENS, Scenario};
 use crate::timeline::{Pace, ServerRequest};
@@ -48,7 +49,7 @@ impl Asked {
         said.tier = models::served_tier(dialect, &request.model, said.tier)?;
         let steering = Steering::read(&request.prompt)
             .map_err(|error| Refusal::says(dialect, 400, error.to_string()))?;
-        let input = input_tokens(&request, &said);
+        let input = input_tokens(dialect, &request, &said);
         room::check(dialect, &request, input).map_err(Refusal::new)?;
         let content = content(dialect, &request, &said);
         let chance = |purpose| Chance::new(seed, &content, purpose);
@@ -113,9 +114,28 @@ pub(super) fn seconds(seconds: f64) -> Duration {
     Duration::from_micros((seconds * 1e6).round() as u64)
 }
 
-/// The input tokens that a request is billed for, of whatever kind.
-pub(super) fn input_tokens(request: &Request, said: &Particulars) -> u64 {
-    if said.parts.is_empty() { answer::input_tokens(request) } else { cache::total(said) }
+/// The input tokens that a request is billed for, of whatever kind: those of the model's own tokenizer
+/// where it is published, so that whoever counts with it is not billed for more.
+pub(super) fn input_tokens(dialect: &dyn Dialect, request: &Request, said: &Particulars) -> u64 {
+    let counter = if is_anthropic(dialect) { None } else { tokens::of_model(&request.model) };
+    match counter {
+        Some(counter) => counted(counter, request, said),
+        None if said.parts.is_empty() => answer::input_tokens(request),
+        None => cache::total(said),
+    }
+}
+
+fn counted(counter: &dyn Counter, request: &Request, said: &Particulars) -> u64 {
+    let of_part = |part: &Part| {
+        let is_text = part.bytes == part.text.len() as u64;
+        if is_text { counter.count(&part.text) } else { part.bytes.div_ceil(BYTES_PER_TOKEN) }
+    };
+    let texts = if said.parts.is_empty() {
+        counter.count(&request.prompt) + request.system.as_ref().map_or(0, |system| counter.count(system))
+    } else {
+        said.parts.iter().map(of_part).sum()
+    };
+    texts + INPUT_OVERHEAD
 }
 
 /// What makes two requests the same: all that they say, but not how they want the answer sent.

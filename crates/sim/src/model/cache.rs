@@ -80,7 +80,7 @@ impl Caches {
         match said.caching {
             Caching::Never => Reading { input: Usage { input: total, ..Usage::default() }, kept: Vec::new() },
             Caching::Marked => self.marked(&blocks(said, start), least(model), total, now),
-            Caching::Automatic => self.automatic(&steps(said, start), model, total, now),
+            Caching::Automatic => self.automatic(&steps(said, start, total), model, total, now),
         }
     }
 
@@ -175,8 +175,8 @@ fn blocks(said: &Particulars, start: Hash) -> Vec<Prefix> {
 }
 
 /// A prefix for each step of tokens, from the shortest that is cached.
-fn steps(said: &Particulars, start: Hash) -> Vec<Prefix> {
-    if total(said) < LEAST_AUTOMATIC {
+fn steps(said: &Particulars, start: Hash, total: u64) -> Vec<Prefix> {
+    if total < LEAST_AUTOMATIC {
         return Vec::new();
     }
     // A boundary between parts is part of what is compared.
@@ -190,8 +190,8 @@ fn steps(said: &Particulars, start: Hash) -> Vec<Prefix> {
             prefixes.push(Prefix { hash, tokens, keep: None });
         }
     }
-    // Media have more bytes than they are counted by.
-    prefixes.retain(|prefix| prefix.tokens < total(said));
+    // Media have more bytes than they are counted by, and a published tokenizer may count fewer.
+    prefixes.retain(|prefix| prefix.tokens < total);
     prefixes
 }
 

@@ -26,7 +26,7 @@ pub(super) fn messages(model: &Model, asker: &Asker<'_>) -> Result<Value, Box<Re
     let body = body.to_string();
     let read = dialect.read(&request.headers, body.as_bytes()).map_err(Refusal::new)?;
     models::check_served(&model.scenario, dialect, &read.model)?;
-    Ok(json!({"input_tokens": input_tokens(&read, &dialect.particulars(body.as_bytes()))}))
+    Ok(json!({"input_tokens": input_tokens(dialect, &read, &dialect.particulars(body.as_bytes()))}))
 }
 
 /// OpenAI's count, of what the Responses API would be asked.
@@ -43,6 +43,6 @@ pub(super) fn responses(model: &Model, asker: &Asker<'_>) -> Result<Value, Box<R
     let body = body.to_string();
     let read = dialect.read(&asker.request.headers, body.as_bytes()).map_err(Refusal::new)?;
     models::check_served(&model.scenario, dialect, &read.model)?;
-    let tokens = input_tokens(&read, &dialect.particulars(body.as_bytes()));
+    let tokens = input_tokens(dialect, &read, &dialect.particulars(body.as_bytes()));
     Ok(json!({"object": "response.input_tokens", "input_tokens": tokens}))
 }

@@ -140,7 +140,8 @@ fn an_answer_that_no_model_gives_is_refused_with_its_parameter() {
         assert_eq!(error["param"], param, "{error}");
         assert!(error["message"].as_str().unwrap().contains(part), "{error}");
     };
-    let long = "a".repeat(600_000);
+    // Eight letters are a token of `o200k_base`.
+    let long = "a".repeat(8 * 128_001);
     let asked = |bound: u32| json!({"model": "gpt-4o", "max_tokens": bound, "messages": turns()});
     check(
         CHAT,

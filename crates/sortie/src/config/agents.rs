@@ -217,6 +217,7 @@ impl Checker<'_> {
             api_key_env: self.api_key_env(provider),
             system: self.written.system.clone(),
             temperature: self.temperature(provider),
+            count_tokens: self.written.count_tokens,
         }
     }
 

@@ -93,6 +93,9 @@ pub struct Endpoint {
     pub system: Option<String>,
     /// The agent's sampling temperature.
     pub temperature: Option<f64>,
+    /// Whether its prompts are counted before a run, where it is stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count_tokens: Option<bool>,
 }
 
 /// Who said a value.

@@ -63,6 +63,10 @@ pub struct AgentFile {
     pub api: Option<Api>,
     /// How the key is sent.
     pub auth: Option<Auth>,
+    /// Whether prompts are counted before a run: at Anthropic by its API, which costs nothing (bytes bound
+    /// them unless told); of OpenAI's models with a published tokenizer in this program (`true` unless told
+    /// at OpenAI's own hosts; elsewhere it says that a model of such a name is OpenAI's).
+    pub count_tokens: Option<bool>,
     /// What tokens cost, in place of the built-in table; `free` for a server of one's own.
     pub price: Option<PriceFile>,
     /// What all its tasks of a run may cost together, in USD; its tasks then stay pending, others go on.

@@ -86,6 +86,13 @@ impl Agent {
         self
     }
 
+    /// Whether its prompts are counted before a run: at Anthropic by its API, which costs nothing; of
+    /// OpenAI's models in this program, which is done anyway at OpenAI's own hosts.
+    pub fn count_tokens(mut self, counts: bool) -> Self {
+        self.0.count_tokens = Some(counts);
+        self
+    }
+
     /// Output tokens that a task may use where it does not say, at least 1; 4000 unless told.
     pub fn max_tokens(mut self, tokens: u32) -> Self {
         self.0.max_tokens = Some(tokens);

@@ -32,6 +32,7 @@ use crate::config::{Config, Overrides};
 use crate::error::Error;
 use crate::launch::Launch;
 use crate::session::{Drive, Session, now, today};
+use crate::tokens::Questions;
 
 /// Where runs are kept that [`Scheduler::resume`] looks for, unless told: the command's default.
 const RESULTS_DIR: &str = "results";
@@ -293,7 +294,8 @@ impl Scheduler {
     ) -> Result<RunResult, Error> {
         let tasks = tasks.into_iter().map(|task| task.into().0).collect();
         let environment = self.read_environment()?;
-        let header = self.header(tasks, &environment)?;
+        let mut header = self.header(tasks, &environment)?;
+        count(&mut header, &environment).await?;
         let dir = self.results_dir.as_deref();
         let Some(results_dir) = dir else {
             let session = Session::create(MemoryStore::new(), header, None).await?;
@@ -362,6 +364,24 @@ impl From<ConfigFile> for Scheduler {
         let results_dir = config.monitoring.as_ref().and_then(|monitoring| monitoring.results_dir.as_ref());
         Scheduler { results_dir: results_dir.map(PathBuf::from), config, ..Scheduler::default() }
     }
+}
+
+/// Lets the provider count the prompts of the agents that are to be counted so.
+async fn count(header: &mut Header, environment: &Environment) -> Result<(), Error> {
+    let questions = Questions::of(header, environment)?;
+    if questions.is_empty() {
+        return Ok(());
+    }
+    let answered = questions.ask(header).await?;
+    if answered.uncounted > 0 {
+        let failure = answered.failure.map(|failure| failure.to_string());
+        tracing::warn!(
+            tasks = answered.uncounted,
+            failure,
+            "prompts were not counted; bytes bound their tokens"
+        );
+    }
+    Ok(())
 }
 
 async fn drive<S: Store>(

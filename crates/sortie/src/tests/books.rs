@@ -34,7 +34,7 @@ struct Account {
     /// What was billed past the reservations of attempts that were lost: nobody here can know of it, and
     /// there is none where the provider keeps its word.
     hidden: Usd,
-    /// Where the limit was passed: the bills of all that were in flight then.
+    /// Where the limit was passed, as far as anybody can know: the bills of all that were in flight then.
     passed_with: Option<Usd>,
 }
 
@@ -112,8 +112,12 @@ impl Books {
                 self.ended(*attempt, spent)
             }
             Event::BudgetSet { budget, agent: None } if *budget == self.asked_budget => {
-                *self.account(Purse::Run) =
-                    Account { limit: *budget, passed_with: None, ..*self.account(Purse::Run) };
+                let account = self.account(Purse::Run);
+                account.limit = *budget;
+                // Unless it was passed so far that this one is passed too.
+                let (counted, hidden) = (account.billed + account.reserved, account.hidden);
+                account.passed_with =
+                    account.passed_with.filter(|_| budget.is_some_and(|budget| counted > budget + hidden));
                 Ok(())
             }
             Event::BudgetSet { .. } => Err("a budget was set that nobody asked for".to_owned()),
@@ -151,7 +155,8 @@ impl Books {
             account.reserved -= reserved;
             account.billed += bill;
             account.hidden += hidden;
-            let is_past = account.limit.is_some_and(|limit| account.billed + account.reserved > limit);
+            let counted = account.billed + account.reserved;
+            let is_past = account.limit.is_some_and(|limit| counted > limit + account.hidden);
             if is_past && account.passed_with.is_none() {
                 account.passed_with = Some(bill + in_flight);
             }

@@ -23,15 +23,22 @@ const UNFELT: f64 = 1.05;
 /// are calls in flight.
 const ROOMS: [u64; 5] = [1, 2, 4, 16, u64::MAX];
 
-/// A random run in which what a call costs does not depend on when it is made: no quota refuses it, and
-/// no cache has what another call left there.
+/// A random run in which what a call costs does not depend on when it is made: nothing throttles it (how
+/// often such a call is tried again depends on what is under way beside it), and no cache has what another
+/// call left there.
 fn drawn(seed: u64) -> Drawn {
     let mut drawn = Drawn::new(&mut Chance::new(seed, &Hash::of(b"waiting"), "runs"));
     let lines = drawn.scenario.lines().filter(|line| !line.starts_with("requests_per_minute"));
-    drawn.scenario = lines.collect::<Vec<_>>().join("\n");
+    drawn.scenario = lines.collect::<Vec<_>>().join("\n").replace("429", "529");
     drawn.timeouts = "{ first_token: 20, idle: 10, total_timeout: 8640000 }";
     for task in drawn.tasks.iter_mut().filter(|task| task.prompt.len() > 500) {
         task.agent = Some("sonnet".to_owned());
+    }
+    if seed % 2 == 1 {
+        // All alike, so that a full set of them reserves about what the budget has room for.
+        for task in &mut drawn.tasks {
+            (task.agent, task.max_tokens) = (Some("sonnet".to_owned()), Some(2_000));
+        }
     }
     drawn
 }

@@ -134,7 +134,7 @@ fn task(rng: &mut Rng, index: u32, agents: u64, density: u64) -> Task {
         task_type: "general".to_owned(),
         agent: AgentId(rng.below(agents) as u16),
         depends_on,
-        prompt: PromptSize { fixed_bytes: rng.range(1, 4_000), inserts },
+        prompt: PromptSize { fixed_bytes: rng.range(1, 4_000), fixed_tokens: None, inserts },
         max_tokens: rng.range(1, 2_000) as u32,
         priority: rng.pick(&[0, 0, 0, 1, -1]),
         expected_output_tokens: None,

@@ -108,6 +108,7 @@ fn task(name: &str, does: &str, depends_on: &[u32]) -> Task {
         depends_on: depends_on.iter().map(|&id| TaskId(id)).collect(),
         prompt: PromptSize {
             fixed_bytes: (name.len() + does.len()) as u64,
+            fixed_tokens: None,
             inserts: depends_on.iter().map(|&id| (TaskId(id), 1)).collect(),
         },
         max_tokens: 10,

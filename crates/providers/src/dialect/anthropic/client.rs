@@ -35,6 +35,24 @@ pub(super) fn encode(request: &Request, variant: &Variant) -> Encoded {
     Encoded { path: "/v1/messages", headers: headers(variant), body: body.to_string().into() }
 }
 
+/// The same request as `POST /v1/messages/count_tokens` takes it: without what only an answer needs
+/// (official SDKs' `types/message_count_tokens_params.py`).
+pub(super) fn encode_count(request: &Request, variant: &Variant) -> Encoded {
+    let mut body = json!({
+        "model": request.model,
+        "messages": [{"role": "user", "content": request.prompt}],
+    });
+    if let Some(system) = &request.system {
+        body["system"] = json!(system);
+    }
+    Encoded { path: "/v1/messages/count_tokens", headers: headers(variant), body: body.to_string().into() }
+}
+
+/// `{"input_tokens": 14}`.
+pub(super) fn read_count(body: &[u8]) -> Option<u64> {
+    serde_json::from_slice::<Value>(body).ok()?["input_tokens"].as_u64()
+}
+
 /// What the API's replies mean.
 pub(super) struct Messages;
 

@@ -61,6 +61,14 @@ impl Dialect for Anthropic {
         client::encode(request, variant)
     }
 
+    fn encode_count(&self, request: &Request, variant: &Variant) -> Option<Encoded> {
+        Some(client::encode_count(request, variant))
+    }
+
+    fn read_count(&self, body: &[u8]) -> Option<u64> {
+        client::read_count(body)
+    }
+
     fn decoder(&self, status: u16, headers: &HeaderMap, now: Duration) -> Box<dyn Decode> {
         Box::new(Reader::<client::Messages>::new(status, headers, now))
     }

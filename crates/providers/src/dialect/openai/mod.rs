@@ -22,7 +22,7 @@ pub(super) const BASE_URL: &str = "https://api.openai.com/v1";
 const OWN_HOST: &str = "api.openai.com";
 
 /// Whether this host is OpenAI's own.
-pub(super) fn is_own(host: &str) -> bool {
+pub(crate) fn is_own(host: &str) -> bool {
     host.strip_suffix(OWN_HOST).is_some_and(|region| region.is_empty() || region.ends_with('.'))
 }
 
