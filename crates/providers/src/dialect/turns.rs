@@ -27,6 +27,27 @@ pub(super) fn last_of(turns: &[Value], role: &str) -> Option<String> {
     turns.iter().rev().find(|turn| turn["role"] == role).and_then(|turn| text_of(&turn["content"]))
 }
 
+/// What an answer is asked of: the last turn of the user that has text, else what was said last.
+pub(super) fn asked_of(turns: &[Value]) -> String {
+    let said = |turn: &Value| text_of(&turn["content"]).or_else(|| text_of(&turn["output"]));
+    last_of(turns, "user").or_else(|| turns.iter().rev().find_map(said)).unwrap_or_default()
+}
+
+/// A field that is true or false, false if the field is not there.
+///
+/// # Errors
+/// Nothing but that it is neither.
+pub(super) fn flag(body: &Value, field: &str) -> Result<bool, NotFlag> {
+    match &body[field] {
+        Value::Null => Ok(false),
+        value => value.as_bool().ok_or(NotFlag),
+    }
+}
+
+/// A field was expected to be true or false and is neither.
+#[derive(Debug)]
+pub(super) struct NotFlag;
+
 /// A field that is a whole number, if the field is there.
 ///
 /// # Errors

@@ -90,6 +90,9 @@ pub(super) fn check(
     if let Some((extra, _)) = unknown {
         return Err(invalid(format!("{extra}: Extra inputs are not permitted")));
     }
+    if !matches!(body["system"], Value::Null | Value::String(_) | Value::Array(_)) {
+        return Err(invalid("system: Input should be a valid string or a list of text blocks"));
+    }
     let temperature = sampling(body, model, is_2026)?;
     check_thinking(body, model, max_tokens)?;
     check_cache(body)?;

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::super::turns::{last_of, text_of, whole_number};
+use super::super::turns::{flag, last_of, text_of, whole_number};
 use super::super::{Caching, Keep, Part, Particulars, Request, Tier, WireError};
 use super::{checks, tools};
 
@@ -39,7 +39,7 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Request, WireErro
         prompt,
         max_tokens,
         temperature,
-        stream: body["stream"] == true,
+        stream: flag(&body, "stream").map_err(|_| invalid("stream: Input should be a valid boolean"))?,
         stop: checks::stop_sequences(&body)?,
         shape,
     })

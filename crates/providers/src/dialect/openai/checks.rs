@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::super::WireError;
-use super::super::turns::whole_number;
+use super::super::turns::{self, whole_number};
 use super::invalid;
 
 /// Pairs of `metadata`, at most, and the most characters of a key and of a value.
@@ -47,6 +47,19 @@ pub(in super::super) fn empty(field: &str) -> WireError {
 pub(in super::super) fn unsupported(field: &str, more: &str) -> WireError {
     let message = format!("Unsupported parameter: '{field}' is not supported with this model.{more}");
     invalid(Some("unsupported_parameter"), message).about(field)
+}
+
+/// A field that is true or false, if it is there.
+pub(in super::super) fn flag(body: &Value, field: &str) -> Result<bool, WireError> {
+    turns::flag(body, field).map_err(|_| wrong_type(field, "a boolean"))
+}
+
+/// A field that is text, if it is there.
+pub(in super::super) fn text(body: &Value, field: &str) -> Result<(), WireError> {
+    match &body[field] {
+        Value::Null | Value::String(_) => Ok(()),
+        _ => Err(wrong_type(field, "a string")),
+    }
 }
 
 /// A field that is a whole number from `least` to `most`, if it is there.
@@ -125,10 +138,17 @@ pub(in super::super) fn shared(body: &Value, model: &str, effort: &Value) -> Res
         );
         return Err(invalid(Some("unsupported_value"), message).about("temperature"));
     }
+    let is_streamed = flag(body, "stream")?;
+    for name in ["store", "parallel_tool_calls"] {
+        flag(body, name)?;
+    }
+    for name in ["user", "safety_identifier", "prompt_cache_key"] {
+        text(body, name)?;
+    }
     number(body, "top_p", 0.0, 1.0)?;
     whole(body, "top_logprobs", 0, MOST_LOGPROBS)?;
     metadata(&body["metadata"])?;
-    if !body["stream_options"].is_null() && body["stream"] != true {
+    if !body["stream_options"].is_null() && !is_streamed {
         let message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
         return Err(invalid(None, message).about("stream_options"));
     }

@@ -73,7 +73,10 @@ pub(super) fn check(body: &Value, model: &str, turns: &[Value]) -> Result<Option
     word("verbosity", &body["verbosity"], &["low", "medium", "high"])?;
     word("reasoning_effort", &body["reasoning_effort"], &checks::EFFORTS)?;
     let temperature = checks::shared(body, model, &body["reasoning_effort"])?;
-    if !body["top_logprobs"].is_null() && body["logprobs"] != true {
+    if !body["seed"].is_null() && body["seed"].as_i64().is_none() {
+        return Err(wrong_type("seed", "an integer"));
+    }
+    if !checks::flag(body, "logprobs")? && !body["top_logprobs"].is_null() {
         let message = "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.";
         return Err(invalid(None, message).about("top_logprobs"));
     }
@@ -87,11 +90,23 @@ fn check_turns(turns: &[Value]) -> Result<(), WireError> {
             return Err(missing(&field));
         }
         word(&field, &turn["role"], &ROLES)?;
+        check_content(i, turn)?;
         if turn["role"] == "tool" && turn["tool_call_id"].as_str().is_none() {
             return Err(missing(&format!("messages[{i}].tool_call_id")));
         }
     }
     Ok(())
+}
+
+/// Every turn has a content, but an assistant's may call or refuse instead.
+fn check_content(i: usize, turn: &Value) -> Result<(), WireError> {
+    let besides = ["tool_calls", "function_call", "refusal", "audio"];
+    match &turn["content"] {
+        Value::String(_) | Value::Array(_) => Ok(()),
+        Value::Null if turn["role"] == "assistant" && besides.iter().any(|f| !turn[f].is_null()) => Ok(()),
+        Value::Null if turn["role"] == "function" => Ok(()),
+        _ => Err(wrong_type(&format!("messages[{i}].content"), "a string or an array of parts")),
+    }
 }
 
 /// How many answers are asked for.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::openai::{MAX_TOKENS_UNLESS_SAID, checks::empty, invalid, missing, tier};
-use super::super::turns::{last_of, text_of};
+use super::super::turns::{asked_of, text_of};
 use super::super::{Caching, Part, Particulars, Request, WireError};
 use super::{checks, tools};
 
@@ -17,9 +17,6 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
         return Err(empty("messages"));
     }
     let temperature = checks::check(&body, model, turns)?;
-    let prompt = last_of(turns, "user").ok_or_else(|| {
-        invalid(Some("invalid_value"), "Invalid 'messages': no user turn with content.").about("messages")
-    })?;
     let system: Vec<_> = turns
         .iter()
         .filter(|turn| turn["role"] == "system" || turn["role"] == "developer")
@@ -28,7 +25,7 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
     Ok(Request {
         model: model.to_owned(),
         system: (!system.is_empty()).then(|| system.join("\n")),
-        prompt,
+        prompt: asked_of(turns),
         max_tokens: checks::bound(&body, model)?.unwrap_or(MAX_TOKENS_UNLESS_SAID),
         temperature,
         stream: body["stream"] == true,

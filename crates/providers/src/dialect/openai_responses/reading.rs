@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::openai::checks::{self, empty, whole, word, wrong_type};
 use super::super::openai::{MAX_TOKENS_UNLESS_SAID, invalid, missing, tier};
-use super::super::turns::{last_of, text_of};
+use super::super::turns::{asked_of, text_of};
 use super::super::{Caching, Part, Particulars, Request, WireError};
 use super::tools;
 
@@ -98,6 +98,8 @@ fn check_parameters(body: &Value) -> Result<(), WireError> {
     word("reasoning.effort", &body["reasoning"]["effort"], &checks::EFFORTS)?;
     let tiers = ["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"];
     word("service_tier", &body["service_tier"], &tiers)?;
+    checks::text(body, "instructions")?;
+    checks::flag(body, "background")?;
     word("truncation", &body["truncation"], &["auto", "disabled"])?;
     if body["background"] == true && body["store"] == false {
         let message = "Background mode requires 'store' to be enabled.";
@@ -116,7 +118,7 @@ fn check_parameters(body: &Value) -> Result<(), WireError> {
     }
 }
 
-/// The last turn of the user, and what the system said before it.
+/// What the answer is asked of, and what the system said before it.
 fn input(input: &Value) -> Result<(String, Vec<String>), WireError> {
     let items = match input {
         Value::String(prompt) => return Ok((prompt.clone(), Vec::new())),
@@ -128,12 +130,9 @@ fn input(input: &Value) -> Result<(String, Vec<String>), WireError> {
     for (i, item) in items.iter().enumerate() {
         check_item(i, item)?;
     }
-    let prompt = last_of(items, "user").ok_or_else(|| {
-        invalid(Some("invalid_value"), "Invalid 'input': no item of the user with content.").about("input")
-    })?;
     let is_system = |item: &&Value| item["role"] == "system" || item["role"] == "developer";
     let system = items.iter().filter(is_system).filter_map(|item| text_of(&item["content"])).collect();
-    Ok((prompt, system))
+    Ok((asked_of(items), system))
 }
 
 /// A turn has a role and a content, a tool's result its call; other items are the API's own, sent
