@@ -232,7 +232,7 @@ class Maker:
         found = self.agree(model, "web_search", litellm_search, genai_search)
         if found is not None:
             row["web_search"] = found
-        factor = (theirs.get("provider_specific_entry") or {}).get("us")
+        factor = self.region(model, theirs)
         # Ours where no table has it: Anthropic asks it for every model from Opus 4.6 on.
         factor = self.agree(model, "us", None if factor is None else text(Decimal(factor)), entry.get("us"))
         if factor is not None:
@@ -241,6 +241,18 @@ class Maker:
             if entry.get(key):
                 row[key] = entry[key]
         return row
+
+    @staticmethod
+    def region(model, theirs):
+        """What a named region multiplies token rates by, as LiteLLM has it: Anthropic's `inference_geo`,
+        OpenAI's regional hosts. One factor for all regions, or none."""
+        factors = {str(value) for key, value in theirs.items()
+                   if key.startswith("regional_processing_uplift_multiplier_") and value is not None}
+        named = (theirs.get("provider_specific_entry") or {}).get("us")
+        factors |= set() if named is None else {str(named)}
+        if len(factors) > 1:
+            raise Refused(f"{model}: regions have several factors: {', '.join(sorted(factors))}")
+        return factors.pop() if factors else None
 
     def facts(self, entry, theirs, ours):
         """Context window, longest output, retirement."""
@@ -427,7 +439,7 @@ def make(directory, pins, update):
         "sources": sources,
         "licenses": [f"{name}: {LICENSES[name]}" for name in MEMBERS],
         "made_by": "tools/prices/make.py; not to be edited by hand",
-        "unit": "USD per million tokens; web_search: USD for one; us: times",
+        "unit": "USD per million tokens; web_search: USD for one; us: times, in a named region",
         "rows": rows,
     }
     print(f"made     {len(rows)} models, dated {table['dated']}, sha256 {table['sha256'][:8]}, "

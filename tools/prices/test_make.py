@@ -66,6 +66,15 @@ class Making(unittest.TestCase):
         refused(lambda r: r["tiers"]["priority"].update(input="50"), "more than 20 times")
         refused(lambda r: r.update(tiers={"batch": r["tiers"]["priority"]}), "more than the standard rate")
 
+    def test_a_region_has_one_factor(self):
+        of = lambda theirs: make.Maker.region("m", theirs)
+        eu, us = "regional_processing_uplift_multiplier_eu", "regional_processing_uplift_multiplier_us"
+        self.assertEqual(of({eu: 1.1, us: 1.1, "fedramp_uplift_multiplier": 1.2}), "1.1")
+        self.assertEqual(of({"provider_specific_entry": {"us": 1.1}}), "1.1")
+        self.assertIsNone(of({"provider_specific_entry": {"fast": 2}}))
+        with self.assertRaisesRegex(make.Refused, "several factors: 1.1, 1.2"):
+            of({eu: 1.1, us: 1.2})
+
     def test_the_committed_table_keeps_the_rules(self):
         with contextlib.redirect_stdout(io.StringIO()):
             make.check(None, json.loads(make.PINS.read_text()))

@@ -1,5 +1,7 @@
 //! The command line as written. What it means is decided by the commands.
 
+mod money;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sortie::core::money::Usd;
 use sortie::core::run::input::Mode;
+
+pub(crate) use money::{CostsArgs, PricesArgs, ProviderArg, ReconcileArgs, span};
 
 /// Sends a team of LLM agents out on a plan and brings every result home.
 #[derive(Debug, Parser)]
@@ -25,6 +29,7 @@ Examples:
   sortie run plan.yaml --max-cost 2.50            run it, and never spend more
   sortie resume                                   go on after Ctrl-C, a crash or a stop
   sortie runs; sortie show RUN TASK               what was run, and what it answered
+  sortie costs --by day                           what it all cost
 
 Exit codes: 0 all tasks succeeded, 1 some failed, 2 invalid input, 3 stopped by the budget,
 4 stopped by a provider or by a check before the start, 130 and 143 interrupted.";
@@ -89,6 +94,28 @@ Examples:
   sortie prices gpt-6.1-sol                       one model: every tier, long requests, retirement
   sortie prices --json | jq '.models[].model'")]
     Prices(PricesArgs),
+    /// Say what the runs of the results directory cost
+    #[command(after_help = "\
+A call belongs to the day (UTC) on which it was charged, and to the model that its reply named. \
+What is at risk may have been billed for answers that were lost; it is part of the total.
+
+Examples:
+  sortie costs                                    the last 30 days, a line for each model
+  sortie costs --since 2026-11-01 --until 2026-11-30 --by day
+  sortie costs --by agent --json | jq '.rows[] | {name, total}'")]
+    Costs(CostsArgs),
+    /// Hold what sortie believes it spent against a provider's usage or cost export
+    #[command(after_help = "\
+Reads the CSV exports of Anthropic's and OpenAI's consoles and the JSON of their usage and cost APIs, \
+grouped by model. An export is about all that an account did: compare whole days of one account.
+
+Examples:
+  sortie reconcile anthropic_usage.csv            all runs, on the days that the export is about
+  sortie reconcile 20261123-180233-4f2a costs.json
+  sortie reconcile usage.json --since 2026-11-01 --until 2026-11-30 --json
+
+Exit codes: 0 they agree within rounding, 1 they differ, 2 the file cannot be read.")]
+    Reconcile(ReconcileArgs),
     /// Print the JSON schema of plans or of the configuration
     #[command(after_help = "\
 Example:
@@ -174,6 +201,17 @@ impl Caps {
     }
 }
 
+/// Who answers instead of the providers.
+#[derive(Args, Debug)]
+pub(crate) struct Instead {
+    /// Answer from the built-in simulator, on a virtual clock, without a key
+    #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "calm")]
+    pub(crate) simulate: Option<String>,
+    /// Seed of the simulator and of the jitter of retries
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
     /// The plan: YAML, JSON, or JSONL with one task a line
@@ -181,12 +219,8 @@ pub(crate) struct RunArgs {
     /// Name the run [default: made from the time]
     #[arg(long, value_name = "ID")]
     pub(crate) run_id: Option<String>,
-    /// Answer from the built-in simulator, on a virtual clock, without a key
-    #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "calm")]
-    pub(crate) simulate: Option<String>,
-    /// Seed of the simulator and of the jitter of retries
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) instead: Instead,
     /// Let a simulated run take its time
     #[arg(long, requires = "simulate")]
     pub(crate) realtime: bool,
@@ -211,12 +245,8 @@ pub(crate) struct ForecastArgs {
     /// Suppose so many requests a minute of every account
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rpm: Option<u32>,
-    /// Forecast a run against the built-in simulator
-    #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "calm")]
-    pub(crate) simulate: Option<String>,
-    /// Seed of what is drawn
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) instead: Instead,
     /// Show every task
     #[arg(long, short)]
     pub(crate) verbose: bool,
@@ -308,38 +338,6 @@ pub(crate) struct SimulateArgs {
     /// Answer from what --record has kept
     #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "seed"])]
     pub(crate) replay: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct PricesArgs {
-    /// One model, with or without its date: all its rates
-    pub(crate) model: Option<String>,
-    /// Only this provider's models
-    #[arg(long, value_name = "PROVIDER")]
-    pub(crate) provider: Option<ProviderArg>,
-    #[command(flatten)]
-    pub(crate) places: Places,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum ProviderArg {
-    /// Anthropic
-    Anthropic,
-    /// OpenAI
-    #[value(name = "openai")]
-    OpenAi,
-}
-
-impl ProviderArg {
-    /// As the price table and the configuration call it.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            ProviderArg::Anthropic => "anthropic",
-            ProviderArg::OpenAi => "openai",
-        }
-    }
 }
 
 #[derive(Args, Debug)]

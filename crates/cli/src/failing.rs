@@ -91,6 +91,7 @@ fn exit_of(error: &Error) -> Exit {
         | Error::Binding { .. }
         | Error::Environment(_)
         | Error::NothingToResume
+        | Error::NotBilled(_)
         | Error::Read { .. }
         | Error::Store(StoreError::NoSuchRun(_) | StoreError::Exists(_) | StoreError::BadRunId(_)) => {
             Exit::Invalid

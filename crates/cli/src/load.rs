@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use sortie::Error;
 use sortie::config::{Config, Overrides, WhatIf};
 use sortie::core::document::{MAX_BYTES, Source};
 use sortie::core::plan::check::Checked;
 use sortie::providers::keys::Environment;
+use sortie::report::reconcile::{self, Export};
 use sortie::session::today;
+use sortie::{Error, chain};
 
 use crate::args::Places;
 use crate::exit::Exit;
@@ -87,10 +88,26 @@ pub(crate) fn check_plan(source: &Source, config: &Config) -> Result<Checked, Fa
     Ok(Checked::read(source, &config.routing()).map_err(Error::Plan)?)
 }
 
-/// The bytes of a file, or of standard input for `-`. No more is read than a document may have, so
-/// that a device or a pipe without end is refused like any file that is too large.
+/// Reads a provider's export.
+pub(crate) fn export(path: &Path) -> Result<Export, Failed> {
+    let bytes = bytes(path, reconcile::MAX_BYTES)?;
+    Export::read(&bytes).map_err(|error| {
+        let why = chain(&error);
+        Failed::new(Exit::Invalid, format!("failed to read the export {}: {why}", path.display())).hint(
+            "it has to be CSV as Anthropic's or OpenAI's console exports it, or JSON of their usage or cost APIs",
+        )
+    })
+}
+
 fn source(path: &Path) -> Result<Source, Error> {
-    let limit = MAX_BYTES as u64 + 1;
+    let bytes = bytes(path, MAX_BYTES)?;
+    Source::new(path.to_string_lossy(), bytes).map_err(Error::Config)
+}
+
+/// The bytes of a file, or of standard input for `-`. Hardly more is read than there may be, so that a
+/// device or a pipe without end is refused like any file that is too large.
+fn bytes(path: &Path, limit: usize) -> Result<Vec<u8>, Error> {
+    let limit = limit as u64 + 1;
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
         std::io::stdin().lock().take(limit).read_to_end(&mut bytes)
@@ -98,5 +115,5 @@ fn source(path: &Path) -> Result<Source, Error> {
         File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes))
     };
     read.map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    Source::new(path.to_string_lossy(), bytes).map_err(Error::Config)
+    Ok(bytes)
 }

@@ -102,13 +102,16 @@ struct Seen {
     generations: usize,
     /// Generations that a kill made worthless.
     in_flight: usize,
+    /// What those were billed.
+    in_doubt: Usd,
     /// Kills after which the journal had more than after the one before.
     advances: u32,
 }
 
 impl Seen {
     /// Holds what a session did, until it was killed, to the journal and the ledger.
-    fn check(&mut self, kill: u32, ledger: &[Entry], now: BTreeMap<String, String>) {
+    fn check(&mut self, kill: u32, ledger: &[Entry], shown: &Value) {
+        let now = results(shown);
         for (task, result) in &self.results {
             assert_eq!(now.get(task), Some(result), "kill {kill}: {task} had its result and has lost it");
         }
@@ -119,6 +122,16 @@ impl Seen {
             assert!(!self.results.contains_key(&task), "kill {kill}: {task} was bought again: {entry:?}");
             assert!(called.insert(task), "kill {kill}: called twice by one session: {entry:?}");
         }
+        // A session that has called has counted before what was in flight when the last one died, at all
+        // that was reserved for it, and so at no less than its bill.
+        let at_risk = usd(&shown["cost"]["at_risk"]);
+        assert!(
+            session.is_empty() || self.in_doubt <= at_risk,
+            "kill {kill}: {:?} were billed in flight, {at_risk:?} counts",
+            self.in_doubt
+        );
+        let is_lost = |entry: &&Entry| !now.contains_key(&task_of(entry));
+        self.in_doubt += session.iter().filter(is_lost).map(|entry| entry.cost_picodollars).sum();
         let in_flight = called.iter().filter(|task| !now.contains_key(*task)).count();
         assert!(in_flight <= MAX_CONCURRENT, "kill {kill}: {in_flight} calls were for nothing: {session:?}");
         self.in_flight += in_flight;
@@ -158,7 +171,7 @@ fn a_run_that_is_killed_a_hundred_times_loses_nothing_and_pays_for_nothing_twice
         // The simulator bills what it had generated once it hears that the client has gone.
         until("the simulator has noticed", || (simulator.stats().in_flight == 0).then_some(()));
         let shown = sandbox.sortie("show killed --json").exits(0).json();
-        seen.check(kill, &simulator.ledger(), results(&shown));
+        seen.check(kill, &simulator.ledger(), &shown);
     }
     assert!(seen.results.len() < TASKS as usize, "the run ended before its last kill");
     let done = seen.results.len() as u32;
@@ -174,10 +187,9 @@ fn a_run_that_is_killed_a_hundred_times_loses_nothing_and_pays_for_nothing_twice
         seen.advances,
         seen.results.len()
     );
-    let all = results(&document);
-    assert_eq!(all.len(), TASKS as usize);
+    assert_eq!(results(&document).len(), TASKS as usize);
     let in_flight = seen.in_flight;
-    seen.check(KILLS, &simulator.ledger(), all);
+    seen.check(KILLS, &simulator.ledger(), &document);
     assert_eq!(seen.in_flight, in_flight, "a session that ends by itself throws nothing away");
     // Each task was bought once, and once more for each time that it was in flight at a kill.
     assert_eq!(seen.generations, TASKS as usize + seen.in_flight);

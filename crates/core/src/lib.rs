@@ -14,6 +14,7 @@ pub mod hash;
 pub mod limit;
 pub mod money;
 pub mod plan;
+pub mod prediction;
 pub mod price;
 pub mod run;
 #[cfg(test)]

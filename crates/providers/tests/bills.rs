@@ -133,6 +133,8 @@ fn chat_completions_cost_what_openai_s_price_list_says() {
     check("gpt-5-nano", json!("priority"), prompt(1000, 0, 0, 100), 90_000_000);
     // Priority is not sold for long requests: the dearer of 12.5 and 10.
     check("gpt-5.5", json!("priority"), prompt(272_001, 0, 0, 0), 3_400_012_500_000);
+    // Flex is not, either: the dearer of 15 and 60.
+    check("gpt-5.5-pro", json!("flex"), prompt(272_001, 0, 0, 0), 16_320_060_000_000);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sortie_core::forecast::Prediction;
 use sortie_core::money::Usd;
+use sortie_core::prediction::Prediction;
 
 use crate::summary::Summary;
 use crate::units::{as_dollars, as_seconds, duration, money, percent};

@@ -11,6 +11,7 @@
 
 mod bound;
 pub mod calls;
+pub mod costs;
 pub mod fold;
 pub mod forecast;
 pub mod format;
@@ -19,6 +20,7 @@ mod json;
 pub mod log;
 mod markdown;
 pub mod prices;
+pub mod reconcile;
 pub mod results;
 pub mod show;
 pub mod summary;
@@ -28,6 +30,7 @@ pub mod terminal;
 mod testing;
 pub mod units;
 
+pub use costs::{Costs, Grouping, Span};
 pub use fold::{Fold, Report, RunView};
 pub use format::Format;
 pub use grade::Grade;

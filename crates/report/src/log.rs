@@ -4,7 +4,7 @@
 use std::fmt;
 
 use sortie_core::failure::{Class, Failure};
-use sortie_core::forecast::Prediction;
+use sortie_core::prediction::Prediction;
 use sortie_core::run::event::{AttemptId, BudgetMark, Event, Finish, Outcome, Record, Then};
 use sortie_core::time::Time;
 

@@ -4,6 +4,7 @@
 //! prompts and answers are not in it.
 
 mod analysis;
+mod costs;
 mod escape;
 
 use std::collections::BTreeMap;
@@ -43,6 +44,7 @@ impl Format for Markdown {
             facts(&run_facts(report)),
             format!("## Performance\n\n{}", facts(&performance(report))),
             format!("## Cost\n\n{}", facts(&cost(report))),
+            costs::tables(report),
             unsuccessful(report),
             tasks(report),
             format!("## Analysis\n\n{}", analysis::text(report)),

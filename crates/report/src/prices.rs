@@ -13,6 +13,7 @@ use sortie_core::usage::Tier;
 
 use crate::table::{Side, table};
 use crate::terminal::one_line;
+use crate::units::grouped;
 
 /// What is listed, and on which day.
 #[derive(Clone, Debug)]
@@ -165,7 +166,8 @@ impl Prices<'_> {
         }
         if row.price.region_percent > 100 {
             let percent = row.price.region_percent - 100;
-            fact("inference_geo us", format!("{percent} % more for all tokens"));
+            let what = if row.provider == "openai" { "regional host" } else { "inference_geo us" };
+            fact(what, format!("{percent} % more for all tokens"));
         }
         let [short, long] =
             if row.provider == "openai" { ["WRITE 30M", "WRITE 12H"] } else { ["WRITE 5M", "WRITE 1H"] };
@@ -217,14 +219,4 @@ fn million(token: Usd) -> String {
 /// `272k`, `1,050k`; what is no round number stays whole.
 fn thousands(n: u64) -> String {
     if n.is_multiple_of(1000) { format!("{}k", grouped(n / 1000)) } else { grouped(n) }
-}
-
-/// `1,050,000`.
-fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let first = (digits.len() - 1) % 3 + 1;
-    let (head, tail) = digits.split_at(first);
-    tail.as_bytes()
-        .chunks(3)
-        .fold(head.to_owned(), |text, group| text + "," + &String::from_utf8_lossy(group))
 }

@@ -4,6 +4,7 @@
 //! rank: the smallest value that at least `p` percent of the values do not exceed, so a percentile
 //! is always a value that was measured.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use sortie_core::run::event::{Outcome, Signal};
 use sortie_core::run::input::Mode;
 use sortie_core::time::Time;
 
+use crate::costs::{Costs, Group, Grouping};
 use crate::fold::{Fold, Status, TaskView};
 use crate::grade::Grade;
 use crate::units::{as_dollars, as_seconds, budget_exceeded, count, duration};
@@ -98,6 +100,18 @@ pub struct CostSummary {
     pub price_table: Option<String>,
     /// The task that cost most, the first in the plan of those; null where nothing cost anything.
     pub most_expensive_task: Option<TaskCost>,
+    /// What the calls of each agent came to, by its name.
+    #[serde(default)]
+    pub by_agent: BTreeMap<String, Group>,
+    /// By the type of the task.
+    #[serde(default)]
+    pub by_type: BTreeMap<String, Group>,
+    /// By the model that the reply named, else the agent's.
+    #[serde(default)]
+    pub by_model: BTreeMap<String, Group>,
+    /// By the day of the record that charged the call, `YYYY-MM-DD`, UTC.
+    #[serde(default)]
+    pub by_day: BTreeMap<String, Group>,
 }
 
 /// What a task cost.
@@ -214,6 +228,10 @@ impl CostSummary {
         // The first of equals: `max_by_key` would give the last.
         let dearest =
             ran().rev().max_by_key(|(view, _)| view.cost()).filter(|(view, _)| !view.cost().is_zero());
+        let grouped = |by: Grouping| {
+            let costs = fold.costs().iter().find(|costs| costs.by() == by);
+            costs.map(Costs::by_group).unwrap_or_default()
+        };
         CostSummary {
             total_cost,
             at_risk: fold.charge().at_risk,
@@ -224,6 +242,10 @@ impl CostSummary {
             avg_cost_per_task: (tasks_count > 0).then(|| total_cost.shared_by(tasks_count)),
             most_expensive_task: dearest
                 .map(|(view, task)| TaskCost { task_id: task.name.clone(), cost: view.cost() }),
+            by_agent: grouped(Grouping::Agent),
+            by_type: grouped(Grouping::Type),
+            by_model: grouped(Grouping::Model),
+            by_day: grouped(Grouping::Day),
         }
     }
 }

@@ -282,6 +282,41 @@ pub(crate) fn killed() -> Story {
     story
 }
 
+/// Two agents, and midnight (UTC) after 52,200 s: a call of `claude` is lost on the first day, its
+/// repetition is answered on the second by another model than asked; a call of `gpt` breaks off and
+/// is estimated.
+pub(crate) fn two_agents() -> Story {
+    let mut story = Story::new("night", &[("analyze", "analysis", &[]), ("draft", "writing", &[])]);
+    let mut tasks = story.plan.tasks().to_vec();
+    tasks[1].agent = AgentId(1);
+    let gpt =
+        Agent { name: "gpt".into(), provider: "openai".into(), model: "gpt-6.1-sol".into(), ..claude() };
+    story.plan = Plan::new("night".into(), vec![claude(), gpt], tasks);
+    let other = |mut event: Event| {
+        if let Event::AttemptSucceeded { answer, .. } = &mut event {
+            answer.model = "claude-haiku-4-5-20251001".into();
+        }
+        event
+    };
+    let broken = |mut event: Event| {
+        if let Event::AttemptFailed { spent, .. } = &mut event {
+            let charge = Charge { estimated: usd("0.002"), at_risk: usd("0.01"), ..Charge::default() };
+            *spent = Spent { usage: Some(Usage { input: 50, output: 7, ..Usage::default() }), charge };
+        }
+        event
+    };
+    let failure = Failure::new(Class::Transient, "the stream broke off");
+    story
+        .at(52_190.0, Event::RunStarted)
+        .at(52_190.0, started(0, 1))
+        .at(52_190.0, started(1, 1))
+        .at(52_195.0, broken(failed(1, 1, failure, Then::Fail)))
+        .at(52_199.0, lost(0, 1))
+        .at(52_199.0, started(0, 2))
+        .at(52_201.0, other(succeeded(0, 2, 2.0)))
+        .at(52_201.0, ended(Outcome::Completed))
+}
+
 /// Ctrl-C while `impl_b` runs; it finishes, the rest is left.
 pub(crate) fn interrupted() -> Story {
     pipeline_until_impls()
@@ -311,6 +346,7 @@ impl Random {
 }
 
 /// All stories.
-pub(crate) fn all() -> [Story; 7] {
-    [diamond(), retried(), failure(), budget_stop(), resumed(), interrupted(), Story::pipeline()]
+pub(crate) fn all() -> [Story; 8] {
+    let pipeline = Story::pipeline();
+    [diamond(), retried(), failure(), budget_stop(), resumed(), interrupted(), pipeline, two_agents()]
 }

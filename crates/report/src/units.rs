@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
 use sortie_core::money::Usd;
 use sortie_core::time::Time;
 
@@ -15,6 +17,19 @@ pub fn rfc3339(time: Time) -> String {
 /// A time for people, in UTC, to the second: `2026-11-23 09:30:00 UTC`.
 pub fn moment(time: Time) -> String {
     timestamp(time).strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// The day of a time, in UTC: `2026-11-23`.
+pub fn date(time: Time) -> String {
+    timestamp(time).strftime("%Y-%m-%d").to_string()
+}
+
+/// The first moment of a day `YYYY-MM-DD` in UTC; none where it is none, or before 1970.
+pub fn midnight(day: &str) -> Option<Time> {
+    // `jiff` reads longer forms too, which say more than a day.
+    let day = Some(day).filter(|day| day.len() == 10)?.parse::<Date>().ok()?;
+    let at = Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()?;
+    u64::try_from(at.as_microsecond()).ok().map(Time::from_micros)
 }
 
 /// Times past the year 9999, which only a damaged journal has, become the last moment of it.
@@ -85,6 +100,16 @@ pub fn budget_exceeded(needed: Usd, budget: Usd) -> String {
 /// `1 task`, `5 tasks`, `0 tasks`.
 pub fn count(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A count with its thousands apart: `1,050,000`.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let first = (digits.len() - 1) % 3 + 1;
+    let (head, tail) = digits.split_at(first);
+    tail.as_bytes()
+        .chunks(3)
+        .fold(head.to_owned(), |text, group| text + "," + &String::from_utf8_lossy(group))
 }
 
 /// Durations as JSON numbers in seconds, for `#[serde(with = …)]`.

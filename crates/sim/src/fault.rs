@@ -81,6 +81,8 @@ pub enum Fault {
     NoId,
     /// A whole answer that names a model which nobody asked for: `wrong-model`. Billed.
     WrongModel,
+    /// A whole answer four times as long as the request's `max_tokens` allows: `overlong`. Billed.
+    Overlong,
     /// A whole answer that stops for a reason that no documentation knows: `unknown-stop`. Billed.
     UnknownStop,
     /// A stream that says its usage and its reason to stop twice: `duplicate-delta`. Billed.
@@ -90,7 +92,7 @@ pub enum Fault {
 }
 
 /// The faults that are written as one word.
-const WORDS: [(&str, Fault); 26] = [
+const WORDS: [(&str, Fault); 27] = [
     ("ok", Fault::None),
     ("no-credit", Fault::NoCredit),
     ("close", Fault::Close),
@@ -114,6 +116,7 @@ const WORDS: [(&str, Fault); 26] = [
     ("wrong-usage", Fault::WrongUsage),
     ("no-id", Fault::NoId),
     ("wrong-model", Fault::WrongModel),
+    ("overlong", Fault::Overlong),
     ("unknown-stop", Fault::UnknownStop),
     ("duplicate-delta", Fault::DuplicateDelta),
     ("ping-flood", Fault::PingFlood),
@@ -147,6 +150,7 @@ impl Fault {
                 | Fault::WrongUsage
                 | Fault::NoId
                 | Fault::WrongModel
+                | Fault::Overlong
                 | Fault::UnknownStop
                 | Fault::DuplicateDelta
                 | Fault::PingFlood

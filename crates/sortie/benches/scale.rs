@@ -3,7 +3,7 @@
 //! Everything that a run does apart from its calls: read the plan, check it, drive it to its end in
 //! virtual time by the engine's own loop, summarise it. The answers are made up on the spot, and
 //! the journal is in memory, so that what is measured is this program and neither a disk nor an
-//! API. Half of the tasks hang on one task and are gathered by one other, half stand in chains with
+//! API. Beside it stands what a forecast of the plan takes. Half of the tasks hang on one task and are gathered by one other, half stand in chains with
 //! fans and joins; prompts insert results.
 //!
 //! Each size runs in a process of its own (this one, started again), so that one peak of memory
@@ -15,12 +15,14 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sortie::config::Config;
 use sortie::core::call::{Call, Returned, Text};
 use sortie::core::document::Source;
+use sortie::core::forecast::{Laws, forecast};
 use sortie::core::plan::check::check;
 use sortie::core::plan::written::PlanFile;
 use sortie::core::run::event::{Finish, Outcome, Record, Timing};
@@ -46,6 +48,8 @@ const TRIES: usize = 10;
 const MOST_SECONDS: f64 = 3.0;
 /// And how much memory.
 const MOST_MIB: f64 = 400.0;
+/// What its forecast may take, before the run begins.
+const MOST_FORECAST_SECONDS: f64 = 3.0;
 /// How much more a task of the largest plan may cost than one of the smallest.
 const MOST_GROWTH: f64 = 1.3;
 
@@ -80,6 +84,8 @@ struct Figures {
     check: f64,
     run: f64,
     summarise: f64,
+    /// Beside the rest: nothing of a run waits for it.
+    forecast: f64,
     peak_mib: f64,
 }
 
@@ -94,14 +100,14 @@ impl Figures {
 }
 
 fn table(sizes: &[usize], tries: usize) -> Result<(), Failed> {
-    println!("format    tasks   parse   check     run  summarise   total (s)  µs/task  peak MiB");
+    println!("format    tasks   parse   check     run  summarise   total (s)  µs/task  peak MiB  forecast");
     for format in ["jsonl", "yaml"] {
         let mut all = Vec::new();
         for &tasks in sizes {
             let figures = fastest(tasks, format, tries)?;
-            let Figures { parse, check, run, summarise, peak_mib, .. } = &figures;
+            let Figures { parse, check, run, summarise, forecast, peak_mib, .. } = &figures;
             println!(
-                "{format:<6} {tasks:>8}  {parse:>6.3}  {check:>6.3}  {run:>6.3}     {summarise:>6.3}      {:>6.3}   {:>6.2}    {peak_mib:>6.1}",
+                "{format:<6} {tasks:>8}  {parse:>6.3}  {check:>6.3}  {run:>6.3}     {summarise:>6.3}      {:>6.3}   {:>6.2}    {peak_mib:>6.1}    {forecast:>6.3}",
                 figures.total(),
                 figures.micros_per_task(),
             );
@@ -118,6 +124,7 @@ fn verdict(smallest: &Figures, largest: &Figures) {
     let growth = largest.micros_per_task() / smallest.micros_per_task();
     for (what, value, most) in [
         ("seconds", largest.total(), MOST_SECONDS),
+        ("seconds to forecast it", largest.forecast, MOST_FORECAST_SECONDS),
         ("MiB", largest.peak_mib, MOST_MIB),
         ("times the cost per task of the smallest", growth, MOST_GROWTH),
     ] {
@@ -137,7 +144,10 @@ fn fastest(tasks: usize, format: &str, tries: usize) -> Result<Figures, Failed> 
         }
         all.push(serde_json::from_slice::<Figures>(&output.stdout)?);
     }
-    all.into_iter().min_by(|a, b| a.total().total_cmp(&b.total())).ok_or_else(|| "no tries".into())
+    let forecast = all.iter().map(|figures| figures.forecast).min_by(f64::total_cmp);
+    let fastest = all.into_iter().min_by(|a, b| a.total().total_cmp(&b.total()));
+    let (fastest, forecast) = fastest.zip(forecast).ok_or("no tries")?;
+    Ok(Figures { forecast, ..fastest })
 }
 
 /// One size, once, in this process.
@@ -158,6 +168,7 @@ fn measure(tasks: usize, format: &str) -> Result<Figures, Failed> {
     let launch = Launch { run_id: Some("scale".to_owned()), mode: Mode::Parallel, seed: 0, simulation };
     let header = launch.header(checked, &config, &Environment::default(), Time::ZERO)?;
     let check = watch.lap();
+    let drafted = (Arc::clone(&header.plan), Arc::clone(&header.settings));
 
     let (fold, store) = runtime.block_on(async {
         let mut observe = Folding(Fold::new(sortie::session::view(&header)));
@@ -188,7 +199,16 @@ fn measure(tasks: usize, format: &str) -> Result<Figures, Failed> {
         Ok::<_, Failed>(())
     })?;
     let summarise = watch.lap();
-    Ok(Figures { tasks, parse, check, run, summarise, peak_mib: peak_mib()? })
+    let peak_mib = peak_mib()?;
+    drop((fold, store));
+    let (plan, settings) = drafted;
+    let mut watch = Watch::start();
+    let forecast = forecast(&plan, &settings, &Laws::new(&plan, |_| None), 0);
+    if forecast.tasks != tasks {
+        return Err("the forecast is of another plan".into());
+    }
+    let forecast = watch.lap();
+    Ok(Figures { tasks, parse, check, run, summarise, forecast, peak_mib })
 }
 
 /// Folds records as a run's recorder does.

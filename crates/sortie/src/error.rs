@@ -49,6 +49,9 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// A run that cost nothing is to be held against a bill.
+    #[error("run {0:?} was simulated in this process: no provider billed it")]
+    NotBilled(String),
     /// A file that the user named could not be read.
     #[error("failed to read {}", .path.display())]
     Read {

@@ -115,8 +115,8 @@ fn simulated(header: &Header, binding: &Binding, simulation: &Simulation) -> Res
         |id: TaskId| header.prompts.get(id.index()).is_some_and(|prompt| is_steered(&prompt.template));
     let laws = Laws::new(plan, |id| calls.get(usize::from(id.0)));
     let laws = laws.without_hints(|id| !states_all && !is_told(id));
-    let network_ms = f64::midpoint(scenario.network_ms.min, scenario.network_ms.max);
-    let refusal = Duration::from_secs_f64(network_ms.max(0.0) / 1000.0);
+    let network = |ms: f64| Duration::from_secs_f64(ms.max(0.0) / 1000.0);
+    let refusal = network(scenario.network_ms.min)..=network(scenario.network_ms.max);
     Ok(laws.with_provider_limits(allowed(plan, &header.settings.gates, &scenario), refusal))
 }
 

@@ -34,8 +34,11 @@ mod error;
 mod files;
 pub mod foresight;
 pub mod launch;
+pub mod receipts;
 mod scheduler;
 pub mod session;
+#[cfg(test)]
+mod tests;
 pub mod tokens;
 
 pub use error::{Error, Setup, chain};

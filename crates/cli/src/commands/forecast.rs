@@ -9,8 +9,7 @@ use sortie::launch::Launch;
 use sortie::report::forecast::{self as texts, Forecasted};
 use sortie::session::now;
 
-use super::run::simulation;
-use super::{counting, journal};
+use super::{counting, journal, simulation};
 use crate::args::ForecastArgs;
 use crate::exit::Exit;
 use crate::failing::Failed;
@@ -60,9 +59,9 @@ async fn foresee(
 ) -> Result<(Foresight, Header), Failed> {
     let checked = load::check_plan(plan, &setting.config)?;
     terminal.warn(&checked.warnings);
-    let simulation = args.simulate.as_ref().map(|scenario| simulation(scenario, args.seed)).transpose()?;
+    let (simulation, seed) = (simulation(&args.instead)?, args.instead.seed);
     let mode = args.bounds.mode.map_or(Mode::Parallel, Mode::from);
-    let launch = Launch { run_id: None, mode, seed: args.seed, simulation };
+    let launch = Launch { run_id: None, mode, seed, simulation };
     let mut header = launch.draft(checked, &setting.config, now())?;
     counting::ask(&mut header, &setting.environment, terminal).await?;
     let foresight = Foresight::of(&header, journal(&setting.config.results_dir)?.as_ref()).await?;

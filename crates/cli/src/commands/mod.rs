@@ -2,10 +2,12 @@
 
 mod check;
 mod completions;
+mod costs;
 mod counting;
 mod execute;
 mod forecast;
 mod prices;
+mod reconcile;
 mod resume;
 mod run;
 mod runs;
@@ -16,10 +18,11 @@ mod simulate;
 use std::path::Path;
 
 use sortie::Error;
+use sortie::binding::Simulation;
 use sortie::engine::store::sqlite::{Durability, SqliteStore};
 use sortie::sim::Scenario;
 
-use crate::args::Command;
+use crate::args::{Command, Instead};
 use crate::exit::Exit;
 use crate::failing::Failed;
 
@@ -34,9 +37,19 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failed> {
         Command::Show(args) => show::run(args).await,
         Command::Simulate(args) => simulate::run(args).await,
         Command::Prices(args) => prices::run(&args),
+        Command::Costs(args) => costs::run(args).await,
+        Command::Reconcile(args) => reconcile::run(args).await,
         Command::Schema(args) => Ok(schema::run(&args)),
         Command::Completions(args) => Ok(completions::run(&args)),
     }
+}
+
+/// A scenario by its name, or from a file; checked now, not when the run begins.
+fn simulation(instead: &Instead) -> Result<Option<Simulation>, Failed> {
+    let Some(scenario) = &instead.simulate else { return Ok(None) };
+    let scenario = scenario_text(scenario)?;
+    Scenario::parse(&scenario).map_err(Error::from)?;
+    Ok(Some(Simulation { scenario, seed: instead.seed }))
 }
 
 /// The text of a scenario: the name of a built-in one, or a file, with the samples of the files that

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use sortie::Error;
-use sortie::binding::{Binding, Simulation};
+use sortie::binding::Binding;
 use sortie::config::Overrides;
 use sortie::core::run::input::{Budgets, Mode};
 use sortie::engine::driver::Foreseen;
@@ -13,11 +12,10 @@ use sortie::engine::store::sqlite::{Durability, SqliteStore};
 use sortie::foresight::Foresight;
 use sortie::launch::Launch;
 use sortie::session::{Session, now};
-use sortie::sim::Scenario;
 
 use super::execute::{announce, ask, drive, may_ask};
 use super::forecast::line as forecast_line;
-use super::{counting, journal, scenario_text};
+use super::{counting, journal, simulation};
 use crate::args::RunArgs;
 use crate::exit::Exit;
 use crate::failing::Failed;
@@ -26,7 +24,7 @@ use crate::terminal::Terminal;
 
 pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     let terminal = Terminal::new(args.output);
-    let RunArgs { plan, run_id, simulate, seed, realtime, yes, bounds, places, .. } = args;
+    let RunArgs { plan, run_id, instead, realtime, yes, bounds, places, .. } = args;
     let overrides = Overrides {
         max_cost: bounds.caps.run(),
         agent_max_cost: bounds.caps.agents(),
@@ -38,7 +36,7 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     load::known_agents(overrides.agent_max_cost.keys(), &setting.config)?;
     let checked = load::plan(&plan, &setting.config)?;
     terminal.warn(&checked.warnings);
-    let simulation = simulate.map(|scenario| simulation(&scenario, seed)).transpose()?;
+    let (simulation, seed) = (simulation(&instead)?, instead.seed);
     let mode = bounds.mode.map_or(Mode::Parallel, Mode::from);
     let launch = Launch { run_id, mode, seed, simulation };
     let mut header = launch.header(checked, &setting.config, &setting.environment, now())?;
@@ -84,11 +82,4 @@ fn beside(header: &Header, results_dir: &Path) -> Foreseen {
         Some(foresight.ok()?.forecast.prediction())
     });
     Foreseen::coming(async move { working.await.ok().flatten() })
-}
-
-/// A scenario by its name, or from a file; checked now, not when the run begins.
-pub(super) fn simulation(scenario: &str, seed: u64) -> Result<Simulation, Failed> {
-    let scenario = scenario_text(scenario)?;
-    Scenario::parse(&scenario).map_err(Error::from)?;
-    Ok(Simulation { scenario, seed })
 }

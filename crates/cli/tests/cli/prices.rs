@@ -99,30 +99,39 @@ fn what_is_free_costs_nothing_and_holds_no_budget_up() {
     assert_eq!(simulator.stats().generations, 1);
 }
 
-#[test]
-fn a_dearer_reply_is_charged_for_what_it_is_and_the_overrun_is_said() {
-    // A gateway that serves a dearer model than asked, in a tier that nobody asked for.
-    let gateway = Trap::start(|_| {
+/// A gateway that serves a dearer model than asked, in a tier that nobody asked for.
+fn dear_gateway(message: &'static str) -> Trap {
+    Trap::start(move |_| {
+        let message: Value = serde_json::from_str(message).unwrap();
         let body = json!({"id": "chatcmpl-1", "object": "chat.completion", "created": 1,
             "model": "gpt-6-astra", "service_tier": "priority",
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": "Yes."}, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}})
-        .to_string();
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}});
+        let body = body.to_string();
+        let length = body.len();
         format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
         )
-    });
-    let plan = "defaults: { agent: openai, max_tokens: 20 }\ntasks: [{ id: a, prompt: A. }]";
-    let sandbox = Sandbox::new()
-        .with("OPENAI_BASE_URL", &format!("{}/v1", gateway.url()))
-        .with("OPENAI_API_KEY", "sk-test")
-        .file("plan.yaml", plan);
-    let ran = sandbox.sortie("run plan.yaml --max-cost 0.0004 --json").exits(0);
-    let document = ran.json();
-    // 10 tokens at $20 and 5 at $100 a million, gpt-6-astra's priority rates.
-    assert_eq!((&document["total_cost"], &document["cost"]["utilization"]), (&json!(0.0007), &json!(175.0)));
-    let log = sandbox.files().into_iter().find(|path| path.ends_with("production.log")).unwrap();
-    let log = std::fs::read_to_string(log).unwrap();
-    assert!(log.contains("Budget exceeded: $0.0007 > $0.0004"), "{log}");
+    })
+}
+
+#[test]
+fn a_dearer_reply_is_charged_for_what_it_is_and_the_overrun_is_said() {
+    let answered = r#"{"role": "assistant", "content": "Yes."}"#;
+    let refused = r#"{"role": "assistant", "content": null, "refusal": "No."}"#;
+    for (message, code) in [(answered, 0), (refused, 1)] {
+        let gateway = dear_gateway(message);
+        let plan = "defaults: { agent: openai, max_tokens: 20 }\ntasks: [{ id: a, prompt: A. }]";
+        let sandbox = Sandbox::new()
+            .with("OPENAI_BASE_URL", &format!("{}/v1", gateway.url()))
+            .with("OPENAI_API_KEY", "sk-test")
+            .file("plan.yaml", plan);
+        let document =
+            sandbox.sortie("run plan.yaml --max-cost 0.0004 --run-id one --json").exits(code).json();
+        // 10 tokens at $20 and 5 at $100 a million, gpt-6-astra's priority rates.
+        assert_eq!(document["cost"]["total_cost"], json!(0.0007), "{message}");
+        assert_eq!(document["cost"]["utilization"], json!(175.0), "{message}");
+        let log = sandbox.read("results/one/production.log");
+        assert!(log.contains("Budget exceeded: $0.0007 > $0.0004"), "{log}");
+    }
 }

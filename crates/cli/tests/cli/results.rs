@@ -14,12 +14,17 @@ const SUMMARY: &str = "
     success_rate total_duration avg_duration total_cost cost_per_task execution_history api_calls_count
     cost.total_cost cost.at_risk cost.budget cost.utilization cost.tasks_count cost.avg_cost_per_task cost.price_table
     cost.most_expensive_task.task_id cost.most_expensive_task.cost
+    cost.by_agent.*.SHARE cost.by_type.*.SHARE cost.by_model.*.SHARE cost.by_day.*.SHARE
     metrics.throughput metrics.avg_latency metrics.p50_latency metrics.p95_latency metrics.p99_latency
     metrics.ttft_p50 metrics.success_rate metrics.active_tasks metrics.queue_length metrics.api_calls_count
     metrics.total_cost metrics.cost_per_task metrics.error_count metrics.rate_limit_hits metrics.timeout_count
     speedup.serial_duration speedup.speedup speedup.ceiling speedup.binding speedup.efficiency
     forecast.cost_low forecast.cost_expected forecast.cost_worst forecast.cost_within
     forecast.duration_p5 forecast.duration_p50 forecast.duration_p95 forecast.duration_within";
+
+/// The fields of each group that costs are shared by.
+const SHARE: &str =
+    "cost actual estimated at_risk tasks calls input_tokens cached_input_tokens output_tokens";
 
 /// The fields of a line of `results.jsonl`.
 const RESULT: &str = "
@@ -30,7 +35,11 @@ const RESULT: &str = "
 fn check_fields(found: &Value, expected: &str) {
     let mut names = BTreeSet::new();
     collect(found, "", &mut names);
-    assert_eq!(names, expected.split_whitespace().map(str::to_owned).collect());
+    let expected = expected.split_whitespace().flat_map(|name| match name.strip_suffix(".SHARE") {
+        Some(group) => SHARE.split_whitespace().map(|field| format!("{group}.{field}")).collect(),
+        None => vec![name.to_owned()],
+    });
+    assert_eq!(names, expected.collect());
 }
 
 /// The paths of all fields, objects entered and lists not.
@@ -38,6 +47,8 @@ fn collect(value: &Value, path: &str, names: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
+                // What an amount is grouped by is no name of the format.
+                let name = if path.starts_with("cost.by_") && field.is_object() { "*" } else { name };
                 let dot = if path.is_empty() { "" } else { "." };
                 collect(field, &format!("{path}{dot}{name}"), names);
             }

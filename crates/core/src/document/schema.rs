@@ -20,6 +20,8 @@ pub fn schema_of<T: JsonSchema>() -> Schema {
 
 /// Adds every place where the tree is not as its schema wants it. What comes back is as the schema
 /// wants it: stand-ins fill the gaps, and free-form values, which no check looks at, are left out.
+/// Where there are more problems than are kept, nothing is checked after this, and nothing of it is
+/// made: a stand-in of each of a million tasks that are nothing would take a hundred times their text.
 pub(super) fn walk(
     root: &Schema,
     node: &Node<'_>,
@@ -79,8 +81,14 @@ impl<'a> Walker<'a> {
         match &node.value {
             Value::Map(entries) if types.contains(&"object") => self.visit_map(schema, node, entries),
             Value::List(items) if types.contains(&"array") => {
-                let item = |(index, item)| self.visit_at(Step::Index(index), &schema["items"], item);
-                Json::Array(items.iter().enumerate().map(item).collect())
+                let mut array = Vec::new();
+                for (index, item) in items.iter().enumerate() {
+                    let value = self.visit_at(Step::Index(index), &schema["items"], item);
+                    if !self.faults.problems.is_full() {
+                        array.push(value);
+                    }
+                }
+                Json::Array(array)
             }
             Value::Scalar(style) => match self.fits(schema, &types, node, *style) {
                 Some(value) => value,
@@ -144,10 +152,18 @@ impl<'a> Walker<'a> {
                 }
             };
             let step = Step::Key(entry.key.clone().into_owned().into());
-            map.insert(entry.key.clone().into_owned(), self.visit_at(step, schema, &entry.value));
+            let value = self.visit_at(step, schema, &entry.value);
+            if !self.faults.problems.is_full() {
+                map.insert(entry.key.clone().into_owned(), value);
+            }
         }
         for required in schema["required"].as_array().into_iter().flatten().filter_map(Schema::as_str) {
-            if !map.contains_key(required) {
+            if entries.iter().any(|entry| entry.key == required) {
+                continue;
+            }
+            if self.faults.problems.is_full() {
+                self.faults.problems.count();
+            } else {
                 let mut problem = Problem::error(format!("{} has no `{required}`", self.here()));
                 problem.at = Some(node.span());
                 self.faults.problems.push(problem);
@@ -237,10 +253,10 @@ impl<'a> Walker<'a> {
     fn mismatch(&mut self, schema: &Schema, wanted: &[&Schema], node: &Node<'_>) -> Json {
         if self.faults.problems.is_full() {
             self.faults.problems.count();
-        } else {
-            self.tell(wanted, node);
-            self.faults.gaps.push(Gap { place: self.place.clone(), is_written: true });
+            return Json::Null;
         }
+        self.tell(wanted, node);
+        self.faults.gaps.push(Gap { place: self.place.clone(), is_written: true });
         stand_in(self.root, schema)
     }
 

@@ -13,6 +13,7 @@
 //! What a plan says of a task goes before what either knows.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,8 +97,8 @@ impl Hints {
 pub(super) struct Provider {
     /// One for each gate of the settings.
     pub(super) limits: Vec<GateSpec>,
-    /// How long it takes to hear that a call is refused.
-    pub(super) refusal: Duration,
+    /// How long it takes to hear that a call is refused, at least and at most.
+    pub(super) refusal: RangeInclusive<Duration>,
 }
 
 impl Laws {
@@ -121,9 +122,10 @@ impl Laws {
     }
 
     /// The same, where the provider is known to have these limits, one for each gate of the settings: a
-    /// call past them is refused after `refusal`, and told how many whole seconds to wait.
+    /// call past them is refused after any time of `refusal`, the same for all calls of a task, and told
+    /// how many whole seconds to wait.
     #[must_use]
-    pub fn with_provider_limits(self, limits: Vec<GateSpec>, refusal: Duration) -> Self {
+    pub fn with_provider_limits(self, limits: Vec<GateSpec>, refusal: RangeInclusive<Duration>) -> Self {
         Laws { provider: Some(Provider { limits, refusal }), ..self }
     }
 
@@ -293,7 +295,10 @@ impl Law {
 
     /// Input and output tokens of a call at a task that could hardly have fewer.
     pub(super) fn shortest(&self, task: &Task, hints: Hints) -> (u64, u64) {
-        let output = self.mean_tokens(hints) * self.length.least() / SHORTER_STILL;
+        let is_known = hints.tokens.is_some() || self.mean_tokens.is_some();
+        // Of what nobody knows, an answer may be a word.
+        let output =
+            if is_known { self.mean_tokens(hints) * self.length.least() / SHORTER_STILL } else { 1.0 };
         let input = match task.prompt.fixed_tokens {
             Some(tokens) => tokens as f64,
             None => task.prompt.fixed_bytes as f64 * self.input_ratio,

@@ -27,12 +27,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::agent::AgentId;
 use crate::ceiling::{self, Binding};
 use crate::money::Usd;
 use crate::plan::{Plan, Task, TaskId};
+use crate::prediction::{CostRange, Prediction, Spread};
 use crate::price::Pricing;
 use crate::run::OVERHEAD_TOKENS;
 use crate::run::event::Outcome;
@@ -41,7 +40,6 @@ use crate::usage::Usage;
 
 pub use history::{Calls, History, PastCall};
 pub use law::{Basis, Laws};
-pub use spread::Spread;
 
 use law::Weather;
 use play::{Played, play};
@@ -86,19 +84,6 @@ pub struct Forecast {
     pub budget_stop: Option<BudgetStop>,
     /// How often the run was played.
     pub plays: usize,
-}
-
-/// What a plan may cost. What is reported or estimated counts, as in a run's total; what would be at
-/// risk does not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CostRange {
-    /// Every answer as short as they come, and every input read from a cache.
-    pub low: Usd,
-    /// The mean of the plays.
-    pub expected: Usd,
-    /// Every answer as long as its `max_tokens` allows, nothing cached, the dearest rate that may
-    /// apply. Where the budget stops the run, no more than the budget.
-    pub worst: Usd,
 }
 
 /// When a task runs, from the start of the run on.
@@ -149,15 +134,6 @@ pub struct BudgetStop {
     pub after: Duration,
 }
 
-/// What a forecast said, as a run remembers it to be graded by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Prediction {
-    /// What the run will cost.
-    pub cost: CostRange,
-    /// How long it will take.
-    pub makespan: Spread,
-}
-
 impl Forecast {
     /// What a run remembers of it.
     pub fn prediction(&self) -> Prediction {
@@ -185,7 +161,7 @@ pub fn forecast(plan: &Arc<Plan>, settings: &Settings, laws: &Laws, seed: u64) -
     Forecast {
         tasks: plan.len(),
         cost: cost(plan, &settings, laws, &by_task, &tally),
-        makespan: Spread::of(&mut tally.makespans),
+        makespan: spread::of(&mut tally.makespans),
         ceiling: (!lower_bound.is_zero()).then(|| serial.as_secs_f64() / lower_bound.as_secs_f64()),
         binding: bound.map(|bound| bound.binding),
         lower_bound,

@@ -61,7 +61,11 @@ pub(super) fn play(
     weather: Option<Weather>,
     seed: u64,
 ) -> Played {
+    let mut near = Chance::new(seed, &Hash::of(b""), "distances");
+    let distance = |_| if weather.is_some() { near.share() } else { 0.5 };
+    let refuses = laws.provider().is_some();
     let mut game = Game {
+        distances: plan.ids().filter(|_| refuses).map(distance).collect(),
         plan,
         laws,
         weather,
@@ -118,6 +122,9 @@ struct Game<'a> {
     model: Arc<str>,
     /// The provider's own limits, and where they stand.
     provider: Option<(&'a Provider, Gates)>,
+    /// How far away the provider is for each task, where it refuses any, from 0 to 1: refusals of calls
+    /// that start together do not come together, and who hears first is first to come again.
+    distances: Vec<f64>,
     /// What comes back when, those at the same time in the order of their starts; with the place of
     /// the reply.
     due: BinaryHeap<Reverse<(Time, usize)>>,
@@ -200,7 +207,8 @@ impl Game<'_> {
         let ask = Cost { usd: Usd::ZERO, input_tokens: usage.input, output_tokens: usage.output };
         if let Err(Held { verdict: Verdict::WaitUntil(until), .. }) = gates.check(gate, &ask, at) {
             let wait = Duration::from_secs(until.since(at).as_secs_f64().ceil() as u64);
-            return Some((wait, provider.refusal));
+            let (least, most) = (*provider.refusal.start(), *provider.refusal.end());
+            return Some((wait, least + most.saturating_sub(least).mul_f64(self.distances[id.index()])));
         }
         gates.reserve(gate, &ask, at);
         None

@@ -2,42 +2,24 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use crate::time::micros;
-
-/// Between what the time of a run will lie.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spread {
-    /// One run in twenty is faster.
-    #[serde(with = "micros")]
-    pub p5: Duration,
-    /// Half of the runs are faster.
-    #[serde(with = "micros")]
-    pub p50: Duration,
-    /// One run in twenty is slower.
-    #[serde(with = "micros")]
-    pub p95: Duration,
-}
+use crate::prediction::Spread;
 
 /// The standard normal quantile of 0.95.
 const Z95: f64 = 1.644_853_626_951_472_7;
 
-impl Spread {
-    /// The percentiles of a distribution that these were drawn from; nothing for none. Sorts them.
-    ///
-    /// The i-th smallest of n stands for the quantile (i − ½) / n (Hazen's plotting position).
-    /// Between two of them it goes straight on the scale of a normal distribution, and past the
-    /// outermost as between them and their neighbours, so that nine draws have a 95th percentile.
-    pub fn of(draws: &mut [Duration]) -> Self {
-        draws.sort_unstable();
-        let at = |z| Duration::from_secs_f64(quantile(draws, z).max(0.0));
-        // What does not vary is told to the microsecond.
-        match (draws.first(), draws.last()) {
-            (Some(first), Some(last)) if first != last => Spread { p5: at(-Z95), p50: at(0.0), p95: at(Z95) },
-            (Some(&all), _) => Spread { p5: all, p50: all, p95: all },
-            (None, _) => Spread::default(),
-        }
+/// The percentiles of a distribution that these were drawn from; nothing for none. Sorts them.
+///
+/// The i-th smallest of n stands for the quantile (i − ½) / n (Hazen's plotting position).
+/// Between two of them it goes straight on the scale of a normal distribution, and past the
+/// outermost as between them and their neighbours, so that nine draws have a 95th percentile.
+pub(super) fn of(draws: &mut [Duration]) -> Spread {
+    draws.sort_unstable();
+    let at = |z| Duration::from_secs_f64(quantile(draws, z).max(0.0));
+    // What does not vary is told to the microsecond.
+    match (draws.first(), draws.last()) {
+        (Some(first), Some(last)) if first != last => Spread { p5: at(-Z95), p50: at(0.0), p95: at(Z95) },
+        (Some(&all), _) => Spread { p5: all, p50: all, p95: all },
+        (None, _) => Spread::default(),
     }
 }
 
@@ -80,7 +62,7 @@ mod tests {
         for count in [7, 9, 20, 200] {
             let draw = |n: usize| 100.0 + 10.0 * probit((n as f64 + 0.5) / count as f64);
             let mut draws: Vec<Duration> = (0..count).map(|n| Duration::from_secs_f64(draw(n))).collect();
-            let Spread { p5, p50, p95 } = Spread::of(&mut draws);
+            let Spread { p5, p50, p95 } = of(&mut draws);
             let near = |a: Duration, b: f64| (a.as_secs_f64() - b).abs() < 0.05;
             assert!(
                 near(p50, 100.0) && near(p5, 83.55) && near(p95, 116.45),
@@ -90,7 +72,7 @@ mod tests {
         let mut chance = Chance::new(3, &Hash::of(b""), "spread");
         let mut skewed: Vec<Duration> =
             (0..2000).map(|_| Duration::from_secs_f64((0.5 * chance.normal()).exp())).collect();
-        let Spread { p5, p50, p95 } = Spread::of(&mut skewed);
+        let Spread { p5, p50, p95 } = of(&mut skewed);
         for (found, expected) in [(p5, 0.4394), (p50, 1.0), (p95, 2.276)] {
             assert!((found.as_secs_f64() / expected - 1.0).abs() < 0.06, "{found:?} is not {expected}");
         }
@@ -99,8 +81,8 @@ mod tests {
     #[test]
     fn what_does_not_vary_has_no_spread() {
         let all = Duration::from_micros(1_234_567);
-        assert_eq!(Spread::of(&mut [all; 5]), Spread { p5: all, p50: all, p95: all });
-        assert_eq!(Spread::of(&mut [all]), Spread { p5: all, p50: all, p95: all });
-        assert_eq!(Spread::of(&mut []), Spread::default());
+        assert_eq!(of(&mut [all; 5]), Spread { p5: all, p50: all, p95: all });
+        assert_eq!(of(&mut [all]), Spread { p5: all, p50: all, p95: all });
+        assert_eq!(of(&mut []), Spread::default());
     }
 }

@@ -21,7 +21,7 @@ use crate::money::Usd;
 use crate::usage::{Region, Tier, Usage};
 
 pub use absurd::{Absurd, Rule};
-pub use table::{Row, Table, TableError, table};
+pub use table::{Row, Table, TableError, table, undated};
 
 /// What a model costs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,8 @@ pub struct Price {
     /// usual rates.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tiers: BTreeMap<Tier, Rates>,
-    /// Percent of the token rates where the reply names a region; at least 100.
+    /// Percent of the token rates in a named region; at least 100. Anthropic's replies name it; of
+    /// OpenAI's, the host that was asked (see [`Price::at_host`]).
     #[serde(default = "whole", skip_serializing_if = "is_whole")]
     pub region_percent: u32,
     /// One web search by the provider.
@@ -89,6 +90,24 @@ impl Rates {
         Rates { input, output, cache_read: input, cache_write: input, cache_write_1h: input, long: None }
     }
 
+    /// So many percent of every rate, rounded up to whole picodollars.
+    fn percent(&self, percent: u32) -> Self {
+        let of = |rate: Usd| rate.percent_rounded_up(percent);
+        Rates {
+            input: of(self.input),
+            output: of(self.output),
+            cache_read: of(self.cache_read),
+            cache_write: of(self.cache_write),
+            cache_write_1h: of(self.cache_write_1h),
+            long: self.long.as_ref().map(|long| {
+                Box::new(Long {
+                    above_input_tokens: long.above_input_tokens,
+                    rates: long.rates.percent(percent),
+                })
+            }),
+        }
+    }
+
     /// The long rates, where this many input tokens are long.
     fn above(&self, input_tokens: u64) -> Option<&Rates> {
         let long = self.long.as_ref().filter(|long| input_tokens > long.above_input_tokens)?;
@@ -127,6 +146,15 @@ impl Price {
     /// A stated price of input and output alone (see [`Rates::flat`]).
     pub fn flat(input: Usd, output: Usd) -> Self {
         Price::stated(Rates::flat(input, output))
+    }
+
+    /// The same at a host that decides by itself about the region, whatever replies say: `in_region`
+    /// for one that serves in its region alone, at the region's rates.
+    #[must_use]
+    pub fn at_host(&self, in_region: bool) -> Self {
+        let percent = if in_region { self.region_percent } else { whole() };
+        let tiers = self.tiers.iter().map(|(tier, rates)| (*tier, rates.percent(percent))).collect();
+        Price { standard: self.standard.percent(percent), tiers, region_percent: whole(), ..self.clone() }
     }
 
     /// Its rates in every tier that has some, the standard one first.

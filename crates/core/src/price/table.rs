@@ -131,7 +131,7 @@ impl Row {
 }
 
 /// A model's id without its date, `None` where it has none.
-fn undated(model: &str) -> Option<&str> {
+pub fn undated(model: &str) -> Option<&str> {
     if let Some(base) = model.strip_suffix("-latest") {
         return Some(base);
     }
@@ -176,6 +176,7 @@ mod written {
         #[serde(default)]
         tiers: BTreeMap<Tier, TierRates>,
         web_search: Option<Dollars>,
+        /// Where a region is named, whichever.
         us: Option<Percent>,
         context: Option<u64>,
         max_output: Option<u64>,

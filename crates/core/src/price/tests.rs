@@ -166,6 +166,29 @@ fn a_region_raises_tokens_and_not_searches() {
 }
 
 #[test]
+fn a_host_s_region_raises_every_rate_and_nothing_is_raised_twice() {
+    let listed = &row("gpt-6.1-sol").price; // 2 in, 0.1 read, 10 out; above 272,000 input tokens 4 and 15
+    let (anywhere, regional) = (listed.at_host(false), listed.at_host(true));
+    let check = |price: &Price, input, tier, region, dollars: &str| {
+        let usage = Usage { input, cache_read: 100_000, output: 100_000, tier, region, ..Usage::default() };
+        assert_eq!(price.of(&usage), usd(dollars), "{input} {tier:?} {region:?}");
+    };
+    for region in [Region::Any, Region::Named] {
+        check(&anywhere, 100_000, Tier::Standard, region, "1.21");
+        check(&regional, 100_000, Tier::Standard, region, "1.331");
+        check(&regional, 100_000, Tier::Flex, region, "0.6655");
+        check(&regional, 200_000, Tier::Standard, region, "2.552");
+    }
+    assert_eq!(anywhere.most(1000, 0), usd("0.0025"));
+    assert_eq!(regional.most(1000, 0), usd("0.00275"));
+    assert_eq!(
+        row("gpt-5.1").price.at_host(true),
+        row("gpt-5.1").price,
+        "models of before March 2026 cost the same"
+    );
+}
+
+#[test]
 fn a_reply_is_charged_as_the_model_that_it_names() {
     let usage = Usage { input: 1_000_000, ..Usage::default() };
     let listed = Pricing::Known(row("claude-sonnet-5").price.clone());

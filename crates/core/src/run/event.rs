@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentId;
 use crate::failure::{Class, Failure};
-use crate::forecast::Prediction;
 use crate::hash::Hash;
 use crate::money::Usd;
 use crate::plan::TaskId;
+use crate::prediction::Prediction;
 use crate::time::{Time, micros};
 use crate::usage::{Charge, Cost, Usage};
 

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::event::{Answer, AttemptId, Outcome, Record, Signal, Timing};
 use crate::agent::AgentId;
 use crate::failure::Failure;
-use crate::forecast::Prediction;
 use crate::limit::GateSpec;
 use crate::money::Usd;
+use crate::prediction::Prediction;
 use crate::time::{Time, micros};
 use crate::usage::Usage;
 

@@ -130,6 +130,10 @@ impl Deciding<'_> {
             self.remember(Event::AttemptLost { attempt, spent });
             lost.push(attempt);
         }
+        // What was reserved for them counts from here on: it may be what passes a mark.
+        if !lost.is_empty() {
+            self.warn_of_budget();
+        }
         lost
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 
-use sortie_core::forecast::Prediction;
+use sortie_core::prediction::Prediction;
 
 /// What was foreseen of a run, once it is known. Nothing waits for it: a run that ends before has no
 /// forecast.

@@ -126,7 +126,7 @@ pub struct Listed {
     pub created: Time,
     /// How many tasks it began with.
     pub tasks: u64,
-    /// Its last record, if it has one.
+    /// Its last record; none where it has none, or one that this program does not know.
     pub last: Option<Record>,
     /// Whether a process drives it now.
     pub owned: bool,
@@ -183,10 +183,10 @@ pub trait Store: Send {
     /// `NoSuchRun`, `Damaged`, `Io`.
     fn read(&self, run_id: &str) -> impl Future<Output = Result<(Header, Vec<Record>), StoreError>> + Send;
 
-    /// All runs, the newest first.
+    /// All runs, the newest first. One that is damaged is among them: reading it says so.
     ///
     /// # Errors
-    /// `Damaged`, `Io`.
+    /// `Io`.
     fn list(&self) -> impl Future<Output = Result<Vec<Listed>, StoreError>> + Send;
 }
 

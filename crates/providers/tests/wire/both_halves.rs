@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use serde_json::Value;
-use sortie_providers::dialect::{AnswerBound, Besides, Request, ServerAnswer, Shape, Variant};
+use sortie_providers::dialect::{Besides, Request, ServerAnswer, Shape};
 
 use crate::fixtures::{Recorded, all, load};
 
@@ -33,10 +33,8 @@ fn what_was_asked_the_client_sends_and_the_server_reads() {
     for recorded in all() {
         let Recorded { name, dialect, exchange, .. } = &recorded;
         let request = recorded.read();
-        let bounds = [AnswerBound::MaxTokens, AnswerBound::MaxCompletionTokens];
-        let encoded = bounds
-            .map(|bound| Variant { bound, ..dialect.default_variant() })
-            .map(|variant| dialect.encode(&request, &variant));
+        let variants = [dialect.default_variant(), dialect.variant_at("127.0.0.1")];
+        let encoded = variants.map(|variant| dialect.encode(&request, &variant));
         let sent = encoded.each_ref().map(|encoded| serde_json::from_slice::<Value>(&encoded.body).unwrap());
         let asked = recorded.asked();
         let Some(which) = sent.iter().position(|sent| *sent == asked) else {
@@ -129,7 +127,6 @@ const DIFFERENCES: [(&str, &[&str]); 3] = [
             "+.usage.input_tokens_details.cache_write_tokens_details",
             "+.user",
             "-.obfuscation",
-            "~.max_output_tokens",
             "~.response.tool_choice",
             "~.response.tools",
         ],
@@ -185,10 +182,10 @@ fn answered(recorded: &Recorded) -> Vec<u8> {
         usage: decoded.usage.unwrap(),
         besides: Besides::default(),
     };
-    if !request.stream {
-        return recorded.dialect.body(&answer).to_vec();
-    }
     let asked = recorded.exchange.request.body.bytes().unwrap();
+    if !request.stream {
+        return recorded.dialect.body(&answer, &asked).to_vec();
+    }
     let streamed = |pieces: &[&str]| {
         let frames = recorded.dialect.frames(&answer, pieces, &asked);
         [&[frames.opening], &frames.pieces[..], &[frames.closing]].concat().concat()

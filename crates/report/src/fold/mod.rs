@@ -12,15 +12,16 @@ use std::time::Duration;
 use sortie_core::agent::AgentId;
 use sortie_core::ceiling::Bound;
 use sortie_core::failure::Failure;
-use sortie_core::forecast::Prediction;
 use sortie_core::money::Usd;
 use sortie_core::plan::{Plan, TaskId};
+use sortie_core::prediction::Prediction;
 use sortie_core::run::event::{Answer, AttemptId, Event, Finish, Outcome, Record, Spent, Then, Timing};
 use sortie_core::run::input::{Mode, Settings};
 use sortie_core::time::Time;
 use sortie_core::usage::{Charge, Cost};
 
 use crate::bound;
+use crate::costs::{Costs, Grouping, Settled};
 use crate::summary::Summary;
 
 mod clock;
@@ -54,6 +55,7 @@ pub struct Fold {
     clock: Clock,
     counts: Counts,
     charge: Charge,
+    costs: [Costs; Grouping::WITHIN_RUN.len()],
     reserved: Usd,
     budget: Option<Usd>,
     finished: Vec<TaskId>,
@@ -99,10 +101,15 @@ impl Fold {
         };
         Fold {
             tasks: vec![TaskView::default(); unmet.len()],
-            unmet,
             clock: Clock::default(),
             counts,
             charge: Charge::default(),
+            costs: Grouping::WITHIN_RUN.map(|by| {
+                let mut costs = Costs::new(by);
+                costs.begin_run(unmet.len());
+                costs
+            }),
+            unmet,
             reserved: Usd::ZERO,
             budget: run.settings.budget,
             finished: Vec::new(),
@@ -128,6 +135,9 @@ impl Fold {
         self.last = self.last.max(at);
         if !matches!(record.event, Event::RunStarted | Event::RunResumed) {
             self.clock.touch(at);
+        }
+        if let Some(call) = Settled::of(&self.run, record) {
+            self.costs.iter_mut().for_each(|costs| costs.add(&call));
         }
         match &record.event {
             Event::RunStarted | Event::RunResumed => {
@@ -214,6 +224,11 @@ impl Fold {
     /// What all attempts came to.
     pub fn charge(&self) -> Charge {
         self.charge
+    }
+
+    /// What all attempts came to, in the order of [`Grouping::WITHIN_RUN`].
+    pub fn costs(&self) -> &[Costs] {
+        &self.costs
     }
 
     /// What attempts in flight may cost at most. Whether they are lost only a resume decides: until

@@ -20,6 +20,7 @@ fn a_report_reads_well_whatever_came_of_the_run() {
         ("budget_stop", testing::budget_stop()),
         ("resumed", testing::resumed()),
         ("killed", testing::killed()),
+        ("two_agents", testing::two_agents()),
         ("never_began", Story::pipeline()),
     ] {
         insta::assert_snapshot!(name, rendered(&story));
@@ -31,6 +32,13 @@ fn a_simulated_run_says_so() {
     let mut story = testing::diamond();
     story.settings.simulated = true;
     assert!(rendered(&story).contains("against the built-in simulator"));
+}
+
+#[test]
+fn a_run_of_before_the_price_table_was_kept_says_that_nobody_knows_it() {
+    let mut story = testing::diamond();
+    story.settings.price_table = None;
+    assert!(rendered(&story).contains("| Prices | table not recorded |"));
 }
 
 #[test]

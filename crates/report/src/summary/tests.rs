@@ -37,7 +37,8 @@ fn the_names_are_those_of_the_design_and_no_others() {
     );
     assert_eq!(
         names(&summary["cost"]),
-        "at_risk avg_cost_per_task budget most_expensive_task price_table tasks_count total_cost utilization"
+        "at_risk avg_cost_per_task budget by_agent by_day by_model by_type most_expensive_task price_table tasks_count \
+         total_cost utilization"
     );
     assert_eq!(
         names(&summary["metrics"]),
@@ -146,6 +147,39 @@ fn a_resume_sums_its_sessions_and_shows_what_is_at_risk_apart() {
     );
     let story = testing::resumed();
     assert_eq!(story.fold().tasks()[2].queued, Some(Duration::from_secs(1)));
+}
+
+#[test]
+fn costs_are_grouped_by_agent_type_model_and_day() {
+    check(
+        &testing::two_agents(),
+        &json!({
+            "total_cost": 0.0066,
+            "cost": {
+                "by_agent": {
+                    "claude": {
+                        "cost": 0.0046, "actual": 0.0046, "estimated": 0.0, "at_risk": 0.06, "tasks": 1, "calls": 2,
+                        "input_tokens": 100, "cached_input_tokens": 20, "output_tokens": 200,
+                    },
+                    "gpt": {
+                        "cost": 0.002, "actual": 0.0, "estimated": 0.002, "at_risk": 0.01, "tasks": 1, "calls": 1,
+                        "input_tokens": 50, "output_tokens": 7,
+                    },
+                },
+                "by_type": {"analysis": {"cost": 0.0046}, "writing": {"cost": 0.002}},
+                "by_model": {
+                    // Which model lost its answer nobody said: the one that was asked.
+                    "claude-sonnet-4-5": {"cost": 0.0, "at_risk": 0.06, "tasks": 1, "calls": 1},
+                    "claude-haiku-4-5": {"cost": 0.0046, "at_risk": 0.0, "tasks": 1, "calls": 1},
+                    "gpt-6.1-sol": {"cost": 0.002},
+                },
+                "by_day": {
+                    "2025-11-14": {"cost": 0.002, "at_risk": 0.07, "tasks": 2, "calls": 2},
+                    "2025-11-15": {"cost": 0.0046, "at_risk": 0.0, "tasks": 1, "calls": 1},
+                },
+            },
+        }),
+    );
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub use sanitize::{one_line, sanitize};
 pub use style::{Paint, Style};
 
 use crate::bound;
+use crate::costs::{Group, Grouping};
 use crate::fold::{Fold, Report, Status};
 use crate::results;
 use crate::summary::Summary;
@@ -22,6 +23,9 @@ use crate::units::{count, duration, money, percent};
 
 /// Failed and skipped tasks that the block names; a run can have a million, a terminal has 40 lines.
 const MOST_FAILURES: usize = 10;
+
+/// Agents whose costs the block names, the dearest first: a line of them.
+const MOST_AGENTS: usize = 5;
 
 /// `Total cost: $0.023 (5 tasks, avg $0.0046/task)`, word for word as the founding document has it
 /// (SPEC.md P5). The tasks are those that made a call.
@@ -44,6 +48,7 @@ pub fn summary(report: &Report, style: Style) -> String {
     lines.extend(calls_line(report).map(|line| format!("  {line}")));
     lines.extend(forecast_line(summary).map(|line| format!("  {line}")));
     lines.push(style.paint(Paint::Strong, &cost_line(summary)));
+    lines.extend(agents_line(report.fold).map(|line| format!("  {line}")));
     lines.extend(in_flight(report.fold).map(|line| format!("  {line}")));
     lines.extend(budget_line(summary).map(|line| format!("  {line}")));
     lines.extend(failures(report, style));
@@ -87,6 +92,30 @@ fn calls_line(report: &Report) -> Option<String> {
         parts.push(format!("latency p50 {}, p95 {}", duration(p50), duration(p95)));
     }
     (counts.calls > 0).then(|| parts.join(", "))
+}
+
+/// What each agent cost, where there is more than one.
+fn agents_line(fold: &Fold) -> Option<String> {
+    let costs = fold.costs().iter().find(|costs| costs.by() == Grouping::Agent)?;
+    let groups = costs.groups();
+    let mut parts: Vec<String> = groups.iter().take(MOST_AGENTS).map(agent_cost).collect();
+    let more = groups.len().saturating_sub(MOST_AGENTS);
+    if more > 0 {
+        parts.push(format!("{more} more"));
+    }
+    (groups.len() > 1).then(|| format!("By agent: {}", parts.join(", ")))
+}
+
+/// `claude $0.02`, and in brackets what of it is estimated and what is at risk besides.
+fn agent_cost((name, group): &(&str, &Group)) -> String {
+    let mut text = format!("{} {}", one_line(name), money(group.cost));
+    let parts = [(group.estimated, "of it estimated"), (group.at_risk, "at risk besides")];
+    let parts = parts.iter().filter(|(amount, _)| !amount.is_zero());
+    let parts: Vec<String> = parts.map(|(amount, what)| format!("{} {what}", money(*amount))).collect();
+    if !parts.is_empty() {
+        write!(text, " ({})", parts.join(", ")).unwrap_or_default();
+    }
+    text
 }
 
 /// The calls whose end nobody has told, and their money: of a run that still runs, or whose process

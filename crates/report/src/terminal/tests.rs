@@ -29,6 +29,7 @@ fn a_block_says_what_came_of_a_run() {
     insta::assert_snapshot!("failure", block(&testing::failure(), Style::Plain));
     insta::assert_snapshot!("budget_stop", block(&testing::budget_stop(), Style::Plain));
     insta::assert_snapshot!("resumed", block(&testing::resumed(), Style::Plain));
+    insta::assert_snapshot!("two_agents", block(&testing::two_agents(), Style::Plain));
     insta::assert_snapshot!("killed", block(&testing::killed(), Style::Plain));
     insta::assert_snapshot!("never_began", block(&Story::pipeline(), Style::Plain));
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use sortie_core::hash::Hash;
+use sortie_core::run::event::Finish;
 use sortie_core::usage::Usage;
 use sortie_providers::dialect::{Dialect, Part, Particulars, Request, Shape};
 use sortie_providers::tokens::{self, Counter};
@@ -14,6 +15,9 @@ use crate::directive::Steering;
 use crate::scenario::{Latency, MAX_OUTPUT_TOKENS, Scenario};
 use crate::timeline::{Pace, ServerRequest};
 use sortie_core::chance::Chance;
+
+/// How many times longer than allowed an overlong answer is.
+const OVERLONG: u64 = 4;
 
 /// A generation request and its answer.
 pub(super) struct Asked {
@@ -65,6 +69,15 @@ impl Asked {
             pace,
             network: seconds(network),
         })
+    }
+
+    /// Makes the answer longer than the request allows; its text begins anew where it would have ended.
+    pub(super) fn lengthen(&mut self) {
+        let tokens = OVERLONG * u64::from(self.request.max_tokens);
+        let (answer, bytes) = (&mut self.answer, (tokens * answer::BYTES_PER_TOKEN) as usize);
+        answer.text = answer.text.repeat(bytes / answer.text.len().max(1));
+        (answer.finish, answer.output_tokens, self.usage.output) = (Finish::Stop, tokens, tokens);
+        self.pace.pieces = answer::pieces(&self.answer.text).len();
     }
 }
 

@@ -82,6 +82,18 @@ fn a_whole_answer_is_wrong_in_just_what_the_fault_says() {
 }
 
 #[test]
+fn an_overlong_answer_says_and_bills_what_nobody_allowed() {
+    for dialect in ["anthropic", "openai", "openai-responses"] {
+        let mut model = Model::new(scenario(""), 42);
+        model.standing.fail_next.push_back(Fault::Overlong);
+        let timeline = model.handle(&request(dialect, "Hello", true), NOON);
+        assert!(body(&timeline).contains("1200") && body(&timeline).len() > 4 * 1000, "{dialect}");
+        model.delivered(timeline.ticket.unwrap(), Delivery::Whole, NOON + 60 * SECOND);
+        assert_eq!(model.ledger()[0].output_tokens, 4 * 300, "{dialect}");
+    }
+}
+
+#[test]
 fn a_fault_of_time_keeps_every_byte_and_changes_when_it_comes() {
     let calm = failing("anthropic", "ok", true);
     let late = failing("anthropic", "delay:30", true);

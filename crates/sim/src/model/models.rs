@@ -17,6 +17,45 @@ const CREATED: Duration = Duration::from_secs(1_767_225_600);
 /// Models of a page (Anthropic's reference of the list of models).
 const PAGE: Limits = Limits { usual: 20, most: 1_000 };
 
+/// Models that the providers had and have no more, or never listed with a price that the table keeps;
+/// without the dates of their snapshots (the official SDKs' `types/model.py` and `types/chat_model.py`
+/// of past years). Served like all retired models, unless the scenario retires them.
+const PAST_OF_ANTHROPIC: [&str; 8] = [
+    "claude-2.0",
+    "claude-2.1",
+    "claude-3-5-sonnet",
+    "claude-3-7-sonnet",
+    "claude-3-haiku",
+    "claude-3-opus",
+    "claude-3-sonnet",
+    "claude-instant-1.2",
+];
+/// Likewise.
+const PAST_OF_OPENAI: [&str; 16] = [
+    "chatgpt-4o",
+    "gpt-3.5-turbo-0125",
+    "gpt-3.5-turbo-1106",
+    "gpt-3.5-turbo-16k",
+    "gpt-4-0125-preview",
+    "gpt-4-0613",
+    "gpt-4-1106-preview",
+    "gpt-4-32k",
+    "gpt-4-turbo-preview",
+    "gpt-4.5-preview",
+    "gpt-5-chat",
+    "gpt-5-codex",
+    "gpt-5.1-codex",
+    "o1-mini",
+    "o1-preview",
+    "o1-pro",
+];
+
+/// Whether the provider once had a model of this name, with or without its date.
+fn was_had(dialect: &dyn Dialect, id: &str) -> bool {
+    let past = if is_anthropic(dialect) { &PAST_OF_ANTHROPIC[..] } else { &PAST_OF_OPENAI[..] };
+    [Some(id), price::undated(id)].into_iter().flatten().any(|id| past.contains(&id))
+}
+
 /// The models of the price table, as the provider of this dialect lists them.
 pub(super) fn list(asker: &Asker<'_>, retired: &[String], now: Duration) -> Result<Value, Box<Refusal>> {
     let dialect = asker.dialect;
@@ -55,7 +94,7 @@ pub(super) fn check_served(scenario: &Scenario, dialect: &dyn Dialect, id: &str)
     let is_served = match known {
         _ if is_retired(id) => false,
         Some(row) => !is_retired(&row.model),
-        None => scenario.unknown_models == UnknownModels::Served,
+        None => scenario.unknown_models == UnknownModels::Served || was_had(dialect, id),
     };
     if is_served {
         return Ok(());

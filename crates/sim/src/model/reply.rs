@@ -56,8 +56,11 @@ pub(super) struct Try {
 }
 
 impl Try {
-    /// A try that meets this fault; a delay moves all of its answer.
+    /// A try that meets this fault; a delay moves all of its answer, and an overlong one is another.
     pub(super) fn new(mut asked: Asked, fault: Fault, attempt: u32) -> Self {
+        if fault == Fault::Overlong {
+            asked.lengthen();
+        }
         if let Fault::Delay(seconds) = fault {
             let delay = Duration::from_secs(u64::from(seconds));
             (asked.pace.first, asked.pace.last) = (asked.pace.first + delay, asked.pace.last + delay);

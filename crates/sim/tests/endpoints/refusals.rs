@@ -103,6 +103,11 @@ fn a_model_that_the_provider_does_not_have_is_not_found() {
     check("", CHAT, "claude-opus-5", 404);
     check("", MESSAGES, "claude-sonnet-4-5-20250929", 200);
     check("", CHAT, "gpt-4o-2024-08-06", 200);
+    // What was retired long ago, and has no price any more.
+    check("", MESSAGES, "claude-3-opus-20240229", 200);
+    check("", CHAT, "gpt-4-32k", 200);
+    check("", CHAT, "claude-3-opus-20240229", 404);
+    check("retired_models: [gpt-4-32k]", CHAT, "gpt-4-32k", 404);
     check("retired_models: [gpt-4o]", CHAT, "gpt-4o-2024-08-06", 404);
     check("retired_models: [gpt-4o]\nunknown_models: served", CHAT, "gpt-4o", 404);
     check("retired_models: [gpt-4o]", CHAT, "gpt-4o-mini", 200);

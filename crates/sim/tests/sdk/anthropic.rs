@@ -27,7 +27,10 @@ const TOOL: &str = "get_weather(weather) [tool_use]";
 const WEATHER: &str = "weather [end_turn]";
 
 pub(crate) fn rows() -> Vec<Row> {
-    [answers(), endpoints(), errors(), waits(), told(), broken(), odd()].into_iter().flatten().collect()
+    [answers(), endpoints(), errors(), told_apart(), waits(), told(), broken(), odd()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn answers() -> Vec<Row> {
@@ -120,6 +123,32 @@ fn errors() -> Vec<Row> {
         retried("504", "InternalServerError 504 timeout_error", "[[sim fail=504,504,504]]")
             .but(&NEW, "GatewayTimeoutError 504 timeout_error"),
         retried("529", "OverloadedError 529 overloaded_error", "[[sim fail=529,529,529]]"),
+    ]
+}
+
+/// Errors of one status that mean different things.
+fn told_apart() -> Vec<Row> {
+    let bad = |name, prompt| {
+        row(name, "create", "BadRequestError 400 invalid_request_error").prompt(prompt).requests(1)
+    };
+    vec![
+        bad("a prompt that is too long", "[[sim fail=400:prompt_too_long]]"),
+        bad("no credit", "[[sim fail=400:credit]]"),
+        bad("a spend limit of one's own", "[[sim fail=400:usage_limit]]"),
+        bad("a workspace's spend limit", "[[sim fail=400:workspace_usage_limit]]"),
+        row("a contract's limit", "create", "RateLimitError 429 contract_spend_limit_reached")
+            .but(&NEW, "ContractSpendLimitReachedError 429 contract_spend_limit_reached")
+            .prompt("[[sim fail=429:contract_spend_limit_reached]]")
+            .max_retries(0)
+            .requests(1),
+        row("a ramp that is too steep", "create", HELLO)
+            .prompt("[[sim text=Hello fail=429:ramp_limit_exceeded retry_after=1]]")
+            .requests(2)
+            .least_ms(1000),
+        row("a request that the client closed", "create", "APIStatusError 499 invalid_request_error")
+            .but(&NEW, "ClientClosedRequestError 499 invalid_request_error")
+            .prompt("[[sim fail=499]]")
+            .requests(1),
     ]
 }
 

@@ -24,10 +24,22 @@ const TOOL: &str = "get_weather(weather) [tool_calls]";
 const WEATHER: &str = "weather [stop]";
 
 pub(crate) fn rows() -> Vec<Row> {
-    [answers(), responses(), endpoints(), kept(), parameters(), errors(), waits(), told(), broken(), odd()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        answers(),
+        responses(),
+        endpoints(),
+        kept(),
+        parameters(),
+        errors(),
+        told_apart(),
+        waits(),
+        told(),
+        broken(),
+        odd(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn answers() -> Vec<Row> {
@@ -192,6 +204,58 @@ fn errors() -> Vec<Row> {
             "RateLimitError 429 insufficient_quota",
             "[[sim fail=429:quota,429:quota,429:quota]]",
         ),
+    ]
+}
+
+/// Errors of one status that mean different things.
+fn told_apart() -> Vec<Row> {
+    let bad = |name, outcome, prompt| row(name, "create", outcome).prompt(prompt).requests(1);
+    let money =
+        |name, outcome, prompt| row(name, "create", outcome).prompt(prompt).max_retries(0).requests(1);
+    vec![
+        bad(
+            "a prompt that is too long",
+            "BadRequestError 400 context_length_exceeded",
+            "[[sim fail=400:context_length_exceeded]]",
+        ),
+        bad(
+            "a parameter that is not supported",
+            "BadRequestError 400 unsupported_parameter",
+            "[[sim fail=400:unsupported_parameter]]",
+        ),
+        bad(
+            "a country that is not served",
+            "PermissionDeniedError 403 unsupported_country_region_territory",
+            "[[sim fail=403:country]]",
+        ),
+        retried(
+            "a request that is larger than the bucket",
+            "RateLimitError 429 rate_limit_exceeded",
+            "[[sim fail=429:too_large,429:too_large,429:too_large]]",
+        ),
+        money(
+            "no credit",
+            "RateLimitError 429 credit_balance_exhausted",
+            "[[sim fail=429:credit_balance_exhausted]]",
+        ),
+        money(
+            "an organisation's limit",
+            "RateLimitError 429 organization_spend_limit_exceeded",
+            "[[sim fail=429:organization_spend_limit_exceeded]]",
+        ),
+        money(
+            "a project's limit",
+            "RateLimitError 429 project_spend_limit_exceeded",
+            "[[sim fail=429:project_spend_limit_exceeded]]",
+        ),
+        row("a ramp that is too steep", "create", HELLO)
+            .prompt("[[sim text=Hello fail=429:slow_down retry_after=1]]")
+            .requests(2)
+            .least_ms(1000),
+        row("a server that is slow", "create", HELLO)
+            .prompt("[[sim text=Hello fail=503:slow_down]]")
+            .requests(2)
+            .least_ms(375),
     ]
 }
 

@@ -130,7 +130,7 @@ impl Checker<'_> {
             name: self.name.to_owned(),
             provider: provider.name().to_owned(),
             gate: gates.of(&endpoint, &model, &own, rates),
-            pricing: self.pricing(provider, &model),
+            pricing: self.pricing(&endpoint, &model),
             max_cost,
             max_tokens,
             system_bytes: endpoint.system.as_ref().map_or(0, |system| system.len() as u64),
@@ -280,13 +280,21 @@ impl Checker<'_> {
         Some(temperature)
     }
 
-    fn pricing(&mut self, provider: Provider, model: &str) -> Pricing {
+    /// A stated price is what it is. Of the table's, OpenAI's are for the host that is asked: its replies
+    /// name no region.
+    fn pricing(&mut self, endpoint: &Endpoint, model: &str) -> Pricing {
+        let provider = endpoint.provider;
         match &self.written.price {
             Some(PriceFile::Word(_)) => Pricing::Free,
             Some(PriceFile::Rates(rates)) => Pricing::Known(self.rates(rates)),
             None => {
                 let row = price::table().find(model).filter(|row| row.provider == provider.name());
-                row.map_or(Pricing::Unknown, |row| Pricing::Known(row.price.clone()))
+                row.map_or(Pricing::Unknown, |row| {
+                    Pricing::Known(match provider {
+                        Provider::Anthropic => row.price.clone(),
+                        Provider::OpenAi => row.price.at_host(provider.is_regional(&endpoint.base_url)),
+                    })
+                })
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What is known of each provider without asking it: names, address, a current model.
 
+use super::address::authority;
 use super::written::{Api, Provider};
 
 impl Provider {
@@ -17,6 +18,17 @@ impl Provider {
             Provider::Anthropic => "https://api.anthropic.com",
             Provider::OpenAi => "https://api.openai.com/v1",
         }
+    }
+
+    /// Whether this address of it serves in one region alone, and at the region's rates: OpenAI's hosts
+    /// `us.`, `eu.`, … `api.openai.com`. "Data residency endpoints are charged a 10% uplift for models
+    /// released on or after March 5, 2026" (developers.openai.com/api/docs/guides/data-residency);
+    /// which models that are is in the price table. Anthropic has no such hosts.
+    pub(super) fn is_regional(self, base_url: &str) -> bool {
+        let host = authority(base_url).to_ascii_lowercase();
+        let host = host.split(':').next().unwrap_or_default();
+        let region = host.strip_suffix(authority(Provider::OpenAi.base_url()));
+        self == Provider::OpenAi && region.is_some_and(|region| region.len() > 1 && region.ends_with('.'))
     }
 
     /// What a current model is called, for agents that name none.

@@ -2,7 +2,7 @@
 
 use sortie_core::agent::Backoff;
 use sortie_core::document::schema_of;
-use sortie_core::price::Pricing;
+use sortie_core::price::{self, Pricing};
 
 use super::*;
 
@@ -329,6 +329,31 @@ fn keys_go_in_clear_to_this_machine_alone() {
         let env = [("OPENAI_BASE_URL", url)];
         assert_eq!(read_with("agents: {openai: {}}", &env).is_ok(), is_fine, "{url}");
     }
+}
+
+#[test]
+fn a_regional_host_of_openai_costs_what_its_region_costs() {
+    for (url, model, percent) in [
+        ("https://api.openai.com/v1", "gpt-6.1-sol", 100),
+        ("https://eu.api.openai.com/v1", "gpt-6.1-sol", 110),
+        ("https://US.api.openai.com:443/v1", "gpt-6.1-sol", 110),
+        ("https://eu.api.openai.com/v1", "gpt-5.1", 100),
+        ("https://eviapi.openai.com/v1", "gpt-6.1-sol", 100),
+        ("https://.api.openai.com/v1", "gpt-6.1-sol", 100),
+        ("https://eu.api.openai.com.example/v1", "gpt-6.1-sol", 100),
+        ("http://127.0.0.1:8080/v1", "gpt-6.1-sol", 100),
+    ] {
+        let config =
+            read_with(&format!("agents: {{openai: {{model: {model}}}}}"), &[("OPENAI_BASE_URL", url)]);
+        let config = config.unwrap();
+        let listed = &price::table().find(model).unwrap().price.standard;
+        let Pricing::Known(price) = &config.agents[0].agent.pricing else { panic!("{url}") };
+        assert_eq!(price.standard.input, listed.input.percent_rounded_up(percent), "{url}");
+        assert_eq!((price.region_percent, price.row.as_deref()), (100, Some(model)), "{url}");
+    }
+    let stated = "agents: {openai: {price: {input: 1, output: 2}, base_url: 'https://eu.api.openai.com/v1'}}";
+    let Pricing::Known(price) = &read(stated).agents[0].agent.pricing else { panic!() };
+    assert_eq!(price.standard.input, Usd::from_pico(1_000_000), "a stated price is what it is");
 }
 
 #[test]

@@ -392,5 +392,7 @@ async fn drive<S: Store>(
 ) -> Result<RunResult, Error> {
     let budgets = budget.into();
     let drive = Drive { environment, budgets, pace: Pace::Jumping, signals, forecast: Foreseen::nothing() };
-    RunResult::of(&session.drive(drive, ()).await?).await
+    // Boxed: a run's state is large, and the futures of callers would hold it all.
+    let done = Box::pin(session.drive(drive, ())).await?;
+    RunResult::of(&done).await
 }

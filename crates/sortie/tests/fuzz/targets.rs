@@ -27,41 +27,20 @@ pub(crate) struct Target {
     pub(crate) seeds: fn() -> Vec<Vec<u8>>,
     /// For how many executions one of it counts.
     pub(crate) weight: u64,
-    /// Bytes of memory that each byte of an input may take, 1 MiB apart.
-    pub(crate) bytes_per_byte: usize,
 }
 
-/// What is read takes little more than its text.
-const LITTLE: usize = 10;
-
-/// Of a document all errors are told at once, each with its place, and one of them may come for every
-/// seven bytes: a plan of a thousand tasks that are nothing took 203 bytes a byte.
-const ALL_ERRORS: usize = 400;
-
 pub(crate) const ALL: [Target; 10] = [
-    Target { name: "replies", run: replies, seeds: seeds::replies, weight: 1, bytes_per_byte: LITTLE },
-    Target { name: "requests", run: requests, seeds: seeds::requests, weight: 1, bytes_per_byte: LITTLE },
-    Target { name: "headers", run: headers, seeds: seeds::headers, weight: 1, bytes_per_byte: LITTLE },
-    Target { name: "records", run: records, seeds: seeds::records, weight: 1, bytes_per_byte: LITTLE },
+    Target { name: "replies", run: replies, seeds: seeds::replies, weight: 1 },
+    Target { name: "requests", run: requests, seeds: seeds::requests, weight: 1 },
+    Target { name: "headers", run: headers, seeds: seeds::headers, weight: 1 },
+    Target { name: "records", run: records, seeds: seeds::records, weight: 1 },
     // Each is a database of its own, on the disk.
-    Target { name: "journals", run: journals, seeds: seeds::journals, weight: 200, bytes_per_byte: LITTLE },
-    Target { name: "plans", run: plans, seeds: seeds::plans, weight: 1, bytes_per_byte: ALL_ERRORS },
-    Target {
-        name: "configurations",
-        run: configurations,
-        seeds: seeds::configurations,
-        weight: 1,
-        bytes_per_byte: ALL_ERRORS,
-    },
-    Target { name: "scenarios", run: scenarios, seeds: seeds::scenarios, weight: 1, bytes_per_byte: LITTLE },
-    Target { name: "prompts", run: prompts, seeds: seeds::prompts, weight: 1, bytes_per_byte: LITTLE },
-    Target {
-        name: "recordings",
-        run: recordings,
-        seeds: seeds::recordings,
-        weight: 1,
-        bytes_per_byte: LITTLE,
-    },
+    Target { name: "journals", run: journals, seeds: seeds::journals, weight: 200 },
+    Target { name: "plans", run: plans, seeds: seeds::plans, weight: 1 },
+    Target { name: "configurations", run: configurations, seeds: seeds::configurations, weight: 1 },
+    Target { name: "scenarios", run: scenarios, seeds: seeds::scenarios, weight: 1 },
+    Target { name: "prompts", run: prompts, seeds: seeds::prompts, weight: 1 },
+    Target { name: "recordings", run: recordings, seeds: seeds::recordings, weight: 1 },
 ];
 
 /// 2026-11-23 12:00:00 UTC.

@@ -188,7 +188,8 @@ impl Journal {
         let mut runs = Vec::new();
         while let Some(row) = rows.next().map_err(listing())? {
             let (mut listed, last) = listed(row).map_err(listing())?;
-            listed.last = last.map(|row| parsed(&listed.run_id, &row)).transpose()?;
+            // Whoever reads the run is told what is wrong with it; the others are listed all the same.
+            listed.last = last.and_then(|row| parsed(&listed.run_id, &row).ok());
             listed.owned = Owner::exists(&self.results_dir, &listed.run_id);
             runs.push(listed);
         }

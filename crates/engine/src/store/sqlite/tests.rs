@@ -191,6 +191,8 @@ async fn a_record_of_a_later_program_is_named() {
         what.starts_with("record 5 is none that this program knows: unknown variant `moon_landed`"),
         "{what}"
     );
+    let listed = place.store().list().await.unwrap();
+    assert_eq!((listed.len(), &listed[0].last), (1, &None), "it hides no other run");
 }
 
 #[tokio::test]

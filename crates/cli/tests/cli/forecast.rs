@@ -1,0 +1,99 @@
+//! What is said before anything is spent.
+
+use serde_json::json;
+
+use crate::support::{Sandbox, Simulator, WEBSITE};
+
+/// A diamond whose durations are all given.
+const TIMED: &str = "
+name: timed
+tasks:
+  - { id: a, prompt: '[[sim latency=2]] a', expected_seconds: 2 }
+  - { id: b, prompt: '[[sim latency=3]] b', expected_seconds: 3, depends_on: [a] }
+  - { id: c, prompt: '[[sim latency=1.5]] c', expected_seconds: 1.5, depends_on: [a] }
+  - { id: d, prompt: '[[sim latency=1]] d', expected_seconds: 1, depends_on: [b, c] }
+";
+
+#[test]
+fn the_document_has_the_fields_of_its_format_and_the_schedule_that_the_hints_give() {
+    let sandbox = Sandbox::new().file("plan.yaml", TIMED);
+    let document = sandbox.sortie("forecast plan.yaml --json").exits(0).json();
+    let slot = |id: &str, start: f64, end: f64| json!({ "task_id": id, "start_s": start, "end_s": end });
+    let schedule = [slot("a", 0.0, 2.0), slot("b", 2.0, 5.0), slot("c", 2.0, 3.5), slot("d", 5.0, 6.0)];
+    let mut found = document["schedule"].as_array().unwrap().clone();
+    found.sort_by_key(|slot| slot["task_id"].as_str().map(str::to_owned));
+    assert_eq!(found, schedule);
+    assert_eq!(document["tasks"], 4);
+    assert_eq!((&document["binding"], &document["lower_bound_s"]), (&json!("longest_path"), &json!(6.0)));
+    let number = |path: &str| document.pointer(path).and_then(serde_json::Value::as_f64).expect(path);
+    assert!((number("/ceiling") - 7.5 / 6.0).abs() < 1e-9);
+    assert!(
+        number("/cost/low") < number("/cost/expected") && number("/cost/expected") < number("/cost/worst")
+    );
+    assert!(number("/makespan_s/p5") <= number("/makespan_s/p50"));
+    assert!(number("/makespan_s/p50") <= number("/makespan_s/p95"));
+    // A run with those durations does the same.
+    let ran = sandbox.sortie("run plan.yaml --simulate --json").exits(0).json();
+    assert_eq!(ran["total_duration"], 6.0);
+}
+
+#[test]
+fn nothing_is_needed_for_it_and_nothing_is_left_by_it() {
+    let config = "agents: { own: { provider: openai, model: house-model } }";
+    let sandbox = Sandbox::new().file("plan.yaml", TIMED).file("sortie.yaml", config);
+    let ran = sandbox.sortie("forecast plan.yaml").exits(0);
+    assert!(ran.stdout.contains("no price"), "{}", ran.transcript());
+    assert!(!sandbox.path("results").exists());
+}
+
+#[test]
+fn what_if_is_shown_beside_what_is() {
+    let sandbox = Sandbox::new();
+    let arguments = "forecast - --agent claude=haiku --rpm 10 --max-concurrent 1 --json";
+    let document = sandbox.sortie_reading(arguments, TIMED).exits(0).json();
+    assert_eq!(document["agents"][0]["model"], "claude-haiku-5-5");
+    assert_eq!(document["binding"], "requests_per_minute");
+    assert_eq!(document["as_configured"]["binding"], "longest_path");
+    let (supposed, configured) = (&document["cost"]["worst"], &document["as_configured"]["cost"]["worst"]);
+    assert!(supposed.as_f64() < configured.as_f64(), "{document}");
+    let typo = sandbox.sortie_reading("forecast - --agent cloud=haiku", TIMED).exits(2);
+    typo.says("there is no agent `cloud`");
+}
+
+#[test]
+fn it_says_where_the_budget_would_stop_the_run_and_exits_well() {
+    let sandbox = Sandbox::new().file("website.yaml", WEBSITE);
+    let ran = sandbox.sortie("forecast website.yaml --max-cost 0.02").exits(0);
+    assert!(ran.stdout.contains("the budget of $0.02 stops the run after about"), "{}", ran.transcript());
+}
+
+#[test]
+fn past_runs_are_what_it_is_drawn_from() {
+    let simulator = Simulator::start();
+    let tasks: Vec<String> = (0..12)
+        .map(|n| format!("  - {{ id: t{n}, prompt: '[[sim latency=0.01 output_tokens=30]] Task {n}.' }}\n"))
+        .collect();
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", format!("tasks:\n{}", tasks.concat()));
+    let cold = sandbox.sortie("forecast plan.yaml --json").exits(0).json();
+    assert_eq!(cold["agents"][0]["past_calls"], 0);
+    let ran = sandbox.sortie("run plan.yaml --json").exits(0).json();
+    let warm = sandbox.sortie("forecast plan.yaml --json").exits(0).json();
+    assert_eq!(warm["agents"][0]["past_calls"], 12);
+    let expected = |document: &serde_json::Value| document["cost"]["expected"].as_f64().unwrap();
+    let actual = ran["total_cost"].as_f64().unwrap();
+    assert!((expected(&warm) / actual - 1.0).abs() < 0.1, "{} is not {actual}", expected(&warm));
+    assert!(expected(&cold) > 3.0 * actual, "{} is {actual}", expected(&cold));
+}
+
+#[test]
+fn a_run_remembers_what_was_forecast_and_says_whether_it_came_so() {
+    let simulator = Simulator::start();
+    let sandbox = Sandbox::reaching(&simulator)
+        .file("plan.yaml", "tasks: [{ id: a, prompt: '[[sim latency=0.3]] a' }]");
+    // Made beside the start, since nobody is asked.
+    let ran = sandbox.sortie("run plan.yaml --run-id one --json").exits(0);
+    let forecast = &ran.json()["forecast"];
+    assert_eq!(forecast["cost_within"], true, "{}", ran.transcript());
+    assert!(sandbox.read("results/one/report.md").contains("| Forecast |"));
+    assert!(sandbox.read("results/one/production.log").contains("forecast: $"));
+}

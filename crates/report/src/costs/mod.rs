@@ -1,0 +1,287 @@
+//! What calls cost, grouped: by agent, task type, model, day or run.
+//!
+//! One fold for every grouping, in a run's report as over all runs of a journal. A call's cost
+//! belongs to the day (UTC) of the record that charged it, and to the model that the reply named;
+//! where none did, to the agent's. A model's id with its date is the model without it.
+//!
+//! Three amounts are never mixed: what usage says (`actual`), what was estimated, and what is at
+//! risk. Calls in flight are not in it: nobody knows yet what they cost.
+//!
+//! Adding a grouping: a variant of [`Grouping`], its line in [`Grouping::ALL`], its name and key.
+
+mod show;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sortie_core::agent::Agent;
+use sortie_core::money::Usd;
+use sortie_core::plan::TaskId;
+use sortie_core::price;
+use sortie_core::run::event::{Event, Record, Spent};
+use sortie_core::time::Time;
+use sortie_core::usage::Charge;
+
+use crate::fold::RunView;
+use crate::units::{as_dollars, date};
+
+pub use show::{Document, Row};
+
+/// By what costs are grouped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grouping {
+    /// By the agent that the task went to.
+    Agent,
+    /// By the task's type.
+    Type,
+    /// By the model that answered.
+    Model,
+    /// By the day, UTC.
+    Day,
+    /// By the run.
+    Run,
+}
+
+impl Grouping {
+    /// All groupings.
+    pub const ALL: [Grouping; 5] =
+        [Grouping::Agent, Grouping::Type, Grouping::Model, Grouping::Day, Grouping::Run];
+    /// Those that tell calls of one run apart.
+    pub const WITHIN_RUN: [Grouping; 4] = [Grouping::Agent, Grouping::Type, Grouping::Model, Grouping::Day];
+
+    /// The name, as the command line takes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Grouping::Agent => "agent",
+            Grouping::Type => "type",
+            Grouping::Model => "model",
+            Grouping::Day => "day",
+            Grouping::Run => "run",
+        }
+    }
+
+    /// The grouping of this name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Grouping::ALL.into_iter().find(|grouping| grouping.name() == name)
+    }
+
+    /// Whether its groups are read in the order of their names, not with the dearest first.
+    const fn is_in_order(self) -> bool {
+        matches!(self, Grouping::Day | Grouping::Run)
+    }
+
+    /// The group that a call belongs to.
+    fn key<'a>(self, call: &Settled<'a>) -> Cow<'a, str> {
+        match self {
+            Grouping::Agent => call.agent.name.as_str().into(),
+            Grouping::Type => call.task_type.into(),
+            Grouping::Model => call.model.into(),
+            Grouping::Day => date(call.at).into(),
+            Grouping::Run => call.run_id.into(),
+        }
+    }
+}
+
+/// A call that came to an end, with what was charged for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Settled<'a> {
+    /// When it was charged.
+    pub at: Time,
+    /// Of which run.
+    pub run_id: &'a str,
+    /// For which task.
+    pub task: TaskId,
+    /// What kind of work.
+    pub task_type: &'a str,
+    /// Who did it.
+    pub agent: &'a Agent,
+    /// The model that the reply named, else the agent's; as the price table calls it, if it does.
+    pub model: &'a str,
+    /// What it used and cost.
+    pub spent: &'a Spent,
+}
+
+impl<'a> Settled<'a> {
+    /// The call that this record settles; none where it settles none, or where it is about a task
+    /// that the plan does not have.
+    pub fn of(run: &'a RunView, record: &'a Record) -> Option<Self> {
+        let (attempt, spent, named) = match &record.event {
+            Event::AttemptSucceeded { attempt, answer, spent, .. } => (attempt, spent, Some(&*answer.model)),
+            Event::AttemptFailed { attempt, failure, spent, .. } if !failure.class.is_unsent() => {
+                (attempt, spent, None)
+            }
+            Event::AttemptLost { attempt, spent } => (attempt, spent, None),
+            _ => return None,
+        };
+        let task = run.plan.tasks().get(attempt.task.index())?;
+        let agent = run.plan.agents().get(usize::from(task.agent.0))?;
+        let model = named.filter(|model| !model.is_empty()).unwrap_or(&agent.model);
+        Some(Settled {
+            at: record.at,
+            run_id: &run.run_id,
+            task: attempt.task,
+            task_type: &task.task_type,
+            agent,
+            model: model_of(model),
+            spent,
+        })
+    }
+}
+
+/// A model as the price table calls it, whatever date its id has; as it is where it does not know it.
+pub(crate) fn model_of(id: &str) -> &str {
+    price::table().find(id).map_or(id, |row| &row.model)
+}
+
+/// What the calls of a group came to. Money is written in US dollars.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// What is known to be spent: `actual` and `estimated`.
+    #[serde(with = "as_dollars")]
+    pub cost: Usd,
+    /// As the providers' usage says.
+    #[serde(with = "as_dollars")]
+    pub actual: Usd,
+    /// Estimated from what arrived, where no usage came.
+    #[serde(with = "as_dollars")]
+    pub estimated: Usd,
+    /// What may have been spent besides, for answers that were lost or cut.
+    #[serde(with = "as_dollars")]
+    pub at_risk: Usd,
+    /// Tasks that these calls were for. One whose calls are in two groups counts in both.
+    pub tasks: u64,
+    /// Calls that came to an end.
+    pub calls: u64,
+    /// Input tokens, cached or not.
+    pub input_tokens: u64,
+    /// Of these, read from a cache.
+    pub cached_input_tokens: u64,
+    /// Output tokens.
+    pub output_tokens: u64,
+}
+
+impl Group {
+    /// Adds a call; counts from outside must not overflow.
+    fn add(&mut self, spent: &Spent, is_new_task: bool) {
+        let Charge { actual, estimated, at_risk } = spent.charge;
+        self.cost += actual + estimated;
+        self.actual += actual;
+        self.estimated += estimated;
+        self.at_risk += at_risk;
+        self.tasks += u64::from(is_new_task);
+        self.calls += 1;
+        if let Some(usage) = spent.usage {
+            self.input_tokens = self.input_tokens.saturating_add(usage.total_input());
+            self.cached_input_tokens = self.cached_input_tokens.saturating_add(usage.cache_read);
+            self.output_tokens = self.output_tokens.saturating_add(usage.output);
+        }
+    }
+
+    /// All three amounts: what the budget counts.
+    pub fn total(&self) -> Usd {
+        self.cost + self.at_risk
+    }
+}
+
+/// A stretch of time: from one moment on, up to another; open where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// The first moment in it.
+    pub since: Option<Time>,
+    /// The first moment after it.
+    pub until: Option<Time>,
+}
+
+impl Span {
+    /// Whether a moment is in it.
+    pub fn contains(&self, at: Time) -> bool {
+        self.since.is_none_or(|since| since <= at) && self.until.is_none_or(|until| at < until)
+    }
+
+    /// Whether anything between these two moments may be in it.
+    pub fn touches(&self, first: Time, last: Time) -> bool {
+        self.since.is_none_or(|since| since <= last) && self.until.is_none_or(|until| first < until)
+    }
+}
+
+/// Calls, folded into groups.
+#[derive(Clone, Debug)]
+pub struct Costs {
+    by: Grouping,
+    groups: BTreeMap<String, (u32, Group)>,
+    total: Group,
+    /// For each task of the run, the number of the group that it was counted in last. That is enough
+    /// to count it once: a task's calls move on from group to group and never back, because days
+    /// pass, and a reply's own model comes with the answer, which is the last call.
+    counted: Vec<u32>,
+}
+
+/// What [`Costs::counted`] says of a task that was not counted yet.
+const NOWHERE: u32 = u32::MAX;
+
+impl Costs {
+    /// No calls yet.
+    pub fn new(by: Grouping) -> Self {
+        Costs { by, groups: BTreeMap::new(), total: Group::default(), counted: Vec::new() }
+    }
+
+    /// The calls that follow are of another run, with so many tasks.
+    pub(crate) fn begin_run(&mut self, tasks: usize) {
+        self.counted.clear();
+        self.counted.resize(tasks, NOWHERE);
+    }
+
+    /// Takes a call of the run that was begun.
+    pub(crate) fn add(&mut self, call: &Settled<'_>) {
+        let key = self.by.key(call);
+        if !self.groups.contains_key(&*key) {
+            let number = u32::try_from(self.groups.len()).unwrap_or(NOWHERE - 1);
+            self.groups.insert(key.clone().into_owned(), (number, Group::default()));
+        }
+        let Some((number, group)) = self.groups.get_mut(&*key) else { return };
+        let Some(counted) = self.counted.get_mut(call.task.index()) else { return };
+        let was = std::mem::replace(counted, *number);
+        group.add(call.spent, was != *number);
+        self.total.add(call.spent, was == NOWHERE);
+    }
+
+    /// Takes all calls of a run that were charged in this stretch of time.
+    pub fn add_run(&mut self, run: &RunView, records: &[Record], span: Span) {
+        self.begin_run(run.plan.tasks().len());
+        for record in records.iter().filter(|record| span.contains(record.at)) {
+            if let Some(call) = Settled::of(run, record) {
+                self.add(&call);
+            }
+        }
+    }
+
+    /// By what they are grouped.
+    pub fn by(&self) -> Grouping {
+        self.by
+    }
+
+    /// All calls together; a task counts once.
+    pub fn total(&self) -> &Group {
+        &self.total
+    }
+
+    /// The groups in the order in which people read them: days and runs as they come, of all else
+    /// the dearest first.
+    pub fn groups(&self) -> Vec<(&str, &Group)> {
+        let mut groups: Vec<_> =
+            self.groups.iter().map(|(name, (_, group))| (name.as_str(), group)).collect();
+        if !self.by.is_in_order() {
+            // Stable, so that equals stay in the order of their names.
+            groups.sort_by_key(|(_, group)| std::cmp::Reverse(group.total()));
+        }
+        groups
+    }
+
+    /// The groups by name.
+    pub fn by_group(&self) -> BTreeMap<String, Group> {
+        self.groups.iter().map(|(name, (_, group))| (name.clone(), *group)).collect()
+    }
+}

@@ -1,0 +1,98 @@
+//! What the runs of a journal cost: read run after run, never all at once.
+//!
+//! A run that is driven right now counts as far as it is. Runs against the in-process simulator cost
+//! nothing and are left out unless they are asked for.
+
+use sortie_core::run::event::Record;
+use sortie_core::time::Time;
+use sortie_engine::store::{Store, StoreError};
+use sortie_report::costs::{Costs, Grouping, Span};
+use sortie_report::fold::RunView;
+use sortie_report::reconcile::{Believed, Comparison, Export};
+
+use crate::error::Error;
+use crate::session::view;
+
+/// Which runs of a journal count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// Those that a provider, or a server in its place, may have billed.
+    Billed,
+    /// Simulated ones too.
+    All,
+}
+
+/// A run that is left out, because it could not be read.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// Its id.
+    pub run_id: String,
+    /// Why.
+    pub error: StoreError,
+}
+
+/// What the calls that were charged in this stretch of time cost, and the runs that could not be read.
+///
+/// # Errors
+/// Where the runs cannot be listed.
+pub async fn costs<S: Store>(
+    journal: &S,
+    by: Grouping,
+    runs: Runs,
+    span: Span,
+) -> Result<(Costs, Vec<Unreadable>), StoreError> {
+    let mut costs = Costs::new(by);
+    let unreadable = each_run(journal, runs, span, |run, records| costs.add_run(run, records, span)).await?;
+    Ok((costs, unreadable))
+}
+
+/// Holds a run, or all of them, against a provider's export: all of them on the days that the export is
+/// about, one on the days on which it made calls; within the span, if it has ends.
+///
+/// # Errors
+/// Where the run cannot be read, or was simulated; where the runs cannot be listed.
+pub async fn reconcile<S: Store>(
+    journal: &S,
+    run_id: Option<&str>,
+    export: &Export,
+    span: Span,
+) -> Result<(Comparison, Vec<Unreadable>), Error> {
+    let mut believed = Believed::new(export);
+    let Some(run_id) = run_id else {
+        let add = |run: &RunView, records: &[Record]| believed.add_run(run, records);
+        let unreadable = each_run(journal, Runs::Billed, Span::default(), add).await?;
+        return Ok((believed.against(export, export.days(), span), unreadable));
+    };
+    let (header, records) = journal.read(run_id).await?;
+    if header.settings.simulated {
+        return Err(Error::NotBilled(run_id.to_owned()));
+    }
+    believed.add_run(&view(&header), &records);
+    Ok((believed.against(export, believed.days(), span), Vec::new()))
+}
+
+/// Visits the runs that may have been charged something in this stretch of time, the newest first,
+/// and gives those that could not be read.
+///
+/// # Errors
+/// Where the runs cannot be listed.
+pub async fn each_run<S: Store>(
+    journal: &S,
+    runs: Runs,
+    span: Span,
+    mut visit: impl FnMut(&RunView, &[Record]),
+) -> Result<Vec<Unreadable>, StoreError> {
+    let mut unreadable = Vec::new();
+    for listed in journal.list().await? {
+        let last = listed.last.as_ref().map_or(Time::from_micros(u64::MAX), |record| record.at);
+        if !span.touches(listed.created, last) {
+            continue;
+        }
+        match journal.read(&listed.run_id).await {
+            Ok((header, _)) if header.settings.simulated && runs == Runs::Billed => {}
+            Ok((header, records)) => visit(&view(&header), &records),
+            Err(error) => unreadable.push(Unreadable { run_id: listed.run_id, error }),
+        }
+    }
+    Ok(unreadable)
+}
