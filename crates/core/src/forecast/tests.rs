@@ -6,9 +6,13 @@ use std::time::Duration;
 use super::*;
 use crate::chance::Chance;
 use crate::hash::Hash;
+use crate::plan::PromptSize;
 use crate::price::Price;
+use crate::run::event::{Answer, AttemptId, Event, Finish, Record, Spent, Timing};
 use crate::run::input::Mode;
 use crate::testing::{agent, settings, task};
+use crate::time::Time;
+use crate::usage::{Charge, Cost};
 
 /// A plan whose tasks take the seconds given, and cost $10 a million output tokens.
 fn hinted(tasks: &[(&[u32], u64)]) -> Arc<Plan> {
@@ -110,6 +114,65 @@ fn costs_are_those_of_the_tokens() {
         assert_eq!(forecast.by_task[0].worst, worst);
         assert_eq!(forecast.by_agent.values().map(|share| share.expected).sum::<Usd>(), expected);
     }
+}
+
+#[test]
+fn a_prompt_that_was_counted_is_expected_to_have_what_it_has() {
+    let past = |bytes_bound, input_tokens| {
+        let mut truth = Truth(Chance::new(1, &Hash::of(b""), "truth"));
+        let call = |_| PastCall { bytes_bound, input_tokens, ..truth.call() };
+        Calls { answered: (0..20).map(call).collect(), failed: Vec::new() }
+    };
+    let check = |fixed_tokens, inserts: &[(TaskId, u32)], past: Option<&Calls>, expect: (u64, u64)| {
+        let prompt = PromptSize { fixed_bytes: 4_000, fixed_tokens, inserts: inserts.to_vec() };
+        let first = Task { expected_output_tokens: Some(100), ..task("first", &[], 1000) };
+        let read = Task { prompt, ..task("read", &[0], 1000) };
+        let plan = plan(vec![first, read]);
+        let forecast = forecast(&plan, &settings(), &Laws::new(&plan, |_| past), 1);
+        // The first task's ten bytes are 42 reserved.
+        let share = forecast.by_agent[&AgentId(0)];
+        let first = (42.0 * past.map_or(0.25, |_| 0.2_f64)).round() as u64;
+        assert_eq!((share.input_tokens - first, share.reserved_input - 42), expect, "{fixed_tokens:?}");
+    };
+    // A quarter of the bytes and of 32; or what was counted and seven, of it and 32.
+    check(None, &[], None, (1_008, 4_032));
+    check(Some(900), &[], None, (907, 932));
+    // A result of 100 tokens is 400 bytes, which nobody counts.
+    check(Some(900), &[(TaskId(0), 1)], None, (1_007, 1_332));
+    // What history says of bytes is for what bytes bound.
+    let past = past(400, 80);
+    check(None, &[], Some(&past), (806, 4_032));
+    check(Some(900), &[], Some(&past), (907, 932));
+}
+
+/// Calls of prompts that were counted tell those that are not, and the other way round.
+#[test]
+fn history_is_told_by_bytes_whether_prompts_were_counted_or_not() {
+    let check = |fixed_tokens, reserved| {
+        let prompt = PromptSize { fixed_bytes: 400, fixed_tokens, inserts: Vec::new() };
+        let plan = plan(vec![Task { prompt, ..task("a", &[], 1000) }]);
+        let attempt = AttemptId { task: TaskId(0), number: 1 };
+        let answer =
+            Answer { output: Hash::of(b""), bytes: 4, finish: Finish::Stop, model: Arc::from("model") };
+        let usage = Usage { input: 100, output: 1, ..Usage::default() };
+        let spent = Spent { usage: Some(usage), charge: Charge::default() };
+        let timing = Timing { first_token: None, total: Duration::from_secs(1) };
+        let reserved = Cost { usd: Usd::ZERO, input_tokens: reserved, output_tokens: 1000 };
+        let events = [
+            Event::AttemptStarted { attempt, reserved },
+            Event::AttemptSucceeded { attempt, answer, spent, timing },
+        ];
+        let records: Vec<Record> =
+            events.into_iter().map(|event| Record { seq: 0, at: Time::ZERO, event }).collect();
+        let mut history = History::default();
+        history.add(&plan, &records, |_| Some("kind".to_owned()));
+        let call = &history.of("kind").unwrap().answered[0];
+        assert_eq!((call.bytes_bound, call.input_tokens), (432, 100), "{fixed_tokens:?}");
+    };
+    check(None, 432);
+    check(Some(90), 122);
+    // A count above the bytes bounds nothing.
+    check(Some(500), 432);
 }
 
 #[test]

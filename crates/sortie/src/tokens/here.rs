@@ -95,3 +95,53 @@ impl<'a> Share<'a> {
         Some(pieces.into_iter().map(|piece| counter.count(piece)).sum::<u64>() + rest + system)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use sortie_core::document::Source;
+    use sortie_core::plan::check::Checked;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::session::today;
+
+    /// The counts of a plan of these prompts, by an agent with this system prompt.
+    fn counts(prompts: impl Iterator<Item = String>) -> Vec<Option<u64>> {
+        let config = "agents: { gpt: { provider: openai, model: gpt-4o, system: Be brief. } }";
+        let config = Source::new("sortie.yaml", config.into()).unwrap();
+        let config = Config::read(&config, &|_| None, today()).unwrap();
+        let mut plan = String::new();
+        for (n, prompt) in prompts.enumerate() {
+            writeln!(plan, "{}", serde_json::json!({"id": n.to_string(), "prompt": prompt})).unwrap();
+        }
+        let plan = Source::new("plan.jsonl", plan.into()).unwrap();
+        let Checked { mut plan, prompts, .. } = Checked::read(&plan, &config.routing()).unwrap();
+        let endpoints: Vec<_> = config.agents.into_iter().map(|agent| agent.endpoint).collect();
+        count_here(&mut plan, &prompts, &endpoints);
+        plan.tasks().iter().map(|task| task.prompt.fixed_tokens).collect()
+    }
+
+    /// A prompt of words of so many tokens, and three of the system prompt's.
+    fn words(n: usize) -> String {
+        "a".to_owned() + &" word".repeat(n - 1)
+    }
+
+    #[test]
+    fn each_task_has_its_own_count_however_many_threads_there_are() {
+        for tasks in [1, 2, 3, 50] {
+            // More bytes than one thread is worth, where there are fifty.
+            let lengths = || (0..tasks).map(|n| n * 400 + 1);
+            let expect: Vec<_> = lengths().map(|n| Some(n as u64 + 3)).collect();
+            assert_eq!(counts(lengths().map(words)), expect);
+        }
+    }
+
+    #[test]
+    fn a_plan_that_is_too_long_altogether_is_not_counted() {
+        let long = "x".repeat(100_000);
+        let most = MOST_BYTES as usize / (long.len() + "Be brief.".len());
+        assert_eq!(counts((0..=most).map(|_| long.clone())), vec![None; most + 1]);
+    }
+}
