@@ -98,16 +98,9 @@ async fn history<S: Store>(plan: &Plan, binding: &Binding, journal: &S) -> Histo
 fn simulated(header: &Header, binding: &Binding, simulation: &Simulation) -> Result<Laws, Error> {
     let scenario = Scenario::parse(&simulation.scenario)?;
     let plan = &header.plan;
-    let calls: Vec<Calls> = (0..plan.agents().len() as u16)
-        .map(AgentId)
-        .map(|id| {
-            if used_agents(plan).contains(&id) {
-                probe(plan, id, binding, &scenario)
-            } else {
-                Calls::default()
-            }
-        })
-        .collect();
+    let used = used_agents(plan);
+    let probed = |id| if used.contains(&id) { probe(plan, id, binding, &scenario) } else { Calls::default() };
+    let calls: Vec<Calls> = plan.agent_ids().map(probed).collect();
     // The simulator knows nothing of what a plan expects, but for what a prompt tells it. A plan that
     // states all durations is taken at its word.
     let states_all = plan.tasks().iter().all(|task| task.expected.is_some());
