@@ -82,7 +82,9 @@ impl Deciding<'_> {
     /// What was in flight when the last process died is lost: it may have been billed.
     fn resume(&mut self, budgets: Budgets) {
         self.remember(Event::RunResumed);
-        if budgets.run.is_some() && budgets.run != self.run.state.budget {
+        // The same amount says something new where it only warned so far: from here on it stops.
+        let is_known = self.run.state.budget_stops && budgets.run == self.run.state.budget;
+        if budgets.run.is_some() && !is_known {
             self.remember(Event::BudgetSet { budget: budgets.run, agent: None });
         }
         for (agent, budget) in budgets.agents {

@@ -163,6 +163,17 @@ fn without_auto_stop_the_budget_only_warns_once_for_each_mark() {
 }
 
 #[test]
+fn a_resume_with_the_budget_that_only_warned_makes_it_stop() {
+    let tasks = (0..3).map(|i| task(&format!("t{i}"), &[], 10)).collect();
+    let warns = Settings { budget: Some(dollars(15)), auto_stop: false, mode: Mode::Serial, ..settings() };
+    let mut table = Table::new(warns, tasks);
+    table.tell(Input::Cancelled(Signal::Interrupt));
+    table.succeed(0, 6);
+    table.tell(Input::Resumed { budgets: Some(dollars(15)).into() });
+    assert!(matches!(table.finished(), Some(Outcome::BudgetExceeded { .. })), "{:?}", table.last);
+}
+
+#[test]
 fn a_lost_answer_keeps_its_whole_reservation_charged() {
     let mut table =
         Table::new(Settings { budget: Some(dollars(25)), ..settings() }, vec![task("t", &[], 10)]);
