@@ -147,6 +147,11 @@ impl Charge {
         self.at_risk += other.at_risk;
     }
 
+    /// Whether there is nothing in any of them.
+    pub fn is_zero(&self) -> bool {
+        *self == Charge::default()
+    }
+
     /// All three: what the budget has to count.
     pub fn total(&self) -> Usd {
         self.actual + self.estimated + self.at_risk

@@ -5,7 +5,9 @@ use std::fmt::Display;
 
 use sortie_core::failure::Failure;
 use sortie_core::plan::{Plan, TaskId};
+use sortie_core::price::Pricing;
 use sortie_core::run::event::{AttemptId, Event, Record, Spent, Timing};
+use sortie_core::usage::Tier;
 
 use crate::fold::RunView;
 use crate::terminal::one_line;
@@ -31,7 +33,7 @@ pub fn line(run: &RunView, record: &Record) -> Option<String> {
     who(&mut line, run, record, *attempt);
     line.pair("outcome", outcome);
     line.known("status", status);
-    figures(&mut line, spent, timing);
+    figures(&mut line, run, *attempt, spent, timing);
     if let Event::AttemptFailed { failure: Failure { class, message, .. }, .. } = &record.event {
         line.pair("class", class);
         line.pair("error", message);
@@ -48,18 +50,29 @@ fn who(line: &mut Line, run: &RunView, record: &Record, attempt: AttemptId) {
         line.pair("agent", &agent.name);
         match &record.event {
             Event::AttemptSucceeded { answer, .. } => line.pair("model", &answer.model),
+            Event::AttemptFailed { failure: Failure { model: Some(model), .. }, .. } => {
+                line.pair("model", model);
+            }
             _ => line.pair("model", &agent.model),
         }
     }
 }
 
-fn figures(line: &mut Line, spent: &Spent, timing: Option<&Timing>) {
+fn figures(line: &mut Line, run: &RunView, attempt: AttemptId, spent: &Spent, timing: Option<&Timing>) {
     line.known("latency_s", timing.map(|timing| seconds(timing.total)));
     line.known("ttft_s", timing.and_then(|timing| timing.first_token).map(seconds));
     line.known("input_tokens", spent.usage.map(|usage| usage.total_input()));
     line.known("cached_input_tokens", spent.usage.map(|usage| usage.cache_read));
     line.known("output_tokens", spent.usage.map(|usage| usage.output));
+    let tier = spent.usage.map(|usage| usage.tier).filter(|tier| *tier != Tier::Standard);
+    line.known("tier", tier.map(Tier::name));
+    let task = run.plan.tasks().get(attempt.task.index());
+    if task.is_some_and(|task| run.plan.agent(task.agent).pricing == Pricing::Unknown) {
+        line.pair("cost_usd", "unknown");
+        return;
+    }
     line.pair("cost_usd", (spent.charge.actual + spent.charge.estimated).exact(2));
+    line.pair("estimated_usd", spent.charge.estimated.exact(2));
     line.pair("at_risk_usd", spent.charge.at_risk.exact(2));
 }
 
@@ -122,7 +135,7 @@ mod tests {
             3,
             Some(
                 "time=2025-11-14T09:30:00.300000Z run=20251114-093000-7f3a task=analyze attempt=1 agent=claude \
-                 model=claude-sonnet-4-5 outcome=failed status=429 latency_s=0.3 cost_usd=0.00 at_risk_usd=0.00 \
+                 model=claude-sonnet-4-5 outcome=failed status=429 latency_s=0.3 cost_usd=0.00 estimated_usd=0.00 at_risk_usd=0.00 \
                  class=throttled error=\"number of requests has exceeded your rate limit\"",
             ),
         );
@@ -132,7 +145,7 @@ mod tests {
             Some(
                 "time=2025-11-14T09:30:03.300000Z run=20251114-093000-7f3a task=analyze attempt=2 agent=claude \
                  model=claude-sonnet-4-5-20250929 outcome=succeeded status=200 latency_s=2 ttft_s=0.4 \
-                 input_tokens=100 cached_input_tokens=20 output_tokens=200 cost_usd=0.0046 at_risk_usd=0.00",
+                 input_tokens=100 cached_input_tokens=20 output_tokens=200 cost_usd=0.0046 estimated_usd=0.00 at_risk_usd=0.00",
             ),
         );
         check(
@@ -140,7 +153,7 @@ mod tests {
             9,
             Some(
                 "time=2025-11-14T10:30:00.000000Z run=20251114-093000-7f3a task=impl_b attempt=1 agent=claude \
-                 model=claude-sonnet-4-5 outcome=lost cost_usd=0.00 at_risk_usd=0.06",
+                 model=claude-sonnet-4-5 outcome=lost cost_usd=0.00 estimated_usd=0.00 at_risk_usd=0.06",
             ),
         );
     }

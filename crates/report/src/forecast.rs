@@ -4,14 +4,15 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use serde::Serialize;
-use sortie_core::agent::AgentId;
+use sortie_core::agent::{Agent, AgentId};
 use sortie_core::ceiling::Binding;
-use sortie_core::forecast::{Basis, Forecast, Laws};
+use sortie_core::forecast::{Basis, Forecast, Laws, TaskCost};
 use sortie_core::money::Usd;
-use sortie_core::plan::Plan;
+use sortie_core::plan::{Plan, TaskId};
 use sortie_core::price::Pricing;
 use sortie_core::run::input::Settings;
 
+use crate::amounts::{cost_at, names};
 use crate::bound;
 use crate::table::{Side, table};
 use crate::terminal::{Paint, Style, one_line};
@@ -43,12 +44,17 @@ pub struct Document {
     binding: Option<&'static str>,
     #[serde(with = "as_seconds")]
     lower_bound_s: Duration,
-    /// Where the budget stops the run; null where it does not.
+    /// Where a budget stops the run; null where none does.
     budget_stop: Option<Stop>,
+    /// Agents whose price nobody knows: with any of them no sum is known. Absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unpriced: Vec<Unpriced>,
     /// How often the run was played.
     plays: usize,
     agents: Vec<AgentRow>,
     schedule: Vec<Slot>,
+    /// In the order of the plan.
+    task_costs: Vec<TaskRow>,
     /// The same without what was asked on the command line; absent where nothing was.
     #[serde(skip_serializing_if = "Option::is_none")]
     as_configured: Option<Baseline>,
@@ -62,14 +68,23 @@ struct Baseline {
     binding: Option<&'static str>,
 }
 
+/// Null where some calls have no price.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Range {
-    #[serde(with = "as_dollars")]
-    low: Usd,
-    #[serde(with = "as_dollars")]
-    expected: Usd,
-    #[serde(with = "as_dollars")]
-    worst: Usd,
+    #[serde(with = "as_dollars::option")]
+    low: Option<Usd>,
+    #[serde(with = "as_dollars::option")]
+    expected: Option<Usd>,
+    #[serde(with = "as_dollars::option")]
+    worst: Option<Usd>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Unpriced {
+    agent: String,
+    model: String,
+    /// Whether a run would be refused for it: a limit in dollars holds its calls.
+    refused: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -84,6 +99,10 @@ struct Times {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Stop {
+    /// The agent whose own budget it is; null: the run's.
+    agent: Option<String>,
+    #[serde(with = "as_dollars")]
+    budget: Usd,
     /// Of the plays, 0 to 1.
     share: f64,
     after_tasks: usize,
@@ -100,10 +119,11 @@ struct AgentRow {
     /// Input tokens as expected to one that is reserved; null where nothing is.
     input_ratio: Option<f64>,
     output_tokens: u64,
-    #[serde(with = "as_dollars")]
-    expected: Usd,
-    #[serde(with = "as_dollars")]
-    worst: Usd,
+    /// Null where the agent has no price.
+    #[serde(with = "as_dollars::option")]
+    expected: Option<Usd>,
+    #[serde(with = "as_dollars::option")]
+    worst: Option<Usd>,
     /// How many past calls it was drawn from; 0: from documented defaults.
     past_calls: usize,
 }
@@ -117,6 +137,16 @@ struct Slot {
     end_s: Duration,
 }
 
+/// What a task is expected to cost, and the most; null where its agent has no price.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct TaskRow {
+    task_id: String,
+    #[serde(with = "as_dollars::option")]
+    expected: Option<Usd>,
+    #[serde(with = "as_dollars::option")]
+    worst: Option<Usd>,
+}
+
 /// A forecast as JSON holds it, beside the one without what was asked on the command line.
 pub fn document(of: &Forecasted, as_configured: Option<&Forecasted>) -> Document {
     let Forecasted { plan, forecast, .. } = of;
@@ -126,6 +156,15 @@ pub fn document(of: &Forecasted, as_configured: Option<&Forecasted>) -> Document
         start_s: task.start,
         end_s: task.end,
     };
+    let task_cost = |(id, cost): (TaskId, &TaskCost)| TaskRow {
+        task_id: plan.task(id).name.clone(),
+        expected: if_priced(plan.agent_of(id), cost.expected),
+        worst: if_priced(plan.agent_of(id), cost.worst),
+    };
+    let unpriced = |(id, refused): (&AgentId, &bool)| {
+        let agent = plan.agent(*id);
+        Unpriced { agent: agent.name.clone(), model: agent.model.clone(), refused: *refused }
+    };
     Document {
         tasks: forecast.tasks,
         cost,
@@ -134,24 +173,33 @@ pub fn document(of: &Forecasted, as_configured: Option<&Forecasted>) -> Document
         binding,
         lower_bound_s: forecast.lower_bound,
         budget_stop: forecast.budget_stop.map(|stop| Stop {
+            agent: stop.agent.map(|id| plan.agent(id).name.clone()),
+            budget: stop.budget,
             share: stop.share,
             after_tasks: stop.after_tasks,
             after_s: stop.after,
         }),
+        unpriced: forecast.unpriced.iter().map(unpriced).collect(),
         plays: forecast.plays,
         agents: agents(of),
         schedule: forecast.schedule.iter().map(slot).collect(),
+        task_costs: plan.ids().zip(&forecast.by_task).map(task_cost).collect(),
         as_configured: as_configured.map(|configured| baseline(configured.forecast)),
     }
 }
 
 fn baseline(forecast: &Forecast) -> Baseline {
     let (cost, time) = (forecast.cost, forecast.makespan);
+    let known = |amount| forecast.unpriced.is_empty().then_some(amount);
     Baseline {
-        cost: Range { low: cost.low, expected: cost.expected, worst: cost.worst },
+        cost: Range { low: known(cost.low), expected: known(cost.expected), worst: known(cost.worst) },
         makespan_s: Times { p5: time.p5, p50: time.p50, p95: time.p95 },
         binding: forecast.binding.map(Binding::name),
     }
+}
+
+fn if_priced(agent: &Agent, amount: Usd) -> Option<Usd> {
+    (agent.pricing != Pricing::Unknown).then_some(amount)
 }
 
 fn agents(of: &Forecasted) -> Vec<AgentRow> {
@@ -165,8 +213,8 @@ fn agents(of: &Forecasted) -> Vec<AgentRow> {
             input_ratio: (share.reserved_input > 0)
                 .then(|| share.input_tokens as f64 / share.reserved_input as f64),
             output_tokens: share.output_tokens,
-            expected: share.expected,
-            worst: share.worst,
+            expected: if_priced(agent, share.expected),
+            worst: if_priced(agent, share.worst),
             past_calls: match of.laws.basis().get(&id) {
                 Some(Basis::History(calls)) => *calls,
                 Some(Basis::Defaults) | None => 0,
@@ -204,8 +252,8 @@ pub fn text(of: &Forecasted, as_configured: Option<&Forecasted>, verbose: bool, 
         };
         let _ = writeln!(text, "at best {}{faster}", duration(forecast.lower_bound));
     }
-    if let Some(stop) = budget_stop(of) {
-        let _ = writeln!(text, "{}", style.paint(Paint::Warn, &stop));
+    for warning in unpriced(of).into_iter().chain(budget_stop(of)) {
+        let _ = writeln!(text, "{}", style.paint(Paint::Warn, &warning));
     }
     let _ = write!(text, "\n{}", agents_table(of));
     if verbose {
@@ -217,14 +265,18 @@ pub fn text(of: &Forecasted, as_configured: Option<&Forecasted>, verbose: bool, 
 fn totals(label: &str, of: &Forecasted) -> [String; 8] {
     let (cost, time) = (of.forecast.cost, of.forecast.makespan);
     let binding = of.forecast.binding.map_or("nothing", |binding| bound::words(binding, of.settings.mode));
-    let [low, expected, worst] = [cost.low, cost.expected, cost.worst].map(money);
+    let shown = |amount| if of.forecast.unpriced.is_empty() { money(amount) } else { "unknown".to_owned() };
+    let [low, expected, worst] = [cost.low, cost.expected, cost.worst].map(shown);
     let [p5, p50, p95] = [time.p5, time.p50, time.p95].map(duration);
     [label.to_owned(), low, expected, worst, p5, p50, p95, binding.to_owned()]
 }
 
 fn budget_stop(of: &Forecasted) -> Option<String> {
     let stop = of.forecast.budget_stop?;
-    let budget = money(of.settings.budget.unwrap_or_default());
+    let budget = match stop.agent {
+        Some(id) => format!("{} of agent {}", money(stop.budget), one_line(&of.plan.agent(id).name)),
+        None => money(stop.budget),
+    };
     let tasks = count(of.forecast.tasks as u64, "task");
     let share = percent(100.0 * stop.share);
     Some(format!(
@@ -233,6 +285,21 @@ fn budget_stop(of: &Forecasted) -> Option<String> {
         duration(stop.after),
         of.forecast.plays
     ))
+}
+
+/// A sentence for each agent that has no price.
+fn unpriced(of: &Forecasted) -> Vec<String> {
+    let sentence = |(id, refused): (&AgentId, &bool)| {
+        let agent = of.plan.agent(*id);
+        let (name, model) = (one_line(&agent.name), one_line(&agent.model));
+        let what = format!("no price is known for {model} of agent {name}");
+        if *refused {
+            format!("{what}, so a run with a limit in dollars would be refused: set agents.{name}.price")
+        } else {
+            format!("{what}: what its calls cost is in no sum")
+        }
+    };
+    of.forecast.unpriced.iter().map(sentence).collect()
 }
 
 fn agents_table(of: &Forecasted) -> String {
@@ -251,11 +318,8 @@ fn agents_table(of: &Forecasted) -> String {
         .into_iter()
         .zip(of.forecast.by_agent.keys())
         .map(|(row, id)| {
-            let [expected, worst] = match of.plan.agent(*id).pricing {
-                Pricing::Known(_) => [row.expected, row.worst].map(money),
-                Pricing::Free => [(); 2].map(|()| "free".to_owned()),
-                Pricing::Unknown => [(); 2].map(|()| "no price".to_owned()),
-            };
+            let cost = |amount: Option<Usd>| cost_at(&of.plan.agent(*id).pricing, amount.unwrap_or_default());
+            let [expected, worst] = [row.expected, row.worst].map(cost);
             let from = match row.past_calls {
                 0 => "documented defaults".to_owned(),
                 calls => count(calls as u64, "past call"),
@@ -284,9 +348,10 @@ fn tasks_table(of: &Forecasted) -> String {
         .iter()
         .map(|slot| {
             let (task, cost) = (of.plan.task(slot.task), of.forecast.by_task[slot.task.index()]);
-            let agent = of.plan.agent_of(slot.task).name.clone();
+            let agent = of.plan.agent_of(slot.task);
             let [start, end] = [slot.start, slot.end].map(duration);
-            [task.name.clone(), agent, start, end, money(cost.expected), money(cost.worst)]
+            let [expected, worst] = [cost.expected, cost.worst].map(|cost| cost_at(&agent.pricing, cost));
+            [task.name.clone(), agent.name.clone(), start, end, expected, worst]
         })
         .collect();
     table(columns, &rows)
@@ -295,7 +360,12 @@ fn tasks_table(of: &Forecasted) -> String {
 /// A forecast in a line, to be shown before a run.
 pub fn line(of: &Forecasted) -> String {
     let (cost, time) = (of.forecast.cost, of.forecast.makespan);
-    let range = format!("{} ({} to {})", money(cost.expected), money(cost.low), money(cost.worst));
+    let unpriced = of.forecast.unpriced.keys().map(|id| of.plan.agent(*id));
+    let range = if of.forecast.unpriced.is_empty() {
+        format!("{} ({} to {})", money(cost.expected), money(cost.low), money(cost.worst))
+    } else {
+        format!("cost unknown (no price for {})", one_line(&names(unpriced)))
+    };
     let mut line = format!("forecast: {range}, {} (p95 {})", duration(time.p50), duration(time.p95));
     if let Some(binding) = of.forecast.binding {
         let _ = write!(line, ", bound by {}", bound::words(binding, of.settings.mode));
@@ -310,7 +380,6 @@ pub fn line(of: &Forecasted) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use sortie_core::agent::Agent;
     use sortie_core::forecast::forecast;
     use sortie_core::price::Price;
 
@@ -318,16 +387,51 @@ mod tests {
     use crate::testing::Story;
 
     fn check(name: &str, show: impl Fn(&Forecasted) -> String) {
+        let price = Price::flat(Usd::from_pico(3_000_000), Usd::from_pico(15_000_000));
+        insta::assert_snapshot!(name, shown(Pricing::Known(price), None, show));
+    }
+
+    fn shown(pricing: Pricing, max_cost: Option<Usd>, show: impl Fn(&Forecasted) -> String) -> String {
         let mut story = Story::pipeline();
         story.settings.budget = Usd::from_f64(0.03);
-        let price = Price::flat(Usd::from_pico(3_000_000), Usd::from_pico(15_000_000));
-        let agent = Agent { pricing: Pricing::Known(price), ..story.plan.agents()[0].clone() };
+        let agent = Agent { pricing, max_cost, ..story.plan.agents()[0].clone() };
         let plan = Plan::new(story.plan.name().to_owned(), vec![agent], story.plan.tasks().to_vec());
         let plan = Arc::new(plan);
         let laws = Laws::new(&plan, |_| None);
         let forecast = forecast(&plan, &story.settings, &laws, 1);
         let of = Forecasted { plan: &plan, settings: &story.settings, laws: &laws, forecast: &forecast };
-        insta::assert_snapshot!(name, show(&of));
+        show(&of)
+    }
+
+    #[test]
+    fn an_agent_s_budget_is_called_so() {
+        let price = Pricing::Known(Price::flat(Usd::from_pico(3_000_000), Usd::from_pico(15_000_000)));
+        let cap = Usd::from_f64(0.02);
+        let said = "the budget of $0.02 of agent claude stops the run after about";
+        let line = shown(price.clone(), cap, line);
+        assert!(line.contains(said), "{line}");
+        let json = shown(price, cap, |of| serde_json::to_string(&document(of, None)).unwrap());
+        assert!(json.contains(r#""budget_stop":{"agent":"claude","budget":0.02,"#), "{json}");
+    }
+
+    #[test]
+    fn a_price_that_nobody_knows_is_never_shown_as_an_amount() {
+        let text = shown(Pricing::Unknown, None, |of| text(of, None, true, Style::Plain));
+        assert!(!text.contains('$') && text.contains("  unknown  "), "{text}");
+        assert!(text.contains("no price is known for claude-sonnet-4-5 of agent claude, so a run"), "{text}");
+        assert!(text.contains("set agents.claude.price"), "{text}");
+        let line = shown(Pricing::Unknown, None, line);
+        assert!(
+            line.starts_with("forecast: cost unknown (no price for claude), ") && !line.contains('$'),
+            "{line}"
+        );
+        let json = shown(Pricing::Unknown, None, |of| serde_json::to_string(&document(of, None)).unwrap());
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(
+            (&json["cost"]["worst"], &json["budget_stop"]),
+            (&serde_json::Value::Null, &serde_json::Value::Null)
+        );
+        assert_eq!(json["unpriced"][0]["refused"], true);
     }
 
     #[test]

@@ -38,14 +38,14 @@ pub struct Grade {
 }
 
 impl Grade {
-    /// The grade of this prediction where a run came to this in one session or more.
+    /// The grade of this prediction where a run came to this; `comparable` says of its cost and of its time
+    /// whether they can be held against it.
     pub(crate) fn of(
         Prediction { cost, makespan }: Prediction,
-        comparable: bool,
+        [cost_comparable, time_comparable]: [bool; 2],
         total_cost: Usd,
         total_duration: Duration,
     ) -> Self {
-        let comparable = |within: bool| comparable.then_some(within);
         Grade {
             cost_low: cost.low,
             cost_expected: cost.expected,
@@ -53,19 +53,20 @@ impl Grade {
             duration_p5: makespan.p5,
             duration_p50: makespan.p50,
             duration_p95: makespan.p95,
-            cost_within: comparable((cost.low..=cost.worst).contains(&total_cost)),
-            duration_within: comparable((makespan.p5..=makespan.p95).contains(&total_duration)),
+            cost_within: cost_comparable.then(|| (cost.low..=cost.worst).contains(&total_cost)),
+            duration_within: time_comparable.then(|| (makespan.p5..=makespan.p95).contains(&total_duration)),
         }
     }
 
     /// What was forecast, against what came, in two cells: of money and of time.
     pub(crate) fn cells(&self, summary: &Summary) -> [String; 2] {
-        let cost = format!(
-            "{} to {}, expected {}",
-            money(self.cost_low),
-            money(self.cost_worst),
-            money(self.cost_expected)
-        );
+        let [low, worst, expected] = [self.cost_low, self.cost_worst, self.cost_expected].map(money);
+        let unpriced = &summary.cost.unpriced_agents;
+        let cost = if unpriced.is_empty() {
+            format!("{low} to {worst}, expected {expected}")
+        } else {
+            "unknown".to_owned()
+        };
         let time = format!(
             "{} to {}, half of the runs within {}",
             duration(self.duration_p5),

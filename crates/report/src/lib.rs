@@ -9,6 +9,7 @@
 //! until the moment it is shown: whatever goes to a terminal or a log passes
 //! [`terminal::sanitize`], whatever goes into Markdown is escaped as well.
 
+mod amounts;
 mod bound;
 pub mod calls;
 pub mod costs;

@@ -4,14 +4,19 @@
 use std::fmt;
 
 use sortie_core::failure::{Class, Failure};
+use sortie_core::money::Usd;
+use sortie_core::plan::Plan;
 use sortie_core::prediction::Prediction;
-use sortie_core::run::event::{AttemptId, BudgetMark, Event, Finish, Outcome, Record, Then};
+use sortie_core::price::Pricing;
+use sortie_core::run::event::{BudgetMark, Event, Finish, Outcome, Record, Spent, Then};
 use sortie_core::time::Time;
+use sortie_core::usage::Charge;
 
+use crate::amounts::{for_what, names, unpriced};
 use crate::calls::name;
 use crate::fold::RunView;
 use crate::results;
-use crate::summary::signal_name;
+use crate::summary::{signal_name, whose};
 use crate::terminal::one_line;
 use crate::units::{budget_exceeded, count, duration, money, percent, rfc3339};
 
@@ -58,52 +63,72 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
         }
         Event::RunResumed => (Level::Info, format!("run {} resumed", run.run_id)),
         Event::ForecastMade { forecast: Prediction { cost, makespan } } => {
-            let cost = format!("{} ({} to {})", money(cost.expected), money(cost.low), money(cost.worst));
+            let tasks = run.plan.tasks().iter().map(|task| task.agent);
+            let cost = match &unpriced(&run.plan, tasks)[..] {
+                [] => format!("{} ({} to {})", money(cost.expected), money(cost.low), money(cost.worst)),
+                agents => format!("cost unknown (no price for {})", names(agents.iter().copied())),
+            };
             let time = format!("{} (p95 {})", duration(makespan.p50), duration(makespan.p95));
             (Level::Info, format!("forecast: {cost}, {time}"))
         }
-        Event::AttemptStarted { attempt: AttemptId { task: id, number }, reserved } => (
-            Level::Debug,
-            format!("task {}: attempt {number} started, {} reserved", task(*id), money(reserved.usd)),
-        ),
-        Event::AttemptSucceeded { attempt, answer, spent, timing } => {
-            let (level, limit) = match answer.finish {
-                Finish::MaxTokens => (Level::Warning, ", but max_tokens ended its answer"),
-                _ => (Level::Info, ""),
-            };
-            let (took, cost) = (duration(timing.total), money(spent.charge.actual + spent.charge.estimated));
-            (level, format!("task {} succeeded in {took} for {cost}{limit}", task(attempt.task)))
-        }
-        Event::AttemptFailed { attempt: AttemptId { task: id, number }, failure, then, .. } => {
-            let (level, then) = follows(then, record.at);
-            let (what, status, said) = (verb(failure.class), status(failure), said(failure));
-            (level, format!("task {}: attempt {number} {what}{status}, {then}{said}", task(*id)))
-        }
-        Event::AttemptLost { attempt: AttemptId { task: id, number }, spent } => (
-            Level::Warning,
-            format!("task {}: attempt {number} was lost, {} at risk", task(*id), money(spent.charge.at_risk)),
-        ),
+        Event::AttemptStarted { .. }
+        | Event::AttemptSucceeded { .. }
+        | Event::AttemptFailed { .. }
+        | Event::AttemptLost { .. } => of_attempt(run, record),
         Event::TaskFailed { task: id, failure } => {
             (Level::Error, format!("task {} failed: {failure}", task(*id)))
         }
         Event::TaskSkipped { task: id, because } => {
             (Level::Warning, format!("task {} skipped: {}", task(*id), results::skipped(&run.plan, because)))
         }
-        Event::BudgetWarned { mark, spent } => {
-            let budget = run.settings.budget;
-            let share = budget.filter(|budget| !budget.is_zero()).map_or_else(String::new, |budget| {
-                let used = percent(100.0 * spent.as_f64() / budget.as_f64());
-                format!(", {used} of the budget of {}", money(budget))
-            });
-            let mark = match (mark, budget) {
-                (BudgetMark::Exceeded, Some(budget)) => {
-                    return (Level::Warning, budget_exceeded(*spent, budget));
-                }
-                (BudgetMark::Alert, _) => "the alert threshold",
-                (BudgetMark::EightyPercent, _) => "80 % of the budget",
-                (BudgetMark::Exceeded, None) => "the budget",
+        Event::BudgetWarned { .. } | Event::BudgetReached { .. } | Event::BudgetSet { .. } => {
+            of_budget(run, &record.event)
+        }
+        Event::CancelRequested { signal } => (
+            Level::Warning,
+            format!("{} received: calls in flight finish, nothing new starts", signal_name(*signal)),
+        ),
+        Event::RunEnded { outcome } => end(&run.plan, outcome),
+    }
+}
+
+fn of_attempt(run: &RunView, record: &Record) -> (Level, String) {
+    let Some(id) = record.event.task() else { return (Level::Debug, String::new()) };
+    let (task, agent) = (name(&run.plan, id), run.plan.tasks().get(id.index()).map(|task| task.agent));
+    let agent = agent.and_then(|id| run.plan.agents().get(id.index()));
+    let pricing = agent.map_or(&Pricing::Free, |agent| &agent.pricing);
+    let cost = |spent: &Spent| for_what(pricing, &spent.charge);
+    match &record.event {
+        Event::AttemptSucceeded { answer, spent, timing, .. } => {
+            let (level, limit) = match answer.finish {
+                Finish::MaxTokens => (Level::Warning, ", but max_tokens ended its answer"),
+                _ => (Level::Info, ""),
             };
-            (Level::Warning, format!("spending passed {mark}: {} spent{share}", money(*spent)))
+            let (took, cost) = (duration(timing.total), cost(spent));
+            (level, format!("task {task} succeeded in {took} {cost}{limit}"))
+        }
+        Event::AttemptFailed { attempt, failure, then, spent, .. } => {
+            let (level, then) = follows(then, record.at);
+            let (what, status, said) = (verb(failure.class), status(failure), said(failure));
+            let cost = if spent.charge.is_zero() { String::new() } else { format!(" {}", cost(spent)) };
+            (level, format!("task {task}: attempt {} {what}{status}{cost}, {then}{said}", attempt.number))
+        }
+        Event::AttemptLost { attempt, spent } => {
+            let at_risk = money(spent.charge.at_risk);
+            (Level::Warning, format!("task {task}: attempt {} was lost, {at_risk} at risk", attempt.number))
+        }
+        Event::AttemptStarted { attempt, reserved } => {
+            let reserved = money(reserved.usd);
+            (Level::Debug, format!("task {task}: attempt {} started, {reserved} reserved", attempt.number))
+        }
+        _ => (Level::Debug, String::new()),
+    }
+}
+
+fn of_budget(run: &RunView, event: &Event) -> (Level, String) {
+    match event {
+        Event::BudgetWarned { mark, spent, charge, budget } => {
+            (Level::Warning, warned(*mark, *spent, charge, budget.or(run.settings.budget)))
         }
         Event::BudgetReached { needed, budget, agent, task, fitting_max_tokens } => {
             let why = budget_exceeded(*needed, *budget);
@@ -125,18 +150,39 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
                 .map_or_else(|| format!("{whose} lifted"), |to| format!("{whose} set to {}", money(to)));
             (Level::Info, line)
         }
-        Event::CancelRequested { signal } => (
-            Level::Warning,
-            format!("{} received: calls in flight finish, nothing new starts", signal_name(*signal)),
-        ),
-        Event::RunEnded { outcome } => end(outcome),
+        _ => (Level::Debug, String::new()),
     }
 }
 
-fn end(outcome: &Outcome) -> (Level, String) {
+/// That spending passed a mark. What is at risk may never be spent: it is not called so.
+fn warned(mark: BudgetMark, spent: Usd, charge: &Charge, budget: Option<Usd>) -> String {
+    let known = charge.actual + charge.estimated;
+    let parts = match (charge.is_zero(), known.is_zero(), charge.at_risk.is_zero()) {
+        (true, _, _) | (_, _, true) => format!("{} spent", money(spent)),
+        (false, true, false) => format!("{} at risk", money(charge.at_risk)),
+        (false, false, false) => format!("{} spent and {} at risk", money(known), money(charge.at_risk)),
+    };
+    let mark = match (mark, budget) {
+        (BudgetMark::Exceeded, Some(budget)) => {
+            return format!("{}: {parts}", budget_exceeded(spent, budget));
+        }
+        (BudgetMark::Alert, _) => "the alert threshold",
+        (BudgetMark::EightyPercent, _) => "80 % of the budget",
+        (BudgetMark::Exceeded, None) => "the budget",
+    };
+    let share = budget.filter(|budget| !budget.is_zero()).map_or_else(String::new, |budget| {
+        let used = percent(100.0 * spent.as_f64() / budget.as_f64());
+        format!(", {used} of the budget of {}", money(budget))
+    });
+    format!("spending passed {mark}: {parts}{share}")
+}
+
+fn end(plan: &Plan, outcome: &Outcome) -> (Level, String) {
     match outcome {
         Outcome::Completed => (Level::Info, "run completed".into()),
-        Outcome::BudgetExceeded { needed, budget } => (Level::Error, budget_exceeded(*needed, *budget)),
+        Outcome::BudgetExceeded { needed, budget, agent } => {
+            (Level::Error, budget_exceeded(*needed, *budget) + &whose(plan, *agent))
+        }
         Outcome::ProviderStopped { failure } => (Level::Error, format!("stopped by the provider: {failure}")),
         Outcome::TimedOut { after } => {
             (Level::Error, format!("the run timeout of {} passed", duration(*after)))
@@ -234,13 +280,46 @@ mod tests {
     #[test]
     fn eighty_percent_are_said_with_the_share_used() {
         let spent = testing::usd("8.05");
-        let warned = |mark| Event::BudgetWarned { mark, spent };
+        let warned = |mark| Event::BudgetWarned { mark, spent, charge: Charge::default(), budget: None };
         let story =
             Story::pipeline().at(0.0, warned(BudgetMark::EightyPercent)).at(0.0, warned(BudgetMark::Alert));
         let expected = "spending passed 80 % of the budget: $8.05 spent, 80.5 % of the budget of $10.00";
         check(&story, 1, Level::Warning, expected);
         let expected = "spending passed the alert threshold: $8.05 spent, 80.5 % of the budget of $10.00";
         check(&story, 2, Level::Warning, expected);
+    }
+
+    #[test]
+    fn what_is_at_risk_is_not_called_spent() {
+        let risky = |actual: &str, at_risk: &str, mark| {
+            let charge =
+                Charge { actual: testing::usd(actual), at_risk: testing::usd(at_risk), ..Charge::default() };
+            Event::BudgetWarned { mark, spent: charge.total(), charge, budget: Some(testing::usd("0.02")) }
+        };
+        let story = Story::pipeline()
+            .at(0.0, risky("0", "0.017", BudgetMark::EightyPercent))
+            .at(0.0, risky("0.01", "0.007", BudgetMark::Alert))
+            .at(0.0, risky("0.02", "0.01", BudgetMark::Exceeded));
+        let expected = "spending passed 80 % of the budget: $0.017 at risk, 85 % of the budget of $0.02";
+        check(&story, 1, Level::Warning, expected);
+        let expected = "spending passed the alert threshold: $0.01 spent and $0.007 at risk, 85 % of the budget of $0.02";
+        check(&story, 2, Level::Warning, expected);
+        check(&story, 3, Level::Warning, "Budget exceeded: $0.03 > $0.02: $0.02 spent and $0.01 at risk");
+    }
+
+    #[test]
+    fn estimates_an_agent_s_budget_and_unknown_prices_are_said() {
+        check(
+            &testing::two_agents(),
+            4,
+            Level::Error,
+            "task draft: attempt 1 met a fault of the provider for $0.002 ($0.002 of it estimated, $0.01 at risk \
+             besides), the task has failed: the stream broke off",
+        );
+        let stopped = "Budget exceeded: $0.07 > $0.05 (the budget of agent claude)";
+        check(&testing::agent_budget_stop(), 9, Level::Error, stopped);
+        let unpriced = testing::unpriced(testing::retried());
+        check(&unpriced, 5, Level::Info, "task analyze succeeded in 2.0 s at an unknown price");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use sortie_core::agent::{Agent, AgentId};
 use sortie_core::plan::Task;
 use sortie_core::price::Pricing;
 
+use crate::amounts::{charged_at, overrun};
 use crate::bound;
 use crate::fold::{Report, RunView, Status, TaskView};
 use crate::format::Format;
@@ -62,7 +63,11 @@ fn verdict(report: &Report) -> String {
         (true, _) => format!("All {total} tasks succeeded"),
         (false, _) => format!("{n} of {} succeeded", count(total, "task")),
     };
-    let figures = format!(" in {} for {}.", duration(summary.total_duration), money(summary.total_cost));
+    let cost = match (summary.cost.unpriced_agents.is_empty(), summary.cost.total()) {
+        (true, total) => format!("for {total}"),
+        (false, total) => format!("at a cost that is not known ({total})"),
+    };
+    let figures = format!(" in {} {cost}.", duration(summary.total_duration));
     let why =
         summary.error.as_ref().map_or_else(String::new, |error| format!(" Why not all: {}.", escape(error)));
     let simulated = if summary.simulated {
@@ -154,10 +159,16 @@ fn forecast_cells(report: &Report) -> Option<[String; 2]> {
 
 fn cost(report: &Report) -> Vec<(&'static str, String)> {
     let (fold, cost) = (report.fold, &report.summary.cost);
-    let mut rows = vec![
-        ("Total cost", money(cost.total_cost)),
-        ("Average per task", cost.avg_cost_per_task.map_or_else(dash, money)),
-    ];
+    let average = cost.avg_cost_per_task.filter(|_| cost.unpriced_agents.is_empty());
+    let mut rows = vec![("Total cost", cost.total()), ("Average per task", average.map_or_else(dash, money))];
+    if !cost.unpriced_agents.is_empty() {
+        let agents = escape(&cost.unpriced_agents.join(", "));
+        rows.push(("No price", format!("{agents}: their calls are in no amount")));
+    }
+    if !cost.estimated.is_zero() {
+        let why = "of it, for answers that broke off before they said what they used";
+        rows.push(("Estimated", format!("{} {why}", money(cost.estimated))));
+    }
     if let Some([cost, _]) = forecast_cells(report) {
         rows.push(("Forecast", cost));
     }
@@ -174,6 +185,13 @@ fn cost(report: &Report) -> Vec<(&'static str, String)> {
     if let Some(utilization) = cost.utilization {
         let included = if cost.at_risk.is_zero() { "" } else { ", what is at risk included" };
         rows.push(("Used of the budget", format!("{}{included}", percent(utilization))));
+    }
+    for of in fold.overruns() {
+        rows.push(("Overrun", escape(&overrun(&fold.run().plan, of))));
+    }
+    for (name, own) in &cost.agent_budgets {
+        let (budget, used) = (money(own.budget), percent(own.utilization.unwrap_or_default()));
+        rows.push(("Budget of an agent", format!("{}: {budget}, {used} used", escape(name))));
     }
     if let Some(dearest) = &cost.most_expensive_task {
         let cost = money(dearest.cost);
@@ -294,17 +312,18 @@ fn tasks(report: &Report) -> String {
          | --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
     );
     for (view, task) in shown {
+        let agent = report.fold.run().plan.agent(task.agent);
         let cells = [
             escape(&task.name),
             escape(&task.task_type),
-            escape(&report.fold.run().plan.agent(task.agent).name),
+            escape(&agent.name),
             view.status.name().into(),
             view.attempts.to_string(),
             view.queued.map_or_else(dash, duration),
             view.latency().map_or_else(dash, duration),
             view.usage.map_or_else(dash, |usage| usage.total_input().to_string()),
             view.usage.map_or_else(dash, |usage| usage.output.to_string()),
-            if view.ran { money(view.cost()) } else { dash() },
+            if view.ran { charged_at(&agent.pricing, &view.charge) } else { dash() },
         ];
         writeln!(text, "| {} |", cells.join(" | ")).unwrap_or_default();
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use sortie_core::hash::Hash;
 use sortie_core::money::Usd;
 use sortie_core::plan::{Plan, TaskId};
+use sortie_core::price::Pricing;
 use sortie_core::run::event::Skipped;
 
 use crate::fold::{Fold, Report, Status, TaskView};
@@ -55,12 +56,29 @@ pub struct TaskResult {
     /// What is known to be spent on all attempts; the lines add up to the summary's `total_cost`.
     #[serde(with = "as_dollars")]
     pub cost_usd: Usd,
+    /// Of it, what the providers' usage says.
+    #[serde(default, with = "as_dollars")]
+    pub actual_usd: Usd,
+    /// Of it, what is estimated from what arrived.
+    #[serde(default, with = "as_dollars")]
+    pub estimated_usd: Usd,
+    /// What may have been spent besides, for answers that were lost or cut.
+    #[serde(default, with = "as_dollars")]
+    pub at_risk_usd: Usd,
+    /// Whether the agent has a price; where it has none the amounts are 0 and say nothing.
+    #[serde(default = "yes")]
+    pub price_known: bool,
     /// Why the model stopped: `stop`, `max_tokens` or the provider's word.
     pub finish_reason: Option<String>,
     /// When the first attempt started, RFC 3339 with microseconds.
     pub started_at: Option<String>,
     /// When the task succeeded or failed.
     pub finished_at: Option<String>,
+}
+
+/// Of a line of before it was kept.
+const fn yes() -> bool {
+    true
 }
 
 /// Why a task has no answer.
@@ -98,6 +116,10 @@ impl TaskResult {
             cached_input_tokens: view.usage.map(|usage| usage.cache_read),
             output_tokens: view.usage.map(|usage| usage.output),
             cost_usd: view.cost(),
+            actual_usd: view.charge.actual,
+            estimated_usd: view.charge.estimated,
+            at_risk_usd: view.charge.at_risk,
+            price_known: agent.pricing != Pricing::Unknown,
             finish_reason: answer.map(|answer| answer.finish.name().to_owned()),
             started_at: view.started_at.map(rfc3339),
             finished_at: view.finished_at.map(rfc3339),

@@ -5,9 +5,11 @@ use std::fmt::Write;
 
 use sortie_core::hash::Hash;
 use sortie_core::plan::TaskId;
+use sortie_core::price::Pricing;
 use sortie_core::run::event::{Event, Outcome, Record, Spent, Then, Timing};
 use sortie_core::time::Time;
 
+use crate::amounts::{charged_at, charged_in_short, for_what};
 use crate::fold::{Report, TaskView};
 use crate::results;
 use crate::table::{Side, table};
@@ -77,6 +79,7 @@ pub fn run(report: &Report, style: Style) -> String {
         ("LATENCY", Side::Right),
         ("COST", Side::Right),
     ];
+    let plan = &report.fold.run().plan;
     let cells = |(view, task): (&TaskView, &sortie_core::plan::Task)| {
         [
             task.name.clone(),
@@ -85,10 +88,9 @@ pub fn run(report: &Report, style: Style) -> String {
             view.attempts.to_string(),
             view.queued.map_or_else(dash, duration),
             view.latency().map_or_else(dash, duration),
-            if view.ran { money(view.cost()) } else { dash() },
+            if view.ran { charged_in_short(&plan.agent(task.agent).pricing, &view.charge) } else { dash() },
         ]
     };
-    let plan = &report.fold.run().plan;
     let rows: Vec<_> = report.fold.tasks().iter().zip(plan.tasks()).map(cells).collect();
     format!("{}\n{}", table(columns, &rows), summary(report, style))
 }
@@ -134,9 +136,9 @@ pub fn task(report: &Report, records: &[Record], id: TaskId, texts: TaskTexts) -
     if let Some(usage) = view.usage {
         fact("tokens", &format!("{} in, {} out", usage.total_input(), usage.output));
     }
-    fact("cost", &money(view.cost()));
+    fact("cost", &charged_at(&agent.pricing, &view.charge));
     let mut text = lines.join("\n") + "\n";
-    text.push_str(&attempts(records, id));
+    text.push_str(&attempts(records, id, &agent.pricing));
     if let Some(result) = texts.result {
         write!(text, "\n{}\n", sanitize(result.trim_end_matches('\n'))).unwrap_or_default();
     }
@@ -144,7 +146,10 @@ pub fn task(report: &Report, records: &[Record], id: TaskId, texts: TaskTexts) -
 }
 
 /// A line for each attempt that came to an end, and for what ended the task without one.
-fn attempts(records: &[Record], id: TaskId) -> String {
+fn attempts(records: &[Record], id: TaskId, pricing: &Pricing) -> String {
+    let took = |timing: &Timing, spent: &Spent| {
+        format!("after {} {}", duration(timing.total), for_what(pricing, &spent.charge))
+    };
     let mut text = String::new();
     for record in records {
         let (number, what) = match &record.event {
@@ -178,13 +183,6 @@ fn attempts(records: &[Record], id: TaskId) -> String {
     text
 }
 
-fn took(timing: &Timing, spent: &Spent) -> String {
-    let cost = money(spent.charge.actual + spent.charge.estimated);
-    let risk = spent.charge.at_risk;
-    let risk = if risk.is_zero() { String::new() } else { format!(" and {} at risk", money(risk)) };
-    format!("after {} for {cost}{risk}", duration(timing.total))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,6 +202,8 @@ mod tests {
             ("run_resumed", testing::resumed()),
             ("run_killed", testing::killed()),
             ("run_budget", testing::budget_stop()),
+            ("run_two_agents", testing::two_agents()),
+            ("run_unpriced", testing::unpriced(testing::failure())),
         ] {
             let fold = story.fold();
             insta::assert_snapshot!(name, run(&fold.report(fold.last_time()), Style::Plain));

@@ -4,21 +4,25 @@
 //! rank: the smallest value that at least `p` percent of the values do not exceed, so a percentile
 //! is always a value that was measured.
 
-use std::collections::BTreeMap;
+mod cost;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sortie_core::agent::AgentId;
 use sortie_core::ceiling::Bound;
 use sortie_core::failure::Class;
 use sortie_core::money::Usd;
+use sortie_core::plan::Plan;
 use sortie_core::run::event::{Outcome, Signal};
 use sortie_core::run::input::Mode;
 use sortie_core::time::Time;
 
-use crate::costs::{Costs, Group, Grouping};
 use crate::fold::{Fold, Status, TaskView};
 use crate::grade::Grade;
 use crate::units::{as_dollars, as_seconds, budget_exceeded, count, duration};
+
+pub use cost::{AgentBudget, CostSummary, OverrunCall, TaskCost};
 
 /// A run in figures. Durations are written in seconds, money in US dollars.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,57 +75,6 @@ pub struct Summary {
     /// What was forecast before the run, and whether it came so; null where nothing was.
     #[serde(default)]
     pub forecast: Option<Grade>,
-}
-
-/// Money of a run (SPEC.md C4).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CostSummary {
-    /// What is known to be spent.
-    #[serde(with = "as_dollars")]
-    pub total_cost: Usd,
-    /// What may have been spent besides, for answers that were lost or cut. What is reserved for
-    /// calls in flight is not in it: a journal cannot tell whether anyone still waits for them, and
-    /// it is the resume that writes off what nobody does.
-    #[serde(with = "as_dollars")]
-    pub at_risk: Usd,
-    /// The budget; null: without a limit.
-    #[serde(with = "as_dollars::option")]
-    pub budget: Option<Usd>,
-    /// Percent of the budget that is used as the budget counts: what is at risk included.
-    pub utilization: Option<f64>,
-    /// Tasks that made a call.
-    pub tasks_count: u64,
-    /// The total shared by them.
-    #[serde(with = "as_dollars::option")]
-    pub avg_cost_per_task: Option<Usd>,
-    /// The price table that costs were worked out with, by its date and the beginning of its hash:
-    /// `2026-11-25 (0123abcd)`; null of a run of before it was kept.
-    #[serde(default)]
-    pub price_table: Option<String>,
-    /// The task that cost most, the first in the plan of those; null where nothing cost anything.
-    pub most_expensive_task: Option<TaskCost>,
-    /// What the calls of each agent came to, by its name.
-    #[serde(default)]
-    pub by_agent: BTreeMap<String, Group>,
-    /// By the type of the task.
-    #[serde(default)]
-    pub by_type: BTreeMap<String, Group>,
-    /// By the model that the reply named, else the agent's.
-    #[serde(default)]
-    pub by_model: BTreeMap<String, Group>,
-    /// By the day of the record that charged the call, `YYYY-MM-DD`, UTC.
-    #[serde(default)]
-    pub by_day: BTreeMap<String, Group>,
-}
-
-/// What a task cost.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TaskCost {
-    /// The task's id.
-    pub task_id: String,
-    /// What is known to be spent on it.
-    #[serde(with = "as_dollars")]
-    pub cost: Usd,
 }
 
 /// The live metrics (SPEC.md O1). Latencies are those of calls that brought an answer: failures
@@ -191,6 +144,7 @@ impl Summary {
         let total_tasks = run.plan.len() as u64;
         let total_cost = fold.charge().actual + fold.charge().estimated;
         let cost = CostSummary::of(fold, total_cost);
+        let unpriced = fold.unpriced();
         Summary {
             run_id: run.run_id.clone(),
             success: counts.succeeded == total_tasks,
@@ -214,38 +168,10 @@ impl Summary {
             api_calls_count: counts.calls,
             forecast: fold.forecast().map(|forecast| {
                 let comparable = fold.outcome() == Some(&Outcome::Completed) && fold.sessions() == 1;
-                Grade::of(forecast, comparable && counts.failed == 0, total_cost, total_duration)
+                let comparable = comparable && counts.failed == 0;
+                let priced = unpriced.is_empty();
+                Grade::of(forecast, [comparable && priced, comparable], total_cost, total_duration)
             }),
-        }
-    }
-}
-
-impl CostSummary {
-    fn of(fold: &Fold, total_cost: Usd) -> Self {
-        let ran = || fold.tasks().iter().zip(fold.run().plan.tasks()).filter(|(view, _)| view.ran);
-        let tasks_count = ran().count() as u64;
-        let used = fold.charge().total();
-        // The first of equals: `max_by_key` would give the last.
-        let dearest =
-            ran().rev().max_by_key(|(view, _)| view.cost()).filter(|(view, _)| !view.cost().is_zero());
-        let grouped = |by: Grouping| {
-            let costs = fold.costs().iter().find(|costs| costs.by() == by);
-            costs.map(Costs::by_group).unwrap_or_default()
-        };
-        CostSummary {
-            total_cost,
-            at_risk: fold.charge().at_risk,
-            budget: fold.budget(),
-            utilization: fold.budget().and_then(|budget| share(used, budget)),
-            tasks_count,
-            price_table: fold.run().settings.price_table.clone(),
-            avg_cost_per_task: (tasks_count > 0).then(|| total_cost.shared_by(tasks_count)),
-            most_expensive_task: dearest
-                .map(|(view, task)| TaskCost { task_id: task.name.clone(), cost: view.cost() }),
-            by_agent: grouped(Grouping::Agent),
-            by_type: grouped(Grouping::Type),
-            by_model: grouped(Grouping::Model),
-            by_day: grouped(Grouping::Day),
         }
     }
 }
@@ -303,7 +229,11 @@ fn error(fold: &Fold) -> Option<String> {
     }
     let left = counts.pending + counts.running;
     Some(match fold.outcome() {
-        Some(Outcome::BudgetExceeded { needed, budget }) => budget_exceeded(*needed, *budget),
+        Some(Outcome::BudgetExceeded { needed, budget, agent }) => {
+            // Journals of before the outcome named it have it in the event that led to it.
+            let agent = agent.or_else(|| fold.over_budget()?.0);
+            budget_exceeded(*needed, *budget) + &whose(&fold.run().plan, agent)
+        }
         Some(Outcome::ProviderStopped { failure }) => format!("stopped by the provider: {failure}"),
         Some(Outcome::TimedOut { after }) => {
             format!("the run timeout of {} passed; {} pending", duration(*after), count(left, "task"))
@@ -318,6 +248,12 @@ fn error(fold: &Fold) -> Option<String> {
             if counts.skipped == 0 { failed } else { format!("{failed}, {} skipped", counts.skipped) }
         }
     })
+}
+
+/// Whose budget it is, where it is not the run's, to be put behind a sentence about it.
+pub(crate) fn whose(plan: &Plan, agent: Option<AgentId>) -> String {
+    let agent = agent.and_then(|id| plan.agents().get(id.index()));
+    agent.map_or_else(String::new, |agent| format!(" (the budget of agent {})", agent.name))
 }
 
 /// The signal's own name.

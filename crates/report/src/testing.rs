@@ -254,8 +254,42 @@ pub(crate) fn budget_stop() -> Story {
             },
         )
         .at(10.0, succeeded(3, 1, 4.0))
-        .at(10.0, ended(Outcome::BudgetExceeded { needed: usd("0.0738"), budget: usd("0.05") }));
+        .at(10.0, ended(Outcome::BudgetExceeded { needed: usd("0.0738"), budget: usd("0.05"), agent: None }));
     story.settings.budget = Some(usd("0.05"));
+    story
+}
+
+/// The same, of the agent's own budget.
+pub(crate) fn agent_budget_stop() -> Story {
+    let mut story = budget_stop();
+    let agent = Agent { max_cost: Some(usd("0.05")), ..claude() };
+    story.plan = Plan::new(story.plan.name().into(), vec![agent], story.plan.tasks().to_vec());
+    story.settings.budget = Some(usd("10"));
+    for record in &mut story.records {
+        match &mut record.event {
+            Event::BudgetReached { agent, .. }
+            | Event::RunEnded { outcome: Outcome::BudgetExceeded { agent, .. } } => {
+                *agent = Some(AgentId(0));
+            }
+            _ => {}
+        }
+    }
+    story
+}
+
+/// A story whose agents have no price, so that their calls are charged nothing.
+pub(crate) fn unpriced(mut story: Story) -> Story {
+    let agent = |agent: &Agent| Agent { pricing: Pricing::Unknown, ..agent.clone() };
+    let agents = story.plan.agents().iter().map(agent).collect();
+    story.plan = Plan::new(story.plan.name().into(), agents, story.plan.tasks().to_vec());
+    for record in &mut story.records {
+        match &mut record.event {
+            Event::AttemptSucceeded { spent, .. }
+            | Event::AttemptFailed { spent, .. }
+            | Event::AttemptLost { spent, .. } => spent.charge = Charge::default(),
+            _ => {}
+        }
+    }
     story
 }
 

@@ -32,6 +32,12 @@ pub fn midnight(day: &str) -> Option<Time> {
     u64::try_from(at.as_microsecond()).ok().map(Time::from_micros)
 }
 
+/// The time that a text in RFC 3339 names, with its offset; none where it is none, or before 1970.
+pub fn instant(text: &str) -> Option<Time> {
+    let at = text.parse::<Timestamp>().ok()?;
+    u64::try_from(at.as_microsecond()).ok().map(Time::from_micros)
+}
+
 /// Times past the year 9999, which only a damaged journal has, become the last moment of it.
 fn timestamp(time: Time) -> Timestamp {
     i64::try_from(time.micros())

@@ -9,16 +9,17 @@ use sortie_core::agent::AgentId;
 use sortie_core::call::Call;
 use sortie_core::chance::Chance;
 use sortie_core::failure::Policy;
-use sortie_core::forecast::{Calls, Forecast, History, Laws, PastCall, forecast};
+use sortie_core::forecast::{Calls, Forecast, History, Laws, PastCall, forecast, rest};
 use sortie_core::hash::Hash;
 use sortie_core::limit::GateSpec;
 use sortie_core::plan::template::{Part, Template};
 use sortie_core::plan::{Plan, TaskId};
-use sortie_core::run::event::AttemptId;
-use sortie_core::run::input::Billing;
+use sortie_core::run::Run;
+use sortie_core::run::event::{AttemptId, Record};
+use sortie_core::run::input::{Billing, Budgets};
 use sortie_core::time::Time;
 use sortie_engine::executor::simulated::Answerer;
-use sortie_engine::store::{Header, Store};
+use sortie_engine::store::{Header, Store, StoreError};
 use sortie_sim::{Model, Scenario, directive};
 
 use crate::binding::{Binding, Simulation};
@@ -51,18 +52,41 @@ impl Foresight {
     /// Where the run does not say how its agents are reached, or its scenario is none. A journal that
     /// cannot be read is one without history.
     pub async fn of<S: Store>(header: &Header, journal: Option<&S>) -> Result<Self, Error> {
-        let binding = Binding::of(header)?;
-        let plan = &header.plan;
-        let laws = match (&binding.simulation, journal) {
-            (Some(simulation), _) => simulated(header, &binding, simulation)?,
-            (None, Some(journal)) => {
-                let history = history(plan, &binding, journal).await;
-                Laws::new(plan, |id| history.of(&kind(plan, &binding, id)))
-            }
-            (None, None) => Laws::new(plan, |_| None),
-        };
-        let forecast = forecast(plan, &header.settings, &laws, header.settings.seed);
+        let laws = laws(header, journal).await?;
+        let forecast = forecast(&header.plan, &header.settings, &laws, header.settings.seed);
         Ok(Foresight { laws, forecast })
+    }
+
+    /// Forecasts what is left of a run, with these budgets from now on. `journal` has it and the runs
+    /// that went before.
+    ///
+    /// # Errors
+    /// As [`Foresight::of`]; where its records do not follow from each other.
+    pub async fn of_rest<S: Store>(
+        header: &Header,
+        records: &[Record],
+        budgets: &Budgets,
+        journal: Option<&S>,
+    ) -> Result<Self, Error> {
+        let run = Run::replay(Arc::clone(&header.plan), Arc::clone(&header.settings), records);
+        let damaged = |what: String| StoreError::Damaged { run: header.run_id.clone(), what };
+        let run = run.map_err(|illegal| damaged(illegal.to_string()))?;
+        let laws = laws(header, journal).await?;
+        let forecast = rest(&run, budgets, &laws, header.settings.seed);
+        Ok(Foresight { laws, forecast })
+    }
+}
+
+async fn laws<S: Store>(header: &Header, journal: Option<&S>) -> Result<Laws, Error> {
+    let binding = Binding::of(header)?;
+    let plan = &header.plan;
+    match (&binding.simulation, journal) {
+        (Some(simulation), _) => simulated(header, &binding, simulation),
+        (None, Some(journal)) => {
+            let history = history(plan, &binding, journal).await;
+            Ok(Laws::new(plan, |id| history.of(&kind(plan, &binding, id))))
+        }
+        (None, None) => Ok(Laws::new(plan, |_| None)),
     }
 }
 
@@ -142,6 +166,8 @@ fn probe(plan: &Arc<Plan>, id: AgentId, binding: &Binding, scenario: &Scenario) 
                 input_tokens: usage.total_input(),
                 cache_read: 0,
                 output_tokens: usage.output,
+                // Where it is cut, the tasks' answers are too: it was asked for as much as any of them may.
+                is_cut: false,
                 output_bytes: text.text.len() as u64,
                 took,
             }),

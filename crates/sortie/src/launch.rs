@@ -111,11 +111,7 @@ pub(crate) fn used_agents(plan: &Plan) -> BTreeSet<AgentId> {
 fn setup(plan: &Plan, settings: &Settings, config: &Config, environment: &Environment) -> Vec<Setup> {
     let mut missing = Vec::new();
     for id in used_agents(plan) {
-        let has_limit = settings.budget.is_some()
-            || settings.max_cost_per_task.is_some()
-            || plan.agent(id).max_cost.is_some()
-            || plan.tasks().iter().any(|task| task.agent == id && task.max_cost.is_some());
-        if has_limit {
+        if settings.limits_cost_of(plan, id) {
             missing.extend(unpriced(plan.agent(id), false));
         }
         if !settings.simulated {

@@ -1,6 +1,6 @@
 //! What the runs of a journal cost: read run after run, never all at once.
 //!
-//! A run that is driven right now counts as far as it is. Runs against the in-process simulator cost
+//! A run that is driven right now counts as far as it is; what another has in flight is at risk. Runs against the in-process simulator cost
 //! nothing and are left out unless they are asked for.
 
 use sortie_core::run::event::Record;
@@ -22,6 +22,15 @@ pub enum Runs {
     All,
 }
 
+/// What is left out of a sum.
+#[derive(Debug, Default)]
+pub struct LeftOut {
+    /// Runs that could not be read.
+    pub unreadable: Vec<Unreadable>,
+    /// How many runs were simulated.
+    pub simulated: u64,
+}
+
 /// A run that is left out, because it could not be read.
 #[derive(Debug)]
 pub struct Unreadable {
@@ -31,7 +40,7 @@ pub struct Unreadable {
     pub error: StoreError,
 }
 
-/// What the calls that were charged in this stretch of time cost, and the runs that could not be read.
+/// What the calls that were charged in this stretch of time cost, and what is left out.
 ///
 /// # Errors
 /// Where the runs cannot be listed.
@@ -40,10 +49,16 @@ pub async fn costs<S: Store>(
     by: Grouping,
     runs: Runs,
     span: Span,
-) -> Result<(Costs, Vec<Unreadable>), StoreError> {
+) -> Result<(Costs, LeftOut), StoreError> {
     let mut costs = Costs::new(by);
-    let unreadable = each_run(journal, runs, span, |run, records| costs.add_run(run, records, span)).await?;
-    Ok((costs, unreadable))
+    let left_out = each_run(journal, runs, span, |run, records, is_driven| {
+        costs.add_run(run, records, span);
+        if !is_driven {
+            costs.add_in_flight(run, records, span);
+        }
+    });
+    let left_out = left_out.await?;
+    Ok((costs, left_out))
 }
 
 /// Holds a run, or all of them, against a provider's export: all of them on the days that the export is
@@ -59,9 +74,9 @@ pub async fn reconcile<S: Store>(
 ) -> Result<(Comparison, Vec<Unreadable>), Error> {
     let mut believed = Believed::new(export);
     let Some(run_id) = run_id else {
-        let add = |run: &RunView, records: &[Record]| believed.add_run(run, records);
-        let unreadable = each_run(journal, Runs::Billed, Span::default(), add).await?;
-        return Ok((believed.against(export, export.days(), span), unreadable));
+        let add = |run: &RunView, records: &[Record], _: bool| believed.add_run(run, records);
+        let left_out = each_run(journal, Runs::Billed, Span::default(), add).await?;
+        return Ok((believed.against(export, export.days(), span), left_out.unreadable));
     };
     let (header, records) = journal.read(run_id).await?;
     if header.settings.simulated {
@@ -71,8 +86,8 @@ pub async fn reconcile<S: Store>(
     Ok((believed.against(export, believed.days(), span), Vec::new()))
 }
 
-/// Visits the runs that may have been charged something in this stretch of time, the newest first,
-/// and gives those that could not be read.
+/// Visits the runs that may have been charged something in this stretch of time, the newest first, with
+/// whether a process drives them now, and gives those that were left out.
 ///
 /// # Errors
 /// Where the runs cannot be listed.
@@ -80,19 +95,19 @@ pub async fn each_run<S: Store>(
     journal: &S,
     runs: Runs,
     span: Span,
-    mut visit: impl FnMut(&RunView, &[Record]),
-) -> Result<Vec<Unreadable>, StoreError> {
-    let mut unreadable = Vec::new();
+    mut visit: impl FnMut(&RunView, &[Record], bool),
+) -> Result<LeftOut, StoreError> {
+    let mut left_out = LeftOut::default();
     for listed in journal.list().await? {
         let last = listed.last.as_ref().map_or(Time::from_micros(u64::MAX), |record| record.at);
         if !span.touches(listed.created, last) {
             continue;
         }
         match journal.read(&listed.run_id).await {
-            Ok((header, _)) if header.settings.simulated && runs == Runs::Billed => {}
-            Ok((header, records)) => visit(&view(&header), &records),
-            Err(error) => unreadable.push(Unreadable { run_id: listed.run_id, error }),
+            Ok((header, _)) if header.settings.simulated && runs == Runs::Billed => left_out.simulated += 1,
+            Ok((header, records)) => visit(&view(&header), &records, listed.owned),
+            Err(error) => left_out.unreadable.push(Unreadable { run_id: listed.run_id, error }),
         }
     }
-    Ok(unreadable)
+    Ok(left_out)
 }

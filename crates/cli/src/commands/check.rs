@@ -82,7 +82,7 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, Failed> {
     for &id in &used {
         reach(&setting, id, args.offline, &mut list).await?;
     }
-    bounds(&setting.config, &mut list);
+    bounds(&setting.config, &used, &mut list);
     if let Some(checked) = &checked {
         plan(checked, &mut list);
         tokens(checked, &setting, args.offline, &mut list).await?;
@@ -197,7 +197,7 @@ async fn reach(setting: &Setting, id: AgentId, offline: bool, list: &mut List) -
     Ok(())
 }
 
-fn bounds(config: &Config, list: &mut List) {
+fn bounds(config: &Config, used: &BTreeSet<AgentId>, list: &mut List) {
     if let Some(budget) = config.money.budget {
         if config.money.auto_stop {
             list.add(State::Ok, "budget", format!("{} a run", units::money(budget)));
@@ -208,6 +208,13 @@ fn bounds(config: &Config, list: &mut List) {
     } else {
         list.add(State::Warning, "budget", "none is set");
         list.hint("set cost_control.max_cost_per_session, or --max-cost");
+    }
+    let agents = used.iter().filter_map(|id| config.agents.get(id.index()));
+    for agent in agents.map(|configured| &configured.agent) {
+        if let Some(budget) = agent.max_cost {
+            let found = format!("{} a run; its tasks stop there, others go on", units::money(budget));
+            list.add(State::Ok, format!("budget of {}", agent.name), found);
+        }
     }
     let rates: Vec<String> = config
         .gates

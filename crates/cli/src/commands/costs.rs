@@ -1,7 +1,7 @@
 //! `sortie costs`: what the runs of a results directory cost.
 
 use sortie::config::Overrides;
-use sortie::receipts::{self, Runs, Unreadable};
+use sortie::receipts::{self, LeftOut, Runs, Unreadable};
 use sortie::report::costs::{Costs, Grouping};
 use sortie::report::terminal::one_line;
 use sortie::report::units::moment;
@@ -21,19 +21,19 @@ pub(super) async fn run(args: CostsArgs) -> Result<Exit, Failed> {
     let span = span(Some(args.since), args.until, now());
     let by = Grouping::by_name(&args.by).unwrap_or(Grouping::Model);
     let runs = if args.simulated { Runs::All } else { Runs::Billed };
-    let (costs, unreadable) = match journal(&setting.config.results_dir)? {
+    let (costs, left_out) = match journal(&setting.config.results_dir)? {
         Some(store) => receipts::costs(&store, by, runs, span).await.map_err(Error::from)?,
-        None => (Costs::new(by), Vec::new()),
+        None => (Costs::new(by), LeftOut::default()),
     };
-    warn(&unreadable);
+    warn(&left_out.unreadable);
     if terminal.json() {
-        let left_out: Vec<String> = unreadable.into_iter().map(|run| run.run_id).collect();
-        terminal::document(&costs.document(span, &left_out));
+        let unreadable: Vec<String> = left_out.unreadable.into_iter().map(|run| run.run_id).collect();
+        terminal::document(&costs.document(span, &unreadable));
     } else {
         let since = span.since.map_or_else(String::new, |since| format!(" since {}", moment(since)));
         let until = span.until.map_or_else(String::new, |until| format!(" until {}", moment(until)));
         terminal.note(&format!("calls charged{since}{until}"));
-        if costs.total().calls == 0 && runs == Runs::Billed {
+        if costs.total().calls == 0 && left_out.simulated > 0 {
             terminal.note("hint: runs against the built-in simulator are left out; --simulated counts them");
         }
         terminal::result(&costs.text());

@@ -1,10 +1,12 @@
 //! What `run` and `resume` have in common: to say what will happen, to drive, to tell the end.
 
 use sortie::RunResult;
+use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 
 use sortie::binding::Binding;
 use sortie::config::Origin;
+use sortie::core::money::Usd;
 use sortie::core::plan::{Plan, TaskId};
 use sortie::core::run::event::{Outcome, Signal};
 use sortie::core::run::input::Budgets;
@@ -24,8 +26,15 @@ use crate::failing::Failed;
 use crate::progress::Progress;
 use crate::terminal::{self, Terminal};
 
-/// Says what will run, by whom, where, and within which bounds.
-pub(super) fn announce(header: &Header, binding: &Binding, terminal: Terminal) {
+/// Says what will run, by whom, where, and within which bounds: those that it has by now (`fold`), or gets
+/// for going on.
+pub(super) fn announce(
+    header: &Header,
+    binding: &Binding,
+    fold: &Fold,
+    budgets: &Budgets,
+    terminal: Terminal,
+) {
     let (plan, settings) = (&header.plan, &header.settings);
     let mode = if settings.simulated { "simulated" } else { settings.mode.name() };
     let tasks = units::count(plan.len() as u64, "task");
@@ -47,13 +56,29 @@ pub(super) fn announce(header: &Header, binding: &Binding, terminal: Terminal) {
     let mut bounds = vec![format!("{} at a time", settings.max_concurrent)];
     let rates = settings.gates.iter().filter_map(|gate| gate.requests_per_minute).min();
     bounds.extend(rates.map(|rate| format!("{rate} requests/min")));
-    bounds.push(
-        settings.budget.map_or("no budget".to_owned(), |budget| format!("budget {}", units::money(budget))),
-    );
+    bounds.extend(money_bounds(fold, budgets));
     terminal.note(&format!("  {}", bounds.join(", ")));
     if is_too_long(header, binding) {
         terminal.note("  its prompts are too long altogether to be counted: bytes bound their tokens");
     }
+}
+
+/// The budgets, of the run and of the agents that it uses.
+fn money_bounds(fold: &Fold, budgets: &Budgets) -> Vec<String> {
+    let plan = &fold.run().plan;
+    let warns = if fold.budget_stops() || budgets.run.is_some() { "" } else { " (it only warns)" };
+    let run = budgets.run.or(fold.budget());
+    let mut bounds =
+        vec![run.map_or("no budget".to_owned(), |budget| format!("budget {}{warns}", units::money(budget)))];
+    let known: BTreeMap<&str, Usd> =
+        fold.agent_budgets().map(|(agent, budget)| (agent.name.as_str(), budget)).collect();
+    for id in plan.agent_ids().filter(|id| plan.tasks().iter().any(|task| task.agent == *id)) {
+        let name = plan.agent(id).name.as_str();
+        if let Some(budget) = budgets.agents.get(&id).or(known.get(name)) {
+            bounds.push(format!("budget {} of agent {}", units::money(*budget), one_line(name)));
+        }
+    }
+    bounds
 }
 
 /// Whether a person is there to be asked, and there is something to ask: scripts, simulations and

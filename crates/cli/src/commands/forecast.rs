@@ -64,7 +64,12 @@ async fn foresee(
     let launch = Launch { run_id: None, mode, seed, simulation };
     let mut header = launch.draft(checked, &setting.config, now())?;
     counting::ask(&mut header, &setting.environment, terminal).await?;
-    let foresight = Foresight::of(&header, journal(&setting.config.results_dir)?.as_ref()).await?;
+    // A journal that cannot be read is one without history.
+    let journal = journal(&setting.config.results_dir).unwrap_or_else(|failed| {
+        terminal.note(&format!("warning: no past runs are known\n{}", failed.render(false).trim_end()));
+        None
+    });
+    let foresight = Foresight::of(&header, journal.as_ref()).await?;
     Ok((foresight, header))
 }
 

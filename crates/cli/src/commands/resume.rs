@@ -1,16 +1,21 @@
 //! `sortie resume [RUN]`
 
 use sortie::config::Overrides;
+use sortie::core::plan::Plan;
 use sortie::core::run::event::Outcome;
 use sortie::core::run::input::Budgets;
 use sortie::engine::driver::Foreseen;
 use sortie::engine::executor::simulated::Pace;
 use sortie::engine::store::StoreError;
-use sortie::session::Session;
+use sortie::foresight::Foresight;
+use sortie::report::Fold;
+use sortie::report::terminal::so_far;
+use sortie::session::{Session, view};
 
 use super::execute::{announce, ask, drive, may_ask};
+use super::forecast::line as forecast_line;
 use super::journal;
-use crate::args::ResumeArgs;
+use crate::args::{Caps, ResumeArgs};
 use crate::exit::Exit;
 use crate::failing::Failed;
 use crate::load;
@@ -26,21 +31,31 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
         (None, None) => return Err(sortie::Error::NothingToResume.into()),
     };
     let session = Session::resume(store, args.run.as_deref(), Some(results_dir)).await?;
+    let budgets = budgets(&args.caps, &session.header().plan)?;
     if session.outcome() == Some(&Outcome::Completed) {
         terminal.note(&format!("run {} is finished", session.header().run_id));
     } else {
-        announce(session.header(), session.binding(), terminal);
-        if !args.yes && may_ask(&session.header().plan, session.binding()) {
+        let header = session.header();
+        let fold = Fold::of(view(header), session.records());
+        announce(header, session.binding(), &fold, &budgets, terminal);
+        terminal.note(&format!("  {}", so_far(&fold)));
+        if !args.yes && may_ask(&header.plan, session.binding()) {
+            let journal = journal(results_dir)?;
+            let rest = Foresight::of_rest(header, session.records(), &budgets, journal.as_ref()).await?;
+            terminal.note(&format!("  what is left: {}", forecast_line(header, &rest)));
             ask()?;
         }
     }
-    let plan = &session.header().plan;
-    let agents = args.caps.agents().into_iter().map(|(name, usd)| {
+    let pace = if args.realtime { Pace::RealTime } else { Pace::Jumping };
+    drive(session, &setting.environment, budgets, Foreseen::nothing(), pace, terminal).await
+}
+
+/// The budgets that the run goes on with, where the command line names some.
+fn budgets(caps: &Caps, plan: &Plan) -> Result<Budgets, Failed> {
+    let agents = caps.agents().into_iter().map(|(name, usd)| {
         let id = plan.agent_ids().find(|id| plan.agent(*id).name == name);
         let unknown = || Failed::new(Exit::Invalid, format!("the run has no agent `{name}`"));
         id.map(|id| (id, usd)).ok_or_else(unknown)
     });
-    let budgets = Budgets { run: args.caps.run(), agents: agents.collect::<Result<_, _>>()? };
-    let pace = if args.realtime { Pace::RealTime } else { Pace::Jumping };
-    drive(session, &setting.environment, budgets, Foreseen::nothing(), pace, terminal).await
+    Ok(Budgets { run: caps.run(), agents: agents.collect::<Result<_, _>>()? })
 }

@@ -11,7 +11,8 @@ use sortie::engine::store::Header;
 use sortie::engine::store::sqlite::{Durability, SqliteStore};
 use sortie::foresight::Foresight;
 use sortie::launch::Launch;
-use sortie::session::{Session, now};
+use sortie::report::Fold;
+use sortie::session::{Session, now, view};
 
 use super::execute::{announce, ask, drive, may_ask};
 use super::forecast::line as forecast_line;
@@ -52,7 +53,8 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     };
     if asks {
         // Before anything is written: a "no" leaves nothing behind.
-        announce(&header, &binding, terminal);
+        let fold = Fold::new(view(&header));
+        announce(&header, &binding, &fold, &Budgets::default(), terminal);
         terminal.note(&format!(
             "  {}",
             foresight.as_ref().map_or_else(String::new, |f| forecast_line(&header, f))
@@ -67,7 +69,8 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     let store = SqliteStore::open(results_dir, durability)?;
     let session = Session::create(store, header, Some(results_dir)).await?;
     if !asks {
-        announce(session.header(), session.binding(), terminal);
+        let fold = Fold::new(view(session.header()));
+        announce(session.header(), session.binding(), &fold, &Budgets::default(), terminal);
     }
     let pace = if realtime { Pace::RealTime } else { Pace::Jumping };
     drive(session, &setting.environment, Budgets::default(), forecast, pace, terminal).await

@@ -61,6 +61,43 @@ fn what_if_is_shown_beside_what_is() {
 }
 
 #[test]
+fn a_damaged_journal_is_one_without_history() {
+    let sandbox = Sandbox::new().file("plan.yaml", TIMED);
+    std::fs::create_dir(sandbox.path("results")).unwrap();
+    let sandbox = sandbox.file("results/sortie.db", "this is no journal");
+    let ran = sandbox.sortie("forecast plan.yaml --json").exits(0).says("warning: no past runs are known");
+    assert_eq!(ran.json()["agents"][0]["past_calls"], 0);
+}
+
+/// What the README shows of the program, each block with its first line.
+fn shown_in_the_readme(beginning: &str) -> (&'static str, &'static str) {
+    const README: &str = include_str!("../../../../README.md");
+    let blocks = README.split("```text\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let block = blocks.into_iter().find(|block| block.starts_with(beginning)).expect(beginning);
+    block.split_once('\n').expect(beginning)
+}
+
+#[test]
+fn the_readme_s_forecast_is_what_is_printed() {
+    let (command, shown) = shown_in_the_readme("$ sortie forecast ");
+    let arguments = command.strip_prefix("$ sortie ").unwrap().replace("examples/", "");
+    let ran = Sandbox::new().file("website.yaml", WEBSITE).sortie(&arguments).exits(0);
+    assert_eq!(ran.stdout, shown, "{}", ran.transcript());
+}
+
+#[test]
+fn the_readme_s_first_run_is_what_is_printed() {
+    let (first, rest) = shown_in_the_readme("run 2");
+    let run_id = first.strip_prefix("run ").unwrap().split(':').next().unwrap();
+    let sandbox = Sandbox::new().file("website.yaml", WEBSITE);
+    let ran = sandbox.sortie(&format!("run website.yaml --simulate --run-id {run_id}")).exits(0);
+    for line in std::iter::once(first).chain(rest.lines()) {
+        let said = ran.stdout.lines().chain(ran.stderr.lines()).any(|said| said == line);
+        assert!(said, "`{line}` is in the README:\n{}", ran.transcript());
+    }
+}
+
+#[test]
 fn it_says_where_the_budget_would_stop_the_run_and_exits_well() {
     let sandbox = Sandbox::new().file("website.yaml", WEBSITE);
     let ran = sandbox.sortie("forecast website.yaml --max-cost 0.02").exits(0);

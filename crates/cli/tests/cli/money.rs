@@ -50,7 +50,25 @@ fn a_budget_stops_the_run_and_a_larger_one_finishes_it_without_repeating() {
 fn never_more_means_never_more_whatever_the_configuration_says() {
     let config = "cost_control: {auto_stop_on_limit: false, max_cost_per_session: 10}";
     let sandbox = Sandbox::new().file("plan.yaml", CHAIN).file("sortie.yaml", config);
-    sandbox.sortie("run plan.yaml --simulate --max-cost 0.0001").exits(3).says("Budget exceeded");
+    let ran = sandbox.sortie("run plan.yaml --simulate --max-cost 0.0001 --json").exits(3);
+    let ran = ran.says("Budget exceeded");
+    // What was foreseen is kept also where the first step ends the run.
+    assert_eq!(ran.json()["forecast"]["cost_worst"], 0.0001, "{}", ran.transcript());
+}
+
+#[test]
+fn a_resume_announces_the_budgets_that_it_goes_on_with_and_what_is_spent() {
+    let config = "agents: { claude: { max_cost: 0.0013 } }\ncost_control: { max_cost_per_session: 5 }";
+    let sandbox = Sandbox::new().file("plan.yaml", CHAIN).file("sortie.yaml", config);
+    let ran = sandbox.sortie("run plan.yaml --simulate --run-id z").exits(3);
+    let ran = ran.says("budget $5.00, budget $0.0013 of agent claude");
+    assert!(ran.stdout.contains("(the budget of agent claude)"), "{}", ran.transcript());
+    let ran = sandbox.sortie("resume z --max-cost 20 --max-cost claude=0.0015").exits(3);
+    ran.says("budget $20.00, budget $0.0015 of agent claude").says("  so far $0.00");
+    // What an earlier resume set is what the run has.
+    sandbox.sortie("resume z").exits(3).says("budget $20.00, budget $0.0015 of agent claude");
+    let listed = sandbox.sortie("check plan.yaml --offline");
+    listed.says("budget of claude: $0.0013 a run; its tasks stop there, others go on");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::agent::AgentId;
 use crate::failure::{Class, Policy};
 use crate::plan::Plan;
-use crate::run::event::{Event, Record};
+use crate::run::event::{Event, Finish, Record};
 
 /// Answers of one kind of agent that are remembered: more would not make a law better, only older.
 const MOST_CALLS: usize = 2_000;
@@ -26,6 +26,8 @@ pub struct PastCall {
     pub cache_read: u64,
     /// Output tokens.
     pub output_tokens: u64,
+    /// Whether `max_tokens` ended its answer: it would have been longer.
+    pub is_cut: bool,
     /// UTF-8 bytes of its answer.
     pub output_bytes: u64,
     /// How long it took.
@@ -71,6 +73,7 @@ impl History {
                         input_tokens: usage.total_input(),
                         cache_read: usage.cache_read,
                         output_tokens: usage.output,
+                        is_cut: answer.finish == Finish::MaxTokens,
                         output_bytes: answer.bytes,
                         took: timing.total,
                     });

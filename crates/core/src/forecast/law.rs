@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::history::{Calls, PastCall};
+use super::ratio::{Ratios, line, mean};
 use super::spread::probit;
 use crate::agent::AgentId;
 use crate::chance::Chance;
@@ -53,6 +54,9 @@ const FRAME_TOKENS: f64 = 7.0;
 const BYTES_PER_TOKEN: f64 = 4.0;
 /// How many times shorter than the shortest past answer one may be, and an input than the leanest.
 const SHORTER_STILL: f64 = 2.0;
+
+/// How many times longer an answer would have been that `max_tokens` ended, where none was longer.
+const LONGER_STILL: f64 = 2.0;
 
 /// What a law was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,13 +116,22 @@ impl Laws {
                 let past = calls(task.agent);
                 let (law, basis) = past
                     .map_or((Law::unknown(), Basis::Defaults), |past| Law::learned(past, &task.task_type));
-                laws.basis.insert(task.agent, basis);
+                laws.drawn_from(task.agent, basis, past.map_or(0, |past| past.answered.len()));
                 laws.distinct.push(law);
                 laws.distinct.len() as u32 - 1
             });
             laws.of.push(law);
         }
         laws
+    }
+
+    /// Adds what another law of an agent was made from; two laws may share calls, of which there are so many.
+    fn drawn_from(&mut self, agent: AgentId, basis: Basis, all: usize) {
+        let known = self.basis.entry(agent).or_insert(Basis::History(0));
+        *known = match (*known, basis) {
+            (Basis::History(known), Basis::History(more)) => Basis::History((known + more).min(all)),
+            (_, basis) => basis,
+        };
     }
 
     /// The same, where the provider is known to have these limits, one for each gate of the settings: a
@@ -236,11 +249,12 @@ impl Law {
         }
         let tokens: Vec<f64> = calls.iter().map(|call| call.output_tokens as f64).collect();
         let seconds: Vec<f64> = calls.iter().map(|call| call.took.as_secs_f64()).collect();
-        let mean_tokens = mean(&tokens).max(1.0);
+        let lengths = lengths(&calls);
+        let mean_tokens = mean(&lengths).max(1.0);
         let (base, per_token) = line(&tokens, &seconds);
         let fitted = tokens.iter().map(|tokens| base + per_token * tokens);
         let time = Ratios::of(seconds.iter().zip(fitted).map(|(took, fitted)| took / fitted.max(1e-6)));
-        let length = Ratios::of(tokens.iter().map(|tokens| tokens / mean_tokens));
+        let length = Ratios::of(lengths.iter().map(|tokens| tokens / mean_tokens));
         let sum = |of: fn(&PastCall) -> u64| calls.iter().map(|call| of(call) as f64).sum::<f64>();
         let (bound, input) = (sum(|call| call.bytes_bound), sum(|call| call.input_tokens));
         let (output, bytes) = (sum(|call| call.output_tokens), sum(|call| call.output_bytes));
@@ -341,85 +355,27 @@ impl Law {
     }
 }
 
-/// What was measured over what was expected: numbers around 1, each as likely as the other.
-#[derive(Clone, Debug)]
-struct Ratios(Arc<[f64]>);
-
-/// Ratios that stand for a lognormal law.
-const EVEN: usize = 64;
-
-impl Ratios {
-    /// These, scaled so that their mean is 1.
-    fn of(ratios: impl Iterator<Item = f64>) -> Self {
-        let mut ratios: Vec<f64> = ratios.collect();
-        let mean = mean(&ratios);
-        for ratio in &mut ratios {
-            *ratio /= mean.max(1e-9);
+/// The lengths that these answers would have had. One that `max_tokens` ended is taken for as long as those
+/// that are longer in the mean, where some are.
+fn lengths(calls: &[&PastCall]) -> Vec<f64> {
+    let tokens = |call: &PastCall| call.output_tokens as f64;
+    let mut whole: Vec<f64> = calls.iter().filter(|call| !call.is_cut).map(|call| tokens(call)).collect();
+    whole.sort_unstable_by(f64::total_cmp);
+    let length = |call: &&PastCall| {
+        let cut = tokens(call);
+        let longer = &whole[whole.partition_point(|whole| *whole <= cut)..];
+        match (call.is_cut, longer) {
+            (false, _) => cut,
+            (true, []) => cut * LONGER_STILL,
+            (true, longer) => mean(longer),
         }
-        Ratios(ratios.into())
-    }
-
-    /// Of a lognormal law with this standard deviation of the logarithm, evenly.
-    fn lognormal(sigma: f64) -> Self {
-        Ratios::of((0..EVEN).map(|n| (sigma * probit((n as f64 + 0.5) / EVEN as f64)).exp()))
-    }
-
-    fn draw(&self, chance: &mut Chance) -> f64 {
-        self.0.get(chance.below(self.0.len() as u64) as usize).copied().unwrap_or(1.0)
-    }
-
-    fn least(&self) -> f64 {
-        self.0.iter().copied().fold(1.0, f64::min)
-    }
-
-    /// The standard deviation of their logarithms.
-    fn sigma(&self) -> f64 {
-        let logs: Vec<f64> = self.0.iter().map(|ratio| ratio.max(1e-9).ln()).collect();
-        let mean = mean(&logs);
-        let squares: f64 = logs.iter().map(|log| (log - mean).powi(2)).sum();
-        (squares / logs.len().saturating_sub(1).max(1) as f64).sqrt()
-    }
-}
-
-fn mean(numbers: &[f64]) -> f64 {
-    numbers.iter().sum::<f64>() / numbers.len().max(1) as f64
-}
-
-/// The line through these by least squares, as its height at 0 and its slope; neither is negative, for
-/// no call takes less than no time and none gets shorter by being longer.
-fn line(tokens: &[f64], seconds: &[f64]) -> (f64, f64) {
-    let (mean_tokens, mean_seconds) = (mean(tokens), mean(seconds));
-    let pairs = || tokens.iter().zip(seconds).map(|(t, s)| (t - mean_tokens, s - mean_seconds));
-    let squares: f64 = pairs().map(|(t, _)| t * t).sum();
-    let products: f64 = pairs().map(|(t, s)| t * s).sum();
-    let steepest = if mean_tokens > 0.0 { mean_seconds / mean_tokens } else { 0.0 };
-    let slope = if squares > 0.0 { (products / squares).clamp(0.0, steepest) } else { 0.0 };
-    (mean_seconds - slope * mean_tokens, slope)
+    };
+    calls.iter().map(length).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_neither_falls_nor_begins_below_zero() {
-        let check = |points: &[(f64, f64)], base: f64, slope: f64| {
-            let (tokens, seconds): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
-            let found = line(&tokens, &seconds);
-            assert!((found.0 - base).abs() < 1e-9 && (found.1 - slope).abs() < 1e-9, "{points:?}: {found:?}");
-        };
-        check(&[(100.0, 3.0), (200.0, 5.0), (300.0, 7.0)], 1.0, 0.02);
-        check(&[(100.0, 7.0), (300.0, 3.0)], 5.0, 0.0);
-        check(&[(100.0, 1.0), (200.0, 5.0)], 0.0, 0.02);
-        check(&[(100.0, 4.0), (100.0, 6.0)], 5.0, 0.0);
-    }
-
-    #[test]
-    fn ratios_have_the_mean_one_and_their_law_s_spread() {
-        let ratios = Ratios::lognormal(0.5);
-        assert!((mean(&ratios.0) - 1.0).abs() < 1e-9);
-        assert!((ratios.sigma() - 0.5).abs() < 0.02, "{}", ratios.sigma());
-    }
 
     #[test]
     fn the_weather_of_few_plays_is_even_in_both() {

@@ -11,6 +11,7 @@
 //! | `history` | what past calls were like, from journals |
 //! | `law` | how a call is drawn: from history, or from documented defaults |
 //! | `play` | one play of a run |
+//! | `ratio` | what calls were, over what they were expected to be |
 //! | `spread` | percentiles of few or many plays |
 //!
 //! What it does not do: it knows no clock, no journal and no provider. What a provider's own limits
@@ -19,23 +20,25 @@
 mod history;
 mod law;
 mod play;
+mod ratio;
 mod spread;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::AgentId;
+use crate::agent::{Agent, AgentId};
 use crate::ceiling::{self, Binding};
+use crate::limit::Gates;
 use crate::money::Usd;
 use crate::plan::{Plan, Task, TaskId};
 use crate::prediction::{CostRange, Prediction, Spread};
 use crate::price::Pricing;
-use crate::run::OVERHEAD_TOKENS;
 use crate::run::event::Outcome;
-use crate::run::input::Settings;
+use crate::run::input::{Budgets, Input, Settings};
+use crate::run::{OVERHEAD_TOKENS, Run};
 use crate::usage::Usage;
 
 pub use history::{Calls, History, PastCall};
@@ -80,8 +83,12 @@ pub struct Forecast {
     pub by_task: Vec<TaskCost>,
     /// What each agent's tasks will use and cost; only agents that have any.
     pub by_agent: BTreeMap<AgentId, AgentShare>,
-    /// Where the budget would stop the run; none where it would not.
+    /// Where a budget would stop the run; none where none would.
     pub budget_stop: Option<BudgetStop>,
+    /// Agents whose tokens nobody has a price for, and whether the run would be refused for that: a limit
+    /// in money holds their calls. Their calls cost nothing here, so every sum with them is too low; no
+    /// limit in money is played then.
+    pub unpriced: BTreeMap<AgentId, bool>,
     /// How often the run was played.
     pub plays: usize,
 }
@@ -123,9 +130,13 @@ pub struct AgentShare {
     pub worst: Usd,
 }
 
-/// Where the budget stops a run.
+/// Where a budget stops a run: of those that do, the one that does most often.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BudgetStop {
+    /// The agent whose own budget it is; none: the run's.
+    pub agent: Option<AgentId>,
+    /// The budget.
+    pub budget: Usd,
     /// In how many of the plays, more than 0 and at most 1.
     pub share: f64,
     /// Tasks that had their answer when it did, at the median of these plays.
@@ -145,30 +156,65 @@ impl Forecast {
 ///
 /// The run's timeout is left out: the forecast says how long the plan takes, not where it is cut.
 pub fn forecast(plan: &Arc<Plan>, settings: &Settings, laws: &Laws, seed: u64) -> Forecast {
-    let settings = Arc::new(Settings { run_timeout: FOR_EVER, ..settings.clone() });
-    let nominal = play(plan, &settings, laws, None, seed);
+    let unpriced = unpriced(plan, |id| settings.limits_cost_of(plan, id));
+    let (mut plan, mut settings) = (Arc::clone(plan), Settings { run_timeout: FOR_EVER, ..settings.clone() });
+    if !unpriced.is_empty() {
+        // Nothing is known to fit any limit: what is told is the time.
+        (settings.budget, settings.max_cost_per_task) = (None, None);
+        let without_limit = |agent: &Agent| Agent { max_cost: None, ..agent.clone() };
+        let agents = plan.agents().iter().map(without_limit).collect();
+        plan = Arc::new(Plan::new(plan.name().to_owned(), agents, plan.tasks().to_vec()));
+    }
+    let run = Run::new(plan, Arc::new(settings));
+    Forecast { unpriced, ..of(&run, &Input::Started, laws, seed) }
+}
+
+/// The same of what is left of a run that is resumed with these budgets: what its calls so far came to is
+/// in none of the sums, and what is left of its budgets is what they allow. The laws are for its plan.
+pub fn rest(run: &Run, budgets: &Budgets, laws: &Laws, seed: u64) -> Forecast {
+    let settings = Settings { run_timeout: FOR_EVER, ..Settings::clone(run.settings()) };
+    let input = Input::Resumed { budgets: budgets.clone() };
+    let unpriced = unpriced(run.plan(), |_| !budgets.is_empty());
+    Forecast { unpriced, ..of(&run.under(Arc::new(settings)), &input, laws, seed) }
+}
+
+/// The agents of this plan's tasks that have no price.
+fn unpriced(plan: &Plan, is_refused: impl Fn(AgentId) -> bool) -> BTreeMap<AgentId, bool> {
+    let used: BTreeSet<AgentId> = plan.tasks().iter().map(|task| task.agent).collect();
+    let unpriced = used.into_iter().filter(|id| plan.agent(*id).pricing == Pricing::Unknown);
+    unpriced.map(|id| (id, is_refused(id))).collect()
+}
+
+fn of(run: &Run, first: &Input, laws: &Laws, seed: u64) -> Forecast {
+    let (plan, settings) = (run.plan(), run.settings());
+    let nominal = play(run, first, laws, None, seed);
+    // What the budgets allow is known once the run has been told what is first.
+    let mut begun = run.clone();
+    drop(begun.step(first.clone(), run.last_time(), &mut Gates::new(settings)));
+    let open = plan.ids().filter(|id| !run.task(*id).has_ended()).count();
     let plays = (PLAYED_CALLS / plan.len().max(1)).clamp(LEAST_PLAYS, MOST_PLAYS);
     let mut tally = Tally::new(plan.len());
     for n in 0..plays {
         let weather = Weather::of_play(n, plays);
-        tally.add(&play(plan, &settings, laws, Some(weather), seed.wrapping_add(1 + n as u64)));
+        tally.add(&play(run, first, laws, Some(weather), seed.wrapping_add(1 + n as u64)));
     }
-    let by_task = tally.by_task(plan, laws);
+    let by_task = tally.by_task(&begun, laws);
     let work = |id: TaskId| nominal.tasks[id.index()].work();
-    let bound = ceiling::lower_bound(plan, &bound_by_all(&settings, laws), work);
+    let bound = ceiling::lower_bound(plan, &bound_by_all(settings, laws), work);
     let serial: Duration = plan.ids().filter_map(work).map(|work| work.duration).sum();
     let lower_bound = bound.map_or(Duration::ZERO, |bound| bound.makespan);
     Forecast {
-        tasks: plan.len(),
-        cost: cost(plan, &settings, laws, &by_task, &tally),
+        tasks: open,
+        cost: cost(&begun, laws, &by_task, &tally),
         makespan: spread::of(&mut tally.makespans),
         ceiling: (!lower_bound.is_zero()).then(|| serial.as_secs_f64() / lower_bound.as_secs_f64()),
         binding: bound.map(|bound| bound.binding),
         lower_bound,
         schedule: schedule(&nominal),
-        by_agent: by_agent(plan, &nominal, &by_task),
+        by_agent: by_agent(run, &begun, &nominal, &by_task),
         by_task,
-        budget_stop: budget_stop(tally.stopped, plays),
+        budget_stop: budget_stop(&tally.stopped, plays),
+        unpriced: BTreeMap::new(),
         plays,
     }
 }
@@ -196,6 +242,10 @@ fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
 /// Longer than any run.
 const FOR_EVER: Duration = Duration::from_secs(1 << 33);
 
+/// By whose budget stopped plays (none: the run's) and how large it is, each play: its answers, and when the
+/// last of them came.
+type Stops = BTreeMap<(Option<AgentId>, Usd), Vec<(usize, Duration)>>;
+
 /// What the plays came to.
 struct Tally {
     makespans: Vec<Duration>,
@@ -203,13 +253,17 @@ struct Tally {
     costs: Vec<Usd>,
     /// What each task cost in all plays together.
     tasks: Vec<Usd>,
-    /// Of the plays that the budget stopped: answers there were, and when the last of them came.
-    stopped: Vec<(usize, Duration)>,
+    stopped: Stops,
 }
 
 impl Tally {
     fn new(tasks: usize) -> Self {
-        Tally { makespans: Vec::new(), costs: Vec::new(), tasks: vec![Usd::ZERO; tasks], stopped: Vec::new() }
+        Tally {
+            makespans: Vec::new(),
+            costs: Vec::new(),
+            tasks: vec![Usd::ZERO; tasks],
+            stopped: BTreeMap::new(),
+        }
     }
 
     fn add(&mut self, played: &Played) {
@@ -218,40 +272,49 @@ impl Tally {
         for (sum, task) in self.tasks.iter_mut().zip(&played.tasks) {
             *sum += task.cost;
         }
-        if matches!(played.outcome, Outcome::BudgetExceeded { .. }) {
-            let answered = played.tasks.iter().filter(|task| task.answered);
-            self.stopped.push((answered.count(), played.makespan));
+        if let Outcome::BudgetExceeded { agent, budget, .. } = played.outcome {
+            let answered = played.tasks.iter().filter(|task| task.answered).count();
+            self.stopped.entry((agent, budget)).or_default().push((answered, played.makespan));
         }
     }
 
-    fn by_task(&self, plan: &Plan, laws: &Laws) -> Vec<TaskCost> {
+    fn by_task(&self, begun: &Run, laws: &Laws) -> Vec<TaskCost> {
         let plays = self.costs.len() as u64;
         let of = |(id, sum): (TaskId, &Usd)| TaskCost {
             expected: sum.shared_by(plays),
-            worst: extremes(plan, laws, id).1,
+            worst: at_most(extremes(begun, laws, id).1, begun.left_of_task(id)),
         };
-        plan.ids().zip(&self.tasks).map(of).collect()
+        begun.plan().ids().zip(&self.tasks).map(of).collect()
     }
 }
 
-fn cost(plan: &Plan, settings: &Settings, laws: &Laws, by_task: &[TaskCost], tally: &Tally) -> CostRange {
+fn at_most(amount: Usd, limit: Option<Usd>) -> Usd {
+    limit.map_or(amount, |limit| amount.min(limit))
+}
+
+fn cost(begun: &Run, laws: &Laws, by_task: &[TaskCost], tally: &Tally) -> CostRange {
+    let plan = begun.plan();
     let cheapest = tally.costs.iter().copied().min().unwrap_or_default();
     let dearest = tally.costs.iter().copied().max().unwrap_or_default();
-    let low: Usd = plan.ids().map(|id| extremes(plan, laws, id).0).sum();
-    let worst: Usd = by_task.iter().map(|task| task.worst).sum();
-    let cap = settings.budget.filter(|_| settings.auto_stop).unwrap_or(Usd::MAX);
+    let low: Usd = plan.ids().map(|id| extremes(begun, laws, id).0).sum();
+    let mut worst: BTreeMap<AgentId, Usd> = BTreeMap::new();
+    for (task, cost) in plan.tasks().iter().zip(by_task) {
+        *worst.entry(task.agent).or_default() += cost.worst;
+    }
+    let worst: Usd = worst.into_iter().map(|(id, worst)| at_most(worst, begun.left_of(id))).sum();
     CostRange {
         low: low.min(cheapest),
         expected: tally.costs.iter().copied().sum::<Usd>().shared_by(tally.costs.len() as u64),
-        worst: worst.min(cap).max(dearest),
+        worst: at_most(worst, begun.left()).max(dearest),
     }
 }
 
-/// The least and the most that a task's answer can be expected to cost.
-fn extremes(plan: &Plan, laws: &Laws, id: TaskId) -> (Usd, Usd) {
+/// The least and the most that a task's answer can be expected to cost, where it has none yet.
+fn extremes(begun: &Run, laws: &Laws, id: TaskId) -> (Usd, Usd) {
+    let plan = begun.plan();
     let task = plan.task(id);
     let Pricing::Known(price) = &plan.agent_of(id).pricing else { return (Usd::ZERO, Usd::ZERO) };
-    if task.invalid.is_some() {
+    if task.invalid.is_some() || begun.task(id).has_ended() {
         return (Usd::ZERO, Usd::ZERO);
     }
     let (input, output) = laws.of(id).shortest(task, laws.hints(id, task));
@@ -284,9 +347,15 @@ fn schedule(nominal: &Played) -> Vec<Scheduled> {
     schedule
 }
 
-fn by_agent(plan: &Plan, nominal: &Played, by_task: &[TaskCost]) -> BTreeMap<AgentId, AgentShare> {
+fn by_agent(run: &Run, begun: &Run, nominal: &Played, by_task: &[TaskCost]) -> BTreeMap<AgentId, AgentShare> {
     let mut shares: BTreeMap<AgentId, AgentShare> = BTreeMap::new();
-    for ((task, played), cost) in plan.tasks().iter().zip(&nominal.tasks).zip(by_task) {
+    let plan = begun.plan();
+    for ((id, played), cost) in plan.ids().zip(&nominal.tasks).zip(by_task) {
+        let task = plan.task(id);
+        // Tasks that had ended before are no part of the forecast.
+        if run.task(id).has_ended() {
+            continue;
+        }
         let share = shares.entry(task.agent).or_default();
         share.tasks += 1;
         share.input_tokens += played.input_tokens;
@@ -295,11 +364,17 @@ fn by_agent(plan: &Plan, nominal: &Played, by_task: &[TaskCost]) -> BTreeMap<Age
         share.expected += cost.expected;
         share.worst += cost.worst;
     }
+    for (id, share) in &mut shares {
+        share.worst = at_most(share.worst, begun.left_of(*id));
+    }
     shares
 }
 
-fn budget_stop(mut stopped: Vec<(usize, Duration)>, plays: usize) -> Option<BudgetStop> {
+fn budget_stop(stopped: &Stops, plays: usize) -> Option<BudgetStop> {
+    // Of equals the last is taken: in the other order the run's own comes before any agent's.
+    let (&(agent, budget), stopped) = stopped.iter().rev().max_by_key(|(_, stopped)| stopped.len())?;
+    let mut stopped = stopped.clone();
     stopped.sort_unstable();
     let &(after_tasks, after) = stopped.get(stopped.len() / 2)?;
-    Some(BudgetStop { share: stopped.len() as f64 / plays as f64, after_tasks, after })
+    Some(BudgetStop { agent, budget, share: stopped.len() as f64 / plays as f64, after_tasks, after })
 }

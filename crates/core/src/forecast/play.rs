@@ -15,7 +15,7 @@ use crate::money::Usd;
 use crate::plan::{Plan, TaskId};
 use crate::run::Run;
 use crate::run::event::{Answer, AttemptId, Event, Finish, Outcome, Record, Timing};
-use crate::run::input::{Action, Billing, Input, Reply, Settings};
+use crate::run::input::{Action, Billing, Input, Reply};
 use crate::time::Time;
 use crate::usage::{Cost, Usage};
 
@@ -53,14 +53,11 @@ impl PlayedTask {
     }
 }
 
-/// Plays a run to its end. Without weather every call is what is expected of it, and none fails.
-pub(super) fn play(
-    plan: &Arc<Plan>,
-    settings: &Arc<Settings>,
-    laws: &Laws,
-    weather: Option<Weather>,
-    seed: u64,
-) -> Played {
+/// Plays a run to its end, from where it is and what it is told first. Without weather every call is what
+/// is expected of it, and none fails.
+pub(super) fn play(run: &Run, first: &Input, laws: &Laws, weather: Option<Weather>, seed: u64) -> Played {
+    let plan = run.plan();
+    let begin = run.last_time().max(START);
     let mut near = Chance::new(seed, &Hash::of(b""), "distances");
     let distance = |_| if weather.is_some() { near.share() } else { 0.5 };
     let refuses = laws.provider().is_some();
@@ -68,6 +65,7 @@ pub(super) fn play(
         distances: plan.ids().filter(|_| refuses).map(distance).collect(),
         plan,
         laws,
+        begin,
         weather,
         chance: Chance::new(seed, &Hash::of(b""), "play"),
         no_text: Hash::of(b""),
@@ -77,15 +75,14 @@ pub(super) fn play(
         replies: Vec::new(),
         tasks: vec![PlayedTask::default(); plan.len()],
     };
-    let mut run = Run::new(Arc::clone(plan), Arc::clone(settings));
-    let mut gates = Gates::new(settings);
-    let (mut now, mut input) = (START, Input::Started);
+    let (mut run, mut gates) = (run.clone(), Gates::new(run.settings()));
+    let (mut now, mut input) = (begin, first.clone());
     loop {
         let step = run.step(input, now, &mut gates);
         game.note(&step.records);
         for action in step.actions {
             if let Action::Finish(outcome) = action {
-                return Played { makespan: now.since(START), outcome, tasks: game.tasks };
+                return Played { makespan: now.since(begin), outcome, tasks: game.tasks };
             }
         }
         // As a driver would: what comes back before the alarm of the same moment.
@@ -101,20 +98,21 @@ pub(super) fn play(
             }
             // A run that waits for nothing has ended; said rather than looped over.
             (_, None) => {
-                let outcome = Outcome::TimedOut { after: now.since(START) };
-                return Played { makespan: now.since(START), outcome, tasks: game.tasks };
+                let outcome = Outcome::TimedOut { after: now.since(begin) };
+                return Played { makespan: now.since(begin), outcome, tasks: game.tasks };
             }
         }
     }
 }
 
-/// When plays begin: any time would do.
+/// When plays of new runs begin: any time would do.
 const START: Time = Time::from_micros(1_000_000);
 
 /// The calls of a play.
 struct Game<'a> {
     plan: &'a Plan,
     laws: &'a Laws,
+    begin: Time,
     weather: Option<Weather>,
     chance: Chance,
     /// Stands for every output: a play has no texts.
@@ -139,7 +137,7 @@ impl Game<'_> {
             match event {
                 Event::AttemptStarted { attempt, reserved } => {
                     let task = &mut self.tasks[attempt.task.index()];
-                    task.start.get_or_insert(at.since(START));
+                    task.start.get_or_insert(at.since(self.begin));
                     task.reserved_input = reserved.input_tokens;
                     self.call(*attempt, reserved, *at);
                 }
@@ -160,7 +158,7 @@ impl Game<'_> {
 
     fn end(&mut self, id: TaskId, at: Time) -> &mut PlayedTask {
         let task = &mut self.tasks[id.index()];
-        task.end = Some(at.since(START));
+        task.end = Some(at.since(self.begin));
         task
     }
 

@@ -9,7 +9,7 @@ use crate::hash::Hash;
 use crate::plan::PromptSize;
 use crate::price::Price;
 use crate::run::event::{Answer, AttemptId, Event, Finish, Record, Spent, Timing};
-use crate::run::input::Mode;
+use crate::run::input::{Action, Billing, Mode, Reply};
 use crate::testing::{agent, settings, task};
 use crate::time::Time;
 use crate::usage::{Charge, Cost};
@@ -145,6 +145,50 @@ fn a_prompt_that_was_counted_is_expected_to_have_what_it_has() {
     check(Some(900), &[], Some(&past), (907, 932));
 }
 
+#[test]
+fn answers_that_max_tokens_ended_are_at_least_as_long_and_not_just_as_long() {
+    let call = |output_tokens, is_cut| PastCall {
+        output_tokens,
+        is_cut,
+        took: Duration::from_secs(1),
+        ..Truth(Chance::new(1, &Hash::of(b""), "truth")).call()
+    };
+    let expected = |answered: Vec<PastCall>| {
+        let past = Calls { answered, failed: Vec::new() };
+        let plan = plan(vec![task("a", &[], 4000)]);
+        let forecast = forecast(&plan, &settings(), &Laws::new(&plan, |_| Some(&past)), 1);
+        forecast.by_agent[&AgentId(0)].output_tokens
+    };
+    let whole = || (0..10).map(|n| call(300 + n % 2 * 200, false));
+    assert_eq!(expected(whole().collect()), 400);
+    // Cut at 400, an answer would have been like those that are longer.
+    assert_eq!(expected(whole().chain((0..10).map(|_| call(400, true))).collect()), 450);
+    // Where none is longer, nobody knows; it would have been longer.
+    assert_eq!(expected((0..10).map(|_| call(100, true)).collect()), 200);
+}
+
+#[test]
+fn what_laws_are_drawn_from_is_the_same_in_any_order_of_the_tasks() {
+    let typed = |task_type: &str, n| {
+        let call = |_| PastCall {
+            task_type: task_type.into(),
+            ..Truth(Chance::new(1, &Hash::of(b""), "truth")).call()
+        };
+        (0..n).map(call).collect::<Vec<_>>()
+    };
+    let past =
+        Calls { answered: [typed("a", 10), typed("b", 20), typed("c", 3)].concat(), failed: Vec::new() };
+    let basis = |types: &[&str]| {
+        let tasks = types.iter().map(|kind| Task { task_type: (*kind).to_owned(), ..task(kind, &[], 10) });
+        Laws::new(&plan(tasks.collect()), |_| Some(&past)).basis()[&AgentId(0)]
+    };
+    assert_eq!((basis(&["a", "b"]), basis(&["b", "a"])), (Basis::History(30), Basis::History(30)));
+    assert_eq!(
+        (basis(&["a"]), basis(&["c", "a"]), basis(&["a", "c"])),
+        (Basis::History(10), Basis::History(33), Basis::History(33))
+    );
+}
+
 /// Calls of prompts that were counted tell those that are not, and the other way round.
 #[test]
 fn history_is_told_by_bytes_whether_prompts_were_counted_or_not() {
@@ -189,6 +233,73 @@ fn it_says_where_the_budget_stops_the_run() {
     assert_eq!((warned.budget_stop, warned.cost.worst > budget.unwrap()), (None, true));
 }
 
+#[test]
+fn it_says_whose_budget_stops_the_run_and_no_more_is_at_stake_than_the_caps_allow() {
+    let usd = |dollars| Usd::from_f64(dollars).unwrap();
+    let cheap = plan((0..20).map(|n| task(&n.to_string(), &[], 1000)).collect());
+    let capped = |max_cost| {
+        let agent = Agent { max_cost, ..cheap.agents()[0].clone() };
+        Arc::new(Plan::new("plan".into(), vec![agent], cheap.tasks().to_vec()))
+    };
+    let agent_s = of(&capped(Some(usd(0.05))), &Settings { budget: Some(usd(1.0)), ..settings() });
+    let stop = agent_s.budget_stop.unwrap();
+    assert_eq!((stop.agent, stop.budget), (Some(AgentId(0)), usd(0.05)));
+    assert_eq!((agent_s.cost.worst, agent_s.by_agent[&AgentId(0)].worst), (usd(0.05), usd(0.05)));
+    let run_s = of(&capped(Some(usd(1.0))), &Settings { budget: Some(usd(0.04)), ..settings() });
+    let stop = run_s.budget_stop.unwrap();
+    assert_eq!((stop.agent, stop.budget, run_s.cost.worst), (None, usd(0.04), usd(0.04)));
+    // A task that may cost more than it is allowed to is never sent.
+    let tasks = of(&cheap, &Settings { max_cost_per_task: Some(usd(0.001)), ..settings() });
+    assert_eq!((tasks.by_task[0].worst, tasks.cost.worst), (Usd::ZERO, Usd::ZERO));
+    assert_eq!(tasks.by_agent[&AgentId(0)].tasks, 20);
+}
+
+#[test]
+fn an_unknown_price_is_told_and_no_budget_is_played_with_it() {
+    let known = plan(vec![task("a", &[], 1000)]);
+    let agent = Agent { pricing: Pricing::Unknown, max_cost: None, ..known.agents()[0].clone() };
+    let unknown = Arc::new(Plan::new("plan".into(), vec![agent], known.tasks().to_vec()));
+    let limited = of(&unknown, &Settings { budget: Usd::from_f64(1.0), ..settings() });
+    assert_eq!((limited.unpriced, limited.budget_stop), (BTreeMap::from([(AgentId(0), true)]), None));
+    assert_eq!(limited.schedule.len(), 1);
+    assert_eq!(of(&unknown, &settings()).unpriced, BTreeMap::from([(AgentId(0), false)]));
+    assert_eq!(of(&known, &settings()).unpriced, BTreeMap::new());
+}
+
+#[test]
+fn what_is_left_of_a_run_is_forecast_under_the_budgets_that_it_goes_on_with() {
+    let plan = plan((0..20).map(|n| task(&n.to_string(), &[], 1000)).collect());
+    let bound = Settings { budget: Usd::from_f64(0.05), ..settings() };
+    let whole = of(&plan, &bound);
+    let mut run = Run::new(Arc::clone(&plan), Arc::new(bound.clone()));
+    let mut gates = Gates::new(&bound);
+    let at = |seconds: u64| Time::from_micros(seconds * 1_000_000);
+    let first = run.step(Input::Started, at(1), &mut gates);
+    let calls = first.actions.iter().filter_map(|action| match action {
+        Action::Call(attempt) => Some(*attempt),
+        _ => None,
+    });
+    let calls: Vec<AttemptId> = calls.collect();
+    for attempt in &calls {
+        let answer = Answer { output: Hash::of(b""), bytes: 4, finish: Finish::Stop, model: "m".into() };
+        let billing = Billing::Reported(Usage { output: 1000, ..Usage::default() });
+        let timing = Timing::default();
+        let reply = Reply { attempt: *attempt, result: Ok(answer), billing, timing };
+        drop(run.step(Input::Replied(reply), at(2), &mut gates));
+    }
+    assert!(run.outcome().is_some(), "the budget has stopped it");
+    let laws = Laws::new(&plan, |_| None);
+    let same = rest(&run, &Budgets::default(), &laws, 1);
+    // What is left of the budget after four answers for a cent each.
+    assert_eq!((same.tasks, same.cost.worst, calls.len()), (16, Usd::from_f64(0.01).unwrap(), 4));
+    assert_eq!(same.budget_stop.unwrap().after_tasks, 0);
+    let more = Budgets::from(Usd::from_f64(10.0));
+    let more = rest(&run, &more, &laws, 1);
+    assert_eq!((more.budget_stop, more.schedule.len()), (None, 16));
+    assert_eq!(more.schedule[0].start, Duration::ZERO);
+    assert!(more.cost.expected < of(&plan, &settings()).cost.expected && more.cost.expected > whole.cost.low);
+}
+
 /// A world with laws of its own: seconds by tokens, both lognormal.
 struct Truth(Chance);
 
@@ -202,6 +313,7 @@ impl Truth {
             input_tokens: 120,
             cache_read: 0,
             output_tokens: tokens as u64,
+            is_cut: false,
             output_bytes: 4 * tokens as u64,
             took: Duration::from_secs_f64(seconds),
         }

@@ -114,6 +114,12 @@ pub enum Event {
         mark: BudgetMark,
         /// What was spent, at risk included.
         spent: Usd,
+        /// The same in its three amounts; nothing in journals of before they were kept.
+        #[serde(default, skip_serializing_if = "Charge::is_zero")]
+        charge: Charge,
+        /// The budget at that moment, where there was one; none in journals of before it was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        budget: Option<Usd>,
     },
     /// The next call does not fit the budget: nothing new starts, what is in flight finishes.
     BudgetReached {
@@ -315,6 +321,9 @@ pub enum Outcome {
         needed: Usd,
         /// The budget.
         budget: Usd,
+        /// The agent whose own budget it is (its `max_cost`); none: the run's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<AgentId>,
     },
     /// A provider will not serve us: all that is left belongs to stopped accounts.
     ProviderStopped {

@@ -10,6 +10,7 @@ use crate::agent::AgentId;
 use crate::failure::Failure;
 use crate::limit::GateSpec;
 use crate::money::Usd;
+use crate::plan::Plan;
 use crate::prediction::Prediction;
 use crate::time::{Time, micros};
 use crate::usage::Usage;
@@ -44,6 +45,17 @@ pub struct Settings {
     pub price_table: Option<String>,
 }
 
+impl Settings {
+    /// Whether any limit in money holds an agent's calls, one that only warns included: then its price
+    /// has to be known.
+    pub fn limits_cost_of(&self, plan: &Plan, id: AgentId) -> bool {
+        self.budget.is_some()
+            || self.max_cost_per_task.is_some()
+            || plan.agent(id).max_cost.is_some()
+            || plan.tasks().iter().any(|task| task.agent == id && task.max_cost.is_some())
+    }
+}
+
 /// Whether tasks may run side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -69,6 +81,8 @@ impl Mode {
 pub enum Input {
     /// Begin.
     Started,
+    /// Begin; a forecast of the run is known already.
+    StartedForeseen(Prediction),
     /// Go on after the process that drove the run ended; attempts in flight then are lost.
     Resumed {
         /// Other budgets than before, where the user set some.

@@ -4,7 +4,7 @@ use super::event::Spent;
 use super::input::Billing;
 use super::planted;
 use super::state::{Phase, Run};
-use crate::agent::Agent;
+use crate::agent::{Agent, AgentId};
 use crate::money::Usd;
 use crate::plan::TaskId;
 use crate::price::Pricing;
@@ -54,6 +54,24 @@ impl Run {
             }
         }
         (fitting > 0).then_some(fitting)
+    }
+
+    /// What may still be spent before the budget stops the run; none: nothing stops it.
+    pub(crate) fn left(&self) -> Option<Usd> {
+        let budget = self.state.budget.filter(|_| self.state.budget_stops);
+        budget.map(|budget| budget.minus(self.state.charged.total()))
+    }
+
+    /// The same of an agent's own budget.
+    pub(crate) fn left_of(&self, agent: AgentId) -> Option<Usd> {
+        let money = self.state.agents.get(agent.index())?;
+        money.budget.map(|budget| budget.minus(money.charged))
+    }
+
+    /// What a task may still cost; none: nothing limits it alone.
+    pub(crate) fn left_of_task(&self, id: TaskId) -> Option<Usd> {
+        let limit = self.plan.task(id).max_cost.or(self.settings.max_cost_per_task);
+        limit.map(|limit| limit.minus(self.task(id).charged.total()))
     }
 
     fn output_bytes(&self, id: TaskId) -> u64 {

@@ -224,7 +224,7 @@ impl Deciding<'_> {
                 return self.end(Outcome::Interrupted { signal });
             }
             if let Some((needed, budget)) = state.over_budget {
-                return self.end(Outcome::BudgetExceeded { needed, budget });
+                return self.end(Outcome::BudgetExceeded { needed, budget, agent: None });
             }
             if !state.ready.any(&self.run.plan, |agent| self.serves(agent)) {
                 return self.end(self.why_nothing_starts());
@@ -243,8 +243,9 @@ impl Deciding<'_> {
         if let Some(failure) = state.stopped.values().next() {
             return Outcome::ProviderStopped { failure: failure.clone() };
         }
-        match state.agents.iter().find_map(|agent| agent.over) {
-            Some((needed, budget)) => Outcome::BudgetExceeded { needed, budget },
+        let over = |id: AgentId| Some((id, state.agents[id.index()].over?));
+        match self.run.plan.agent_ids().find_map(over) {
+            Some((id, (needed, budget))) => Outcome::BudgetExceeded { needed, budget, agent: Some(id) },
             None => Outcome::ProviderStopped { failure: Failure::new(Class::Invalid, "no task can start") },
         }
     }

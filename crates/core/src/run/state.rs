@@ -166,6 +166,12 @@ impl Run {
         Ok(run)
     }
 
+    /// The same run under other settings.
+    #[must_use]
+    pub(crate) fn under(&self, settings: Arc<Settings>) -> Self {
+        Run { settings, ..self.clone() }
+    }
+
     /// The plan that it executes.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::limit::Gates;
 use crate::money::Usd;
 use crate::plan::TaskId;
+use crate::prediction::Prediction;
 use crate::time::Time;
 
 impl Run {
@@ -49,10 +50,8 @@ impl Deciding<'_> {
 
     fn take(&mut self, input: Input) {
         match input {
-            Input::Started => {
-                self.remember(Event::RunStarted);
-                self.fail_invalid_tasks();
-            }
+            Input::Started => self.begin(None),
+            Input::StartedForeseen(forecast) => self.begin(Some(forecast)),
             Input::Resumed { budgets } => self.resume(budgets),
             Input::Replied(reply) => self.replied(reply),
             Input::Woke => {}
@@ -65,6 +64,14 @@ impl Deciding<'_> {
                 }
             }
         }
+    }
+
+    fn begin(&mut self, forecast: Option<Prediction>) {
+        self.remember(Event::RunStarted);
+        if let Some(forecast) = forecast {
+            self.remember(Event::ForecastMade { forecast });
+        }
+        self.fail_invalid_tasks();
     }
 
     /// Tasks that can never be sent fail before anything is (SPEC.md F3); the rest goes on.
@@ -207,16 +214,17 @@ impl Deciding<'_> {
 
     /// Marks that spending has passed, each said once.
     fn warn_of_budget(&mut self) {
-        let spent = self.run.state.charged.total();
+        let (charge, budget) = (self.run.state.charged, self.run.state.budget);
+        let spent = charge.total();
         let past = |mark: Option<Usd>| mark.is_some_and(|mark| spent > mark);
-        let eighty_percent = self.run.state.budget.map(|budget| budget.shared_by(5).times(4));
+        let eighty_percent = budget.map(|budget| budget.shared_by(5).times(4));
         for (mark, is_past) in [
             (BudgetMark::Alert, past(self.run.settings.alert_threshold)),
             (BudgetMark::EightyPercent, past(eighty_percent)),
-            (BudgetMark::Exceeded, past(self.run.state.budget)),
+            (BudgetMark::Exceeded, past(budget)),
         ] {
             if is_past && !self.run.state.marks.contains(&mark) {
-                self.remember(Event::BudgetWarned { mark, spent });
+                self.remember(Event::BudgetWarned { mark, spent, charge, budget });
             }
         }
     }

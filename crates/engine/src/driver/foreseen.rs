@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use sortie_core::prediction::Prediction;
 
@@ -25,6 +26,14 @@ impl Foreseen {
     /// A forecast that somebody works on; nothing where it cannot be made.
     pub fn coming(forecast: impl Future<Output = Option<Prediction>> + Send + 'static) -> Self {
         Foreseen(Some(Box::pin(forecast)))
+    }
+
+    /// The forecast, once, where it is known by now.
+    pub(super) fn now(&mut self) -> Option<Prediction> {
+        let mut context = Context::from_waker(Waker::noop());
+        let Poll::Ready(foreseen) = self.0.as_mut()?.as_mut().poll(&mut context) else { return None };
+        self.0 = None;
+        foreseen
     }
 
     /// The forecast, once; for ever where none can come. Cancel-safe.

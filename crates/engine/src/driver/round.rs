@@ -106,6 +106,11 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
         first: Input,
         mut foreseen: Foreseen,
     ) -> Result<Ended, DriveError> {
+        // What is known before it begins is kept also where the first step ends the run.
+        let first = match first {
+            Input::Started => foreseen.now().map_or(Input::Started, Input::StartedForeseen),
+            first => first,
+        };
         self.heard.push_back(Heard { input: first, output: None });
         loop {
             let mut round = self.decide();

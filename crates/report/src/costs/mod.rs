@@ -5,7 +5,8 @@
 //! where none did, to the agent's. A model's id with its date is the model without it.
 //!
 //! Three amounts are never mixed: what usage says (`actual`), what was estimated, and what is at
-//! risk. Calls in flight are not in it: nobody knows yet what they cost.
+//! risk. Calls in flight are not in it: nobody knows yet what they cost. Of a run that nobody drives they
+//! may have been billed: there they are at risk ([`Costs::add_in_flight`]).
 //!
 //! Adding a grouping: a variant of [`Grouping`], its line in [`Grouping::ALL`], its name and key.
 
@@ -14,19 +15,20 @@ mod show;
 mod tests;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use sortie_core::agent::Agent;
 use sortie_core::money::Usd;
 use sortie_core::plan::TaskId;
-use sortie_core::price;
-use sortie_core::run::event::{Event, Record, Spent};
+use sortie_core::price::{self, Pricing};
+use sortie_core::run::event::{AttemptId, Event, Record, Spent};
 use sortie_core::time::Time;
 use sortie_core::usage::Charge;
 
+use crate::amounts::NO_PRICE;
 use crate::fold::RunView;
-use crate::units::{as_dollars, date};
+use crate::units::{as_dollars, date, money};
 
 pub use show::{Document, Row};
 
@@ -111,7 +113,8 @@ impl<'a> Settled<'a> {
         let (attempt, spent, named) = match &record.event {
             Event::AttemptSucceeded { attempt, answer, spent, .. } => (attempt, spent, Some(&*answer.model)),
             Event::AttemptFailed { attempt, failure, spent, .. } if !failure.class.is_unsent() => {
-                (attempt, spent, None)
+                // It is priced by the model that it names, so it is booked on that one too.
+                (attempt, spent, failure.model.as_deref())
             }
             Event::AttemptLost { attempt, spent } => (attempt, spent, None),
             _ => return None,
@@ -129,6 +132,26 @@ impl<'a> Settled<'a> {
             spent,
         })
     }
+}
+
+/// The calls that these records began and did not end, each as the record that would take it for lost at
+/// the moment it began: all that was reserved is at risk.
+pub(crate) fn in_flight(records: &[Record]) -> Vec<Record> {
+    let mut open: BTreeMap<AttemptId, Record> = BTreeMap::new();
+    for record in records {
+        match &record.event {
+            Event::AttemptStarted { attempt, reserved } => {
+                let charge = Charge { at_risk: reserved.usd, ..Charge::default() };
+                let event = Event::AttemptLost { attempt: *attempt, spent: Spent { usage: None, charge } };
+                open.insert(*attempt, Record { event, ..record.clone() });
+            }
+            Event::AttemptSucceeded { attempt, .. }
+            | Event::AttemptFailed { attempt, .. }
+            | Event::AttemptLost { attempt, .. } => drop(open.remove(attempt)),
+            _ => {}
+        }
+    }
+    open.into_values().collect()
 }
 
 /// A model as the price table calls it, whatever date its id has; as it is where it does not know it.
@@ -155,6 +178,9 @@ pub struct Group {
     pub tasks: u64,
     /// Calls that came to an end.
     pub calls: u64,
+    /// Of these, calls whose price nobody knows: they are in none of the amounts.
+    #[serde(default)]
+    pub unpriced_calls: u64,
     /// Input tokens, cached or not.
     pub input_tokens: u64,
     /// Of these, read from a cache.
@@ -165,7 +191,8 @@ pub struct Group {
 
 impl Group {
     /// Adds a call; counts from outside must not overflow.
-    fn add(&mut self, spent: &Spent, is_new_task: bool) {
+    fn add(&mut self, call: &Settled<'_>, is_new_task: bool) {
+        let spent = call.spent;
         let Charge { actual, estimated, at_risk } = spent.charge;
         self.cost += actual + estimated;
         self.actual += actual;
@@ -173,6 +200,7 @@ impl Group {
         self.at_risk += at_risk;
         self.tasks += u64::from(is_new_task);
         self.calls += 1;
+        self.unpriced_calls += u64::from(call.agent.pricing == Pricing::Unknown);
         if let Some(usage) = spent.usage {
             self.input_tokens = self.input_tokens.saturating_add(usage.total_input());
             self.cached_input_tokens = self.cached_input_tokens.saturating_add(usage.cache_read);
@@ -183,6 +211,20 @@ impl Group {
     /// All three amounts: what the budget counts.
     pub fn total(&self) -> Usd {
         self.cost + self.at_risk
+    }
+
+    /// The three amounts.
+    pub fn charge(&self) -> Charge {
+        Charge { actual: self.actual, estimated: self.estimated, at_risk: self.at_risk }
+    }
+
+    /// One of its amounts for people: at least so much, or nothing known at all, where calls have no price.
+    pub(crate) fn amount(&self, amount: Usd) -> String {
+        match self.unpriced_calls {
+            0 => money(amount),
+            calls if calls == self.calls => NO_PRICE.to_owned(),
+            _ => format!("≥ {}", money(amount)),
+        }
     }
 }
 
@@ -213,10 +255,11 @@ pub struct Costs {
     by: Grouping,
     groups: BTreeMap<String, (u32, Group)>,
     total: Group,
-    /// For each task of the run, the number of the group that it was counted in last. That is enough
-    /// to count it once: a task's calls move on from group to group and never back, because days
-    /// pass, and a reply's own model comes with the answer, which is the last call.
+    /// For each task of the run, the number of the group that its last call was counted in.
     counted: Vec<u32>,
+    /// Tasks whose calls are in several groups, with each of these: few, because only replies of
+    /// other models than asked, and midnight, move a task on.
+    moved: BTreeSet<(TaskId, u32)>,
 }
 
 /// What [`Costs::counted`] says of a task that was not counted yet.
@@ -225,13 +268,20 @@ const NOWHERE: u32 = u32::MAX;
 impl Costs {
     /// No calls yet.
     pub fn new(by: Grouping) -> Self {
-        Costs { by, groups: BTreeMap::new(), total: Group::default(), counted: Vec::new() }
+        Costs {
+            by,
+            groups: BTreeMap::new(),
+            total: Group::default(),
+            counted: Vec::new(),
+            moved: BTreeSet::new(),
+        }
     }
 
     /// The calls that follow are of another run, with so many tasks.
     pub(crate) fn begin_run(&mut self, tasks: usize) {
         self.counted.clear();
         self.counted.resize(tasks, NOWHERE);
+        self.moved.clear();
     }
 
     /// Takes a call of the run that was begun.
@@ -244,14 +294,29 @@ impl Costs {
         let Some((number, group)) = self.groups.get_mut(&*key) else { return };
         let Some(counted) = self.counted.get_mut(call.task.index()) else { return };
         let was = std::mem::replace(counted, *number);
-        group.add(call.spent, was != *number);
-        self.total.add(call.spent, was == NOWHERE);
+        let is_new = was == NOWHERE
+            || was != *number && {
+                self.moved.insert((call.task, was));
+                self.moved.insert((call.task, *number))
+            };
+        group.add(call, is_new);
+        self.total.add(call, was == NOWHERE);
     }
 
     /// Takes all calls of a run that were charged in this stretch of time.
     pub fn add_run(&mut self, run: &RunView, records: &[Record], span: Span) {
         self.begin_run(run.plan.tasks().len());
         for record in records.iter().filter(|record| span.contains(record.at)) {
+            if let Some(call) = Settled::of(run, record) {
+                self.add(&call);
+            }
+        }
+    }
+
+    /// Takes the calls that the run which was added last began and did not end, in this stretch of time: to
+    /// be asked for where nobody drives it any more.
+    pub fn add_in_flight(&mut self, run: &RunView, records: &[Record], span: Span) {
+        for record in in_flight(records).iter().filter(|record| span.contains(record.at)) {
             if let Some(call) = Settled::of(run, record) {
                 self.add(&call);
             }

@@ -67,19 +67,25 @@ impl Costs {
         let rows = all.iter().copied().chain([("total", self.total())]);
         let rows: Vec<[String; 11]> = rows.map(|(name, group)| cells(&self.row(name, group))).collect();
         let columns = [
-            (self.by().name(), Side::Left),
-            ("tasks", Side::Right),
-            ("calls", Side::Right),
-            ("input", Side::Right),
-            ("cached", Side::Right),
-            ("output", Side::Right),
-            ("actual", Side::Right),
-            ("estimated", Side::Right),
-            ("at risk", Side::Right),
-            ("total", Side::Right),
-            ("share", Side::Right),
+            (&*self.by().name().to_uppercase(), Side::Left),
+            ("TASKS", Side::Right),
+            ("CALLS", Side::Right),
+            ("INPUT", Side::Right),
+            ("CACHED", Side::Right),
+            ("OUTPUT", Side::Right),
+            ("ACTUAL", Side::Right),
+            ("ESTIMATED", Side::Right),
+            ("AT RISK", Side::Right),
+            ("TOTAL", Side::Right),
+            ("SHARE", Side::Right),
         ];
-        table(columns, &rows)
+        let unpriced = self.total().unpriced_calls;
+        let note = match unpriced {
+            0 => String::new(),
+            1 => "1 call has no price: it is in no amount\n".to_owned(),
+            calls => format!("{calls} calls have no price: they are in no amount\n"),
+        };
+        table(columns, &rows) + &note
     }
 }
 
@@ -92,10 +98,10 @@ fn cells(row: &Row<'_>) -> [String; 11] {
         grouped(group.input_tokens),
         grouped(group.cached_input_tokens),
         grouped(group.output_tokens),
-        money(group.actual),
+        group.amount(group.actual),
         if_any(group.estimated),
         if_any(group.at_risk),
-        money(row.total),
+        group.amount(row.total),
         row.share.map_or_else(|| "–".to_owned(), percent),
     ]
 }

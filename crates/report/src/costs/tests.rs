@@ -56,6 +56,67 @@ fn a_call_counts_where_it_was_charged() {
 }
 
 #[test]
+fn a_reply_that_was_refused_is_booked_on_the_model_that_it_names() {
+    let mut story = testing::two_agents();
+    for record in &mut story.records {
+        if let Event::AttemptFailed { failure, .. } = &mut record.event {
+            failure.model = Some("gpt-6-luna".to_owned());
+        }
+    }
+    let costs = costs(Grouping::Model, &[story], Span::default());
+    let groups = costs.by_group();
+    assert_eq!(groups["gpt-6-luna"].estimated, usd("0.002"), "{:?}", groups.keys());
+    assert!(!groups.contains_key("gpt-6.1-sol"), "{:?}", groups.keys());
+}
+
+#[test]
+fn a_task_whose_calls_go_back_to_a_group_counts_in_it_once() {
+    let mut story = Story::new("back", &[("analyze", "analysis", &[])]).at(0.0, Event::RunStarted);
+    for number in 1..=3 {
+        story = story.at(0.0, testing::started(0, number));
+        story = match number {
+            2 => {
+                let mut failure = testing::throttled();
+                failure.model = Some("claude-haiku-4-5".to_owned());
+                let again = sortie_core::run::event::Then::RetryAt(story.run().created);
+                story.at(0.0, testing::failed(0, 2, failure, again))
+            }
+            number => story.at(0.0, testing::lost(0, number)),
+        };
+    }
+    let groups = costs(Grouping::Model, &[story], Span::default()).by_group();
+    let counts: Vec<(u64, u64)> = groups.values().map(|group| (group.tasks, group.calls)).collect();
+    assert_eq!(counts, [(1, 1), (1, 2)], "{:?}", groups.keys());
+}
+
+#[test]
+fn calls_in_flight_of_a_run_that_nobody_drives_are_at_risk() {
+    let story = testing::killed();
+    let mut costs = costs(Grouping::Agent, &[], Span::default());
+    costs.add_run(&story.run(), &story.records, Span::default());
+    assert_eq!((costs.total().calls, costs.total().at_risk), (2, Usd::ZERO));
+    costs.add_in_flight(&story.run(), &story.records, Span::default());
+    assert_eq!((costs.total().calls, costs.total().at_risk), (4, usd("0.12")));
+    // All that were in flight came to an end.
+    let resumed = testing::resumed();
+    costs.add_run(&resumed.run(), &resumed.records, Span::default());
+    let before = *costs.total();
+    costs.add_in_flight(&resumed.run(), &resumed.records, Span::default());
+    assert_eq!(*costs.total(), before);
+}
+
+#[test]
+fn a_price_that_nobody_knows_is_no_amount() {
+    let stories = [testing::unpriced(testing::diamond())];
+    let text = costs(Grouping::Agent, &stories, Span::default()).text();
+    assert!(!text.contains('$') && text.contains("no price"), "{text}");
+    assert!(text.ends_with("5 calls have no price: they are in no amount\n"), "{text}");
+    let both = [testing::unpriced(testing::diamond()), testing::diamond()];
+    let text = costs(Grouping::Agent, &both, Span::default()).text();
+    assert!(text.contains("≥ $0.023"), "{text}");
+}
+
+#[test]
 fn tables_read_well() {
     let stories = [testing::two_agents(), testing::diamond()];
     for by in Grouping::ALL {

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sortie_core::agent::AgentId;
+use sortie_core::agent::{Agent, AgentId};
 use sortie_core::ceiling::Bound;
 use sortie_core::failure::Failure;
 use sortie_core::money::Usd;
@@ -20,6 +20,7 @@ use sortie_core::run::input::{Mode, Settings};
 use sortie_core::time::Time;
 use sortie_core::usage::{Charge, Cost};
 
+use crate::amounts::unpriced;
 use crate::bound;
 use crate::costs::{Costs, Grouping, Settled};
 use crate::summary::Summary;
@@ -29,7 +30,7 @@ mod counts;
 mod task;
 
 pub use counts::Counts;
-pub use task::{Status, TaskView};
+pub use task::{Overrun, Status, TaskView};
 
 use clock::Clock;
 
@@ -58,13 +59,20 @@ pub struct Fold {
     costs: [Costs; Grouping::WITHIN_RUN.len()],
     reserved: Usd,
     budget: Option<Usd>,
+    budget_stops: bool,
+    agent_budgets: Vec<Option<Usd>>,
     finished: Vec<TaskId>,
     outcome: Option<Outcome>,
     draining: bool,
     last: Time,
     forecast: Option<Prediction>,
     over_budget: Option<OverBudget>,
+    overruns: Vec<Overrun>,
 }
+
+/// Calls that cost more than was reserved for them, of which a run keeps what they were: where there are
+/// many, all have the same cause.
+const MOST_OVERRUNS: usize = 20;
 
 /// Whose budget was reached last (none: the run's), and the task that it stopped, with the
 /// `max_tokens` that would have fitted.
@@ -112,12 +120,15 @@ impl Fold {
             unmet,
             reserved: Usd::ZERO,
             budget: run.settings.budget,
+            budget_stops: run.settings.auto_stop,
+            agent_budgets: run.plan.agents().iter().map(|agent| agent.max_cost).collect(),
             finished: Vec::new(),
             outcome: None,
             draining: false,
             last: run.created,
             forecast: None,
             over_budget: None,
+            overruns: Vec::new(),
             run,
         }
     }
@@ -163,9 +174,15 @@ impl Fold {
                     self.set(*task, Status::Skipped);
                 }
             }
-            Event::BudgetSet { agent: Some(_), .. } => self.over_budget = None,
+            Event::BudgetSet { agent: Some(agent), budget } => {
+                self.over_budget = None;
+                if let Some(own) = self.agent_budgets.get_mut(agent.index()) {
+                    *own = *budget;
+                }
+            }
             Event::BudgetSet { budget, agent: None } => {
                 self.budget = *budget;
+                self.budget_stops = true;
                 self.draining = false;
             }
             Event::BudgetWarned { .. } => {}
@@ -188,6 +205,11 @@ impl Fold {
     /// Whose budget was reached last, if one was.
     pub fn over_budget(&self) -> Option<OverBudget> {
         self.over_budget
+    }
+
+    /// The first calls that cost more than was reserved for them.
+    pub fn overruns(&self) -> &[Overrun] {
+        &self.overruns
     }
 
     /// What was forecast of it, first.
@@ -242,6 +264,24 @@ impl Fold {
         self.budget
     }
 
+    /// Whether the budget stops the run; else it only warns.
+    pub fn budget_stops(&self) -> bool {
+        self.budget_stops
+    }
+
+    /// The agents that have a budget of their own, with it, as last set.
+    pub fn agent_budgets(&self) -> impl Iterator<Item = (&Agent, Usd)> {
+        let all = self.run.plan.agents().iter().zip(&self.agent_budgets);
+        all.filter_map(|(agent, budget)| Some((agent, (*budget)?)))
+    }
+
+    /// The agents that were called and whose price nobody knows: their calls are in no amount.
+    pub fn unpriced(&self) -> Vec<&Agent> {
+        let plan = &self.run.plan;
+        let called = self.tasks.iter().zip(plan.tasks()).filter(|(view, _)| view.attempts > 0);
+        unpriced(plan, called.map(|(_, task)| task.agent))
+    }
+
     /// The tasks that succeeded or failed, in the order they did.
     pub fn finished(&self) -> &[TaskId] {
         &self.finished
@@ -289,7 +329,7 @@ impl Fold {
     }
 
     fn attempt_succeeded(&mut self, task: TaskId, answer: &Answer, spent: &Spent, timing: Timing, at: Time) {
-        self.settle(task, spent, Some(timing));
+        self.settle(task, spent, Some(timing), Some(&answer.model));
         let Some(view) = self.tasks.get_mut(task.index()) else { return };
         view.answer = Some(Box::new(answer.clone()));
         view.answer_input = spent.usage.map(|usage| usage.total_input());
@@ -319,7 +359,7 @@ impl Fold {
         if failure.class.is_unsent() {
             self.never_left(task);
         } else {
-            self.settle(task, spent, Some(timing));
+            self.settle(task, spent, Some(timing), failure.model.as_deref());
             *self.counts.failed_attempts.entry(failure.class).or_default() += 1;
         }
         match then {
@@ -334,7 +374,7 @@ impl Fold {
     }
 
     fn attempt_lost(&mut self, task: TaskId, spent: &Spent) {
-        self.settle(task, spent, None);
+        self.settle(task, spent, None, None);
         self.counts.lost += 1;
         self.set(task, Status::Pending);
     }
@@ -355,9 +395,16 @@ impl Fold {
     }
 
     /// Replaces what the attempt reserved by what it came to.
-    fn settle(&mut self, task: TaskId, spent: &Spent, timing: Option<Timing>) {
+    fn settle(&mut self, task: TaskId, spent: &Spent, timing: Option<Timing>, model: Option<&str>) {
         let Some(view) = self.tasks.get_mut(task.index()) else { return };
-        self.reserved -= std::mem::take(&mut view.reserved);
+        let reserved = std::mem::take(&mut view.reserved);
+        self.reserved -= reserved;
+        let over = spent.charge.total().minus(reserved);
+        if !over.is_zero() && self.overruns.len() < MOST_OVERRUNS {
+            let tier = spent.usage.unwrap_or_default().tier;
+            let model = model.filter(|model| !model.is_empty()).map(str::to_owned);
+            self.overruns.push(Overrun { task, reserved, over, model, tier });
+        }
         view.ran = true;
         if let Some(timing) = timing {
             view.timing = Some(timing);

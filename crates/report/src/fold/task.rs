@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use sortie_core::failure::Failure;
 use sortie_core::money::Usd;
+use sortie_core::plan::TaskId;
 use sortie_core::run::event::{Answer, Skipped, Timing};
 use sortie_core::time::Time;
-use sortie_core::usage::{Charge, Usage};
+use sortie_core::usage::{Charge, Tier, Usage};
 
 /// Where a task stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +36,22 @@ impl Status {
             Status::Skipped => "skipped",
         }
     }
+}
+
+/// A call that cost more than was reserved for it: the reply came in a dearer tier or by a dearer model than
+/// was asked for, or had more tokens than `max_tokens`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overrun {
+    /// For which task.
+    pub task: TaskId,
+    /// What was reserved.
+    pub reserved: Usd,
+    /// What it cost beyond that.
+    pub over: Usd,
+    /// The model that the reply named; none where it named none.
+    pub model: Option<String>,
+    /// The tier that it was served in.
+    pub tier: Tier,
 }
 
 /// A task as its events tell it.

@@ -42,7 +42,7 @@ fn grouped(costs: &Costs) -> String {
         let mut cells = vec![escape(name)];
         let tokens = [group.input_tokens, group.cached_input_tokens, group.output_tokens];
         cells.extend([group.tasks, group.calls].iter().chain(&tokens).map(u64::to_string));
-        cells.push(money(group.cost));
+        cells.push(group.amount(group.cost));
         let amounts = [group.estimated, group.at_risk];
         cells.extend(amounts.iter().zip(shown).filter(|(_, shown)| *shown).map(|(amount, _)| money(*amount)));
         writeln!(text, "| {} |", cells.join(" | ")).unwrap_or_default();

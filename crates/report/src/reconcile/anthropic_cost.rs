@@ -14,7 +14,6 @@
 //!   are public have two decimals, and many rows of `0.00`. So an amount with at most two decimals may be
 //!   off by half a cent here, one with more is taken for exact.
 
-use super::decimal::decimals;
 use super::sheet::{Columns, ExportError, Row, has};
 use super::{Format, Line, Quantity};
 
@@ -48,7 +47,7 @@ impl Format for AnthropicCost {
         row.check_currency(CURRENCY)?;
         let is_in_cents = row.text(DOLLARS).is_none();
         let amount = if is_in_cents { row.money(CENTS, 10)? } else { row.money(DOLLARS, 12)? };
-        let is_rounded = !is_in_cents && row.text(DOLLARS).is_some_and(|text| decimals(text) <= 2);
+        let is_rounded = !is_in_cents && row.decimals(DOLLARS) <= 2;
         Ok(Line {
             day: row.day(DAY)?,
             model: row.text(&["model"]).map(str::to_owned),

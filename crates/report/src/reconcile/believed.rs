@@ -7,7 +7,7 @@ use sortie_core::price::Pricing;
 use sortie_core::run::event::Record;
 
 use super::{Amounts, Export, Key, Quantity};
-use crate::costs::{Settled, Span};
+use crate::costs::{Settled, Span, in_flight};
 use crate::fold::RunView;
 use crate::units::date;
 
@@ -90,7 +90,8 @@ impl Believed {
     /// Takes a run's calls at the provider. Agents that are free are left out: a server of one's own may
     /// speak the provider's dialect, and no provider bills nothing.
     pub fn add_run(&mut self, run: &RunView, records: &[Record]) {
-        for record in records {
+        // What a process left in flight when it died may be in the export.
+        for record in records.iter().chain(&in_flight(records)) {
             let Some(call) = Settled::of(run, record) else { continue };
             if call.agent.provider == self.provider && call.agent.pricing != Pricing::Free {
                 let key = (date(call.at), Some(call.model.to_owned()));
@@ -111,9 +112,14 @@ impl Believed {
         let since = span.since.map(whole);
         // The span ends before its end.
         let until = span.until.map(|until| whole(until - std::time::Duration::from_micros(1)));
+        // The span narrows: it makes nobody say anything of a day that they know nothing of.
         let days = days.map(|(first, last)| {
-            (since.unwrap_or_else(|| first.to_owned()), until.unwrap_or_else(|| last.to_owned()))
+            (
+                since.unwrap_or_default().max(first.to_owned()),
+                until.map_or(last.to_owned(), |until| until.min(last.to_owned())),
+            )
         });
+        let days = days.filter(|(first, last)| first <= last);
         let is_in = |day: &String| days.as_ref().is_some_and(|(first, last)| first <= day && day <= last);
         let believed = self.told_apart_as(export);
         let keys: BTreeSet<&Key> =

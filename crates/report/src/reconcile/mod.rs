@@ -16,6 +16,7 @@ mod believed;
 mod decimal;
 mod openai_cost;
 mod openai_usage;
+mod quiet;
 mod sheet;
 mod show;
 #[cfg(test)]
@@ -50,6 +51,8 @@ const ALL: &[&dyn Format] = &[
     &anthropic_cost::AnthropicCost,
     &openai_usage::OpenAiUsage,
     &openai_cost::OpenAiCost,
+    &quiet::ANTHROPIC,
+    &quiet::OPENAI,
 ];
 
 /// What a row says.

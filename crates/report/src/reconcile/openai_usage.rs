@@ -41,7 +41,11 @@ impl Format for OpenAiUsage {
     fn read(&self, row: &Row<'_>) -> Result<Line, ExportError> {
         let (all, read, written) = (row.count(INPUT)?, row.count(CACHE_READ)?, row.count(CACHE_WRITE)?);
         // The parts of the input are within its whole; here they are disjoint.
-        let plain = all.map(|all| all - read.unwrap_or(0) - written.unwrap_or(0));
+        let parts = read.unwrap_or(0).saturating_add(written.unwrap_or(0));
+        let plain = all.map(|all| all - parts);
+        if plain.is_some_and(|plain| plain < 0) {
+            return Err(row.bad(INPUT, "at least its cached tokens"));
+        }
         let counts = [
             (Quantity::Input, plain),
             (Quantity::CacheRead, read),

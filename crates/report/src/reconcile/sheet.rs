@@ -11,8 +11,8 @@ use csv::{ReaderBuilder, StringRecord};
 use serde_json::{Map, Value};
 use sortie_core::time::Time;
 
-use super::decimal::scaled;
-use crate::units::{date, midnight};
+use super::decimal::{self, Marks, scaled};
+use crate::units::{date, instant, midnight};
 
 /// The most bytes that an export may have. A line is about 150 of them, a day has a few dozen lines.
 pub const MAX_BYTES: usize = 64 << 20;
@@ -74,12 +74,14 @@ pub(super) type Columns = BTreeMap<String, usize>;
 pub(super) struct Sheet {
     pub(super) columns: Columns,
     pub(super) is_partial: bool,
+    marks: Marks,
     records: Vec<StringRecord>,
 }
 
 /// A row, whose cells are found by the names of their columns.
 pub(super) struct Row<'a> {
     number: usize,
+    marks: Marks,
     columns: &'a Columns,
     record: &'a StringRecord,
 }
@@ -99,7 +101,7 @@ impl Sheet {
 
     pub(super) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         let rows = self.records.iter().enumerate();
-        rows.map(|(n, record)| Row { number: n + 1, columns: &self.columns, record })
+        rows.map(|(n, record)| Row { number: n + 1, marks: self.marks, columns: &self.columns, record })
     }
 
     /// The error of a file that no format recognises.
@@ -112,8 +114,15 @@ impl Sheet {
     }
 
     fn csv(bytes: &[u8]) -> Result<Self, ExportError> {
-        let mut reader = ReaderBuilder::new().delimiter(delimiter(bytes)).from_reader(bytes);
-        let mut sheet = Sheet::default();
+        let delimiter = delimiter(bytes);
+        let mut reader = ReaderBuilder::new().delimiter(delimiter).from_reader(bytes);
+        // Spreadsheets separate cells by semicolons where a comma stands before decimals.
+        let marks = match delimiter {
+            b';' => Marks::Comma,
+            b'\t' => Marks::Unknown,
+            _ => Marks::Point,
+        };
+        let mut sheet = Sheet { marks, ..Sheet::default() };
         for heading in reader.headers().map_err(ExportError::Csv)? {
             let place = sheet.columns.len();
             // Of two columns with one name the first counts; the place of the other is taken all the same.
@@ -241,7 +250,8 @@ impl Row<'_> {
         spellings.iter().filter_map(cell).find(|cell| !cell.is_empty())
     }
 
-    /// The day that a cell names: a date, a time in RFC 3339 in UTC, or Unix seconds.
+    /// The day (UTC) that a cell names: a date, a time in RFC 3339, or Unix seconds. A time without an
+    /// offset is taken for UTC.
     pub(super) fn day(&self, spellings: &[&str]) -> Result<String, ExportError> {
         let text = self.text(spellings).unwrap_or_default();
         if text.len() > 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -249,6 +259,9 @@ impl Row<'_> {
             return micros
                 .map(|micros| date(Time::from_micros(micros)))
                 .ok_or_else(|| self.bad(spellings, "a day"));
+        }
+        if let Some(at) = instant(text) {
+            return Ok(date(at));
         }
         let day = text.get(..10).filter(|day| midnight(day).is_some());
         day.map(str::to_owned).ok_or_else(|| self.bad(spellings, "a day"))
@@ -258,7 +271,8 @@ impl Row<'_> {
     pub(super) fn count(&self, spellings: &[&str]) -> Result<Option<i128>, ExportError> {
         let Some(text) = self.text(spellings) else { return Ok(None) };
         // Exports that passed through a spreadsheet have `59200.0`; a fraction of a token is none.
-        let whole = scaled(text, 0).filter(|&n| n >= 0 && scaled(text, 3) == n.checked_mul(1000));
+        let scaled = |shift| scaled(text, shift, self.marks);
+        let whole = scaled(0).filter(|&n| n >= 0 && scaled(3) == n.checked_mul(1000));
         whole.map(Some).ok_or_else(|| self.bad(spellings, "a whole number"))
     }
 
@@ -266,7 +280,13 @@ impl Row<'_> {
     /// the export does not say it.
     pub(super) fn money(&self, spellings: &[&str], shift: i32) -> Result<Option<i128>, ExportError> {
         let Some(text) = self.text(spellings) else { return Ok(None) };
-        scaled(text, shift).map(Some).ok_or_else(|| self.bad(spellings, "an amount of money"))
+        let amount = scaled(text, shift, self.marks);
+        amount.map(Some).ok_or_else(|| self.bad(spellings, "an amount of money"))
+    }
+
+    /// How many decimals the first of these columns is written with.
+    pub(super) fn decimals(&self, spellings: &[&str]) -> usize {
+        self.text(spellings).map_or(0, |text| decimal::decimals(text, self.marks))
     }
 
     /// Refuses an amount in another currency than US dollars.
@@ -277,7 +297,8 @@ impl Row<'_> {
         }
     }
 
-    fn bad(&self, spellings: &[&str], expected: &'static str) -> ExportError {
+    /// The error of a cell of the first of these columns.
+    pub(super) fn bad(&self, spellings: &[&str], expected: &'static str) -> ExportError {
         let named = spellings.iter().find(|name| self.columns.contains_key(**name));
         ExportError::Cell {
             row: self.number,

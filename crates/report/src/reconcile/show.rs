@@ -118,6 +118,7 @@ impl Comparison {
         let (format, figures) = (self.format, count(self.rows.len() as u64, "figure"));
         let mut text = match differing {
             0 => format!("{format}, {days}: all agree ({figures})\n"),
+            1 => format!("{format}, {days}: 1 of {figures} differs\n"),
             n => format!("{format}, {days}: {n} of {figures} differ\n"),
         };
         if differing > 0 && self.days.as_ref().is_some_and(|(first, last)| first != last) {

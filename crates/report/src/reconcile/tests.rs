@@ -134,13 +134,72 @@ fn what_agrees_agrees_and_one_number_that_differs_is_found() {
         let [found] = &differing[..] else { panic!("{row} {column}: {differing:?}") };
         assert_eq!((found.day.as_str(), found.difference()), (&right[row][..10], 1), "{row} {column}");
     }
-    // A day that one side does not have at all is a difference as well.
     let missing = compared(&Export::read(text(&rows[..1]).as_bytes()).unwrap(), &night(), Span::default());
     assert!(missing.agrees(), "the other day is not in what the export is about: {}", missing.text());
-    let both =
-        Span { since: None, until: Some(night()[0].run().created + std::time::Duration::from_secs(86_400)) };
-    let missing = compared(&Export::read(text(&rows[..1]).as_bytes()).unwrap(), &night(), both);
+    // A model that one side does not have at all is a difference as well.
+    let other = [rows[0].clone(), "2025-11-15,claude-sonnet-4-5,0,0,0".to_owned()];
+    let missing = compared(&Export::read(text(&other).as_bytes()).unwrap(), &night(), Span::default());
     assert_eq!(missing.rows.iter().filter(|row| !row.agrees()).count(), 3, "{}", missing.text());
+}
+
+#[test]
+fn a_span_narrows_the_days_of_an_export_and_never_widens_them() {
+    let day = std::time::Duration::from_secs(86_400);
+    let check = |since: u32, until: u32, days: Option<(&str, &str)>| {
+        let midnight = crate::units::midnight("2025-11-13").unwrap();
+        let at = |days: u32| Some(midnight + day * days);
+        let compared =
+            compared(&fixture("anthropic_usage.csv"), &night(), Span { since: at(since), until: at(until) });
+        let found = compared.days.as_ref().map(|(first, last)| (first.as_str(), last.as_str()));
+        assert_eq!(found, days, "{since} {until}");
+        let outside = compared
+            .rows
+            .iter()
+            .filter(|row| days.is_none_or(|(first, last)| *row.day < *first || *row.day > *last));
+        assert_eq!(outside.count(), 0, "{since} {until}");
+    };
+    check(0, 9, Some(("2025-11-14", "2025-11-15")));
+    check(2, 9, Some(("2025-11-15", "2025-11-15")));
+    check(0, 2, Some(("2025-11-14", "2025-11-14")));
+    check(8, 9, None);
+}
+
+#[test]
+fn a_decimal_comma_is_read_in_a_table_of_semicolons() {
+    let export = "usage_date_utc;model;cost_usd\n2025-11-14;claude-sonnet-4-5;0,0138\n";
+    assert_eq!(shown(&Export::read(export.as_bytes()).unwrap()), [format!("{SONNET} usd 13800000000")]);
+    let export = "usage_date_utc\tmodel\tcost_usd\n2025-11-14\tclaude-sonnet-4-5\t0,0138\n";
+    let error = Export::read(export.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("cost_usd is \"0,0138\", not an amount of money"), "{error}");
+}
+
+#[test]
+fn a_quiet_page_says_that_nothing_was_used() {
+    let check = |page: &str, format: &str| {
+        let export = Export::read(page.as_bytes()).unwrap();
+        assert_eq!((export.format, export.days()), (format, Some(("2025-11-14", "2025-11-14"))));
+        assert!(!compared(&export, &night(), Span::default()).agrees(), "{page}");
+    };
+    check(
+        r#"{"data":[{"starting_at":"2025-11-14T00:00:00Z","ending_at":"2025-11-15T00:00:00Z","results":[]}],"has_more":false}"#,
+        "Anthropic page without results",
+    );
+    check(
+        r#"{"object":"page","data":[{"object":"bucket","start_time":1763078400,"end_time":1763164800,"results":[]}]}"#,
+        "OpenAI page without results",
+    );
+}
+
+#[test]
+fn a_time_is_of_its_day_in_utc() {
+    let check = |time: &str, day: &str| {
+        let export = format!("starting_at,input_tokens,output_tokens\n{time},1,1\n");
+        assert_eq!(Export::read(export.as_bytes()).unwrap().days(), Some((day, day)), "{time}");
+    };
+    check("2026-11-26T23:00:00-05:00", "2026-11-27");
+    check("2026-11-26T23:00:00Z", "2026-11-26");
+    check("2026-11-26T23:00:00", "2026-11-26");
+    check("2026-11-26", "2026-11-26");
 }
 
 #[test]
@@ -204,6 +263,10 @@ fn what_is_no_export_is_refused_with_its_place() {
     check(b"usage_date_utc,model,cost_usd\n2025-11-14,m,banana\n", "cost_usd is \"banana\", not an amount");
     check(b"start_time,input_tokens,output_tokens\n1763078400,1.5,2\n", "\"1.5\", not a whole number");
     check(b"start_time,input_tokens,output_tokens\n1763078400,-1,2\n", "\"-1\", not a whole number");
+    check(
+        b"start_time,input_tokens,input_cached_tokens,output_tokens\n1763078400,5,10,2\n",
+        "\"5\", not at least its cached tokens",
+    );
     check(b"start_time,amount_value,amount_currency\n1763078400,1,eur\n", "\"eur\", not US dollars");
     check(b"usage_date_utc,cost_usd\n2025-11-14,1,2\n", "it is not CSV");
     check(b"usage_date_utc,cost_usd\n2025-11-14,\xff\n", "it is not CSV");

@@ -14,6 +14,7 @@ use sortie_core::time::Time;
 pub use sanitize::{one_line, sanitize};
 pub use style::{Paint, Style};
 
+use crate::amounts::{NO_PRICE, charged, names, overrun};
 use crate::bound;
 use crate::costs::{Group, Grouping};
 use crate::fold::{Fold, Report, Status};
@@ -28,10 +29,14 @@ const MOST_FAILURES: usize = 10;
 const MOST_AGENTS: usize = 5;
 
 /// `Total cost: $0.023 (5 tasks, avg $0.0046/task)`, word for word as the founding document has it
-/// (SPEC.md P5). The tasks are those that made a call.
+/// (SPEC.md P5). The tasks are those that made a call. Where some have no price, there is no average.
 pub fn cost_line(summary: &Summary) -> String {
     let cost = &summary.cost;
     let tasks = count(cost.tasks_count, "task");
+    if !cost.unpriced_agents.is_empty() {
+        let unpriced = one_line(&cost.unpriced_agents.join(", ")).into_owned();
+        return format!("Total cost: {} ({tasks}, no price for {unpriced})", cost.total());
+    }
     let avg = cost.avg_cost_per_task.map_or_else(String::new, |avg| format!(", avg {}/task", money(avg)));
     format!("Total cost: {} ({tasks}{avg})", money(cost.total_cost))
 }
@@ -51,6 +56,7 @@ pub fn summary(report: &Report, style: Style) -> String {
     lines.extend(agents_line(report.fold).map(|line| format!("  {line}")));
     lines.extend(in_flight(report.fold).map(|line| format!("  {line}")));
     lines.extend(budget_line(summary).map(|line| format!("  {line}")));
+    lines.extend(overruns(report.fold).map(|line| format!("  {line}")));
     lines.extend(failures(report, style));
     lines.push(String::new());
     lines.join("\n")
@@ -108,12 +114,21 @@ fn agents_line(fold: &Fold) -> Option<String> {
 
 /// `claude $0.02`, and in brackets what of it is estimated and what is at risk besides.
 fn agent_cost((name, group): &(&str, &Group)) -> String {
-    let mut text = format!("{} {}", one_line(name), money(group.cost));
-    let parts = [(group.estimated, "of it estimated"), (group.at_risk, "at risk besides")];
-    let parts = parts.iter().filter(|(amount, _)| !amount.is_zero());
-    let parts: Vec<String> = parts.map(|(amount, what)| format!("{} {what}", money(*amount))).collect();
-    if !parts.is_empty() {
-        write!(text, " ({})", parts.join(", ")).unwrap_or_default();
+    let cost = if group.unpriced_calls > 0 { NO_PRICE.to_owned() } else { charged(&group.charge()) };
+    format!("{} {cost}", one_line(name))
+}
+
+/// What a run has come to before it goes on, for whoever is asked whether it shall.
+pub fn so_far(fold: &Fold) -> String {
+    let charge = fold.charge();
+    let mut text = format!("so far {}", charged(&charge));
+    let unpriced = fold.unpriced();
+    if !unpriced.is_empty() {
+        write!(text, ", no price for {}", one_line(&names(unpriced))).unwrap_or_default();
+    }
+    if fold.counts().running > 0 {
+        let (calls, more) = (count(fold.counts().running, "call"), money(fold.reserved()));
+        write!(text, "; {calls} in flight when last heard of: {more} more at risk").unwrap_or_default();
     }
     text
 }
@@ -129,13 +144,28 @@ fn in_flight(fold: &Fold) -> Option<String> {
 fn budget_line(summary: &Summary) -> Option<String> {
     let cost = &summary.cost;
     let mut parts = Vec::new();
-    if !cost.at_risk.is_zero() {
-        parts.push(format!("at risk besides: {}", money(cost.at_risk)));
+    for (amount, what) in [(cost.estimated, "of it estimated"), (cost.at_risk, "at risk besides")] {
+        if !amount.is_zero() {
+            parts.push(format!("{what}: {}", money(amount)));
+        }
     }
     if let (Some(budget), Some(utilization)) = (cost.budget, cost.utilization) {
         parts.push(format!("{} of the budget of {}", percent(utilization), money(budget)));
     }
+    for (name, own) in &cost.agent_budgets {
+        let (used, budget) = (percent(own.utilization.unwrap_or_default()), money(own.budget));
+        parts.push(format!("{used} of the budget of {budget} of agent {}", one_line(name)));
+    }
     (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// Overruns that the block explains.
+const MOST_SHOWN_OVERRUNS: usize = 3;
+
+/// The calls that cost more than was reserved for them.
+fn overruns(fold: &Fold) -> impl Iterator<Item = String> {
+    let shown = fold.overruns().iter().take(MOST_SHOWN_OVERRUNS);
+    shown.map(|of| format!("overrun: {}", one_line(&overrun(&fold.run().plan, of))))
 }
 
 /// What was forecast, where it can be held against what came.
@@ -178,12 +208,17 @@ fn failures(report: &Report, style: Style) -> Vec<String> {
     lines
 }
 
-/// The line of a live run: how far it is, what is spent and reserved, and why ready tasks wait.
+/// The line of a live run: how far it is, why ready tasks wait, what is spent and reserved. What explains a
+/// run that seems to stand still comes first: a narrow terminal cuts the end.
 pub fn progress(fold: &Fold, now: Time, waiting: &[Waiting]) -> String {
-    let (counts, charge) = (fold.counts(), fold.charge());
+    let counts = fold.counts();
     let total = fold.tasks().len();
     let done = counts.succeeded + counts.failed + counts.skipped;
     let mut parts = vec![format!("{done}/{total} done")];
+    if fold.is_draining() {
+        parts.push("stopping: calls in flight finish".into());
+    }
+    parts.extend(waiting.iter().map(|why| wait(why, now)));
     for (n, what) in [
         (counts.running, "running"),
         (counts.queued, "queued"),
@@ -194,7 +229,21 @@ pub fn progress(fold: &Fold, now: Time, waiting: &[Waiting]) -> String {
             parts.push(format!("{n} {what}"));
         }
     }
+    parts.push(held(fold));
+    parts.push(duration(fold.elapsed(now)));
+    parts.join(" · ")
+}
+
+/// `$0.02 spent ($0.002 estimated) + $0.06 reserved of $10.00`.
+fn held(fold: &Fold) -> String {
+    let charge = fold.charge();
     let mut cost = format!("{} spent", money(charge.actual + charge.estimated));
+    if !fold.unpriced().is_empty() {
+        cost = format!("{NO_PRICE}, {cost}");
+    }
+    if !charge.estimated.is_zero() {
+        write!(cost, " ({} estimated)", money(charge.estimated)).unwrap_or_default();
+    }
     for (amount, what) in [(charge.at_risk, "at risk"), (fold.reserved(), "reserved")] {
         if !amount.is_zero() {
             write!(cost, " + {} {what}", money(amount)).unwrap_or_default();
@@ -203,13 +252,7 @@ pub fn progress(fold: &Fold, now: Time, waiting: &[Waiting]) -> String {
     if let Some(budget) = fold.budget() {
         write!(cost, " of {}", money(budget)).unwrap_or_default();
     }
-    parts.push(cost);
-    parts.push(duration(fold.elapsed(now)));
-    if fold.is_draining() {
-        parts.push("stopping: calls in flight finish".into());
-    }
-    parts.extend(waiting.iter().map(|why| wait(why, now)));
-    parts.join(" · ")
+    cost
 }
 
 fn wait(why: &Waiting, now: Time) -> String {

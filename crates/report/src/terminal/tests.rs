@@ -93,15 +93,60 @@ fn the_live_line_says_how_far_it_is_what_is_held_and_why_it_waits() {
     check(
         &story,
         &[waiting],
-        "2/5 done · 2 running · $0.0092 spent + $0.12 reserved of $10.00 · 7.5 s · 2 tasks waiting 1.2 s for \
-         requests/min of anthropic/claude-sonnet-4-5",
+        "2/5 done · 2 tasks waiting 1.2 s for requests/min of anthropic/claude-sonnet-4-5 · 2 running · $0.0092 \
+         spent + $0.12 reserved of $10.00 · 7.5 s",
     );
     let mut story = testing::interrupted();
     story.records.truncate(7);
     check(
         &story,
         &[],
-        "2/5 done · 1 running · 1 queued · $0.0092 spent + $0.06 reserved of $10.00 · 7.0 s · stopping: calls in \
-         flight finish",
+        "2/5 done · stopping: calls in flight finish · 1 running · 1 queued · $0.0092 spent + $0.06 reserved of \
+         $10.00 · 7.0 s",
     );
+    check(
+        &testing::two_agents(),
+        &[],
+        "2/2 done · 1 failed · $0.0066 spent ($0.002 estimated) + $0.07 at risk of $10.00 · 11.0 s",
+    );
+}
+
+#[test]
+fn a_call_that_cost_more_than_was_reserved_is_explained() {
+    let mut story = testing::retried();
+    for record in &mut story.records {
+        if let Event::AttemptSucceeded { spent, .. } = &mut record.event {
+            spent.charge.actual = testing::usd("0.08");
+            spent.usage.as_mut().unwrap().tier = sortie_core::usage::Tier::Priority;
+        }
+    }
+    let text = block(&story, Style::Plain);
+    let why = "overrun: task analyze: $0.02 beyond the $0.06 that were reserved, by claude-sonnet-4-5-20250929 in \
+               the tier priority";
+    assert!(text.contains(why), "{text}");
+    let line = crate::calls::line(&story.run(), &story.records[4]).unwrap();
+    assert!(line.contains(" tier=priority cost_usd=0.08 "), "{line}");
+    let fold = story.fold();
+    let summary = fold.summary(fold.last_time());
+    assert_eq!(summary.cost.overruns[0].over, testing::usd("0.02"));
+}
+
+#[test]
+fn what_a_run_came_to_is_said_before_it_goes_on() {
+    let check = |story: &Story, expected: &str| assert_eq!(so_far(&story.fold()), expected);
+    check(&testing::interrupted(), "so far $0.0138");
+    check(&testing::two_agents(), "so far $0.0066 ($0.002 of it estimated, $0.07 at risk besides)");
+    check(&testing::killed(), "so far $0.0092; 2 calls in flight when last heard of: $0.12 more at risk");
+}
+
+#[test]
+fn an_agent_s_budget_and_an_unknown_price_are_said() {
+    let text = block(&testing::agent_budget_stop(), Style::Plain);
+    assert!(text.contains("Budget exceeded: $0.07 > $0.05 (the budget of agent claude)"), "{text}");
+    assert!(text.contains("27.6 % of the budget of $0.05 of agent claude"), "{text}");
+    let unpriced = testing::unpriced(testing::diamond());
+    let text = block(&unpriced, Style::Plain);
+    assert!(text.contains("Total cost: unknown (5 tasks, no price for claude)"), "{text}");
+    let fold = unpriced.fold();
+    assert!(progress(&fold, fold.last_time(), &[]).contains("no price"));
 }

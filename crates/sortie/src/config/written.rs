@@ -69,7 +69,8 @@ pub struct AgentFile {
     pub count_tokens: Option<bool>,
     /// What tokens cost, in place of the built-in table; `free` for a server of one's own.
     pub price: Option<PriceFile>,
-    /// What all its tasks of a run may cost together, in USD; its tasks then stay pending, others go on.
+    /// What all its tasks of a run may cost together, in USD; its tasks then stay pending, others go on. It
+    /// stops them also where `auto_stop_on_limit` is off, which is about the run's budget.
     pub max_cost: Option<f64>,
     /// Who takes over when this agent cannot.
     pub fallback: Option<String>,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sortie_core::failure::Class;
 use sortie_core::limit::Gates;
+use sortie_core::prediction::{CostRange, Prediction, Spread};
 use sortie_core::run::Run;
 use sortie_core::run::event::{Event, Outcome, Signal};
 use sortie_core::run::input::Input;
@@ -90,6 +91,22 @@ async fn a_run_timeout_gives_up_what_is_in_flight() {
     let lost = store.witness.started()[0];
     let saw = store.witness.saw();
     assert_eq!(saw[saw.len() - 2..], [Seen::Abandoned(lost), Seen::AbandonedAll]);
+}
+
+#[tokio::test]
+async fn a_forecast_that_is_known_before_is_kept_also_where_the_first_step_ends_the_run() {
+    let mut header = header(DIAMOND);
+    Arc::make_mut(&mut header.settings).run_timeout = std::time::Duration::ZERO;
+    let mut store = Witnessed::new(MemoryStore::new(), &Witness::default());
+    let forecast = Prediction { cost: CostRange::default(), makespan: Spread::default() };
+    let opened = create(&mut store, header).await.unwrap().with_forecast(Foreseen::known(forecast));
+    drive(opened, DIAMOND, &mut store, Signals::none()).await.unwrap();
+    let records = store.read("r").await.unwrap().1;
+    assert_eq!(
+        (&records[0].event, &records[1].event),
+        (&Event::RunStarted, &Event::ForecastMade { forecast })
+    );
+    assert!(matches!(records.last().unwrap().event, Event::RunEnded { .. }), "{records:?}");
 }
 
 #[tokio::test]

@@ -42,7 +42,9 @@ impl World {
                 must!(self.now.since(self.session) >= *after, "the run timed out too early");
                 must!(*after < Duration::from_secs(1_000_000), "the run waited for nothing");
             }
-            Outcome::BudgetExceeded { needed, budget } => must!(needed > budget, "{needed} fits {budget}"),
+            Outcome::BudgetExceeded { needed, budget, .. } => {
+                must!(needed > budget, "{needed} fits {budget}");
+            }
             Outcome::ProviderStopped { .. } => must!(!self.stopped.is_empty(), "no account was stopped"),
             Outcome::Interrupted { .. } => must!(self.cancelled, "nobody asked to stop"),
         }
