@@ -2,16 +2,14 @@
 
 mod money;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use sortie::core::money::Usd;
 use sortie::core::run::input::Mode;
 
-pub(crate) use money::{CostsArgs, PricesArgs, ProviderArg, ReconcileArgs, span};
+pub(crate) use money::{Caps, CostsArgs, PricesArgs, ProviderArg, ReconcileArgs, span};
 
 /// Sends a team of LLM agents out on a plan and brings every result home.
 #[derive(Debug, Parser)]
@@ -164,41 +162,6 @@ pub(crate) struct Bounds {
     /// Side by side, or one after the other
     #[arg(long, value_name = "MODE")]
     pub(crate) mode: Option<ModeArg>,
-}
-
-/// What may be spent.
-#[derive(Args, Debug)]
-pub(crate) struct Caps {
-    /// Never spend more than this on the run, or on the tasks of one agent; what a run that is resumed
-    /// has spent already is included
-    #[arg(long, value_name = "[AGENT=]USD", value_parser = cap)]
-    max_cost: Vec<Cap>,
-}
-
-/// A budget.
-#[derive(Clone, Debug)]
-enum Cap {
-    Run(Usd),
-    Agent(String, Usd),
-}
-
-impl Caps {
-    /// The run's; the last one counts.
-    pub(crate) fn run(&self) -> Option<Usd> {
-        self.max_cost.iter().rev().find_map(|cap| match cap {
-            Cap::Run(usd) => Some(*usd),
-            Cap::Agent(..) => None,
-        })
-    }
-
-    /// Those of agents, by their names.
-    pub(crate) fn agents(&self) -> BTreeMap<String, Usd> {
-        let agents = self.max_cost.iter().filter_map(|cap| match cap {
-            Cap::Run(_) => None,
-            Cap::Agent(name, usd) => Some((name.clone(), *usd)),
-        });
-        agents.collect()
-    }
 }
 
 /// Who answers instead of the providers.
@@ -391,18 +354,6 @@ fn supposed_agent(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn cap(text: &str) -> Result<Cap, String> {
-    match text.rsplit_once('=') {
-        Some((agent, amount)) if !agent.is_empty() => Ok(Cap::Agent(agent.to_owned(), usd(amount)?)),
-        _ => usd(text).map(Cap::Run),
-    }
-}
-
-fn usd(text: &str) -> Result<Usd, String> {
-    let usd: Usd = text.strip_prefix('$').unwrap_or(text).parse().map_err(|error| format!("{error}"))?;
-    if usd.is_zero() { Err("a budget of nothing allows nothing".to_owned()) } else { Ok(usd) }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -412,12 +363,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn an_amount_may_have_one_dollar_sign() {
-        for (text, is_fine) in [("5", true), ("$5", true), ("$$5", false), ("$$$$5", false), ("$", false)] {
-            assert_eq!(usd(text).is_ok(), is_fine, "{text}");
-        }
     }
 }

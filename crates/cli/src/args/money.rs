@@ -1,15 +1,80 @@
 //! What the commands about money take.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
+use sortie::core::money::Usd;
 use sortie::core::time::Time;
 use sortie::report::costs::{Grouping, Span};
 use sortie::report::units::midnight;
 
 use super::{Output, Places};
+use crate::exit::Exit;
+use crate::failing::Failed;
+
+/// What may be spent.
+#[derive(Args, Debug)]
+pub(crate) struct Caps {
+    /// Never spend more than this on the run, or on the tasks of one agent; what a run that is resumed
+    /// has spent already is included
+    #[arg(long, value_name = "[AGENT=]USD", value_parser = cap)]
+    max_cost: Vec<Cap>,
+}
+
+/// A budget.
+#[derive(Clone, Debug)]
+enum Cap {
+    Run(Usd),
+    Agent(String, Usd),
+}
+
+impl Caps {
+    /// Refuses two amounts for one: nobody could tell which of them is meant.
+    pub(crate) fn check(&self) -> Result<(), Failed> {
+        let whose = |cap: &Cap| match cap {
+            Cap::Run(_) => None,
+            Cap::Agent(name, _) => Some(name.clone()),
+        };
+        let mut seen = BTreeSet::new();
+        let Some(twice) = self.max_cost.iter().map(whose).find(|whose| !seen.insert(whose.clone())) else {
+            return Ok(());
+        };
+        let of = twice.map_or_else(|| "the run".to_owned(), |name| format!("agent `{name}`"));
+        Err(Failed::new(Exit::Invalid, format!("--max-cost is given more than once for {of}")))
+    }
+
+    /// The run's.
+    pub(crate) fn run(&self) -> Option<Usd> {
+        self.max_cost.iter().find_map(|cap| match cap {
+            Cap::Run(usd) => Some(*usd),
+            Cap::Agent(..) => None,
+        })
+    }
+
+    /// Those of agents, by their names.
+    pub(crate) fn agents(&self) -> BTreeMap<String, Usd> {
+        let agents = self.max_cost.iter().filter_map(|cap| match cap {
+            Cap::Run(_) => None,
+            Cap::Agent(name, usd) => Some((name.clone(), *usd)),
+        });
+        agents.collect()
+    }
+}
+
+fn cap(text: &str) -> Result<Cap, String> {
+    match text.rsplit_once('=') {
+        Some((agent, amount)) if !agent.is_empty() => Ok(Cap::Agent(agent.to_owned(), usd(amount)?)),
+        _ => usd(text).map(Cap::Run),
+    }
+}
+
+fn usd(text: &str) -> Result<Usd, String> {
+    let usd: Usd = text.strip_prefix('$').unwrap_or(text).parse().map_err(|error| format!("{error}"))?;
+    if usd.is_zero() { Err("a budget of nothing allows nothing".to_owned()) } else { Ok(usd) }
+}
 
 #[derive(Args, Debug)]
 pub(crate) struct PricesArgs {
@@ -149,6 +214,13 @@ mod tests {
             ["", "d", "-1d", "1.5d", "30", "30m", "2025-13-01", "2025-11-14T00:00", "1é", "9999999999h"]
         {
             assert!(when(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_amount_may_have_one_dollar_sign() {
+        for (text, is_fine) in [("5", true), ("$5", true), ("$$5", false), ("$$$$5", false), ("$", false)] {
+            assert_eq!(usd(text).is_ok(), is_fine, "{text}");
         }
     }
 }

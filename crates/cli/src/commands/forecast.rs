@@ -21,6 +21,7 @@ pub(super) async fn run(args: ForecastArgs) -> Result<Exit, Failed> {
     let what_if = WhatIf { agents: args.agent.iter().cloned().collect(), requests_per_minute: args.rpm };
     let max_concurrent = args.bounds.max_concurrent;
     let caps = &args.bounds.caps;
+    caps.check()?;
     let overrides = Overrides { max_cost: caps.run(), agent_max_cost: caps.agents(), ..Overrides::default() };
     let configured = load::setting(&args.places, &overrides)?;
     terminal.warn(&configured.config.warnings);

@@ -23,6 +23,7 @@ use crate::terminal::Terminal;
 
 pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
     let terminal = Terminal::new(args.output);
+    args.caps.check()?;
     let setting = load::setting(&args.places, &Overrides::default())?;
     let results_dir = &setting.config.results_dir;
     let store = match (journal(results_dir)?, &args.run) {

@@ -26,6 +26,7 @@ use crate::terminal::Terminal;
 pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     let terminal = Terminal::new(args.output);
     let RunArgs { plan, run_id, instead, realtime, yes, bounds, places, .. } = args;
+    bounds.caps.check()?;
     let overrides = Overrides {
         max_cost: bounds.caps.run(),
         agent_max_cost: bounds.caps.agents(),

@@ -57,6 +57,18 @@ fn never_more_means_never_more_whatever_the_configuration_says() {
 }
 
 #[test]
+fn two_amounts_for_one_budget_are_refused() {
+    let sandbox = Sandbox::new().file("plan.yaml", CHAIN);
+    for command in ["run plan.yaml --simulate", "forecast plan.yaml", "resume one"] {
+        let ran =
+            sandbox.sortie(&format!("{command} --max-cost 1 --max-cost claude=1 --max-cost 2")).exits(2);
+        ran.says("--max-cost is given more than once for the run");
+    }
+    let twice = sandbox.sortie("forecast plan.yaml --max-cost claude=1 --max-cost claude=2").exits(2);
+    twice.says("more than once for agent `claude`");
+}
+
+#[test]
 fn a_resume_announces_the_budgets_that_it_goes_on_with_and_what_is_spent() {
     let config = "agents: { claude: { max_cost: 0.0013 } }\ncost_control: { max_cost_per_session: 5 }";
     let sandbox = Sandbox::new().file("plan.yaml", CHAIN).file("sortie.yaml", config);

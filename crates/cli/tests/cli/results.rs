@@ -13,6 +13,7 @@ const SUMMARY: &str = "
     run_id success error mode simulated total_tasks successful_tasks failed_tasks skipped_tasks pending_tasks
     success_rate total_duration avg_duration total_cost cost_per_task execution_history api_calls_count
     cost.total_cost cost.at_risk cost.budget cost.utilization cost.tasks_count cost.avg_cost_per_task cost.price_table
+    cost.actual cost.estimated cost.overruns cost.unpriced_agents
     cost.most_expensive_task.task_id cost.most_expensive_task.cost
     cost.by_agent.*.SHARE cost.by_type.*.SHARE cost.by_model.*.SHARE cost.by_day.*.SHARE
     metrics.throughput metrics.avg_latency metrics.p50_latency metrics.p95_latency metrics.p99_latency
@@ -24,12 +25,12 @@ const SUMMARY: &str = "
 
 /// The fields of each group that costs are shared by.
 const SHARE: &str =
-    "cost actual estimated at_risk tasks calls input_tokens cached_input_tokens output_tokens";
+    "cost actual estimated at_risk tasks calls unpriced_calls input_tokens cached_input_tokens output_tokens";
 
 /// The fields of a line of `results.jsonl`.
 const RESULT: &str = "
     task_id task_type agent model success status result error attempts queued_s latency_s ttft_s input_tokens
-    cached_input_tokens output_tokens cost_usd finish_reason started_at finished_at";
+    cached_input_tokens output_tokens cost_usd actual_usd estimated_usd at_risk_usd price_known finish_reason started_at finished_at";
 
 #[track_caller]
 fn check_fields(found: &Value, expected: &str) {

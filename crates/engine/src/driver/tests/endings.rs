@@ -100,7 +100,8 @@ async fn a_forecast_that_is_known_before_is_kept_also_where_the_first_step_ends_
     let mut store = Witnessed::new(MemoryStore::new(), &Witness::default());
     let forecast = Prediction { cost: CostRange::default(), makespan: Spread::default() };
     let opened = create(&mut store, header).await.unwrap().with_forecast(Foreseen::known(forecast));
-    drive(opened, DIAMOND, &mut store, Signals::none()).await.unwrap();
+    let ended = drive(opened, DIAMOND, &mut store, Signals::none()).await.unwrap();
+    assert!(matches!(ended, Ended::Finished(Outcome::TimedOut { .. })), "{ended:?}");
     let records = store.read("r").await.unwrap().1;
     assert_eq!(
         (&records[0].event, &records[1].event),
