@@ -87,7 +87,7 @@ fn all_runs_are_added_up_but_for_simulated_ones() {
     assert!(names(&by_run("--since 2000-01-01 --until 2000-12-31")).is_empty());
     let text = sandbox.sortie("costs").exits(0).stdout;
     let first: Vec<&str> = text.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
-    assert_eq!((first[0], first.last()), ("model", Some(&"total")), "{text}");
+    assert_eq!((first[0], first.last()), ("MODEL", Some(&"total")), "{text}");
     assert!(first.contains(&"gpt-6.1-sol") && first.contains(&"claude-sonnet-5-5"), "{text}");
 }
 
