@@ -44,6 +44,7 @@ use crate::quota::{Ask, Bucket, Buckets};
 use crate::scenario::{self, Scenario};
 use crate::timeline::{End, ServerRequest, Timeline};
 pub use gate::most_body;
+pub(crate) use models::{PROVIDERS, names as model_names};
 
 use asked::Asked;
 use batch::Batches;
