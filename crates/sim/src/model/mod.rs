@@ -184,7 +184,8 @@ impl Model {
         let key = account(&request.headers)
             .ok_or_else(|| Refusal::says(dialect, 401, "the request has no valid key"))?;
         self.ledger.asked(&fingerprint(key));
-        let request = &*gate::check_headers(dialect, request, &self.scenario)?;
+        let request = gate::check_headers(dialect, request, &self.scenario)?;
+        let request = &*gate::unpacked(dialect, request, self.scenario.too_long)?;
         let (endpoint, thing) = match route {
             Route::Generate if self.standing.paused => return Ok(Timeline::silent(End::Stall)),
             Route::Generate => return self.generate(dialect, request, key, id, now),
