@@ -50,7 +50,7 @@ impl Asked {
         let steering = Steering::read(&request.prompt)
             .map_err(|error| Refusal::says(dialect, 400, error.to_string()))?;
         let input = input_tokens(dialect, &request, &said);
-        room::check(dialect, &request, input).map_err(Refusal::new)?;
+        room::check(dialect, &request, said.bound, input).map_err(Refusal::new)?;
         let content = content(dialect, &request, &said);
         let chance = |purpose| Chance::new(seed, &content, purpose);
         let tokens = (scenario.output_tokens.draw(&mut chance("output")) as u64).min(MAX_OUTPUT_TOKENS);

@@ -196,10 +196,10 @@ fn an_answer_that_no_model_gives_is_refused_with_its_parameter() {
         "max_tokens",
         "max_tokens is too large: 16385. This model supports at most 16384",
     );
-    let turns = json!([{"role": "user", "content": long}]);
+    let long_turns = json!([{"role": "user", "content": long}]);
     check(
         CHAT,
-        json!({"model": "gpt-4o", "messages": turns}),
+        json!({"model": "gpt-4o", "messages": long_turns}),
         "messages",
         "maximum context length is 128000 tokens",
     );
@@ -211,6 +211,10 @@ fn an_answer_that_no_model_gives_is_refused_with_its_parameter() {
     );
     let asked = json!({"model": "gpt-4o", "max_output_tokens": 20_000, "input": "Hello"});
     check(RESPONSES, asked, "max_output_tokens", "at most 16384");
+    // A bound that is named counts whatever it is, and one that is not is none: gpt-4 has 4,096.
+    let named = json!({"model": "gpt-4", "max_tokens": 16_384, "messages": turns()});
+    check(CHAT, named, "max_tokens", "max_tokens is too large: 16384. This model supports at most 4096");
+    json_of(&mut calm(), OPENAI, CHAT, &json!({"model": "gpt-4", "messages": turns()}), (NOON, 200));
 }
 
 #[test]

@@ -78,7 +78,7 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
         model: model.to_owned(),
         system: (!system.is_empty()).then(|| system.join("\n")),
         prompt,
-        max_tokens: bound(&body)?,
+        max_tokens: bound(&body)?.unwrap_or(MAX_TOKENS_UNLESS_SAID),
         temperature,
         stream: body["stream"] == true,
         shape: tools::shape(&body)?,
@@ -156,8 +156,8 @@ fn check_item(i: usize, item: &Value) -> Result<(), WireError> {
 }
 
 /// The bound on the answer.
-fn bound(body: &Value) -> Result<u32, WireError> {
-    Ok(whole(body, "max_output_tokens", LEAST_OUTPUT, u32::MAX)?.unwrap_or(MAX_TOKENS_UNLESS_SAID))
+fn bound(body: &Value) -> Result<Option<u32>, WireError> {
+    whole(body, "max_output_tokens", LEAST_OUTPUT, u32::MAX)
 }
 
 /// What the model reads, in order: the schema, the tools, the instructions, the items.
@@ -188,6 +188,7 @@ pub(super) fn particulars(body: &[u8]) -> Particulars {
         parts: parts(&body),
         caching: Caching::Automatic,
         thinking: effort.filter(|effort| !matches!(*effort, "none" | "minimal")).map(|_| u32::MAX),
+        bound: bound(&body).unwrap_or_default(),
         choices: 1,
         tier: tier(&body).unwrap_or_default(),
         geo: None,
