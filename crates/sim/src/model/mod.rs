@@ -213,7 +213,7 @@ impl Model {
         let own = is_anthropic(asker.dialect);
         let shown = match endpoint {
             Endpoint::CountTokens => count::messages(self, asker)?,
-            Endpoint::CountInput => count::responses(self, asker)?,
+            Endpoint::CountInput => count::responses(self, asker, now)?,
             Endpoint::Models => models::list(asker, retired, now)?,
             Endpoint::Model => models::one(asker.dialect, retired, thing, now)?,
             Endpoint::CreateBatch if own => batch::anthropic::create(self, asker, now)?,
@@ -252,7 +252,7 @@ impl Model {
         id: &str,
         now: Duration,
     ) -> Result<Timeline, Box<Refusal>> {
-        let mut asked = Asked::read(&self.scenario, self.seed, dialect, request)?;
+        let mut asked = self.asked(dialect, request, key, now)?;
         let reading = self.caches.read(&asked.said, key, &asked.request.model, asked.usage.input, now);
         asked.usage = Usage { output: asked.usage.output, ..reading.input };
         self.ledger.ignored_directives(asked.steering.unknown);
@@ -267,6 +267,18 @@ impl Model {
         let id_of_answer = self.id(&this.asked.content, &format!("answer {attempt}"));
         let headers = self.headers(dialect, id, &quotas, now);
         Ok(self.play(&this, &this.answer(id_of_answer, now), headers, (request, key, id), now))
+    }
+
+    /// Reads a request of this key, with what was said before it where it goes on from that.
+    fn asked(
+        &self,
+        dialect: &'static dyn Dialect,
+        request: &ServerRequest,
+        key: &str,
+        now: Duration,
+    ) -> Result<Asked, Box<Refusal>> {
+        let told = responses::continued(&self.kept, dialect, request, key, now)?;
+        Asked::read(&self.scenario, self.seed, dialect, &told)
     }
 
     /// The reply to a request that has come as far as its answer; keeps what is to be kept of it.

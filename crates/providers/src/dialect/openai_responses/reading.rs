@@ -59,7 +59,7 @@ const KNOWN: [&str; 34] = [
     "user",
 ];
 
-/// Parameters that go on from something that is kept: a prompt and a conversation never are here.
+/// Parameters that go on from something that is never kept here.
 const CONTINUED: [&str; 2] = ["conversation", "prompt"];
 
 /// Who may speak in an item of the input.
@@ -105,10 +105,8 @@ fn check_parameters(body: &Value) -> Result<(), WireError> {
         let message = "Background mode requires 'store' to be enabled.";
         return Err(invalid(None, message).about("background"));
     }
-    if let Some(id) = body["previous_response_id"].as_str() {
-        let message = format!("Previous response with id '{id}' not found.");
-        return Err(invalid(Some("previous_response_not_found"), message).about("previous_response_id"));
-    }
+    // Whether there is one is up to whoever keeps them.
+    checks::text(body, "previous_response_id")?;
     match CONTINUED.into_iter().find(|name| !body[name].is_null()) {
         Some(kept) => {
             let message = format!("Unsupported parameter: '{kept}': none is kept here.");
