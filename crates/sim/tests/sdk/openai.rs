@@ -155,7 +155,7 @@ fn kept() -> Vec<Row> {
             "responses_background",
             "queued in_progress completed: Hello [completed]",
         )
-        .prompt("[[sim text=Hello latency=4 ttft=3]]"),
+        .prompt("[[sim text=Hello latency=12 ttft=9]]"),
         row("a response that is cancelled", "responses_cancelled", "queued; cancelled; cancelled")
             .prompt("[[sim text=Hello latency=600 ttft=500]]"),
         row("counting a response's input", "input_tokens", "as billed").not_for(&[PYTHON_1]),
