@@ -103,6 +103,8 @@ pub(in crate::model) fn continued<'a>(
     let answered = previous.body["output"].as_array().into_iter().flatten();
     let items = previous.said.iter().chain(answered).cloned().chain(items(&body["input"]));
     body["input"] = Value::Array(items.collect());
+    // All of the conversation is here: nothing that it lacks may be looked for elsewhere.
+    body["previous_response_id"] = Value::Null;
     Ok(Cow::Owned(ServerRequest { body: body.to_string().into(), ..request.clone() }))
 }
 
