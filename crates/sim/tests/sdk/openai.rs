@@ -53,7 +53,10 @@ fn answers() -> Vec<Row> {
             .extra(json!({ "max_completion_tokens": 2 })),
         row("a stop sequence", "create", HELLO)
             .prompt("[[sim text=\"Hello. And more.\"]]")
-            .extra(json!({ "stop": ["."] })),
+            .extra(json!({ "model": "gpt-4o", "stop": ["."] })),
+        row("a stop sequence at a reasoning model", "create", "BadRequestError 400 unsupported_parameter")
+            .extra(json!({ "stop": ["."] }))
+            .requests(1),
         row("two choices", "create", "Hello [stop] Hello [stop]").extra(json!({ "n": 2 })),
         row("a tool call", "tool", TOOL).prompt(QUESTION),
         row("a streamed tool call", "stream_tool", TOOL).prompt(QUESTION),
@@ -107,6 +110,9 @@ fn responses() -> Vec<Row> {
         .but(&[JAVASCRIPT], "Hello [in_progress] without usage")
         .prompt("[[sim text=Hello fail=truncated]]")
         .requests(1),
+        row("an output without its call", "responses_create", "BadRequestError 400 invalid_request_error")
+            .extra(json!({ "input": [{ "type": "function_call_output", "call_id": "c", "output": "9 degrees" }] }))
+            .requests(1),
         row("a response after an error", "responses_create", "Hello [completed]")
             .prompt("[[sim text=Hello fail=503,ok]]")
             .requests(2)
@@ -163,6 +169,18 @@ fn parameters() -> Vec<Row> {
             "param of a turn",
             "BadRequestError messages[0].role invalid_value",
             json!({ "messages": [{ "role": "robot", "content": "Hello" }] }),
+        ),
+        param(
+            "param of a result without its call",
+            "BadRequestError messages.[0].role None",
+            json!({ "messages": [{ "role": "tool", "tool_call_id": "c", "content": "9 degrees" }] }),
+        )
+        .but(&[JAVASCRIPT], "BadRequestError messages.[0].role null"),
+        param(
+            "param of a strict schema",
+            "BadRequestError response_format invalid_json_schema",
+            json!({ "response_format": { "type": "json_schema", "json_schema": { "name": "n", "strict": true,
+                "schema": { "type": "object", "properties": { "city": {} }, "additionalProperties": false } } } }),
         ),
         param(
             "param of the temperature",
