@@ -1,6 +1,7 @@
 //! What the servers' halves refuse of a request's types, turns and tools, and what they take that is
 //! close to it. A request that is taken has an empty word in its row.
 
+mod anthropic;
 mod chat;
 mod responses;
 
