@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 use sortie_providers::dialect::Anthropic;
 
-use crate::{refused, taken, turns};
+use crate::{refused, said, taken, turns};
 
 fn user(content: Value) -> Value {
-    json!({"role": "user", "content": content})
+    said("user", content)
 }
 
 fn assistant(content: Value) -> Value {
-    json!({"role": "assistant", "content": content})
+    said("assistant", content)
 }
 
 fn text(text: &str) -> Value {
@@ -186,6 +186,12 @@ fn turns_and_blocks_have_no_fields_but_their_own() {
         ".tool_result.content.0.text.id: Extra inputs",
     );
     block(nested(call("a")), ".tool_result.content.0: Input tag 'tool_use' found");
+    let marked =
+        json!({"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "scope": "global"}});
+    check(user(json!([marked])), "cache_control.ephemeral.scope: Extra inputs are not permitted");
+    let system = |block: Value, message: &str| refuse(&json!({"system": [block]}), message);
+    system(json!({"type": "text", "text": "a", "id": 1}), "system.0.id: Extra inputs are not permitted");
+    system(json!({"type": "image"}), "system.0: Input tag 'image' found");
     // What replies have, and what few requests have.
     take(&json!([
         user(
@@ -287,15 +293,19 @@ fn the_system_speaks_between_others_and_may_only_say_how() {
 }
 
 /// A row: models that take it, models that do not, and in which words.
-fn check_models(more: Value, takers: &[&str], others: &[&str], message: &str) {
-    let of = |model: &&str| {
+fn check_models(more: &Value, takers: &[&str], others: &[&str], message: &str) {
+    let of = |model: &str| {
         let mut more = more.clone();
         more["model"] = json!(model);
         more
     };
     // Of a model whose name tells nothing, nothing is refused.
-    takers.iter().chain(&["some-model"]).for_each(|model| taken(&Anthropic, &of(model)));
-    others.iter().for_each(|model| refuse(&of(model), message));
+    for model in takers.iter().chain(&["some-model"]) {
+        taken(&Anthropic, &of(model));
+    }
+    for model in others {
+        refuse(&of(model), message);
+    }
 }
 
 #[test]
@@ -304,12 +314,12 @@ fn models_take_what_their_generation_has() {
     let with_effort = ["claude-opus-4-5", "claude-sonnet-4-6", "claude-haiku-5-5", "claude-fable-5"];
     let without =
         ["claude-haiku-4-5", "claude-sonnet-4-5-20250929", "claude-opus-4-1", "claude-3-5-haiku-20241022"];
-    check_models(effort, &with_effort, &without, "This model does not support the effort parameter.");
+    check_models(&effort, &with_effort, &without, "This model does not support the effort parameter.");
 
     let thinking = |thinking: Value| json!({"thinking": thinking});
     let (early, late) = (["claude-haiku-4-5", "claude-opus-4-5"], ["claude-opus-4-7", "claude-sonnet-5-5"]);
     let adaptive = thinking(json!({"type": "adaptive"}));
-    check_models(adaptive, &late, &early, "adaptive thinking is not supported on this model");
+    check_models(&adaptive, &late, &early, "adaptive thinking is not supported on this model");
     let enabled = thinking(json!({"type": "enabled", "budget_tokens": 1024}));
     let message = |kind: &str| {
         format!(
@@ -317,17 +327,17 @@ fn models_take_what_their_generation_has() {
              \"output_config.effort\" to control thinking behavior."
         )
     };
-    check_models(enabled.clone(), &early, &late, &message("enabled"));
-    check_models(enabled, &["claude-sonnet-4-6"], &["claude-haiku-5-5"], &message("enabled"));
+    check_models(&enabled, &early, &late, &message("enabled"));
+    check_models(&enabled, &["claude-sonnet-4-6"], &["claude-haiku-5-5"], &message("enabled"));
     let disabled = thinking(json!({"type": "disabled"}));
     let always = ["claude-opus-5-5", "claude-fable-5", "claude-mythos-5-1"];
     let at_will = ["claude-opus-5", "claude-sonnet-5", "claude-haiku-5-5", "claude-haiku-4-5"];
-    check_models(disabled.clone(), &at_will, &always, &message("disabled"));
+    check_models(&disabled, &at_will, &always, &message("disabled"));
     let between = "To turn thinking off on this model, send \"thinking\": {\"type\": \"between_tools\"} instead of \
                    {\"type\": \"disabled\"}.";
-    check_models(disabled.clone(), &[], &["claude-sonnet-5-5"], between);
+    check_models(&disabled, &[], &["claude-sonnet-5-5"], between);
     check_models(
-        thinking(json!({"type": "between_tools"})),
+        &thinking(json!({"type": "between_tools"})),
         &["claude-sonnet-5-5"],
         &["claude-opus-5-5", "claude-sonnet-5"],
         "\"thinking.type.between_tools\" is not supported for this model.",
@@ -335,14 +345,19 @@ fn models_take_what_their_generation_has() {
     let mut hard = disabled;
     hard["output_config"] = json!({"effort": "xhigh"});
     let easy = "\"thinking.type.disabled\" is not supported with \"output_config.effort\"";
-    check_models(hard, &["claude-sonnet-5", "claude-opus-4-8"], &["claude-opus-5", "claude-haiku-5-5"], easy);
+    check_models(
+        &hard,
+        &["claude-sonnet-5", "claude-opus-4-8"],
+        &["claude-opus-5", "claude-haiku-5-5"],
+        easy,
+    );
 }
 
 #[test]
 fn models_are_sampled_and_placed_and_forced_as_their_generation_is() {
     let both = json!({"temperature": 1, "top_p": 1});
     check_models(
-        both,
+        &both,
         &["claude-sonnet-4-20250514", "claude-3-opus-20240229", "claude-opus-4-7"],
         &["claude-opus-4-1", "claude-haiku-4-5", "claude-sonnet-4-6"],
         "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
@@ -351,7 +366,7 @@ fn models_are_sampled_and_placed_and_forced_as_their_generation_is() {
         let placed = ["claude-sonnet-4-6", "claude-opus-5"];
         let message = "inference_geo: not supported for this model";
         check_models(
-            json!({"inference_geo": place}),
+            &json!({"inference_geo": place}),
             &placed,
             &["claude-haiku-4-5", "claude-opus-4-5"],
             message,
@@ -364,6 +379,6 @@ fn models_are_sampled_and_placed_and_forced_as_their_generation_is() {
     let unforced = ["claude-opus-5-5", "claude-sonnet-5-5", "claude-fable-5-1"];
     for choice in [json!({"type": "any"}), json!({"type": "tool", "name": "f"})] {
         let message = "tool_choice: type \"tool\" and \"any\" are not supported for this model.";
-        check_models(json!({"tools": [tool], "tool_choice": choice}), &free, &unforced, message);
+        check_models(&json!({"tools": [tool], "tool_choice": choice}), &free, &unforced, message);
     }
 }

@@ -58,6 +58,13 @@ fn taken(dialect: &dyn Dialect, more: &Value) {
     check(dialect, more, None, "");
 }
 
+/// What somebody says.
+fn said(role: &str, content: Value) -> Value {
+    let mut turn = json!({"role": role});
+    turn["content"] = content;
+    turn
+}
+
 fn turns(turns: &Value) -> Value {
     json!({"messages": turns})
 }

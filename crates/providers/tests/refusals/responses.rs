@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sortie_providers::dialect::OpenAiResponses;
 
-use crate::{input, refused, taken};
+use crate::{input, refused, said, taken};
 
 const INVALID: &str = "invalid_value";
 const MISSING: &str = "missing_required_parameter";
@@ -11,7 +11,7 @@ const UNKNOWN: &str = "unknown_parameter";
 const UNSUPPORTED: &str = "unsupported_parameter";
 
 fn user(content: Value) -> Value {
-    json!({"role": "user", "content": content})
+    said("user", content)
 }
 
 fn call(id: &str) -> Value {

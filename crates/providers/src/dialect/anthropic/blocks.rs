@@ -78,6 +78,16 @@ pub(super) fn check(field: &str, content: &Value) -> Result<(), WireError> {
     check_all(field, content, &|name| BLOCKS.iter().find(|kind| kind.name == name))
 }
 
+/// The same of the system's prompt, which is made of texts alone.
+pub(super) fn check_system(system: &Value) -> Result<(), WireError> {
+    let text = |name: &str| BLOCKS.iter().find(|kind| kind.name == name && name == "text");
+    for (i, block) in system.as_array().into_iter().flatten().enumerate() {
+        let field = format!("system.{i}");
+        check_fields(&field, block, kind_of(&field, block, &text)?)?;
+    }
+    Ok(())
+}
+
 fn check_all(
     field: &str,
     content: &Value,
@@ -169,7 +179,7 @@ fn is_base64(text: &str) -> bool {
     let bytes: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
     let digits = bytes.iter().position(|byte| !is_digit(byte)).unwrap_or(bytes.len());
     let padding = &bytes[digits..];
-    bytes.len() % 4 == 0 && padding.len() <= 2 && padding.iter().all(|byte| *byte == b'=')
+    bytes.len().is_multiple_of(4) && padding.len() <= 2 && padding.iter().all(|byte| *byte == b'=')
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::super::turns::whole_number;
 use super::super::{Keep, WireError};
+use super::blocks;
 use super::models::Model;
 use super::reading::{invalid, keep, parts, read_in_order, thinking};
 use super::turns::{EFFORTS, check_texts, word};
@@ -93,6 +94,7 @@ pub(super) fn check(
     if !matches!(body["system"], Value::Null | Value::String(_) | Value::Array(_)) {
         return Err(invalid("system: Input should be a valid string or a list of text blocks"));
     }
+    blocks::check_system(&body["system"])?;
     check_texts("system", &body["system"], false)?;
     let temperature = sampling(body, model, is_2026)?;
     check_thinking(body, model, max_tokens)?;

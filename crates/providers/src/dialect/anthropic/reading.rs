@@ -58,6 +58,10 @@ pub(super) fn thinking(body: &Value) -> Option<u32> {
 
 /// How long a `cache_control` keeps what it marks.
 pub(super) fn keep(mark: &Value) -> Result<Option<Keep>, WireError> {
+    let is_known = |name: &str| name == "type" || name == "ttl";
+    if let Some((extra, _)) = mark.as_object().into_iter().flatten().find(|(name, _)| !is_known(name)) {
+        return Err(invalid(format!("cache_control.ephemeral.{extra}: Extra inputs are not permitted")));
+    }
     match (mark["type"].as_str(), mark["ttl"].as_str()) {
         _ if mark.is_null() => Ok(None),
         (Some("ephemeral"), None | Some("5m")) => Ok(Some(Keep::FiveMinutes)),
