@@ -1,5 +1,7 @@
 //! The server's half: what APIs ask of the schemas that answers have to fit to the letter.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 /// Keywords of JSON Schema that hold a schema, a list of them, or a map of names to them. What others
@@ -45,10 +47,10 @@ impl Object<'_> {
 
     /// The first of its fields that may be left out.
     fn unrequired(&self) -> Option<&str> {
-        let required = self.fields.get("required").and_then(Value::as_array);
-        let is_required = |name: &str| required.is_some_and(|names| names.iter().any(|own| own == name));
+        let required = self.fields.get("required").and_then(Value::as_array).into_iter().flatten();
+        let required: HashSet<&str> = required.filter_map(Value::as_str).collect();
         let fields = self.fields.get("properties")?.as_object()?;
-        fields.keys().map(String::as_str).find(|name| !is_required(name))
+        fields.keys().map(String::as_str).find(|name| !required.contains(name))
     }
 
     /// Where it is, as Python prints a tuple: `()`, `('items',)`, `('properties', 'a')`.

@@ -104,47 +104,45 @@ fn length(turn: &Value) -> usize {
 
 /// Turns of the system stand between a user's and an assistant's, or at the end.
 fn check_system(turns: &[Value]) -> Result<(), WireError> {
-    let others = |turn: &&Value| turn["role"] != "system";
-    for (i, turn) in
-        turns.iter().enumerate().filter(|(_, turn)| turn["role"] == "system" && !is_directive(turn))
-    {
-        let refuse = |why: &str| Err(invalid(format!("messages.{i}: {why}")));
-        if length(turn) == 0 {
-            return refuse("system content must contain at least one block");
-        }
-        let mut blocks = turn["content"].as_array().into_iter().flatten();
-        if blocks.any(|block| !OF_SYSTEM.iter().any(|kind| block["type"] == *kind)) {
-            return refuse("role 'system' supports text, tool_addition, and tool_removal blocks only");
-        }
-        let before = turns[..i].iter().rfind(others);
-        let is_after_result = |turn: &Value| {
-            let last = turn["content"].as_array().and_then(|blocks| blocks.last());
-            last.and_then(|block| block["type"].as_str()).is_some_and(|kind| kind.ends_with("_tool_result"))
-        };
-        match before {
-            None => {
-                return refuse(&format!(
-                    "use the top-level 'system' parameter for the initial system prompt; {ANYWHERE}"
-                ));
+    let runs: Vec<Run<'_>> = runs(turns).collect();
+    for (n, run) in runs.iter().enumerate().filter(|(_, run)| run.is_of("system")) {
+        let before = n.checked_sub(1).and_then(|n| runs[n].turns.last());
+        let after = runs.get(n + 1).and_then(|run| run.turns.first());
+        for (i, turn) in run.turns.iter().enumerate().filter(|(_, turn)| !is_directive(turn)) {
+            if let Some(why) = system_fault(turn, before, after) {
+                return Err(invalid(format!("messages.{}: {why}", run.first + i)));
             }
-            Some(turn) if turn["role"] == "assistant" && !is_after_result(turn) => {
-                return refuse(&format!(
-                    "role 'system' must follow a 'user' message or an 'assistant' message ending in a server \
-                     tool result; {ANYWHERE}"
-                ));
-            }
-            Some(_) => (),
-        }
-        if turns[i..].iter().find(others).is_some_and(|turn| turn["role"] == "user") {
-            return refuse(&format!(
-                "role 'system' must precede an 'assistant' message or end the array; {ANYWHERE}"
-            ));
-        }
-        if texts(&turn["content"]).into_iter().any(is_blank) {
-            return refuse("system text blocks must contain non-whitespace text");
         }
     }
     Ok(())
+}
+
+/// What is wrong with a turn of the system that says something, between these turns of others.
+fn system_fault(turn: &Value, before: Option<&Value>, after: Option<&Value>) -> Option<String> {
+    let mut blocks = turn["content"].as_array().into_iter().flatten();
+    let is_other = |block: &Value| !OF_SYSTEM.iter().any(|kind| block["type"] == *kind);
+    let is_after_result = |turn: &Value| {
+        let last = turn["content"].as_array().and_then(|blocks| blocks.last());
+        last.and_then(|block| block["type"].as_str()).is_some_and(|kind| kind.ends_with("_tool_result"))
+    };
+    Some(if length(turn) == 0 {
+        "system content must contain at least one block".to_owned()
+    } else if blocks.any(is_other) {
+        "role 'system' supports text, tool_addition, and tool_removal blocks only".to_owned()
+    } else if before.is_none() {
+        format!("use the top-level 'system' parameter for the initial system prompt; {ANYWHERE}")
+    } else if before.is_some_and(|turn| turn["role"] == "assistant" && !is_after_result(turn)) {
+        format!(
+            "role 'system' must follow a 'user' message or an 'assistant' message ending in a server tool \
+             result; {ANYWHERE}"
+        )
+    } else if after.is_some_and(|turn| turn["role"] == "user") {
+        format!("role 'system' must precede an 'assistant' message or end the array; {ANYWHERE}")
+    } else if texts(&turn["content"]).into_iter().any(is_blank) {
+        "system text blocks must contain non-whitespace text".to_owned()
+    } else {
+        return None;
+    })
 }
 
 /// Turns of one role in a row, which the API takes as one.
@@ -173,20 +171,24 @@ impl<'a> Run<'a> {
 /// A block, after the place of its turn and its own in that.
 type Placed<'a> = (usize, usize, &'a Value);
 
-/// What the user and the assistant say, each in its turn.
+/// What is said, each in its turn.
 fn runs(turns: &[Value]) -> impl Iterator<Item = Run<'_>> {
     let mut next = 0;
-    let runs = turns.chunk_by(|one, other| one["role"] == other["role"]).map(move |turns| {
+    turns.chunk_by(|one, other| one["role"] == other["role"]).map(move |turns| {
         let first = next;
         next += turns.len();
         Run { first, turns }
-    });
-    runs.filter(|run| !run.is_of("system"))
+    })
+}
+
+/// What the user and the assistant say.
+fn spoken(turns: &[Value]) -> impl Iterator<Item = Run<'_>> {
+    runs(turns).filter(|run| !run.is_of("system"))
 }
 
 /// Every turn but an assistant's last one says something.
 fn check_content(turns: &[Value]) -> Result<(), WireError> {
-    for run in runs(turns) {
+    for run in spoken(turns) {
         let is_last = run.first + run.turns.len() == turns.len();
         let is_prefill = is_last && run.is_of("assistant");
         if !is_prefill && run.turns.iter().all(|turn| length(turn) == 0) {
@@ -241,14 +243,15 @@ fn is_blank(text: &str) -> bool {
 fn check_calls(turns: &[Value]) -> Result<(), WireError> {
     let mut seen: HashSet<&str> = HashSet::new();
     let mut open: Vec<&str> = Vec::new();
-    for run in runs(turns) {
+    for run in spoken(turns) {
         let blocks = run.blocks();
         if run.is_of("user") {
             check_none(&blocks, "tool_use", "assistant")?;
             check_results(&blocks, &open)?;
             let first = blocks.iter().take_while(|(.., block)| block["type"] == "tool_result");
-            let answered: Vec<_> = first.map(|(.., block)| &block["tool_use_id"]).collect();
-            open.retain(|id| !answered.iter().any(|own| *own == id));
+            let answered: HashSet<_> =
+                first.filter_map(|(.., block)| block["tool_use_id"].as_str()).collect();
+            open.retain(|id| !answered.contains(id));
         } else {
             check_none(&blocks, "tool_result", "user")?;
         }
@@ -276,11 +279,12 @@ fn check_none(blocks: &[Placed<'_>], kind: &str, others: &str) -> Result<(), Wir
 
 /// A result is one of a call that the turn before made, and the only one.
 fn check_results(blocks: &[Placed<'_>], calls: &[&str]) -> Result<(), WireError> {
+    let calls: HashSet<&str> = calls.iter().copied().collect();
     let mut seen: HashSet<&str> = HashSet::new();
     for (turn, i, block) in blocks.iter().filter(|(.., block)| block["type"] == "tool_result") {
         let id = block["tool_use_id"].as_str().unwrap_or_default();
         let refuse = |why: &str| Err(invalid(format!("messages.{turn}.content.{i}: {why}")));
-        if !calls.contains(&id) {
+        if !calls.contains(id) {
             return refuse(&format!(
                 "unexpected `tool_use_id` found in `tool_result` blocks: {id}. Each `tool_result` block must have \
                  a corresponding `tool_use` block in the previous message."

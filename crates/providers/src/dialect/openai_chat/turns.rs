@@ -2,6 +2,8 @@
 //! are those of OpenAI's reference; the rules of calls and their answers, and the words for both, are
 //! those that recorded replies show.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::super::WireError;
@@ -98,35 +100,47 @@ fn check_calls(i: usize, calls: &Value) -> Result<(), WireError> {
 /// The answers to an assistant's calls come right after them, one for each; nothing else is answered.
 fn check_answers(turns: &[Value]) -> Result<(), WireError> {
     let mut calls: Vec<&str> = Vec::new();
-    let mut open: Vec<&str> = Vec::new();
+    let mut known: HashSet<&str> = HashSet::new();
+    let mut answered: HashSet<&str> = HashSet::new();
     for (i, turn) in turns.iter().enumerate() {
         if turn["role"] == "tool" {
             let id = turn["tool_call_id"].as_str().unwrap_or_default();
-            if calls.is_empty() {
-                let message = "Invalid parameter: messages with role 'tool' must be a response to a preceeding \
-                               message with 'tool_calls'.";
-                return Err(invalid(None, message).about(format!("messages.[{i}].role")));
-            }
-            if !calls.contains(&id) {
-                let message = format!(
-                    "Invalid parameter: 'tool_call_id' of '{id}' not found in 'tool_calls' of previous message."
-                );
-                return Err(invalid(None, message).about(format!("messages.[{i}].tool_call_id")));
-            }
-            open.retain(|call| *call != id);
+            check_answer(i, id, &known)?;
+            answered.insert(id);
             continue;
         }
-        check_all_answered(&open, || format!("messages.[{i}].role"))?;
+        check_all_answered(&calls, &answered, || format!("messages.[{i}].role"))?;
         let made = turn["tool_calls"].as_array().filter(|_| turn["role"] == "assistant");
         calls = made.into_iter().flatten().filter_map(|call| call["id"].as_str()).collect();
-        open.clone_from(&calls);
+        known = calls.iter().copied().collect();
+        answered.clear();
     }
-    check_all_answered(&open, || "messages".to_owned())
+    check_all_answered(&calls, &answered, || "messages".to_owned())
+}
+
+/// An answer is to one of the calls before it.
+fn check_answer(i: usize, id: &str, calls: &HashSet<&str>) -> Result<(), WireError> {
+    if calls.is_empty() {
+        let message = "Invalid parameter: messages with role 'tool' must be a response to a preceeding message \
+                       with 'tool_calls'.";
+        return Err(invalid(None, message).about(format!("messages.[{i}].role")));
+    }
+    if calls.contains(id) {
+        return Ok(());
+    }
+    let message =
+        format!("Invalid parameter: 'tool_call_id' of '{id}' not found in 'tool_calls' of previous message.");
+    Err(invalid(None, message).about(format!("messages.[{i}].tool_call_id")))
 }
 
 /// Refuses calls that nobody has answered by this place. Recorded replies name it in both ways, by the
 /// turn and by the field.
-fn check_all_answered(open: &[&str], place: impl Fn() -> String) -> Result<(), WireError> {
+fn check_all_answered(
+    calls: &[&str],
+    answered: &HashSet<&str>,
+    place: impl Fn() -> String,
+) -> Result<(), WireError> {
+    let open: Vec<&str> = calls.iter().copied().filter(|id| !answered.contains(id)).collect();
     if open.is_empty() {
         return Ok(());
     }

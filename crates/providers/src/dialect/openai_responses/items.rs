@@ -1,6 +1,8 @@
 //! The server's half: what the API refuses of the items of an input. Kinds, rules and words are those
 //! that recorded replies show; kinds that the official SDKs know beside them are taken too.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::super::WireError;
@@ -176,22 +178,23 @@ fn check_parts(field: &str, parts: &Value, allowed: &[&str]) -> Result<(), WireE
 /// An output is that of a call before it, and every call has one.
 fn check_calls(items: &[Value], called: &Called) -> Result<(), WireError> {
     let words = called.words;
-    let mut open: Vec<&str> = Vec::new();
-    let mut made: Vec<&str> = Vec::new();
+    let mut made: HashSet<&str> = HashSet::new();
+    let mut answered: HashSet<&str> = HashSet::new();
     for item in items {
         let id = item["call_id"].as_str().unwrap_or_default();
         if item["type"] == called.call {
-            made.push(id);
-            open.push(id);
+            made.insert(id);
         } else if item["type"] == called.output {
-            if !made.contains(&id) {
+            if !made.contains(id) {
                 let message = format!("No tool call found for {words} output with call_id {id}.");
                 return Err(invalid(None, message).about("input"));
             }
-            open.retain(|call| *call != id);
+            answered.insert(id);
         }
     }
-    match open.first() {
+    let calls = items.iter().filter(|item| item["type"] == called.call);
+    let mut ids = calls.filter_map(|item| item["call_id"].as_str());
+    match ids.find(|id| !answered.contains(id)) {
         None => Ok(()),
         Some(id) => Err(invalid(None, format!("No tool output found for {words} {id}.")).about("input")),
     }
