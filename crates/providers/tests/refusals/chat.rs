@@ -48,6 +48,7 @@ fn every_call_is_answered_and_nothing_else() {
     let open = "An assistant message with 'tool_calls' must be followed by tool messages responding to each \
                 'tool_call_id'. The following tool_call_ids did not have response messages: ";
     check(json!([user(), calls(&["a"])]), "messages", &format!("{open}a"));
+    check(json!([user(), calls(&["a"]), result("a"), calls(&["a"])]), "messages", &format!("{open}a"));
     check(json!([user(), calls(&["a"]), user()]), "messages.[2].role", &format!("{open}a"));
     check(
         json!([user(), calls(&["a", "b", "c"]), result("b"), calls(&["d"])]),
