@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::WireError;
 use super::super::openai::checks::{self, at_most, number, number_at, unsupported, whole, word, wrong_type};
-use super::super::openai::{invalid, is_plain, is_reasoning};
+use super::super::openai::{invalid, is_plain, is_reasoning, logprobs};
 use super::turns;
 
 /// Every parameter of the official SDKs' `types/chat/completion_create_params.py`, of all versions that
@@ -59,8 +59,8 @@ const MOST_CHOICES: u32 = 128;
 /// GPT models that reason (as users of gpt-5, gpt-5.4-nano and gpt-5.6 have shown it).
 const WITHOUT_STOP: [&str; 3] = ["o3", "o4-mini", "gpt-"];
 
-/// What is not taken by a model that thinks.
-const WITHOUT_THINKING: [&str; 4] = ["presence_penalty", "frequency_penalty", "logprobs", "logit_bias"];
+/// What is not taken by a model that thinks (logprobs have a rule of their own).
+const WITHOUT_THINKING: [&str; 3] = ["presence_penalty", "frequency_penalty", "logit_bias"];
 
 /// The most that a token may be made likelier or less so (OpenAI's reference of `logit_bias`).
 const MOST_BIAS: f64 = 100.0;
@@ -87,6 +87,7 @@ pub(super) fn check(body: &Value, model: &str, said: &[Value]) -> Result<Option<
         let message = "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.";
         return Err(invalid(None, message).about("top_logprobs"));
     }
+    logprobs::check_chat(body, model)?;
     Ok(temperature)
 }
 
@@ -101,8 +102,7 @@ fn check_reasoning(body: &Value, model: &str) -> Result<(), WireError> {
     if !checks::thinks(model, effort) {
         return Ok(());
     }
-    let is_said = |field: &&str| !matches!(body[*field], Value::Null | Value::Bool(false));
-    match WITHOUT_THINKING.into_iter().find(is_said) {
+    match WITHOUT_THINKING.into_iter().find(|field| !body[*field].is_null()) {
         Some(field) => Err(unsupported(field, "")),
         None => Ok(()),
     }
