@@ -144,6 +144,9 @@ pub struct Failure {
     /// than its bucket, `x-should-retry: false`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hopeless: bool,
+    /// The provider throttles because the account's use grew too fast, not because a quota is used up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ramps: bool,
     /// The model that refused, as its reply names it: what was used is priced by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -158,6 +161,7 @@ impl Failure {
             http_status: None,
             retry_after: None,
             hopeless: false,
+            ramps: false,
             model: None,
         }
     }

@@ -222,9 +222,11 @@ pub struct Spent {
 
 impl Spent {
     /// What it took from the limits, of the `asked` that it had reserved. Where nothing is known
-    /// and money is at risk, everything counts as used.
-    pub fn cost(&self, asked: &Cost) -> Cost {
+    /// and money is at risk, everything counts as used. `cached_input_is_free`: input read from a cache
+    /// takes nothing.
+    pub fn cost(&self, asked: &Cost, cached_input_is_free: bool) -> Cost {
         let (input_tokens, output_tokens) = match self.usage {
+            Some(usage) if cached_input_is_free => (usage.total_input() - usage.cache_read, usage.output),
             Some(usage) => (usage.total_input(), usage.output),
             None if self.charge.at_risk.is_zero() => (0, 0),
             None => (asked.input_tokens, asked.output_tokens),

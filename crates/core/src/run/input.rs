@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Answer, AttemptId, Outcome, Record, Signal, Timing};
+use super::event::{Answer, AttemptId, Outcome, Record, Signal, Spent, Timing};
 use crate::agent::AgentId;
 use crate::failure::Failure;
-use crate::limit::GateSpec;
+use crate::limit::{GateId, GateSpec, Told};
 use crate::money::Usd;
 use crate::prediction::Prediction;
 use crate::time::{Time, micros};
-use crate::usage::Usage;
+use crate::usage::{Cost, Usage};
 
 /// What a run is bound by, apart from its plan: fixed when it is created.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,13 @@ pub struct Settings {
     /// before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_table: Option<String>,
+}
+
+impl Settings {
+    /// What an attempt took from the limits of a gate, of the `asked` that it had reserved.
+    pub(crate) fn used(&self, gate: GateId, asked: &Cost, spent: &Spent) -> Cost {
+        spent.cost(asked, self.gates[gate.index()].cached_input_is_free)
+    }
 }
 
 /// Whether tasks may run side by side.
@@ -74,6 +81,8 @@ pub enum Input {
         /// Other budgets than before, where the user set some.
         budgets: Budgets,
     },
+    /// The head of an attempt's reply came.
+    Told(AttemptId, Told),
     /// An attempt came back.
     Replied(Reply),
     /// A time that was asked for has come.

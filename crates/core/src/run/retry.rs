@@ -15,9 +15,13 @@ use crate::time::Time;
 /// Never shorter: earlier than a provider named fails again.
 const JITTER: f64 = 0.1;
 
+/// And at most so much longer after a 429: whoever waited for the same gate is spread by its pace, and
+/// minutes that a provider names shall cost no more than they have to.
+const LONGEST_JITTER: Duration = Duration::from_millis(250);
+
 impl Run {
-    /// What follows this failure of an attempt that was in flight. `under_way` says that it was
-    /// when its account was throttled.
+    /// What follows this failure of an attempt that was in flight. `is_echo` says that it
+    /// was under way already when its account was throttled.
     ///
     /// Ten calls that meet a full bucket together are one message, not ten: if each of them counted,
     /// tasks would fail that only had to wait. The one that closes the gate always counts, so there
@@ -27,7 +31,7 @@ impl Run {
         attempt: AttemptId,
         failure: &Failure,
         now: Time,
-        under_way: bool,
+        is_echo: bool,
     ) -> Then {
         match failure.policy() {
             Policy::StopAccount => return Then::StopAccount,
@@ -39,7 +43,7 @@ impl Run {
         if failure.class == Class::Throttled && !retry.retry_throttled {
             return Then::Fail;
         }
-        let is_echo = failure.class == Class::Throttled && (under_way || planted!(ThrottlingUncounted));
+        let is_echo = failure.class == Class::Throttled && (is_echo || planted!(ThrottlingUncounted));
         if failures >= retry.max_retries && !is_echo && !planted!(RetriesUnbounded) {
             return Then::Fail;
         }
@@ -51,7 +55,11 @@ impl Run {
             Some(named) => named.max(own),
             None => own,
         };
-        let at = now + wait.mul_f64(1.0 + JITTER * self.fraction(attempt));
+        let mut jitter = wait.mul_f64(JITTER * self.fraction(attempt));
+        if failure.class == Class::Throttled {
+            jitter = jitter.min(LONGEST_JITTER);
+        }
+        let at = now + wait + jitter;
         if is_echo { Then::AgainAt(at) } else { Then::RetryAt(at) }
     }
 

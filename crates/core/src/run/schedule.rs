@@ -184,7 +184,7 @@ impl Deciding<'_> {
     fn start(&mut self, task: TaskId, gate: GateId, reserved: Cost) {
         let attempt = AttemptId { task, number: self.run.task(task).attempts + 1 };
         if !planted!(ReserveForgotten) {
-            self.gates.reserve(gate, &reserved, self.now);
+            self.gates.reserve(gate, attempt, &reserved, self.now);
         }
         self.remember(Event::AttemptStarted { attempt, reserved });
         self.step.actions.push(Action::Call(attempt));

@@ -8,10 +8,11 @@ use super::money::spent;
 use super::planted;
 use super::state::{Phase, Run};
 use crate::failure::Failure;
-use crate::limit::Gates;
+use crate::limit::{GateId, Gates};
 use crate::money::Usd;
 use crate::plan::TaskId;
 use crate::time::Time;
+use crate::usage::Cost;
 
 impl Run {
     /// Takes an input in and decides. The records of the answer are already applied: they have to
@@ -54,6 +55,10 @@ impl Deciding<'_> {
                 self.fail_invalid_tasks();
             }
             Input::Resumed { budgets } => self.resume(budgets),
+            Input::Told(attempt, told) => {
+                let gate = self.run.plan.agent_of(attempt.task).gate;
+                self.gates.hear(gate, attempt, &told, self.now);
+            }
             Input::Replied(reply) => self.replied(reply),
             Input::Woke => {}
             Input::Forecast(forecast) => self.remember(Event::ForecastMade { forecast }),
@@ -126,7 +131,8 @@ impl Deciding<'_> {
             let attempt = AttemptId { task: id, number: self.run.task(id).attempts };
             let agent = self.run.plan.agent_of(id);
             let spent = spent(agent, asked.usd, Billing::Unknown, None);
-            self.gates.settle(agent.gate, &asked, &spent.cost(&asked), self.now);
+            let used = self.run.settings.used(agent.gate, &asked, &spent);
+            self.gates.settle(agent.gate, attempt, &used, false, self.now);
             self.remember(Event::AttemptLost { attempt, spent });
             lost.push(attempt);
         }
@@ -152,17 +158,20 @@ impl Deciding<'_> {
             Err(failure) => failure.model.as_deref(),
         };
         let spent = spent(agent, asked.usd, billing, model);
-        if !planted!(SettleForgotten) {
-            self.gates.settle(gate, &asked, &spent.cost(&asked), self.now);
-        }
+        let used = self.run.settings.used(gate, &asked, &spent);
         match result {
-            Ok(answer) => self.remember(Event::AttemptSucceeded { attempt, answer, spent, timing }),
+            Ok(answer) => {
+                self.settle(gate, attempt, &used, false);
+                self.remember(Event::AttemptSucceeded { attempt, answer, spent, timing });
+            }
             Err(failure) => {
-                let under_way = self.gates.closed_since(gate, self.now - timing.total);
-                let then = self.run.follow_up(attempt, &failure, self.now, under_way);
-                if let Some(until) = then.gate_opens(&failure, self.now) {
-                    self.gates.throttled(gate, until, self.now);
+                let is_echo = self.gates.is_echo(gate, attempt);
+                let then = self.run.follow_up(attempt, &failure, self.now, is_echo);
+                let opens = then.gate_opens(&failure, self.now);
+                if let Some(until) = opens {
+                    self.gates.throttled(gate, attempt, failure.ramps, until, self.now);
                 }
+                self.settle(gate, attempt, &used, opens.is_some());
                 self.remember(Event::AttemptFailed { attempt, failure, spent, timing, then: then.clone() });
                 if then == Then::Fail {
                     self.skip_dependants(attempt.task);
@@ -170,6 +179,12 @@ impl Deciding<'_> {
             }
         }
         self.warn_of_budget();
+    }
+
+    fn settle(&mut self, gate: GateId, attempt: AttemptId, used: &Cost, throttled: bool) {
+        if !planted!(SettleForgotten) {
+            self.gates.settle(gate, attempt, used, throttled, self.now);
+        }
     }
 
     /// A task fails before anything was sent for it.

@@ -82,6 +82,8 @@ fn gate(rng: &mut Rng, index: u64) -> GateSpec {
         requests_burst: rng.range(1, 5) as u32,
         input_tokens_per_minute: rng.percent(20).then(|| rng.range(1_000, 100_000)),
         output_tokens_per_minute: rng.percent(20).then(|| rng.range(1_000, 100_000)),
+        cached_input_is_free: false,
+        probes: rng.percent(50),
         max_concurrent: rng.percent(40).then(|| rng.range(1, 4) as u32),
     }
 }

@@ -414,7 +414,7 @@ impl World {
         self.run = replayed.map_err(|error| error.to_string())?;
         self.shadow = self.run.clone();
         self.gates = Gates::new(&self.settings);
-        self.gates.rebuild(&self.plan, &self.journal);
+        self.gates.rebuild(&self.plan, &self.settings, &self.journal);
         if self.run.outcome() == Some(&Outcome::Completed) {
             return Ok(Some(Outcome::Completed));
         }
