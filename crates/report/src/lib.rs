@@ -29,6 +29,7 @@ pub mod terminal;
 #[cfg(test)]
 mod testing;
 pub mod units;
+pub mod waits;
 
 pub use costs::{Costs, Grouping, Span};
 pub use fold::{Fold, Report, RunView};

@@ -62,6 +62,11 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
             let time = format!("{} (p95 {})", duration(makespan.p50), duration(makespan.p95));
             (Level::Info, format!("forecast: {cost}, {time}"))
         }
+        Event::Waited { waits } => {
+            let held: Vec<String> =
+                waits.iter().map(|wait| format!("{} ({})", wait.reason, duration(wait.time))).collect();
+            (Level::Info, format!("ready tasks were held by {}", held.join(", ")))
+        }
         Event::AttemptStarted { attempt: AttemptId { task: id, number }, reserved } => (
             Level::Debug,
             format!("task {}: attempt {number} started, {} reserved", task(*id), money(reserved.usd)),

@@ -18,6 +18,7 @@ use sortie_core::time::Time;
 use crate::costs::{Costs, Group, Grouping};
 use crate::fold::{Fold, Status, TaskView};
 use crate::grade::Grade;
+use crate::waits::WaitedFor;
 use crate::units::{as_dollars, as_seconds, budget_exceeded, count, duration};
 
 /// A run in figures. Durations are written in seconds, money in US dollars.
@@ -68,6 +69,9 @@ pub struct Summary {
     pub speedup: Speedup,
     /// Calls started.
     pub api_calls_count: u64,
+    /// What ready tasks were held by.
+    #[serde(default)]
+    pub waits: Vec<WaitedFor>,
     /// What was forecast before the run, and whether it came so; null where nothing was.
     #[serde(default)]
     pub forecast: Option<Grade>,
@@ -212,6 +216,7 @@ impl Summary {
             speedup: Speedup::of(fold, total_duration, bound),
             cost,
             api_calls_count: counts.calls,
+            waits: fold.waits(),
             forecast: fold.forecast().map(|forecast| {
                 let comparable = fold.outcome() == Some(&Outcome::Completed) && fold.sessions() == 1;
                 Grade::of(forecast, comparable && counts.failed == 0, total_cost, total_duration)

@@ -11,6 +11,7 @@ use sortie_engine::driver::{self, Ended, Foreseen, Observe, Opened};
 use sortie_engine::executor::local::LocalExecutor;
 use sortie_engine::executor::signals::Signals;
 use sortie_engine::executor::simulated::{Pace, SimulatedExecutor};
+use sortie_engine::sharing::{SharedFile, Sharing};
 use sortie_engine::store::{Header, Store};
 use sortie_providers::http::{Client, Endpoint};
 use sortie_providers::keys::Environment;
@@ -119,6 +120,14 @@ impl<S: Store> Session<S> {
         self.opened.run().outcome()
     }
 
+    /// Where it meets the other runs of its results directory: a simulated one uses nobody's account.
+    fn sharing(&self) -> Option<Box<dyn Sharing>> {
+        let results_dir = self.directory.as_deref()?.parent()?;
+        let is_real = self.binding.simulation.is_none();
+        let file = is_real.then(|| SharedFile::open(results_dir, &self.header().run_id))??;
+        Some(Box::new(file))
+    }
+
     /// Drives the run until it ends, and writes its files. `observe` sees each record once it is
     /// durable.
     ///
@@ -146,7 +155,8 @@ impl<S: Store> Session<S> {
         let mut observe = (recorder, observe);
         let floor = self.opened.floor().max(self.header().created);
         let Drive { environment, budgets, pace, signals, forecast } = drive;
-        let opened = self.opened.with_budgets(budgets).with_forecast(forecast);
+        let sharing = self.sharing();
+        let opened = self.opened.with_budgets(budgets).with_forecast(forecast).with_sharing(sharing);
         let plan = Arc::clone(&opened.header().plan);
         let configured = self.binding.endpoints.clone();
         let ended = if let Some(simulation) = &self.binding.simulation {

@@ -145,10 +145,13 @@ impl Game<'_> {
                     let task = &mut self.tasks[attempt.task.index()];
                     task.start.get_or_insert(at.since(START));
                     task.reserved_input = reserved.input_tokens;
-                    let took = self.call(*attempt, reserved, *at);
-                    if gates.is_seeking(self.plan.agent_of(attempt.task).gate) {
-                        let admitted = Told { admitted: true, quotas: Vec::new() };
-                        self.says(*at + took.min(FIRST_WORD), Input::Told(*attempt, admitted));
+                    let (took, admitted) = self.call(*attempt, reserved, *at);
+                    let gate = self.plan.agent_of(attempt.task).gate;
+                    if gates.is_seeking(gate) {
+                        let provider = self.provider.as_ref();
+                        let quotas = provider.map(|(_, provider)| provider.left(gate, *at));
+                        let told = Told { admitted, quotas: quotas.unwrap_or_default() };
+                        self.says(*at + took.min(FIRST_WORD), Input::Told(*attempt, told));
                     }
                 }
                 Event::AttemptSucceeded { attempt, spent, .. } => {
@@ -172,8 +175,8 @@ impl Game<'_> {
         task
     }
 
-    /// Draws what a call comes back with, and after how long.
-    fn call(&mut self, attempt: AttemptId, reserved: &Cost, at: Time) -> Duration {
+    /// Draws what a call comes back with: after how long, and whether it was taken in.
+    fn call(&mut self, attempt: AttemptId, reserved: &Cost, at: Time) -> (Duration, bool) {
         let task = self.plan.task(attempt.task);
         let law = self.laws.of(attempt.task);
         let (hints, reserved) = (self.laws.hints(attempt.task, task), reserved.input_tokens);
@@ -204,8 +207,9 @@ impl Game<'_> {
             }
         };
         let timing = Timing { first_token: None, total: took };
+        let throttled = matches!(&result, Err(failure) if failure.class == Class::Throttled);
         self.says(at + took, Input::Replied(Reply { attempt, result, billing, timing }));
-        took
+        (took, !throttled)
     }
 
     /// What the run is told at a time.

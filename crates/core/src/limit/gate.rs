@@ -25,7 +25,6 @@ struct UnderWay {
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     name: String,
-    account: String,
     concurrency: Option<Concurrency>,
     meters: Vec<Meter>,
     pace: Pace,
@@ -45,7 +44,6 @@ impl Gate {
         });
         Gate {
             name: spec.name.clone(),
-            account: spec.account.clone(),
             concurrency: spec.max_concurrent.map(Concurrency::new),
             pace: if requests.is_none() && spec.probes { Pace::seeking() } else { Pace::idle() },
             meters: requests
@@ -70,7 +68,7 @@ impl Gate {
             Err(Held { verdict, reason: format!("{what} of {}", self.name), scope: Scope::Gate })
         };
         if self.closed_until > now {
-            let reason = format!("throttled by {}", self.account);
+            let reason = format!("throttled by {}", self.name);
             return Err(Held { verdict: Verdict::WaitUntil(self.closed_until), reason, scope: Scope::Gate });
         }
         if self.concurrency.as_ref().is_some_and(Concurrency::is_full) {
@@ -173,6 +171,14 @@ impl Gate {
     pub(super) fn share(&mut self, users: u32, now: Time) {
         self.users = users.max(1);
         self.meters.iter_mut().for_each(|meter| meter.share(users, now));
+    }
+
+    pub(super) fn left(&self, now: Time) -> Vec<Left> {
+        self.meters.iter().map(|meter| meter.left(now)).collect()
+    }
+
+    pub(super) fn is_used(&self) -> bool {
+        !self.under_way.is_empty()
     }
 
     /// Whether it is still finding out what the limits are.

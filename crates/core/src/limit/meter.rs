@@ -133,17 +133,17 @@ impl Meter {
         })
     }
 
-    /// The user states another rate while the run goes on.
-    pub(super) fn state(&mut self, per_minute: u64, now: Time) {
-        let burst = (per_minute / 60).max(1);
-        self.stated = Some(Stated { per_minute: per_minute.max(1), burst });
-        self.change(now);
-    }
-
     /// Of all who use this account we are one of so many.
     pub(super) fn share(&mut self, users: u32, now: Time) {
         self.users = users.max(1);
         self.change(now);
+    }
+
+    /// What a provider with this quota would tell of it.
+    pub(super) fn left(&self, now: Time) -> Left {
+        let limit = self.account.per_minute();
+        let missing = u64::try_from((self.account.missing(now) + UNIT - 1) / UNIT).unwrap_or(u64::MAX);
+        Left { dimension: self.dimension, limit, remaining: limit.saturating_sub(missing) }
     }
 
     /// When an attempt may start; none where it may now.

@@ -183,6 +183,16 @@ impl Gates {
         self.gates[gate.index()].share(users, now);
     }
 
+    /// What is left of each quota of a gate, as a provider with these limits would tell it.
+    pub fn left(&self, gate: GateId, now: Time) -> Vec<Left> {
+        self.gates[gate.index()].left(now)
+    }
+
+    /// Whether attempts that pass a gate are under way.
+    pub fn is_used(&self, gate: GateId) -> bool {
+        self.gates[gate.index()].is_used()
+    }
+
     /// Whether nothing is known yet of the limits behind a gate.
     pub fn is_seeking(&self, gate: GateId) -> bool {
         self.gates[gate.index()].is_seeking()

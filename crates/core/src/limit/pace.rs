@@ -23,6 +23,9 @@ const FIRST: f64 = 10.0;
 /// In which time the first pace doubles.
 const DOUBLES_IN: Duration = Duration::from_secs(5);
 
+/// A minute of doubling, to forty thousand a second, without a refusal: there is no limit of requests.
+const SOUGHT_FOR: Duration = Duration::from_secs(60);
+
 /// How many calls may wait for their first word after the first one has come.
 const SECOND_WINDOW: u32 = 4;
 
@@ -253,9 +256,12 @@ impl Pace {
 
     /// Sets the bucket to the pace of this moment.
     fn steer(&mut self, now: Time) {
-        if let Phase::Following { since, .. } = self.phase
-            && now.since(since) > FORGOTTEN_AFTER
-        {
+        let (since, most) = match self.phase {
+            Phase::Idle => return,
+            Phase::Seeking { since, .. } => (since, SOUGHT_FOR),
+            Phase::Following { since, .. } => (since, FORGOTTEN_AFTER),
+        };
+        if now.since(since) > most {
             self.phase = Phase::Idle;
         }
         let per_second = self.per_second(now).min(1e6);

@@ -140,6 +140,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         agent: Option<AgentId>,
     },
+    /// Ready tasks were held, since this was last said; what was held when a process died is not said.
+    Waited {
+        /// By what.
+        waits: Vec<Wait>,
+    },
     /// The user asked the run to stop: nothing new starts, what is in flight finishes.
     CancelRequested {
         /// Which signal.
@@ -167,10 +172,21 @@ impl Event {
             | Event::BudgetWarned { .. }
             | Event::BudgetReached { .. }
             | Event::BudgetSet { .. }
+            | Event::Waited { .. }
             | Event::CancelRequested { .. }
             | Event::RunEnded { .. } => None,
         }
     }
+}
+
+/// How long something held ready tasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// What, in the words of the limit: `requests/min of anthropic/claude-sonnet-5-5`.
+    pub reason: String,
+    /// For how long at least one task was held by it.
+    #[serde(with = "micros")]
+    pub time: Duration,
 }
 
 /// What an answer was. Its text is kept by content hash, outside of the core.

@@ -33,6 +33,7 @@ mod retry;
 mod schedule;
 mod state;
 mod step;
+mod waits;
 
 #[cfg(test)]
 mod faults;

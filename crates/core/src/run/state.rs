@@ -7,6 +7,7 @@ use super::event::{Answer, AttemptId, BudgetMark, Event, Outcome, Record, Signal
 use super::input::Settings;
 use super::planted;
 use super::ready::Ready;
+use super::waits::Waits;
 use crate::agent::Agent;
 use crate::failure::Failure;
 use crate::hash::Hash;
@@ -21,6 +22,8 @@ pub struct Run {
     pub(super) plan: Arc<Plan>,
     pub(super) settings: Arc<Settings>,
     pub(super) state: State,
+    /// Beside the state: what was waited for and is not told yet.
+    pub(super) waits: Waits,
 }
 
 /// Everything that records change; compared as a whole with its replay.
@@ -149,7 +152,7 @@ impl Run {
             cancelled: None,
             ended: None,
         };
-        Run { plan, settings, state }
+        Run { plan, settings, state, waits: Waits::default() }
     }
 
     /// The run as it was after these records.
@@ -261,7 +264,7 @@ impl Run {
             Event::TaskFailed { task, .. } => self.close(*task, Phase::Failed)?,
             Event::TaskSkipped { task, .. } => self.close(*task, Phase::Skipped)?,
             // Nothing is decided by it.
-            Event::ForecastMade { .. } => {}
+            Event::ForecastMade { .. } | Event::Waited { .. } => {}
             Event::BudgetWarned { mark, .. } => {
                 self.state.marks.insert(*mark);
             }

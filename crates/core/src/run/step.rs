@@ -23,11 +23,15 @@ impl Run {
         let now = now.max(self.state.last_time);
         let mut deciding = Deciding { run: self, gates, now, step: Step::default() };
         if deciding.run.state.ended.is_none() || matches!(input, Input::Resumed { .. }) {
+            deciding.run.waits.pass(now);
             deciding.take(input);
+            deciding.tell_waits(false);
             deciding.schedule();
             deciding.finish();
         }
-        deciding.step
+        let step = deciding.step;
+        self.waits.held(&step.waiting, now);
+        step
     }
 }
 
@@ -242,7 +246,15 @@ impl Deciding<'_> {
         self.end(outcome);
     }
 
+    fn tell_waits(&mut self, ends: bool) {
+        let waits = self.run.waits.take(ends, self.now);
+        if !waits.is_empty() {
+            self.remember(Event::Waited { waits });
+        }
+    }
+
     pub(super) fn end(&mut self, outcome: Outcome) {
+        self.tell_waits(true);
         self.remember(Event::RunEnded { outcome: outcome.clone() });
         self.step.actions.push(Action::Finish(outcome));
         self.step.wake_at = None;

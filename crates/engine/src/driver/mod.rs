@@ -18,6 +18,7 @@
 //!   and of no use: drop it, open it again.
 
 mod foreseen;
+mod meeting;
 mod observe;
 mod outputs;
 mod round;
@@ -31,6 +32,7 @@ use sortie_core::run::input::{Budgets, Input};
 use sortie_core::time::Time;
 
 use crate::executor::Executor;
+use crate::sharing::Sharing;
 use crate::store::{Header, Store, StoreError};
 use round::Driver;
 
@@ -68,6 +70,7 @@ pub struct Opened {
     run: Run,
     budgets: Budgets,
     foreseen: Foreseen,
+    sharing: Option<Box<dyn Sharing>>,
 }
 
 /// Creates a run in this store and owns it.
@@ -83,6 +86,7 @@ pub async fn create<S: Store>(store: &mut S, header: Header) -> Result<Opened, S
         run,
         budgets: Budgets::default(),
         foreseen: Foreseen::nothing(),
+        sharing: None,
     })
 }
 
@@ -95,7 +99,8 @@ pub async fn resume<S: Store>(store: &mut S, run_id: &str) -> Result<Opened, Sto
     let damaged = |what: String| StoreError::Damaged { run: run_id.to_owned(), what };
     let run = Run::replay(header.plan.clone(), header.settings.clone(), &records)
         .map_err(|illegal| damaged(illegal.to_string()))?;
-    Ok(Opened { header, records, run, budgets: Budgets::default(), foreseen: Foreseen::nothing() })
+    let (budgets, foreseen) = (Budgets::default(), Foreseen::nothing());
+    Ok(Opened { header, records, run, budgets, foreseen, sharing: None })
 }
 
 impl Opened {
@@ -119,6 +124,12 @@ impl Opened {
     #[must_use]
     pub fn with_forecast(self, foreseen: Foreseen) -> Self {
         Opened { foreseen, ..self }
+    }
+
+    /// The same run among others that use its accounts; without it, it believes to be alone.
+    #[must_use]
+    pub fn with_sharing(self, sharing: Option<Box<dyn Sharing>>) -> Self {
+        Opened { sharing, ..self }
     }
 
     /// Its state.
@@ -158,15 +169,16 @@ impl Opened {
         executor: &mut E,
         observe: &mut O,
     ) -> Result<Ended, DriveError> {
-        let Opened { header, records, run, budgets, foreseen } = self;
+        let Opened { header, records, run, budgets, foreseen, sharing } = self;
         // A process may have died between the creation and the first record: that is a start still.
         let first = match (records.is_empty(), budgets.is_empty()) {
             (true, true) => Input::Started,
             _ => Input::Resumed { budgets },
         };
         let mut gates = Gates::new(&header.settings);
-        gates.rebuild(&header.plan, &records);
+        gates.rebuild(&header.plan, &header.settings, &records);
         drop(records);
-        Driver::new(&header, run, gates, store, executor, observe).drive_to_end(first, foreseen).await
+        let driver = Driver::new(&header, run, gates, store, executor, observe);
+        driver.among(sharing).drive_to_end(first, foreseen).await
     }
 }

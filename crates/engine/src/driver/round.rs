@@ -14,9 +14,11 @@ use sortie_core::run::event::{Answer, AttemptId, Event, Record, Signal, Timing};
 use sortie_core::run::input::{Action, Billing, Input, Reply, Step, Waiting};
 use sortie_core::time::Time;
 
+use super::meeting::Seat;
 use super::outputs::Recent;
 use super::{DriveError, Ended, Foreseen, Observe};
 use crate::executor::{Executor, Next};
+use crate::sharing::Sharing;
 use crate::store::{Header, Output, Store, StoreError};
 
 /// How much is heard in one round: a flood of answers must not keep the first of them from
@@ -35,6 +37,7 @@ pub(super) struct Driver<'a, S, E, O> {
     /// Heard and not yet decided about.
     heard: VecDeque<Heard>,
     recent: Recent,
+    seat: Seat,
     /// The first signal: the run drains.
     stopping: Option<Signal>,
     /// The second: the user does not want to wait for what is in flight.
@@ -95,19 +98,32 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
             observe,
             heard: VecDeque::new(),
             recent: Recent::default(),
+            seat: Seat::at(None),
             stopping: None,
             end_at_once: None,
         }
+    }
+
+    /// The same among others that use the accounts of the run.
+    pub(super) fn among(self, sharing: Option<Box<dyn Sharing>>) -> Self {
+        Driver { seat: Seat::at(sharing), ..self }
     }
 
     /// Round after round, from this input to the end.
     pub(super) async fn drive_to_end(
         mut self,
         first: Input,
-        mut foreseen: Foreseen,
+        foreseen: Foreseen,
     ) -> Result<Ended, DriveError> {
+        let ended = self.rounds(first, foreseen).await;
+        self.seat.leave(&self.run, &mut self.gates, self.executor.now());
+        ended
+    }
+
+    async fn rounds(&mut self, first: Input, mut foreseen: Foreseen) -> Result<Ended, DriveError> {
         self.heard.push_back(Heard { input: first, output: None });
         loop {
+            self.seat.meet(&self.run, &mut self.gates, self.executor.now());
             let mut round = self.decide();
             self.remember(&mut round).await?;
             self.observe.waiting(&round.waiting, self.executor.now());
@@ -125,12 +141,13 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
                 if round.wake_at.is_none() && self.run.in_flight() == 0 {
                     return Err(DriveError::Stalled);
                 }
+                let wake_at = round.wake_at.into_iter().chain(self.seat.next()).min();
                 tokio::select! {
                     biased;
                     forecast = foreseen.next() => {
                         self.heard.push_back(Heard { input: Input::Forecast(forecast), output: None });
                     }
-                    next = self.executor.next(round.wake_at) => self.hear(next),
+                    next = self.executor.next(wake_at) => self.hear(next),
                 }
             }
         }
@@ -158,6 +175,7 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
     fn hear(&mut self, next: Next) {
         let heard = match next {
             Next::Woke => Heard { input: Input::Woke, output: None },
+            Next::Told(attempt, told) => Heard { input: Input::Told(attempt, told), output: None },
             Next::Returned(attempt, returned) => replied(attempt, returned),
             Next::Signal(signal) if self.stopping.is_none() => {
                 self.stopping = Some(signal);

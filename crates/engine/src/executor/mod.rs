@@ -14,6 +14,7 @@ pub mod simulated;
 pub(crate) mod testing;
 
 use sortie_core::call::{Call, Returned};
+use sortie_core::limit::Told;
 use sortie_core::run::event::{AttemptId, Signal};
 use sortie_core::time::Time;
 
@@ -26,6 +27,8 @@ pub fn wall() -> Time {
 /// What came next.
 #[derive(Debug, PartialEq)]
 pub enum Next {
+    /// The head of a call's reply came, and told this of the account's quotas.
+    Told(AttemptId, Told),
     /// A call came back.
     Returned(AttemptId, Returned),
     /// The time that was waited for has come.

@@ -23,6 +23,7 @@ mod particulars;
 mod reply;
 mod retry_after;
 mod sse;
+mod told;
 mod turns;
 
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub use anthropic::Anthropic;
 pub(crate) use failing::one_line;
 pub use openai::checks::metadata as check_metadata;
 pub(crate) use openai::is_own as is_openai;
+pub(crate) use told::told;
 pub use openai_chat::OpenAiChat;
 pub use openai_responses::OpenAiResponses;
 pub use particulars::{Besides, Caching, Keep, Part, Particulars, Thinking};

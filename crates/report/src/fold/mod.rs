@@ -6,6 +6,7 @@
 //! stands still between the end of one session and the resume that begins the next: a night's
 //! pause is nobody's queueing time. A session that crashed ends with its last record.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use sortie_core::usage::{Charge, Cost};
 use crate::bound;
 use crate::costs::{Costs, Grouping, Settled};
 use crate::summary::Summary;
+use crate::waits::WaitedFor;
 
 mod clock;
 mod counts;
@@ -63,6 +65,8 @@ pub struct Fold {
     draining: bool,
     last: Time,
     forecast: Option<Prediction>,
+    /// What ready tasks were held by.
+    waits: BTreeMap<String, Duration>,
     over_budget: Option<OverBudget>,
 }
 
@@ -117,6 +121,7 @@ impl Fold {
             draining: false,
             last: run.created,
             forecast: None,
+            waits: BTreeMap::new(),
             over_budget: None,
             run,
         }
@@ -169,6 +174,12 @@ impl Fold {
                 self.draining = false;
             }
             Event::BudgetWarned { .. } => {}
+            Event::Waited { waits } => {
+                for wait in waits {
+                    let total = self.waits.entry(wait.reason.clone()).or_default();
+                    *total = total.saturating_add(wait.time);
+                }
+            }
             Event::ForecastMade { forecast } => {
                 self.forecast.get_or_insert(*forecast);
             }
@@ -188,6 +199,12 @@ impl Fold {
     /// Whose budget was reached last, if one was.
     pub fn over_budget(&self) -> Option<OverBudget> {
         self.over_budget
+    }
+
+    /// What ready tasks were held by, as far as it has been told.
+    pub fn waits(&self) -> Vec<WaitedFor> {
+        let waits = self.waits.iter();
+        waits.map(|(reason, &seconds)| WaitedFor { reason: reason.clone(), seconds }).collect()
     }
 
     /// What was forecast of it, first.

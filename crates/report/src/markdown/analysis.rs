@@ -13,6 +13,7 @@ use super::with_tasks;
 use crate::bound;
 use crate::fold::Report;
 use crate::units::{count, duration, money, percent};
+use crate::waits::better_rate;
 
 /// A run that reaches this share of its ceiling has nothing to gain from other settings.
 const GOOD_EFFICIENCY: f64 = 0.9;
@@ -197,6 +198,13 @@ fn faster(report: &Report) -> Option<String> {
     let Some(bound) = report.comparison() else {
         return Some("`--mode parallel` runs independent tasks side by side.".into());
     };
+    if let Some((account, rate, saved)) = better_rate(summary) {
+        return Some(format!(
+            "A limit of {rate} requests a minute for {} would have saved {}, as far as the account allows it.",
+            escape(account),
+            duration(saved)
+        ));
+    }
     if summary.speedup.efficiency? < GOOD_EFFICIENCY {
         let longer = duration(summary.total_duration.saturating_sub(bound.makespan));
         return Some(format!(

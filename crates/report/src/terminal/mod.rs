@@ -20,6 +20,7 @@ use crate::fold::{Fold, Report, Status};
 use crate::results;
 use crate::summary::Summary;
 use crate::units::{count, duration, money, percent};
+use crate::waits;
 
 /// Failed and skipped tasks that the block names; a run can have a million, a terminal has 40 lines.
 const MOST_FAILURES: usize = 10;
@@ -46,6 +47,7 @@ pub fn summary(report: &Report, style: Style) -> String {
     }
     lines.extend(speedup_line(report).map(|line| format!("  {line}")));
     lines.extend(calls_line(report).map(|line| format!("  {line}")));
+    lines.extend(waits::in_words(&summary.waits).map(|waits| format!("  Waited for: {}", one_line(&waits))));
     lines.extend(forecast_line(summary).map(|line| format!("  {line}")));
     lines.push(style.paint(Paint::Strong, &cost_line(summary)));
     lines.extend(agents_line(report.fold).map(|line| format!("  {line}")));

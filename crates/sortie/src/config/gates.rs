@@ -33,6 +33,9 @@ impl Gates {
             output_tokens_per_minute: own.output_tokens_per_minute.or(for_all.output_tokens_per_minute),
             // The top level's is for the process, not for an account.
             max_concurrent: own.max_concurrent,
+            // Anthropic's documentation of rate limits.
+            cached_input_is_free: endpoint.provider.name() == "anthropic",
+            probes: true,
         };
         let burst = own.requests_burst.or(for_all.requests_burst);
         let same = |(other, _): &(GateSpec, _)| other.account == spec.account && other.name == spec.name;

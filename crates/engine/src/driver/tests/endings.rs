@@ -14,7 +14,7 @@ use super::world::{
 };
 use crate::driver::round::Driver;
 use crate::driver::{DriveError, Ended, Foreseen, create, resume};
-use crate::executor::local::{Caller, LocalExecutor};
+use crate::executor::local::{Caller, Ear, LocalExecutor};
 use crate::executor::signals::Signals;
 use crate::executor::simulated::{Pace, SimulatedExecutor};
 use crate::executor::testing::answer;
@@ -135,7 +135,7 @@ async fn a_run_that_can_neither_go_on_nor_end_is_an_error() {
 struct Prompt;
 
 impl Caller for Prompt {
-    async fn call(&self, call: sortie_core::call::Call) -> sortie_core::call::Returned {
+    async fn call(&self, call: sortie_core::call::Call, _: Ear) -> sortie_core::call::Returned {
         answer(&format!("task {}'s answer", call.attempt.task.0))
     }
 }

@@ -215,6 +215,7 @@ impl World {
             }
             Event::AttemptStarted { .. }
             | Event::ForecastMade { .. }
+            | Event::Waited { .. }
             | Event::BudgetWarned { .. }
             | Event::BudgetReached { .. }
             | Event::RunEnded { .. } => {}
