@@ -1,6 +1,7 @@
 //! The limits of one account and model class, asked as one.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::concurrency::Concurrency;
 use super::dimension::{Dimension, Left, Told};
@@ -34,7 +35,13 @@ pub(super) struct Gate {
     closed_until: Time,
     /// When it said so, first, of the last time.
     closed_at: Option<Time>,
+    /// When the gate opened after a refusal that none of the told quotas explains.
+    doubted: Option<Time>,
 }
+
+/// How long a refusal that nothing explains is remembered: the next one within that time is a limit that
+/// nobody tells.
+const DOUBTED_FOR: Duration = Duration::from_secs(60);
 
 impl Gate {
     pub(super) fn new(spec: &GateSpec) -> Self {
@@ -55,6 +62,7 @@ impl Gate {
             under_way: HashMap::new(),
             closed_until: Time::ZERO,
             closed_at: None,
+            doubted: None,
         }
     }
 
@@ -162,7 +170,13 @@ impl Gate {
             });
             explains.fold(false, |any, one| any | one)
         });
-        if !explained || ramps {
+        if explained && !ramps {
+            return;
+        }
+        // Where quotas are told and there was room, one refusal may be of a moment, and its wait is enough.
+        let trusted = self.meters.iter().any(|meter| meter.is_told(Dimension::Requests));
+        let doubted = self.doubted.replace(self.closed_until);
+        if ramps || !trusted || doubted.is_some_and(|opened| now.since(opened) < DOUBTED_FOR) {
             self.pace.refused(ramps, self.closed_until, now);
         }
     }

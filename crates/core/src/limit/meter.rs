@@ -7,7 +7,7 @@
 //!
 //! A provider's bucket may be smaller than its quota of a minute, and headers do not say so: 60 a minute
 //! may be enforced as one a second (Anthropic's documentation of rate limits). So a burst is taken to be
-//! a second's worth, and is tried deeper by a half of what was granted; the refusal that follows names
+//! a second's worth, and is tried deeper by a quarter of what was granted; the refusal that follows names
 //! the bucket's size, which is then kept to.
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,9 @@ use super::bucket::{Bucket, UNIT};
 use super::dimension::{Dimension, Left};
 use crate::time::Time;
 use crate::usage::Cost;
+
+/// A burst is tried deeper by this part of what was granted: what is refused then is no more than that.
+const TRIED_DEEPER: u64 = 4;
 
 /// What is known of a quota for whoever uses it next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +57,8 @@ impl Known {
         if dimension != Dimension::Requests {
             return self.burst.unwrap_or(self.limit);
         }
-        let tried = (self.limit / 60).max(self.granted + self.granted / 2).max(1);
+        let deeper = self.granted + (self.granted / TRIED_DEEPER).max(1);
+        let tried = (self.limit / 60).max(deeper);
         self.burst.unwrap_or(tried).min(self.limit)
     }
 }
@@ -110,6 +114,11 @@ impl Meter {
 
     pub(super) fn dimension(&self) -> Dimension {
         self.dimension
+    }
+
+    /// Whether it is of this kind, and replies have told it.
+    pub(super) fn is_told(&self, dimension: Dimension) -> bool {
+        self.dimension == dimension && self.known.is_some()
     }
 
     /// Takes over what an earlier run has learned; a configured rate stays the upper bound.
@@ -200,9 +209,11 @@ impl Meter {
             return true;
         }
         // There should have been room: for requests, because the bucket is smaller than the quota.
-        let lacked = left.limit.saturating_sub(left.remaining).max(1);
+        let lacked = left.limit.saturating_sub(left.remaining);
         match &mut self.known {
-            Some(known) if self.dimension == Dimension::Requests && lacked < self.account.capacity() => {
+            Some(known) if self.dimension == Dimension::Requests
+                    && (1..self.account.capacity()).contains(&lacked) =>
+            {
                 known.burst = Some(lacked);
                 self.change(now);
                 true
