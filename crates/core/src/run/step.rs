@@ -7,7 +7,7 @@ use super::input::{Action, Billing, Budgets, Input, Reply, Step};
 use super::money::spent;
 use super::planted;
 use super::state::{Phase, Run};
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::limit::Gates;
 use crate::money::Usd;
 use crate::plan::TaskId;
@@ -158,8 +158,10 @@ impl Deciding<'_> {
         match result {
             Ok(answer) => self.remember(Event::AttemptSucceeded { attempt, answer, spent, timing }),
             Err(failure) => {
-                let under_way = self.gates.closed_since(gate, self.now - timing.total);
-                let then = self.run.follow_up(attempt, &failure, self.now, under_way);
+                let started = self.now - timing.total;
+                let is_echo = (failure.class == Class::Throttled && self.gates.closed_since(gate, started))
+                    || self.run.is_of_outage(attempt, &failure, started, self.now);
+                let then = self.run.follow_up(attempt, &failure, self.now, is_echo);
                 if let Some(until) = then.gate_opens(&failure, self.now) {
                     self.gates.throttled(gate, until, self.now);
                 }
