@@ -159,7 +159,7 @@ fn follows(then: &Then, now: Time) -> (Level, String) {
             (Level::Warning, format!("retrying in {:.1} s", at.since(now).as_secs_f64()))
         }
         Then::Fail => (Level::Error, "the task has failed".into()),
-        Then::StopAccount => (Level::Error, "its account is stopped".into()),
+        Then::StopAccount => (Level::Error, "nothing more is sent there".into()),
     }
 }
 

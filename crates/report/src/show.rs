@@ -162,7 +162,7 @@ fn attempts(records: &[Record], id: TaskId) -> String {
                         format!(", retried {} later", duration(at.since(record.at)))
                     }
                     Then::Fail => String::new(),
-                    Then::StopAccount => ", its account is stopped".into(),
+                    Then::StopAccount => ", nothing more is sent there".into(),
                 };
                 (Some(attempt.number), format!("failed {}{then}: {failure}", took(timing, spent)))
             }

@@ -268,12 +268,14 @@ pub struct Timing {
 pub enum Then {
     /// The task is tried again, not before this time.
     RetryAt(Time),
-    /// The same, and it does not count against `max_retries`: it was under way already when its
-    /// account was throttled, so its own throttling tells nothing new.
+    /// The same, and it does not count against `max_retries`, because it tells nothing of its task:
+    /// it was under way already when its account was throttled, or its provider is ill (a probe's
+    /// failure, the one that opens a breaker, one of a call that was under way then).
     AgainAt(Time),
     /// The task has failed.
     Fail,
-    /// Its account is stopped; the task stays pending.
+    /// Its account is stopped, or its gate where too many calls failed like it (its class is then none
+    /// that stops accounts); the task stays pending.
     StopAccount,
 }
 

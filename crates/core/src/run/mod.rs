@@ -13,6 +13,8 @@
 //! | `step` | what to do about an input |
 //! | `schedule` | which task starts next, and why none does |
 //! | `retry` | whether and when a failed attempt is tried again |
+//! | `health` | what is known of the providers' health, of `breaker`, `alike` and `quota` |
+//! | `pass` | which task is next, by the queue and by the providers' health |
 //! | `money` | reservations and charges |
 //! | `gates` | the limits' state after a restart |
 //!
@@ -24,10 +26,15 @@
 //!   the live state with the replayed one after every step.
 //! - An action without a record before it is repeated or lost by a crash.
 
+mod alike;
+mod breaker;
 pub mod event;
 mod gates;
+mod health;
 pub mod input;
 mod money;
+mod pass;
+mod quota;
 mod ready;
 mod retry;
 mod schedule;

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::event::{Answer, AttemptId, BudgetMark, Event, Outcome, Record, Signal, Spent, Then};
+use super::health::Health;
 use super::input::Settings;
 use super::planted;
-use super::ready::Ready;
+use super::ready::{Lane, Ready};
 use super::waits::Waits;
 use crate::agent::Agent;
-use crate::failure::Failure;
+use crate::failure::{Failure, Policy};
 use crate::hash::Hash;
 use crate::money::Usd;
 use crate::plan::{Plan, TaskId};
@@ -52,6 +53,7 @@ pub(super) struct State {
     pub(super) over_budget: Option<(Usd, Usd)>,
     /// Accounts that will not serve us, and what they said.
     pub(super) stopped: BTreeMap<String, Failure>,
+    pub(super) health: Health,
     pub(super) cancelled: Option<Signal>,
     pub(super) ended: Option<Outcome>,
 }
@@ -88,6 +90,9 @@ pub struct TaskState {
     pub charged: Charge,
     /// Dependencies that have not succeeded yet.
     pub(super) unmet: u32,
+    /// Whether its next attempt, or the one in flight, repeats one that its provider failed: what
+    /// draws on the retry quota.
+    pub(super) is_retry: bool,
 }
 
 /// Where a task stands.
@@ -131,7 +136,7 @@ impl Run {
         let mut ready = Ready::new(plan.agents().len());
         let tasks: Vec<TaskState> = plan.tasks().iter().map(TaskState::new).collect();
         for id in plan.ids().filter(|id| tasks[id.index()].phase == Phase::Ready) {
-            ready.insert(&plan, id);
+            ready.insert(&plan, id, Lane::First);
         }
         let state = State {
             last_seq: 0,
@@ -149,6 +154,7 @@ impl Run {
             marks: BTreeSet::new(),
             over_budget: None,
             stopped: BTreeMap::new(),
+            health: Health::new(&settings),
             cancelled: None,
             ended: None,
         };
@@ -248,17 +254,23 @@ impl Run {
     fn transition(&mut self, record: &Record) -> Result<(), &'static str> {
         match &record.event {
             Event::RunStarted | Event::RunResumed => self.begin_session(record.at),
-            Event::AttemptStarted { attempt, reserved } => self.attempt_started(*attempt, *reserved)?,
-            Event::AttemptSucceeded { attempt, answer, spent, .. } => {
+            Event::AttemptStarted { attempt, reserved } => {
+                self.attempt_started(*attempt, *reserved)?;
+                self.note_start(*attempt, record.at);
+            }
+            Event::AttemptSucceeded { attempt, answer, spent, timing } => {
                 self.attempt_ended(*attempt, spent)?;
+                self.note_success(*attempt, record.at - timing.total, record.at);
                 self.succeeded(attempt.task, answer);
             }
-            Event::AttemptFailed { attempt, failure, spent, then, .. } => {
+            Event::AttemptFailed { attempt, failure, spent, then, timing } => {
                 self.attempt_ended(*attempt, spent)?;
+                self.note_failure(*attempt, failure, then, record.at - timing.total, record.at);
                 self.failed_then(attempt.task, failure, then);
             }
             Event::AttemptLost { attempt, spent } => {
                 self.attempt_ended(*attempt, spent)?;
+                self.note_loss(*attempt, record.at);
                 self.make_ready(attempt.task);
             }
             Event::TaskFailed { task, .. } => self.close(*task, Phase::Failed)?,
@@ -303,6 +315,7 @@ impl Run {
         self.state.over_budget = None;
         self.state.agents.iter_mut().for_each(|agent| agent.over = None);
         self.state.stopped.clear();
+        self.state.health.resumed(at);
         self.state.cancelled = None;
         self.state.ended = None;
     }
@@ -317,7 +330,7 @@ impl Run {
         }
         task.attempts = attempt.number;
         task.phase = Phase::Running;
-        self.state.ready.remove(&self.plan, attempt.task, None);
+        self.state.ready.remove(&self.plan, attempt.task, Lane::of(task.is_retry), None);
         self.state.in_flight.insert(attempt.task, reserved);
         if !planted!(ReservationForgotten) {
             self.state.reserved += reserved.usd;
@@ -362,7 +375,7 @@ impl Run {
             Then::RetryAt(until) | Then::AgainAt(until) => {
                 task.failures += u32::from(matches!(then, Then::RetryAt(_)));
                 task.phase = Phase::Delayed(*until);
-                self.state.ready.delay(*until, id);
+                self.state.ready.delay(*until, id, Lane::of(task.is_retry));
             }
             Then::Fail => {
                 task.failures += 1;
@@ -370,17 +383,20 @@ impl Run {
                 self.state.open -= 1;
             }
             Then::StopAccount => {
-                let gate = self.plan.agent_of(id).gate;
-                let account = self.settings.gates[gate.index()].account.clone();
-                self.state.stopped.entry(account).or_insert_with(|| failure.clone());
+                if failure.policy() == Policy::StopAccount {
+                    let gate = self.plan.agent_of(id).gate;
+                    let account = self.settings.gates[gate.index()].account.clone();
+                    self.state.stopped.entry(account).or_insert_with(|| failure.clone());
+                } // else its gate is stopped, by `note_failure`
                 self.make_ready(id);
             }
         }
     }
 
     fn make_ready(&mut self, id: TaskId) {
-        self.state.tasks[id.index()].phase = Phase::Ready;
-        self.state.ready.insert(&self.plan, id);
+        let task = &mut self.state.tasks[id.index()];
+        task.phase = Phase::Ready;
+        self.state.ready.insert(&self.plan, id, Lane::of(task.is_retry));
     }
 
     /// A task ends without an attempt.
@@ -388,8 +404,10 @@ impl Run {
         let task = &mut self.state.tasks[id.index()];
         match task.phase {
             Phase::Blocked => {}
-            Phase::Ready => self.state.ready.remove(&self.plan, id, None),
-            Phase::Delayed(until) => self.state.ready.remove(&self.plan, id, Some(until)),
+            Phase::Ready => self.state.ready.remove(&self.plan, id, Lane::of(task.is_retry), None),
+            Phase::Delayed(until) => {
+                self.state.ready.remove(&self.plan, id, Lane::of(task.is_retry), Some(until));
+            }
             _ => return Err("its task was running or had ended"),
         }
         task.phase = phase;
@@ -402,7 +420,7 @@ impl TaskState {
     fn new(task: &crate::plan::Task) -> Self {
         let unmet = task.depends_on.len() as u32;
         let phase = if unmet == 0 { Phase::Ready } else { Phase::Blocked };
-        TaskState { phase, attempts: 0, failures: 0, charged: Charge::default(), unmet }
+        TaskState { phase, attempts: 0, failures: 0, charged: Charge::default(), unmet, is_retry: false }
     }
 
     /// Whether it has succeeded, failed or been skipped.

@@ -7,7 +7,7 @@ use super::input::{Action, Billing, Budgets, Input, Reply, Step};
 use super::money::spent;
 use super::planted;
 use super::state::{Phase, Run};
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::limit::{GateId, Gates};
 use crate::money::Usd;
 use crate::plan::TaskId;
@@ -169,7 +169,9 @@ impl Deciding<'_> {
                 self.remember(Event::AttemptSucceeded { attempt, answer, spent, timing });
             }
             Err(failure) => {
-                let is_echo = self.gates.is_echo(gate, attempt);
+                let started = self.now - timing.total;
+                let is_echo = (failure.class == Class::Throttled && self.gates.is_echo(gate, attempt))
+                    || self.run.is_of_outage(attempt, &failure, started, self.now);
                 let then = self.run.follow_up(attempt, &failure, self.now, is_echo);
                 let opens = then.gate_opens(&failure, self.now);
                 if let Some(until) = opens {

@@ -180,6 +180,9 @@ fn advice(report: &Report) -> Vec<String> {
         let run = escape(&report.fold.run().run_id);
         let how = match report.fold.outcome() {
             Some(Outcome::BudgetExceeded { .. }) => ", once the budget is larger",
+            Some(Outcome::ProviderStopped { failure }) if failure.in_a_row.is_some() => {
+                ", once what all those calls failed by is mended"
+            }
             Some(Outcome::ProviderStopped { .. }) => ", once the account is in order",
             _ => "",
         };

@@ -1,6 +1,7 @@
 //! Random plans × limits × faults × crashes, and proof that these tests can fail.
 
 mod named;
+mod outage;
 mod random;
 mod world;
 

@@ -12,20 +12,22 @@ macro_rules! must {
 }
 
 mod end;
+mod failed;
+mod health;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::random::{self, Rng};
-use crate::agent::{AgentId, Backoff};
-use crate::failure::{Class, Failure, Policy};
+use self::health::Provider;
+use super::random::{self, Outage, Rng};
+use crate::agent::AgentId;
 use crate::limit::{GateId, Gates};
 use crate::money::Usd;
 use crate::plan::{Plan, TaskId};
 use crate::price::Pricing;
 use crate::run::Run;
-use crate::run::event::{AttemptId, Event, Outcome, Record, Signal, Then};
+use crate::run::event::{AttemptId, Event, Outcome, Record, Signal};
 use crate::run::input::{Action, Billing, Input, Mode, Reply, Settings, Step};
 use crate::time::Time;
 use crate::usage::Cost;
@@ -63,6 +65,11 @@ pub(super) struct World {
     failed: BTreeSet<TaskId>,
     skipped: BTreeSet<TaskId>,
     stopped: BTreeSet<String>,
+    outages: Vec<Option<Outage>>,
+    providers: Vec<Provider>,
+    quotas: BTreeMap<String, u32>,
+    /// Tasks whose last attempt their provider failed.
+    retried: BTreeSet<TaskId>,
     cancelled: bool,
     session: Time,
     pub(super) outcome: Option<Outcome>,
@@ -105,6 +112,10 @@ impl World {
             failed: BTreeSet::new(),
             skipped: BTreeSet::new(),
             stopped: BTreeSet::new(),
+            outages: settings.gates.iter().map(|_| random::outage(&mut rng, &plan, now)).collect(),
+            providers: settings.gates.iter().map(|_| Provider::default()).collect(),
+            quotas: BTreeMap::new(),
+            retried: BTreeSet::new(),
             cancelled: false,
             session: now,
             outcome: None,
@@ -174,11 +185,13 @@ impl World {
     /// Takes a step's records into the journal and into the second set of books.
     fn note(&mut self, step: &Step) -> Result<(), Violation> {
         for record in &step.records {
+            self.enter_health(record)?;
             self.shadow.apply(record).map_err(|error| error.to_string())?;
             must!(record.at <= self.now, "record {} is from the future", record.seq);
             self.enter(record)?;
         }
         self.journal.extend_from_slice(&step.records);
+        self.check_quota_waits(step)?;
         must!(self.run.state == self.shadow.state, "the live state is not the replayed state");
         Ok(())
     }
@@ -196,7 +209,7 @@ impl World {
             }
             Event::AttemptFailed { attempt, failure, spent, then, .. } => {
                 *self.charged.entry(attempt.task).or_default() += spent.charge.total();
-                self.enter_failure(attempt.task, failure, then, *at)?;
+                self.enter_failure(*attempt, failure, then, *at)?;
             }
             Event::AttemptLost { attempt, spent } => {
                 *self.charged.entry(attempt.task).or_default() += spent.charge.total();
@@ -220,62 +233,6 @@ impl World {
             | Event::BudgetReached { .. }
             | Event::RunEnded { .. } => {}
         }
-        Ok(())
-    }
-
-    fn enter_failure(
-        &mut self,
-        id: TaskId,
-        failure: &Failure,
-        then: &Then,
-        at: Time,
-    ) -> Result<(), Violation> {
-        let agent = self.plan.agent_of(id);
-        let before = *self.failures.entry(id).or_default();
-        match then {
-            Then::RetryAt(_) => {
-                must!(before < agent.retry.max_retries, "task {id:?} is retried too often");
-                let own = match agent.retry.backoff {
-                    Backoff::Exponential => agent.retry.initial_delay * (1 << before),
-                    Backoff::Linear => agent.retry.initial_delay * (before + 1),
-                    Backoff::Constant => agent.retry.initial_delay,
-                };
-                let wait = failure.retry_after.unwrap_or(own.min(agent.retry.max_delay));
-                self.not_before.insert(id, at + wait);
-                self.failures.insert(id, before + 1);
-            }
-            Then::Fail => {
-                self.failed.insert(id);
-            }
-            Then::AgainAt(at) => {
-                let closed = self.closed_at[agent.gate.index()];
-                must!(failure.class == Class::Throttled, "{failure} does not count");
-                must!(self.started[&id] <= closed, "task {id:?} met a throttled account and does not count");
-                self.not_before.insert(id, *at);
-            }
-            Then::StopAccount => {
-                self.stopped.insert(self.account(agent.gate));
-            }
-        }
-        if failure.class == Class::Throttled && !failure.hopeless {
-            let index = agent.gate.index();
-            let named = failure.retry_after.map(|wait| at + wait);
-            let until = match then {
-                Then::RetryAt(until) | Then::AgainAt(until) => Some(*until),
-                Then::Fail | Then::StopAccount => named,
-            };
-            if let Some(until) = until {
-                if self.closed_until[index] <= at {
-                    self.closed_at[index] = at;
-                }
-                self.closed_until[index] = self.closed_until[index].max(until);
-            }
-            must!(named.is_none_or(|named| self.closed_until[index] >= named), "a gate opens too early");
-        }
-        must!(
-            (failure.policy() == Policy::StopAccount) == (*then == Then::StopAccount),
-            "{failure} led to {then:?}"
-        );
         Ok(())
     }
 
@@ -313,6 +270,7 @@ impl World {
         must!(!self.in_flight.contains_key(&id), "task {id:?} runs twice");
         must!(!self.cancelled, "task {id:?} started after a cancellation");
         must!(!self.stopped.contains(&self.account(gate)), "task {id:?} went to a stopped account");
+        must!(!self.providers[gate.index()].is_stopped(), "task {id:?} went where all calls fail alike");
         must!(self.closed_until[gate.index()] <= self.now, "task {id:?} passed a closed gate");
         must!(
             self.not_before.get(&id).is_none_or(|time| *time <= self.now),
@@ -327,7 +285,8 @@ impl World {
         self.started.insert(id, self.now);
         self.check_concurrency(gate)?;
         self.check_rate(gate)?;
-        let reply = random::reply(&mut self.rng, attempt, &reserved);
+        let outage = self.outages[gate.index()].filter(|outage| outage.is_on(self.now));
+        let reply = random::reply(&mut self.rng, attempt, &reserved, outage.as_ref());
         self.sent += 1;
         self.replies.insert((self.now + reply.timing.total, self.sent), reply);
         Ok(())
