@@ -5,10 +5,13 @@
 //! under way go on as they began.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::fault::Fault;
@@ -42,13 +45,36 @@ pub struct Order {
 }
 
 /// A scenario as an order has it.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Chosen {
     /// A name, or YAML.
     Text(String),
     /// The scenario itself.
     Whole(Box<Scenario>),
+}
+
+/// By hand, because of what is wrong with a whole scenario an untagged enum only says that it is none.
+impl<'de> Deserialize<'de> for Chosen {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Chosen;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a scenario's name, its YAML, or a scenario as an object")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Chosen, E> {
+                Ok(Chosen::Text(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Chosen, A::Error> {
+                let whole = Scenario::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Chosen::Whole(Box::new(whole)))
+            }
+        }
+        from.deserialize_any(Either)
+    }
 }
 
 impl Chosen {
@@ -323,6 +349,17 @@ mod tests {
         check(r#"{"paused": true, "faults": [{"kind": "529", "share": 2}]}"#, json, 400, "shares");
         check(r#"{"paused": true, "fail_next": ["explode"]}"#, json, 400, "explode");
         check(r#"{"paused": true, "scenario": "name: x\nlatency: 3"}"#, json, 400, "read the scenario: ");
+        check(r#"{"paused": true, "scenario": 3}"#, json, 400, "expected a scenario's name");
+        let wrong = |field: &str, value: serde_json::Value| {
+            let mut whole = serde_json::to_value(Scenario::named("calm").unwrap()).unwrap();
+            whole[field] = value;
+            json!({ "paused": true, "scenario": whole }).to_string()
+        };
+        check(&wrong("fualts", json!([])), json, 400, "unknown field `fualts`");
+        check(&wrong("batches", json!({ "second": 5 })), json, 400, "unknown field `second`");
+        check(&wrong("output_tokens", json!({ "fixd": 5 })), json, 400, "unknown variant `fixd`");
+        check(&wrong("clock_skew_s", json!("much")), json, 400, "invalid type: string");
+        check(&wrong("quotas", json!({ "opnai": {} })), json, 400, "did you mean `openai`?");
         let put = ServerRequest { method: Method::PUT, ..posted("{}", json) };
         assert_eq!(status(&model.handle(&put, NOON)), Some(405));
         assert_eq!(order(&mut model, &json!({}), 0), before);

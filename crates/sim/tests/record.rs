@@ -227,9 +227,37 @@ fn a_shelf_is_private_goes_on_counting_and_refuses_what_it_does_not_know() {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(shelf.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }
-    assert!(Replay::open(&shelf).unwrap().is_empty());
-    std::fs::write(shelf.join("0001-odd.json"), "{}").unwrap();
-    let error = Replay::open(&shelf).unwrap_err().to_string();
-    assert!(error.contains("0001-odd.json"), "{error}");
+    let refused = |part: &str| {
+        let error = Replay::open(&shelf).unwrap_err();
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        let text = format!("{error}: {}", source.unwrap_or_default());
+        assert!(text.contains(part), "{text}");
+    };
+    refused("find an exchange in");
+    std::fs::write(shelf.join("notes.txt"), "{}").unwrap();
+    refused("kept: it has no file");
+    let odd = shelf.join("0001-odd.json");
+    std::fs::write(&odd, "{}").unwrap();
+    refused("0001-odd.json: missing field `format`");
+    // As long as it says, and holds nothing.
+    std::fs::File::create(&odd).unwrap().set_len((256 << 20) + 1).unwrap();
+    refused("0001-odd.json: it has more than 268435456 bytes");
+    std::fs::remove_file(&odd).unwrap();
+    std::fs::create_dir(&odd).unwrap();
+    refused("0001-odd.json: it is no regular file");
     assert!(Replay::open(&directory.path().join("none")).is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_or_a_device_among_the_exchanges_is_refused_and_never_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("0001-odd.json");
+    std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+    let refused = || Replay::open(directory.path()).unwrap_err().to_string();
+    assert!(refused().contains("0001-odd.json: it is no regular file"), "{}", refused());
+    std::fs::remove_file(&path).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    assert!(refused().contains("0001-odd.json: it is no regular file"), "{}", refused());
 }

@@ -23,6 +23,9 @@ pub struct Particulars {
     pub caching: Caching,
     /// The most tokens that the model may think before it answers; absent where it does not.
     pub thinking: Option<u32>,
+    /// What the request itself bounds its answer by, in tokens; absent where the provider's usual bound
+    /// holds, which is [`super::Request::max_tokens`] then.
+    pub bound: Option<u32>,
     /// Answers asked for; 0 and 1 are one.
     pub choices: u32,
     /// How it is served, which the reply says.

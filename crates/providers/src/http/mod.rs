@@ -32,7 +32,7 @@ use crate::exchange::{End, Exchange};
 use unpack::{Body, Packed};
 
 pub use endpoint::{Endpoint, EndpointError, is_this_machine};
-pub use upstream::{Passed, Upstream, UpstreamError};
+pub use upstream::{Passed, Upstream, UpstreamError, end_to_end};
 
 /// How much of a request's body is handed to the connection at a time. The next slice is taken when
 /// the one before has been written, so a request is known not to have been sent whole while a slice

@@ -1,8 +1,6 @@
 //! Whom the client trusts, tried with certificates of a root that only these tests know: a request
 //! never leaves for anybody else, nor does it follow a redirect out of its encryption.
 
-#![expect(clippy::disallowed_methods, reason = "sockets are waited for in real time")]
-
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
@@ -18,9 +16,6 @@ use crate::dialect::{Anthropic, Dialect};
 use crate::keys::Key;
 
 const PATIENT: Duration = Duration::from_secs(30);
-
-/// How long a connection is waited for that must not come.
-const SHORT: Duration = Duration::from_millis(50);
 
 /// A certificate and its key.
 type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
@@ -176,7 +171,12 @@ async fn no_redirect_is_followed_out_of_the_encryption() {
             (Class::Redirected, Billing::Nothing),
             "{status}: {failure}"
         );
-        let connected = timeout(SHORT, elsewhere.accept()).await;
-        assert!(connected.is_err(), "{status}: it was followed");
+        // A client that followed has connected by now. As tokio left it, the listener does not wait.
+        let connected = elsewhere.into_std().unwrap().accept();
+        assert_eq!(
+            connected.unwrap_err().kind(),
+            std::io::ErrorKind::WouldBlock,
+            "{status}: it was followed"
+        );
     }
 }

@@ -16,9 +16,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// Headers of one connection, which say nothing to the next (RFC 9110, section 7.6.1), and those
 /// that each connection finds for itself.
-const OF_THE_CONNECTION: [HeaderName; 10] = [
+const OF_THE_CONNECTION: [HeaderName; 11] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
     header::TE,
@@ -115,7 +116,8 @@ impl Passed {
     }
 }
 
-fn end_to_end(headers: &HeaderMap) -> HeaderMap {
+/// The same headers without those of one connection. The length of the body stays.
+pub fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     let mut headers = headers.clone();
     for name in OF_THE_CONNECTION {
         headers.remove(name);

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use sortie_core::hash::Hash;
 use sortie_core::run::event::Finish;
 use sortie_core::usage::Usage;
@@ -24,6 +25,8 @@ pub(super) struct Asked {
     pub(super) dialect: &'static dyn Dialect,
     pub(super) request: Request,
     pub(super) said: Particulars,
+    /// The body that says it, with what a kept response has said before it.
+    pub(super) told: Bytes,
     pub(super) steering: Steering,
     /// What makes it this request and no other.
     pub(super) content: Hash,
@@ -43,14 +46,14 @@ impl Asked {
         request: &ServerRequest,
     ) -> Result<Self, Box<Refusal>> {
         let mut said = dialect.particulars(&request.body);
-        let (headers, body) = (&request.headers, &request.body);
-        let request = dialect.read(headers, body).map_err(Refusal::new)?;
+        let told = request.body.clone();
+        let request = dialect.read(&request.headers, &told).map_err(Refusal::new)?;
         models::check_served(scenario, dialect, &request.model)?;
         said.tier = models::served_tier(dialect, &request.model, said.tier)?;
         let steering = Steering::read(&request.prompt)
             .map_err(|error| Refusal::says(dialect, 400, error.to_string()))?;
         let input = input_tokens(dialect, &request, &said);
-        room::check(dialect, &request, input).map_err(Refusal::new)?;
+        room::check(dialect, &request, said.bound, input).map_err(Refusal::new)?;
         let content = content(dialect, &request, &said);
         let chance = |purpose| Chance::new(seed, &content, purpose);
         let tokens = (scenario.output_tokens.draw(&mut chance("output")) as u64).min(MAX_OUTPUT_TOKENS);
@@ -63,6 +66,7 @@ impl Asked {
             dialect,
             request,
             said,
+            told,
             steering,
             content,
             answer,

@@ -1,10 +1,13 @@
 //! What a request's input would be billed as, without an answer: `POST /v1/messages/count_tokens` and
 //! `POST /v1/responses/input_tokens`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::asked::input_tokens;
-use super::{Asker, Model, Refusal, models};
+use super::{Asker, Model, Refusal, kept, models};
+use crate::timeline::ServerRequest;
 
 /// Fields of a request for an answer that a count does not take (official SDKs'
 /// `types/message_count_tokens_params.py`).
@@ -30,7 +33,7 @@ pub(super) fn messages(model: &Model, asker: &Asker<'_>) -> Result<Value, Box<Re
 }
 
 /// OpenAI's count, of what the Responses API would be asked.
-pub(super) fn responses(model: &Model, asker: &Asker<'_>) -> Result<Value, Box<Refusal>> {
+pub(super) fn responses(model: &Model, asker: &Asker<'_>, now: Duration) -> Result<Value, Box<Refusal>> {
     let answering = model.dialects.iter().copied().find(|dialect| dialect.path() == "/v1/responses");
     let dialect = answering.unwrap_or(asker.dialect);
     let mut body: Value = serde_json::from_slice(&asker.request.body).map_err(|error| {
@@ -40,9 +43,10 @@ pub(super) fn responses(model: &Model, asker: &Asker<'_>) -> Result<Value, Box<R
     if let Some(fields) = body.as_object_mut() {
         fields.remove("personality");
     }
-    let body = body.to_string();
-    let read = dialect.read(&asker.request.headers, body.as_bytes()).map_err(Refusal::new)?;
+    let request = ServerRequest { body: body.to_string().into(), ..asker.request.clone() };
+    let told = kept::responses::continued(&model.kept, dialect, &request, asker.key, now)?;
+    let read = dialect.read(&told.headers, &told.body).map_err(Refusal::new)?;
     models::check_served(&model.scenario, dialect, &read.model)?;
-    let tokens = input_tokens(dialect, &read, &dialect.particulars(body.as_bytes()));
+    let tokens = input_tokens(dialect, &read, &dialect.particulars(&told.body));
     Ok(json!({"object": "response.input_tokens", "input_tokens": tokens}))
 }

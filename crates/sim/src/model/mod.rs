@@ -44,6 +44,7 @@ use crate::quota::{Ask, Bucket, Buckets};
 use crate::scenario::{self, Scenario};
 use crate::timeline::{End, ServerRequest, Timeline};
 pub use gate::most_body;
+pub(crate) use models::{PROVIDERS, names as model_names};
 
 use asked::Asked;
 use batch::Batches;
@@ -183,7 +184,8 @@ impl Model {
         let key = account(&request.headers)
             .ok_or_else(|| Refusal::says(dialect, 401, "the request has no valid key"))?;
         self.ledger.asked(&fingerprint(key));
-        let request = &*gate::check_headers(dialect, request, &self.scenario)?;
+        let request = gate::check_headers(dialect, request, &self.scenario)?;
+        let request = &*gate::unpacked(dialect, request, self.scenario.too_long)?;
         let (endpoint, thing) = match route {
             Route::Generate if self.standing.paused => return Ok(Timeline::silent(End::Stall)),
             Route::Generate => return self.generate(dialect, request, key, id, now),
@@ -211,7 +213,7 @@ impl Model {
         let own = is_anthropic(asker.dialect);
         let shown = match endpoint {
             Endpoint::CountTokens => count::messages(self, asker)?,
-            Endpoint::CountInput => count::responses(self, asker)?,
+            Endpoint::CountInput => count::responses(self, asker, now)?,
             Endpoint::Models => models::list(asker, retired, now)?,
             Endpoint::Model => models::one(asker.dialect, retired, thing, now)?,
             Endpoint::CreateBatch if own => batch::anthropic::create(self, asker, now)?,
@@ -250,7 +252,7 @@ impl Model {
         id: &str,
         now: Duration,
     ) -> Result<Timeline, Box<Refusal>> {
-        let mut asked = Asked::read(&self.scenario, self.seed, dialect, request)?;
+        let mut asked = self.asked(dialect, request, key, now)?;
         let reading = self.caches.read(&asked.said, key, &asked.request.model, asked.usage.input, now);
         asked.usage = Usage { output: asked.usage.output, ..reading.input };
         self.ledger.ignored_directives(asked.steering.unknown);
@@ -265,6 +267,18 @@ impl Model {
         let id_of_answer = self.id(&this.asked.content, &format!("answer {attempt}"));
         let headers = self.headers(dialect, id, &quotas, now);
         Ok(self.play(&this, &this.answer(id_of_answer, now), headers, (request, key, id), now))
+    }
+
+    /// Reads a request of this key, with what was said before it where it goes on from that.
+    fn asked(
+        &self,
+        dialect: &'static dyn Dialect,
+        request: &ServerRequest,
+        key: &str,
+        now: Duration,
+    ) -> Result<Asked, Box<Refusal>> {
+        let told = responses::continued(&self.kept, dialect, request, key, now)?;
+        Asked::read(&self.scenario, self.seed, dialect, &told)
     }
 
     /// The reply to a request that has come as far as its answer; keeps what is to be kept of it.

@@ -50,6 +50,13 @@ const PAST_OF_OPENAI: [&str; 16] = [
     "o1-pro",
 ];
 
+/// The names of all models that the providers have or had, without dates.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let rows = price::table().rows.iter();
+    let listed = rows.flat_map(|row| std::iter::once(&row.model).chain(&row.aliases).map(String::as_str));
+    listed.chain(PAST_OF_ANTHROPIC).chain(PAST_OF_OPENAI)
+}
+
 /// Whether the provider once had a model of this name, with or without its date.
 fn was_had(dialect: &dyn Dialect, id: &str) -> bool {
     let past = if is_anthropic(dialect) { &PAST_OF_ANTHROPIC[..] } else { &PAST_OF_OPENAI[..] };
@@ -127,9 +134,12 @@ fn row(dialect: &dyn Dialect, id: &str) -> Option<&'static Row> {
     price::table().find(id).filter(|row| row.provider == provider(dialect))
 }
 
-/// Whose API it is, as the price table and a scenario's quotas name them.
+/// Whose APIs are simulated, as the price table and a scenario's quotas name them.
+pub(crate) const PROVIDERS: [&str; 2] = ["anthropic", "openai"];
+
+/// Whose API it is.
 pub(super) fn provider(dialect: &dyn Dialect) -> &'static str {
-    if is_anthropic(dialect) { "anthropic" } else { "openai" }
+    PROVIDERS[usize::from(!is_anthropic(dialect))]
 }
 
 fn served<'a>(dialect: &dyn Dialect, retired: &'a [String]) -> impl Iterator<Item = &'static Row> + use<'a> {

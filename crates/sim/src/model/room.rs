@@ -6,13 +6,19 @@ use sortie_providers::dialect::{Dialect, Request, WireError};
 
 use super::is_anthropic;
 
-/// Refuses a request whose input, or whose answer, the model cannot take.
-pub(super) fn check(dialect: &dyn Dialect, request: &Request, input: u64) -> Result<(), WireError> {
+/// Refuses a request whose input, or whose answer, the model cannot take. `bound` is what the request
+/// itself bounds its answer by, in tokens.
+pub(super) fn check(
+    dialect: &dyn Dialect,
+    request: &Request,
+    bound: Option<u32>,
+    input: u64,
+) -> Result<(), WireError> {
     let Some(row) = price::table().find(&request.model) else { return Ok(()) };
     let refused = if is_anthropic(dialect) {
         anthropic(dialect, row, request, input)
     } else {
-        openai(dialect, row, request, input)
+        openai(dialect, row, bound, input)
     };
     refused.map_or(Ok(()), Err)
 }
@@ -37,12 +43,9 @@ fn anthropic(dialect: &dyn Dialect, row: &Row, request: &Request, input: u64) ->
     Some(WireError { message, ..dialect.usual_error(400) })
 }
 
-fn openai(dialect: &dyn Dialect, row: &Row, request: &Request, input: u64) -> Option<WireError> {
+fn openai(dialect: &dyn Dialect, row: &Row, bound: Option<u32>, input: u64) -> Option<WireError> {
     let (most, context) = (row.max_output.unwrap_or(u64::MAX), row.context.unwrap_or(u64::MAX));
-    let asked = u64::from(request.max_tokens);
-    // A request that names no bound is read with one that older models do not reach.
-    let is_named = request.max_tokens != UNNAMED;
-    let (bound, said, turns) = match dialect.name() {
+    let (name, said, turns) = match dialect.name() {
         "openai" => ("max_tokens", "messages", "messages"),
         _ => ("max_output_tokens", "input", "input"),
     };
@@ -56,15 +59,10 @@ fn openai(dialect: &dyn Dialect, row: &Row, request: &Request, input: u64) -> Op
         );
         return error("context_length_exceeded", turns, message);
     }
-    if is_named && asked > most {
-        let message = format!(
-            "{bound} is too large: {asked}. This model supports at most {most} completion tokens, whereas you \
-             provided {asked}."
-        );
-        return error("invalid_value", bound, message);
-    }
-    None
+    let asked = bound.map(u64::from).filter(|asked| *asked > most)?;
+    let message = format!(
+        "{name} is too large: {asked}. This model supports at most {most} completion tokens, whereas you \
+         provided {asked}."
+    );
+    error("invalid_value", name, message)
 }
-
-/// What is read where a request names no bound of its own (the dialect's `MAX_TOKENS_UNLESS_SAID`).
-const UNNAMED: u32 = 16_384;

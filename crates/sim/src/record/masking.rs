@@ -28,6 +28,9 @@ const KEY_PARAMETERS: [&str; 5] = ["key", "api_key", "api-key", "token", "access
 const SECRET_HEADERS: [&str; 8] =
     ["authorization", "api-key", "cookie", "organization", "workspace", "project", "token", "secret"];
 
+/// What stands between the words of a header's value.
+const BETWEEN_WORDS: &[u8] = b" ;,=";
+
 /// What one exchange may not tell: all parts of its secrets.
 pub(super) struct Secrets(HashSet<[u8; TELLING]>);
 
@@ -37,7 +40,7 @@ impl Secrets {
         let is_secret =
             |name: &str| SECRET_HEADERS.iter().any(|part| name.contains(part)) && !name.contains("ratelimit");
         let headers = request.iter().chain(response).filter(|(name, _)| is_secret(name.as_str()));
-        let words = headers.flat_map(|(_, value)| value.as_bytes().split(|b| b" ;,=".contains(b)));
+        let words = headers.flat_map(|(_, value)| value.as_bytes().split(|b| BETWEEN_WORDS.contains(b)));
         Secrets(words.flat_map(<[u8]>::array_windows).copied().collect())
     }
 
@@ -68,6 +71,27 @@ impl Secrets {
         };
         query.split('&').map(parameter).collect::<Vec<_>>().join("&")
     }
+}
+
+/// A query without the parameters that hold keys, which are known by their names, whatever their length.
+pub(super) fn without_keys(query: &str) -> String {
+    let is_key =
+        |parameter: &&str| parameter.split_once('=').is_some_and(|(name, _)| KEY_PARAMETERS.contains(&name));
+    query.split('&').filter(|parameter| !is_key(parameter)).collect::<Vec<_>>().join("&")
+}
+
+/// Whether this is what was kept of what is asked, but for what was masked in it: a mask stands for
+/// any secret of its length. Whose secrets were masked is not known any more when it is asked again.
+pub(super) fn is_masked(kept: &[u8], asked: &[u8]) -> bool {
+    let in_secret = |byte: &u8| byte.is_ascii_graphic() && !BETWEEN_WORDS.contains(byte) && *byte != b'"';
+    let mut rest = asked;
+    kept.len() == asked.len()
+        && kept.chunk_by(|a, b| (*a == MASK) == (*b == MASK)).all(|part| {
+            let (here, after) = rest.split_at(part.len());
+            rest = after;
+            let is_mask = part.first() == Some(&MASK) && part.len() >= TELLING;
+            part == here || (is_mask && here.iter().all(in_secret))
+        })
 }
 
 /// Masks what follows a prefix that begins a word.
@@ -120,5 +144,21 @@ mod tests {
         check("ürks wrkspc_01ABCDEFG proj_abcdefgh", "ürks wrkspc_xxxxxxxxx proj_xxxxxxxx");
         check("sk-", "sk-");
         assert_eq!(secrets.masked_query("limit=20&key=abc&q=canary-1"), "limit=20&key=xxx&q=xxxxxxxx");
+    }
+
+    #[test]
+    fn a_mask_stands_for_any_secret_of_its_length_and_for_nothing_else() {
+        let check = |kept: &str, asked: &str, expected: bool| {
+            assert_eq!(is_masked(kept.as_bytes(), asked.as_bytes()), expected, "{kept} {asked}");
+        };
+        check("a sk-xxxxxxxx b", "a sk-canary-1 b", true);
+        check("a sk-xxxxxxxx b", "a sk-canary-12 b", false);
+        check("a sk-xxxxxxxx b", "a sk-canary-1 c", false);
+        check("a xxxxxxxxxxx b", "a sk-canary-1 b", true);
+        check("a xxxxxxxxxxx b", "a words, more b", false);
+        check("a xxxxxxxxxxx b", "a \"key\":\"one b", false);
+        check("xxxxxxx", "1234567", false);
+        check("xxxxxxx", "xxxxxxx", true);
+        assert_eq!(without_keys("limit=20&key=abc&q=key"), "limit=20&q=key");
     }
 }

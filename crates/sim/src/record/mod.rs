@@ -163,6 +163,15 @@ pub enum FormError {
     /// Bytes are no hexadecimal digits.
     #[error("its `hex` is no pairs of digits")]
     Hex,
+    /// No reply ends with this status.
+    #[error("its status is {0}, and a reply has one from 200 to 599")]
+    Status(u16),
+    /// No header has this name.
+    #[error("its header `{0}` is no name of a header")]
+    HeaderName(String),
+    /// A header cannot have this value.
+    #[error("the value of its header `{0}` holds what no header can")]
+    HeaderValue(String),
 }
 
 /// A reply as it was heard.
@@ -189,6 +198,13 @@ impl Exchange {
         let mut bodies = exchange.response.chunks.iter().map(|chunk| &chunk.bytes);
         if exchange.request.body.bytes().is_none() || bodies.any(|body| body.bytes().is_none()) {
             return Err(FormError::Hex);
+        }
+        if !(200..=599).contains(&exchange.response.status) {
+            return Err(FormError::Status(exchange.response.status));
+        }
+        for (name, value) in exchange.request.headers.iter().chain(&exchange.response.headers) {
+            HeaderName::try_from(name).map_err(|_| FormError::HeaderName(name.clone()))?;
+            HeaderValue::try_from(value).map_err(|_| FormError::HeaderValue(name.clone()))?;
         }
         Ok(exchange)
     }
@@ -253,15 +269,21 @@ impl Asked {
         }
     }
 
-    /// What makes two requests the same: method, path, query, and the body with its JSON's keys in
-    /// one order.
-    fn same(&self) -> String {
+    /// As [`same`], of what was kept.
+    fn same(&self) -> Vec<u8> {
         let body = self.body.bytes().unwrap_or_default();
-        let body = match serde_json::from_slice::<serde_json::Value>(&body) {
-            Ok(json) => json.to_string(),
-            Err(_) => format!("{:?}", self.body),
-        };
-        format!("{} {}?{}\n{body}", self.method, self.path, self.query.as_deref().unwrap_or_default())
+        same(&self.method, &self.path, self.query.as_deref(), &body)
+    }
+}
+
+/// What makes two requests the same: method, path, query without its keys, and the body with its
+/// JSON's keys in one order.
+fn same(method: &str, path: &str, query: Option<&str>, body: &[u8]) -> Vec<u8> {
+    let query = masking::without_keys(query.unwrap_or_default());
+    let head = format!("{method} {path}?{query}\n").into_bytes();
+    match serde_json::from_slice::<serde_json::Value>(body) {
+        Ok(json) => [head, json.to_string().into_bytes()].concat(),
+        Err(_) => [head.as_slice(), body].concat(),
     }
 }
 

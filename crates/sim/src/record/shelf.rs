@@ -1,7 +1,7 @@
 //! The directory that exchanges are kept in.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,6 +9,10 @@ use super::{Exchange, FormError};
 
 /// Characters of a path that a file's name shows.
 const SHOWN: usize = 60;
+
+/// The longest file of an exchange, in bytes. Answers have 64 MiB at most and requests for them 32; what
+/// is longer is an upload of hundreds of MiB, which is not kept.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// A directory of exchanges.
 #[derive(Debug)]
@@ -30,6 +34,20 @@ pub enum ShelfError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A directory to answer from holds no exchange.
+    #[error("find an exchange in {path}: it has no file `*.json`", path = .0.display())]
+    Nothing(PathBuf),
+    /// A pipe, a device or a directory stands where an exchange should: reading it might never end.
+    #[error("read the exchange {path}: it is no regular file", path = .0.display())]
+    NotAFile(PathBuf),
+    /// A file is longer than any exchange that is kept.
+    #[error("{doing} the exchange {path}: it has more than {MOST_BYTES} bytes", path = path.display())]
+    TooLong {
+        /// What was done: `read`.
+        doing: &'static str,
+        /// Which.
+        path: PathBuf,
     },
     /// A file is not one of ours.
     #[error("read the exchange {path}", path = path.display())]
@@ -65,21 +83,41 @@ impl Shelf {
         let path = self.directory.join(format!("{number:04}-{}{shown}.json", asked.method));
         let failed = |source| ShelfError::Io { doing: "write", path: path.clone(), source };
         let json = serde_json::to_vec_pretty(exchange).map_err(|error| failed(error.into()))?;
+        if json.len() as u64 > MOST_BYTES {
+            return Err(ShelfError::TooLong { doing: "write", path });
+        }
         let draft = path.with_extension("draft");
         private_file(&draft).and_then(|mut file| file.write_all(&json)).map_err(failed)?;
         fs::rename(&draft, &path).map_err(failed)
     }
 }
 
-/// All exchanges of a directory, in their order.
+/// All exchanges of a directory, in their order; one at least.
 pub(super) fn exchanges(directory: &Path) -> Result<Vec<Exchange>, ShelfError> {
-    files(directory)?.iter().map(|path| exchange(path)).collect()
+    match files(directory)? {
+        none if none.is_empty() => Err(ShelfError::Nothing(directory.to_owned())),
+        paths => paths.iter().map(|path| exchange(path)).collect(),
+    }
 }
 
 fn exchange(path: &Path) -> Result<Exchange, ShelfError> {
-    let path = || path.to_owned();
-    let text = fs::read(path()).map_err(|source| ShelfError::Io { doing: "read", path: path(), source })?;
-    Exchange::read(&text).map_err(|source| ShelfError::Form { path: path(), source })
+    let failed = |source| ShelfError::Io { doing: "read", path: path.to_owned(), source };
+    let too_long = || ShelfError::TooLong { doing: "read", path: path.to_owned() };
+    // Before it is opened: that of a pipe waits for whoever writes to it.
+    let metadata = fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(ShelfError::NotAFile(path.to_owned()));
+    }
+    if metadata.len() > MOST_BYTES {
+        return Err(too_long());
+    }
+    let mut text = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut text));
+    read.map_err(failed)?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(too_long());
+    }
+    Exchange::read(&text).map_err(|source| ShelfError::Form { path: path.to_owned(), source })
 }
 
 /// The JSON files of a directory, by their numbers.

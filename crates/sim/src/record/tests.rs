@@ -111,4 +111,72 @@ fn what_is_not_of_the_form_is_refused_with_the_reason() {
     check("\"hex\":\"ff", "\"hex\":\"fg", "no pairs of digits");
     check("\"hex\":\"ff", "\"hex\":\"f", "no pairs of digits");
     check("\"status\"", "\"state\"", "unknown field `state`");
+    for status in [0, 99, 100, 199, 600, 65_535] {
+        check("\"status\":200", &format!("\"status\":{status}"), &format!("its status is {status}"));
+    }
+    check("\"content-type\"", "\"content type\"", "`content type` is no name of a header");
+    check("\"anthropic-version\"", "\"\"", "`` is no name of a header");
+    check("text/event-stream", "text\\n", "the value of its header `content-type`");
+}
+
+#[test]
+fn a_request_with_keys_in_it_is_found_again_whoever_asks() {
+    let bodies = [
+        r#"{"prompt":"My key is sk-canary-1"}"#,
+        r#"{"prompt":"My org is 1b2c3d4e-5f60"}"#,
+        r#"{"prompt":"Not sk-secrets-here"}"#,
+        "sk-canary-1 in no JSON",
+    ];
+    let mut told = heard(&[b"one"]);
+    told.headers.insert("anthropic-organization-id", HeaderValue::from_static("1b2c3d4e-5f60"));
+    let exchanges = bodies.map(|body| Exchange::of(&request(body, "sk-canary-1"), &told));
+    let json = serde_json::to_string(&exchanges).unwrap();
+    assert!(!json.contains("canary") && !json.contains("5f60") && !json.contains("secrets"), "{json}");
+    let mut replay: Replay = exchanges.into_iter().collect();
+    for body in bodies {
+        for key in ["sk-canary-1", "another", "Not sk-secrets-here"] {
+            assert_eq!(status(&replay.handle(&request(body, key), Duration::ZERO)), 200, "{body} {key}");
+        }
+    }
+    let other = request(r#"{"prompt":"My key is sk-canary-1, and"}"#, "sk-canary-1");
+    assert_eq!(status(&replay.handle(&other, Duration::ZERO)), 404);
+}
+
+#[test]
+fn a_key_in_the_query_is_no_part_of_what_is_asked() {
+    let asked = |query: &str| ServerRequest { query: Some(query.to_owned()), ..request("{}", "sk-test") };
+    let mut replay: Replay =
+        [Exchange::of(&asked("key=canary&limit=2"), &heard(&[b"one"]))].into_iter().collect();
+    let mut check = |query: &str, expected: u16| {
+        assert_eq!(status(&replay.handle(&asked(query), Duration::ZERO)), expected, "{query}");
+    };
+    check("key=another-of-other-length&limit=2", 200);
+    check("limit=2", 200);
+    check("key=canary&limit=3", 404);
+}
+
+#[test]
+fn a_reply_is_framed_anew_whatever_its_recorded_headers_say() {
+    let check = |end: Ending, method: Method, kept: &[(&'static str, &str)], expected: Option<&str>| {
+        let heard = Heard { end, headers: headers(kept), ..heard(&[b"four"]) };
+        let asked = ServerRequest { method, ..request("{}", "sk-test") };
+        let mut exchange = Exchange::of(&asked, &heard);
+        // As somebody may have written it by hand.
+        exchange.response.headers =
+            kept.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut replay: Replay = [exchange].into_iter().collect();
+        let found = replay.handle(&asked, Duration::ZERO).head.unwrap().headers;
+        assert_eq!(found.get("content-length").map(|length| length.to_str().unwrap()), expected, "{kept:?}");
+        let of_the_connection = ["connection", "keep-alive", "transfer-encoding", "upgrade", "te"];
+        assert!(of_the_connection.iter().all(|name| !found.contains_key(*name)), "{found:?}");
+    };
+    let length = [("content-length", "9")];
+    check(Ending::Closed, Method::POST, &length, Some("4"));
+    check(Ending::Cut, Method::POST, &length, Some("9"));
+    check(Ending::Closed, Method::HEAD, &length, Some("9"));
+    check(Ending::Cut, Method::POST, &[("content-length", "2")], None);
+    check(Ending::Closed, Method::POST, &[("content-length", "many")], Some("4"));
+    let hops = [("connection", "keep-alive"), ("transfer-encoding", "chunked"), ("keep-alive", "timeout=5")];
+    check(Ending::Closed, Method::POST, &hops, None);
+    check(Ending::Closed, Method::POST, &[("upgrade", "h2c"), ("te", "trailers")], None);
 }

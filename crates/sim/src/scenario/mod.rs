@@ -84,7 +84,8 @@ pub struct Scenario {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<u64>,
     /// The quotas of a class of models (`opus 4`, `gpt-4o`) or of a provider (`openai`), in place of
-    /// all those above; a class goes before its provider.
+    /// all those above; a class goes before its provider. Other names are refused, but for one's own
+    /// models where `unknown_models` are served.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub quotas: BTreeMap<String, Quotas>,
     /// How the quotas change while it goes on; of several that hold the last counts.
@@ -260,6 +261,8 @@ impl Scenario {
         problems.extend(network.map(|problem| format!("network_ms {problem}")));
         problems.extend(self.quotas_of_all().problems());
         for (of, quotas) in &self.quotas {
+            let name = quotas::problem_of_name(of, self.unknown_models);
+            problems.extend(name.map(|problem| format!("quotas.{of} {problem}")));
             problems.extend(quotas.problems().map(|problem| format!("quotas.{of}.{problem}")));
         }
         if self.clock_skew_s.is_nan() || self.clock_skew_s.abs() > MAX_SECONDS {

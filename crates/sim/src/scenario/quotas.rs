@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sortie_core::document::nearest;
+use sortie_core::price;
 use sortie_providers::dialect::Dimension;
 
+use super::UnknownModels;
+use crate::model::{PROVIDERS, model_names};
 use crate::quota::{Bucket, Buckets};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -136,6 +140,32 @@ pub(crate) fn class(model: &str) -> String {
     }
 }
 
+/// What is wrong with a name that quotas are given for: nothing asks for them but a provider, or a class
+/// of models. Where unknown models are served, any name may be one's own model, but for a provider's
+/// that is misspelt.
+pub(super) fn problem_of_name(name: &str, unknown: UnknownModels) -> Option<String> {
+    let own = class(name);
+    if own != name {
+        return Some(format!("is no class of models: {name} is of the class `{own}`"));
+    }
+    let classes: Vec<String> = model_names().map(class).collect();
+    let is_known = PROVIDERS.contains(&name)
+        || classes.iter().any(|class| class == name)
+        || price::table().find(name).is_some();
+    let names = classes.iter().map(String::as_str).filter(|_| unknown == UnknownModels::Refused);
+    let near = nearest(name, PROVIDERS.into_iter().chain(names));
+    match near {
+        _ if is_known => None,
+        Some(near) => Some(format!("is neither a provider nor a class of models: did you mean `{near}`?")),
+        None if unknown == UnknownModels::Served => None,
+        None => Some(
+            "is neither a provider nor a class of models that are known; one's own models need \
+             `unknown_models: served`"
+                .to_owned(),
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,5 +185,31 @@ mod tests {
         ] {
             assert_eq!(class(model), expected, "{model}");
         }
+    }
+
+    #[test]
+    fn quotas_that_nobody_would_ask_for_are_refused_with_the_name_that_was_meant() {
+        let check = |name: &str, unknown: UnknownModels, part: Option<&str>| {
+            let problem = problem_of_name(name, unknown);
+            let is_expected = match (&problem, part) {
+                (Some(problem), Some(part)) => problem.contains(part),
+                (problem, part) => problem.is_none() && part.is_none(),
+            };
+            assert!(is_expected, "{name}: {problem:?}");
+        };
+        for unknown in [UnknownModels::Refused, UnknownModels::Served] {
+            let known = ["anthropic", "openai", "opus 4", "sonnet 5", "gpt-4o", "gpt-4o-mini", "gpt-4-32k"];
+            for name in known {
+                check(name, unknown, None);
+            }
+            check("opnai", unknown, Some("did you mean `openai`?"));
+            check("Anthropic", unknown, Some("did you mean `anthropic`?"));
+            check("claude-opus-4-1", unknown, Some("of the class `opus 4`"));
+            check("gpt-4o-2024-08-06", unknown, Some("of the class `gpt-4o`"));
+        }
+        check("gpt-4o-mimi", UnknownModels::Refused, Some("did you mean `gpt-4o-mini`?"));
+        check("my-own-llama", UnknownModels::Refused, Some("`unknown_models: served`"));
+        check("gpt-4o-mimi", UnknownModels::Served, None);
+        check("my-own-llama", UnknownModels::Served, None);
     }
 }

@@ -28,13 +28,15 @@ fn all_that_makes_no_sense_is_said_at_once() {
         network_ms: { min: 5, max: 1 }
         output_tokens: { uniform: { min: 0, max: .nan } }
         requests_per_minute: 0
+        quotas: { opnai: { requests_per_minute: 0 } }
         faults: [{ kind: 529, share: 0.6 }, { kind: cut, share: 0.6 }]";
     let ScenarioError::Senseless { problems, .. } = Scenario::parse(text).unwrap_err() else {
         panic!("the text has a scenario's form")
     };
     let named: Vec<&str> = problems.iter().map(|p| p.split(' ').next().unwrap()).collect();
     let expected = ["latency.seconds", "latency.first_token", "output_tokens", "network_ms"];
-    assert_eq!(named, [&expected[..], &["requests_per_minute", "the"]].concat(), "{problems:?}");
+    let quotas = ["requests_per_minute", "quotas.opnai", "quotas.opnai.requests_per_minute"];
+    assert_eq!(named, [&expected[..], &quotas, &["the"]].concat(), "{problems:?}");
 }
 
 #[test]

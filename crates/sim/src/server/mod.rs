@@ -6,6 +6,7 @@
 //! sockets, and the only clock of this crate.
 
 mod clock;
+mod own;
 mod play;
 mod record;
 
@@ -145,7 +146,7 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) {
         let (refuse, refusals) = mpsc::unbounded_channel();
-        let stage = Stage { api, clock: Clock::start(scale), refuse };
+        let stage = Stage { api, clock: Clock::start(scale), refuse, address: self.address };
         stage.api().begin(stage.clock.now());
         self.accept(stage, refusals, shutdown).await;
     }
@@ -228,11 +229,14 @@ struct Stage<A> {
     clock: Clock,
     /// For how long nobody is to listen, in real time.
     refuse: mpsc::UnboundedSender<Duration>,
+    /// Where it listens.
+    address: SocketAddr,
 }
 
 impl<A> Clone for Stage<A> {
     fn clone(&self) -> Self {
-        Stage { api: Arc::clone(&self.api), clock: self.clock, refuse: self.refuse.clone() }
+        let (api, refuse) = (Arc::clone(&self.api), self.refuse.clone());
+        Stage { api, clock: self.clock, refuse, address: self.address }
     }
 }
 
@@ -253,7 +257,8 @@ impl<A: Api> Face for Stage<A> {
     ) -> Result<Response<play::Body>, hyper::Error> {
         let request = whole(request).await?;
         let arrived = self.clock.now();
-        let timeline = self.api().handle(&request, arrived);
+        let refused = own::refused(&request, self.address);
+        let timeline = refused.unwrap_or_else(|| self.api().handle(&request, arrived));
         if let Some(time) = self.api().take_refusal() {
             // Nobody hears of it once the server stops.
             let _ = self.refuse.send(self.clock.real(time));

@@ -51,7 +51,7 @@ impl Running {
     async fn stats_over_http(&self) -> Stats {
         let mut stream = self.connect().await;
         stream
-            .write_all(b"GET /_sim/stats HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n\r\n")
+            .write_all(b"GET /_sim/stats HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
             .await
             .unwrap();
         let mut text = String::new();
@@ -218,7 +218,7 @@ async fn connections_are_refused_for_as_long_as_was_ordered() {
     // Two seconds of real time: long enough to be met, and the clock is a thousand times as fast.
     let order = r#"{"refuse_s": 2000}"#;
     let length = order.len();
-    let head = "POST /_sim/control HTTP/1.1\r\nhost: sim\r\ncontent-type: application/json";
+    let head = "POST /_sim/control HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
     let sent = format!("{head}\r\ncontent-length: {length}\r\n\r\n{order}");
     open.write_all(sent.as_bytes()).await.unwrap();
     let mut byte = [0];

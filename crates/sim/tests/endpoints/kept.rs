@@ -134,6 +134,95 @@ fn a_response_is_kept_unless_it_says_no() {
     assert_eq!(status_of(&mut model, Method::GET, &path, LATER), 404);
 }
 
+fn post_at(model: &mut Model, path: &str, body: &Value, expected: (Duration, u16)) -> Value {
+    json_of(model, OPENAI, (Method::POST, path), body, expected)
+}
+
+fn user(text: &str) -> Value {
+    json!({"role": "user", "content": text})
+}
+
+#[test]
+fn a_response_goes_on_from_a_kept_one_and_is_billed_for_all_that_was_said() {
+    let mut model = calm();
+    let ask = |input: Value, previous: &Value| json!({"model": "gpt-4o", "input": input, "previous_response_id": previous});
+    let counted = |model: &mut Model, body: &Value| {
+        let response = post_at(model, RESPONSES, body, (LATER, 200));
+        let count = post_at(model, &format!("{RESPONSES}/input_tokens"), body, (LATER, 200));
+        assert_eq!(response["usage"]["input_tokens"], count["input_tokens"]);
+        assert_eq!(response["previous_response_id"], body["previous_response_id"]);
+        (response["usage"]["input_tokens"].as_u64().unwrap(), response)
+    };
+    let mut first = ask(json!("My name is Ada."), &Value::Null);
+    // What is instructed holds for one response.
+    first["instructions"] = json!("Be as brief as you can, whatever is asked.");
+    let first = post(&mut model, RESPONSES, &first);
+    let (second_tokens, second) = counted(&mut model, &ask(json!("What is it?"), &first["id"]));
+    let mut said = vec![user("My name is Ada."), first["output"][0].clone(), user("What is it?")];
+    assert_eq!(second_tokens, counted(&mut model, &ask(json!(said), &Value::Null)).0);
+    assert!(second_tokens > counted(&mut model, &ask(json!("What is it?"), &Value::Null)).0);
+
+    let later = Duration::from_secs(LATER.as_secs() + 60);
+    let third = ask(json!([user("And again?")]), &second["id"]);
+    let third = post_at(&mut model, RESPONSES, &third, (later, 200));
+    said.extend([second["output"][0].clone(), user("And again?")]);
+    let whole = post_at(&mut model, RESPONSES, &ask(json!(said), &Value::Null), (later, 200));
+    assert_eq!(third["usage"]["input_tokens"], whole["usage"]["input_tokens"]);
+    assert_eq!(third["output"][0]["content"], whole["output"][0]["content"]);
+}
+
+#[test]
+fn a_tools_result_goes_on_from_its_call() {
+    let mut model = calm();
+    let tools =
+        json!([{"type": "function", "name": "add", "parameters": {"type": "object", "properties": {}}}]);
+    let first = post(&mut model, RESPONSES, &json!({"model": "gpt-4o", "input": "Add.", "tools": tools}));
+    let call = &first["output"][0];
+    assert_eq!(call["type"], "function_call");
+    let result = json!([{"type": "function_call_output", "call_id": call["call_id"], "output": "4"}]);
+    let body =
+        json!({"model": "gpt-4o", "input": result, "tools": tools, "previous_response_id": first["id"]});
+    let second = post_at(&mut model, RESPONSES, &body, (LATER, 200));
+    assert_eq!(second["output"][0]["type"], "message");
+}
+
+#[test]
+fn only_a_kept_response_that_is_whole_can_be_continued() {
+    let mut model = calm();
+    let refused = |model: &mut Model, id: &str, headers: &[(&str, &str)], now: Duration| {
+        let body = json!({"model": "gpt-4o", "input": "Go on.", "previous_response_id": id});
+        let error = json_of(model, headers, (Method::POST, RESPONSES), &body, (now, 400))["error"].clone();
+        let message = format!("Previous response with id '{id}' not found.");
+        let expected = json!({"message": message, "type": "invalid_request_error",
+            "param": "previous_response_id", "code": "previous_response_not_found"});
+        assert_eq!(error, expected);
+    };
+    refused(&mut model, "resp_unknown", OPENAI, LATER);
+    let id = |response: &Value| response["id"].as_str().unwrap().to_owned();
+    let kept = id(&post(&mut model, RESPONSES, &json!({"model": "gpt-4o", "input": "Hello"})));
+    refused(&mut model, &kept, OPENAI, NOON);
+    refused(&mut model, &kept, &[("authorization", "Bearer sk-test-2")], LATER);
+    let unkept = json!({"model": "gpt-4o", "input": "Hello", "store": false});
+    let unkept = id(&post(&mut model, RESPONSES, &unkept));
+    refused(&mut model, &unkept, OPENAI, LATER);
+    let (path, running) = background(&mut model, "");
+    refused(&mut model, &id(&running), OPENAI, after(3999));
+    post_at(&mut model, &format!("{path}/cancel"), &Value::Null, (after(3999), 200));
+    refused(&mut model, &id(&running), OPENAI, LATER);
+    let failed = id(&background(&mut model, "fail=midstream").1);
+    refused(&mut model, &failed, OPENAI, LATER);
+    let done = id(&background(&mut model, "text=done").1);
+    let body = json!({"model": "gpt-4o", "input": "Go on.", "previous_response_id": done});
+    post_at(&mut model, RESPONSES, &body, (LATER, 200));
+    let path = format!("{RESPONSES}/{kept}");
+    json_of(&mut model, OPENAI, (Method::DELETE, &path), &Value::Null, (LATER, 200));
+    refused(&mut model, &kept, OPENAI, LATER);
+
+    // What is wrong with the request itself is named by its own places.
+    let body = json!({"model": "gpt-4o", "input": [{"content": "a"}], "previous_response_id": done});
+    assert_eq!(post_at(&mut model, RESPONSES, &body, (LATER, 400))["error"]["param"], "input[0].role");
+}
+
 /// A response in the background that takes four seconds, two of them to its first token.
 fn background(model: &mut Model, more: &str) -> (String, Value) {
     let prompt = format!("[[sim latency=4 ttft=2 output_tokens=100 {more}]]");

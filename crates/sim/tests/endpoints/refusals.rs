@@ -1,6 +1,8 @@
 //! What the API takes or refuses by the request as a whole: its headers, its length, its model, the
 //! model's room. What is refused by a field is tested with the dialects.
 
+use std::io::Write;
+
 use http::Method;
 use serde_json::{Value, json};
 use sortie_sim::{Model, Scenario, model};
@@ -133,6 +135,51 @@ fn a_body_that_is_too_long_is_refused_by_the_api_or_by_the_proxy_before_it() {
     assert!(body.contains("413 Request Entity Too Large"), "{body}");
 }
 
+fn packed(body: &[u8], deflated: bool) -> Vec<u8> {
+    use flate2::{Compression, write};
+    let level = Compression::default();
+    if deflated {
+        let mut encoder = write::ZlibEncoder::new(Vec::new(), level);
+        encoder.write_all(body).unwrap();
+        return encoder.finish().unwrap();
+    }
+    let mut encoder = write::GzEncoder::new(Vec::new(), level);
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_packed_body_is_unpacked_or_refused_as_the_provider_does() {
+    let check = |asked: (Method, &str), encoding: &str, body: Vec<u8>, expected: (u16, &str)| {
+        let headers = if asked.1 == MESSAGES.1 { ANTHROPIC } else { OPENAI };
+        let headers = [headers, &[("content-encoding", encoding)]].concat();
+        let (status, _, reply) = raw(&mut calm(), &headers, asked, body, NOON);
+        let reply: Value = serde_json::from_str(&reply).unwrap();
+        let error = &reply["error"];
+        let code = error["details"]["error_code"].as_str().or(error["code"].as_str()).unwrap_or_default();
+        assert_eq!((status, code), expected, "{encoding}: {reply}");
+    };
+    let (anthropic, openai) = (message("claude-opus-5"), json!({"model": "gpt-4o", "messages": turns()}));
+    for (asked, body) in [(MESSAGES, anthropic), (CHAT, openai)] {
+        let is_anthropic = asked.1 == MESSAGES.1;
+        let (plain, gzip) = (body.to_string().into_bytes(), packed(body.to_string().as_bytes(), false));
+        let unsupported = if is_anthropic { (400, "request_body_encoding_unsupported") } else { (415, "") };
+        let invalid = (400, if is_anthropic { "request_body_encoding_invalid" } else { "" });
+        check(asked.clone(), "identity", plain.clone(), (200, ""));
+        check(asked.clone(), "gzip", gzip.clone(), (200, ""));
+        check(asked.clone(), "GZIP", gzip.clone(), (200, ""));
+        let deflated = packed(&plain, true);
+        check(asked.clone(), "deflate", deflated, if is_anthropic { unsupported } else { (200, "") });
+        for other in ["zstd", "br", "gzip, gzip"] {
+            check(asked.clone(), other, gzip.clone(), unsupported);
+        }
+        check(asked.clone(), "gzip", plain, invalid);
+        check(asked.clone(), "gzip", gzip[..gzip.len() - 1].to_vec(), invalid);
+        let bomb = include_bytes!("../../assets/zeros-100-mib.gz").to_vec();
+        check(asked, "gzip", bomb, (413, ""));
+    }
+}
+
 #[test]
 fn an_answer_that_no_model_gives_is_refused_with_its_parameter() {
     let check = |asked: (Method, &str), body: Value, param: &str, part: &str| {
@@ -149,10 +196,10 @@ fn an_answer_that_no_model_gives_is_refused_with_its_parameter() {
         "max_tokens",
         "max_tokens is too large: 16385. This model supports at most 16384",
     );
-    let turns = json!([{"role": "user", "content": long}]);
+    let long_turns = json!([{"role": "user", "content": long}]);
     check(
         CHAT,
-        json!({"model": "gpt-4o", "messages": turns}),
+        json!({"model": "gpt-4o", "messages": long_turns}),
         "messages",
         "maximum context length is 128000 tokens",
     );
@@ -164,6 +211,10 @@ fn an_answer_that_no_model_gives_is_refused_with_its_parameter() {
     );
     let asked = json!({"model": "gpt-4o", "max_output_tokens": 20_000, "input": "Hello"});
     check(RESPONSES, asked, "max_output_tokens", "at most 16384");
+    // A bound that is named counts whatever it is, and one that is not is none: gpt-4 has 4,096.
+    let named = json!({"model": "gpt-4", "max_tokens": 16_384, "messages": turns()});
+    check(CHAT, named, "max_tokens", "max_tokens is too large: 16384. This model supports at most 4096");
+    json_of(&mut calm(), OPENAI, CHAT, &json!({"model": "gpt-4", "messages": turns()}), (NOON, 200));
 }
 
 #[test]

@@ -61,6 +61,12 @@ fn answers() -> Vec<Row> {
         row("a streamed structured answer", "stream_parse", WEATHER).prompt(QUESTION),
         row("every field of usage", "usage", "all"),
         row("a prompt that is cached", "cached", "fresh, then read"),
+        row("how likely tokens were", "logprobs", "True [2]; True [2]")
+            .prompt(LONG)
+            .extra(json!({ "model": "gpt-4o", "logprobs": true, "top_logprobs": 2 })),
+        row("what a model that reasons does not tell", "create", "BadRequestError 400 unsupported_parameter")
+            .extra(json!({ "logprobs": true }))
+            .requests(1),
         row("the old bound at a reasoning model", "create", "BadRequestError 400 unsupported_parameter")
             .extra(json!({ "max_tokens": 200 }))
             .requests(1),
@@ -90,6 +96,11 @@ fn responses() -> Vec<Row> {
             .prompt(QUESTION),
         row("a structured response", "responses_parse", "weather [completed]").prompt(QUESTION),
         row("every field of a response's usage", "responses_usage", "all"),
+        row("how likely a response's tokens were", "responses_logprobs", "True [2]; True [2]")
+            .prompt(LONG)
+            .extra(json!({
+                "model": "gpt-4o", "include": ["message.output_text.logprobs"], "top_logprobs": 2,
+            })),
         // The SDK hands the error on as an event like others.
         row(
             "an error in the middle of a response",
@@ -134,11 +145,17 @@ fn kept() -> Vec<Row> {
         row("a stored completion", "completions_stored", "True True [] {'run': 'changed'} True"),
         row("a kept response", "responses_kept", "True; BadRequestError; NotFoundError"),
         row(
+            "a response that goes on from another",
+            "responses_continued",
+            "True True; previous_response_id previous_response_not_found",
+        )
+        .prompt(LONG),
+        row(
             "a response in the background",
             "responses_background",
             "queued in_progress completed: Hello [completed]",
         )
-        .prompt("[[sim text=Hello latency=4 ttft=3]]"),
+        .prompt("[[sim text=Hello latency=12 ttft=9]]"),
         row("a response that is cancelled", "responses_cancelled", "queued; cancelled; cancelled")
             .prompt("[[sim text=Hello latency=600 ttft=500]]"),
         row("counting a response's input", "input_tokens", "as billed").not_for(&[PYTHON_1]),

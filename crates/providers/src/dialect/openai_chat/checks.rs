@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::WireError;
 use super::super::openai::checks::{self, number, unsupported, whole, word, wrong_type};
-use super::super::openai::{invalid, is_reasoning, missing};
+use super::super::openai::{invalid, is_reasoning, logprobs, missing};
 
 /// Every parameter of the official SDKs' `types/chat/completion_create_params.py`, of all versions that
 /// are tested here.
@@ -80,6 +80,7 @@ pub(super) fn check(body: &Value, model: &str, turns: &[Value]) -> Result<Option
         let message = "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.";
         return Err(invalid(None, message).about("top_logprobs"));
     }
+    logprobs::check_chat(body, model)?;
     Ok(temperature)
 }
 

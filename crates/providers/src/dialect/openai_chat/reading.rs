@@ -56,6 +56,7 @@ pub(super) fn particulars(body: &[u8]) -> Particulars {
         parts: parts(&body),
         caching: Caching::Automatic,
         thinking: effort.filter(|effort| !matches!(*effort, "none" | "minimal")).map(|_| u32::MAX),
+        bound: checks::bound(&body, body["model"].as_str().unwrap_or_default()).unwrap_or_default(),
         choices: checks::choices(&body).unwrap_or(1),
         tier: tier(&body).unwrap_or_default(),
         geo: None,

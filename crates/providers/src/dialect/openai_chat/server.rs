@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
 
-use super::super::openai::{self, padding::Padding};
+use super::super::openai::{self, logprobs::Logprobs, padding::Padding};
 use super::super::{Frames, ServerAnswer};
 
 /// The backend that all answers claim to come from; clients compare it to tell changes of it.
@@ -73,7 +73,18 @@ fn call_id(answer: &ServerAnswer, choice: usize) -> String {
     }
 }
 
+/// How likely the tokens of a choice's text were, if that is asked; a call's input has none.
+fn logprobs_of(logprobs: Option<&Logprobs>, answer: &ServerAnswer, text: &str) -> Value {
+    let content = answer.tool.is_none().then_some(text);
+    match logprobs {
+        None => Value::Null,
+        Some(told) => json!({"content": content.map(|text| told.tokens(text)), "refusal": null}),
+    }
+}
+
 pub(super) fn body(answer: &ServerAnswer, asked: &[u8]) -> Bytes {
+    let asked: Value = serde_json::from_slice(asked).unwrap_or_default();
+    let logprobs = Logprobs::of_chat(&asked, &answer.id);
     let choice = |(index, text): (usize, &str)| {
         let mut message = json!({"role": "assistant", "content": text, "refusal": null, "annotations": []});
         if let Some(name) = &answer.tool {
@@ -82,13 +93,12 @@ pub(super) fn body(answer: &ServerAnswer, asked: &[u8]) -> Bytes {
             message["tool_calls"] =
                 json!([{"id": call_id(answer, index), "type": "function", "function": function}]);
         }
-        let finish = finish_reason(answer);
-        json!({"index": index, "message": message, "logprobs": null, "finish_reason": finish})
+        let (finish, logprobs) = (finish_reason(answer), logprobs_of(logprobs.as_ref(), answer, text));
+        json!({"index": index, "message": message, "logprobs": logprobs, "finish_reason": finish})
     };
     let choices: Vec<Value> = texts(answer).enumerate().map(choice).collect();
     let mut body = envelope(answer, "chat.completion", &choices);
     body["usage"] = usage_of(answer);
-    let asked: Value = serde_json::from_slice(asked).unwrap_or_default();
     if asked["store"] == true {
         body["metadata"] = match &asked["metadata"] {
             Value::Null => json!({}),
@@ -108,6 +118,7 @@ struct Chunks<'a> {
     answer: &'a ServerAnswer,
     with_usage: bool,
     padding: Padding,
+    logprobs: Option<Logprobs>,
 }
 
 impl Chunks<'_> {
@@ -122,7 +133,9 @@ impl Chunks<'_> {
 
     /// A chunk of one choice, which says `text`.
     fn choice(&self, index: usize, delta: &Value, text: &str, finish: Option<&str>) -> String {
-        let choice = json!({"index": index, "delta": delta, "logprobs": null, "finish_reason": finish});
+        let told = self.logprobs.as_ref().filter(|_| !text.is_empty() && self.answer.tool.is_none());
+        let logprobs = logprobs_of(told, self.answer, text);
+        let choice = json!({"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish});
         let mut chunk = self.chunk(&[choice], Value::Null);
         self.padding.pad(&mut chunk, text);
         event(&chunk)
@@ -165,7 +178,8 @@ fn cut(text: &str, pieces: usize) -> Vec<&str> {
 pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Frames {
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
     let with_usage = asked["stream_options"]["include_usage"] == true;
-    let chunks = Chunks { answer, with_usage, padding: Padding::of(&asked, &answer.id) };
+    let (padding, logprobs) = (Padding::of(&asked, &answer.id), Logprobs::of_chat(&asked, &answer.id));
+    let chunks = Chunks { answer, with_usage, padding, logprobs };
     let choices = 0..1 + answer.besides.others.len();
     let others: Vec<Vec<&str>> = answer.besides.others.iter().map(|text| cut(text, pieces.len())).collect();
     // Choices are generated side by side.

@@ -59,7 +59,7 @@ const KNOWN: [&str; 34] = [
     "user",
 ];
 
-/// Parameters that go on from something that is kept: a prompt and a conversation never are here.
+/// Parameters that go on from something that is never kept here.
 const CONTINUED: [&str; 2] = ["conversation", "prompt"];
 
 /// Who may speak in an item of the input.
@@ -78,7 +78,7 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
         model: model.to_owned(),
         system: (!system.is_empty()).then(|| system.join("\n")),
         prompt,
-        max_tokens: bound(&body)?,
+        max_tokens: bound(&body)?.unwrap_or(MAX_TOKENS_UNLESS_SAID),
         temperature,
         stream: body["stream"] == true,
         shape: tools::shape(&body)?,
@@ -105,10 +105,8 @@ fn check_parameters(body: &Value) -> Result<(), WireError> {
         let message = "Background mode requires 'store' to be enabled.";
         return Err(invalid(None, message).about("background"));
     }
-    if let Some(id) = body["previous_response_id"].as_str() {
-        let message = format!("Previous response with id '{id}' not found.");
-        return Err(invalid(Some("previous_response_not_found"), message).about("previous_response_id"));
-    }
+    // Whether there is one is up to whoever keeps them.
+    checks::text(body, "previous_response_id")?;
     match CONTINUED.into_iter().find(|name| !body[name].is_null()) {
         Some(kept) => {
             let message = format!("Unsupported parameter: '{kept}': none is kept here.");
@@ -156,8 +154,8 @@ fn check_item(i: usize, item: &Value) -> Result<(), WireError> {
 }
 
 /// The bound on the answer.
-fn bound(body: &Value) -> Result<u32, WireError> {
-    Ok(whole(body, "max_output_tokens", LEAST_OUTPUT, u32::MAX)?.unwrap_or(MAX_TOKENS_UNLESS_SAID))
+fn bound(body: &Value) -> Result<Option<u32>, WireError> {
+    whole(body, "max_output_tokens", LEAST_OUTPUT, u32::MAX)
 }
 
 /// What the model reads, in order: the schema, the tools, the instructions, the items.
@@ -188,6 +186,7 @@ pub(super) fn particulars(body: &[u8]) -> Particulars {
         parts: parts(&body),
         caching: Caching::Automatic,
         thinking: effort.filter(|effort| !matches!(*effort, "none" | "minimal")).map(|_| u32::MAX),
+        bound: bound(&body).unwrap_or_default(),
         choices: 1,
         tier: tier(&body).unwrap_or_default(),
         geo: None,

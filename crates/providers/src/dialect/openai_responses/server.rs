@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use sortie_core::run::event::Finish;
 
-use super::super::openai::{self, padding::Padding};
+use super::super::openai::{self, logprobs::Logprobs, padding::Padding};
 use super::super::{Frames, ServerAnswer, WireError};
 
 /// Events before the first token: created, in progress, item added, and of a text its part added.
@@ -71,8 +71,8 @@ fn usage_of(answer: &ServerAnswer) -> Value {
     })
 }
 
-fn text_part(text: &str) -> Value {
-    json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
+fn text_part(text: &str, logprobs: &[Value]) -> Value {
+    json!({"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs})
 }
 
 /// The one item of the output: a call of a tool, or a message with these parts.
@@ -95,8 +95,8 @@ fn item_id(answer: &ServerAnswer) -> String {
 }
 
 /// The item as it is at the end.
-fn whole_item(answer: &ServerAnswer) -> Value {
-    item(answer, ending(answer).0, &answer.text, &[text_part(&answer.text)])
+fn whole_item(answer: &ServerAnswer, logprobs: &[Value]) -> Value {
+    item(answer, ending(answer).0, &answer.text, &[text_part(&answer.text, logprobs)])
 }
 
 /// The response at its start.
@@ -116,19 +116,21 @@ fn begun(answer: &ServerAnswer, asked: &Value) -> Value {
 }
 
 /// The response at its end.
-fn ended(answer: &ServerAnswer, asked: &Value) -> Value {
+fn ended(answer: &ServerAnswer, asked: &Value, logprobs: &[Value]) -> Value {
     let (status, reason) = ending(answer);
     let mut response = begun(answer, asked);
     response["status"] = json!(status);
     response["incomplete_details"] = reason.map_or(Value::Null, |reason| json!({"reason": reason}));
-    response["output"] = json!([whole_item(answer)]);
+    response["output"] = json!([whole_item(answer, logprobs)]);
     response["usage"] = usage_of(answer);
     response
 }
 
 pub(super) fn body(answer: &ServerAnswer, asked: &[u8]) -> Bytes {
     let asked = serde_json::from_slice(asked).unwrap_or_default();
-    ended(answer, &asked).to_string().into()
+    let logprobs = Logprobs::of_response(&asked, &answer.id);
+    let logprobs = logprobs.map_or_else(Vec::new, |told| told.tokens(&answer.text));
+    ended(answer, &asked, &logprobs).to_string().into()
 }
 
 /// An event; its name stands both before and inside the payload.
@@ -144,64 +146,88 @@ pub(super) fn error_event(error: &WireError, events: usize) -> String {
     event(events, "error", json!({"code": code, "message": error.message, "param": error.param}))
 }
 
-pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Frames {
-    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
-    let (is_call, id) = (answer.tool.is_some(), item_id(answer));
-    // Where in the output something stands: in the only part, if it has parts, of the only item.
-    let place = |mut payload: Value| {
-        payload["item_id"] = json!(id);
+/// Writes the events of one stream.
+struct Events<'a> {
+    answer: &'a ServerAnswer,
+    asked: Value,
+    /// The id of the only item.
+    item: String,
+    padding: Padding,
+}
+
+impl Events<'_> {
+    /// Where in the output something stands: in the only part, if it has parts, of the only item.
+    fn place(&self, mut payload: Value) -> Value {
+        payload["item_id"] = json!(self.item);
         payload["output_index"] = json!(0);
-        if !is_call {
+        if self.answer.tool.is_none() {
             payload["content_index"] = json!(0);
         }
         payload
-    };
-
-    let start = begun(answer, &asked);
-    let added = item(answer, "in_progress", "", &[]);
-    let mut opening = event(0, "response.created", json!({"response": start}));
-    opening += &event(1, "response.in_progress", json!({"response": start}));
-    opening += &event(2, "response.output_item.added", json!({"output_index": 0, "item": added}));
-    if !is_call {
-        opening += &event(3, "response.content_part.added", place(json!({"part": text_part("")})));
     }
 
-    let padding = Padding::of(&asked, &answer.id);
-    let first = if is_call { OPENING_CALL } else { OPENING_TEXT };
-    let delta = |(i, text): (usize, &&str)| {
-        let (name, said) = if is_call {
-            ("response.function_call_arguments.delta", json!({"delta": text}))
-        } else {
-            ("response.output_text.delta", json!({"delta": text, "logprobs": []}))
+    /// What comes before the first token.
+    fn opening(&self) -> String {
+        let start = begun(self.answer, &self.asked);
+        let added = item(self.answer, "in_progress", "", &[]);
+        let mut opening = event(0, "response.created", json!({"response": start}));
+        opening += &event(1, "response.in_progress", json!({"response": start}));
+        opening += &event(2, "response.output_item.added", json!({"output_index": 0, "item": added}));
+        if self.answer.tool.is_none() {
+            let part = self.place(json!({"part": text_part("", &[])}));
+            opening += &event(3, "response.content_part.added", part);
+        }
+        opening
+    }
+
+    fn delta(&self, number: usize, text: &str, logprobs: &[Value]) -> String {
+        let (name, said) = match self.answer.tool {
+            Some(_) => ("response.function_call_arguments.delta", json!({"delta": text})),
+            None => ("response.output_text.delta", json!({"delta": text, "logprobs": logprobs})),
         };
-        let mut payload = place(said);
-        padding.pad(&mut payload, text);
-        Bytes::from(event(first + i, name, payload))
-    };
+        let mut payload = self.place(said);
+        self.padding.pad(&mut payload, text);
+        event(number, name, payload)
+    }
 
-    let mut number = first + pieces.len();
-    let mut next = |name: &str, payload: Value| {
-        number += 1;
-        event(number - 1, name, payload)
-    };
-    let mut closing = if is_call {
-        let payload = json!({"name": answer.tool, "arguments": answer.text});
-        next("response.function_call_arguments.done", place(payload))
-    } else {
-        let text = place(json!({"text": answer.text, "logprobs": []}));
-        let part = place(json!({"part": text_part(&answer.text)}));
-        next("response.output_text.done", text) + &next("response.content_part.done", part)
-    };
-    let done = json!({"output_index": 0, "item": whole_item(answer)});
-    closing += &next("response.output_item.done", done);
-    let last = format!("response.{}", ending(answer).0);
-    let terminator = next(&last, json!({"response": ended(answer, &asked)}));
-    closing += &terminator;
+    /// What follows the last token, and that of it which makes the answer whole.
+    fn closing(&self, mut number: usize, logprobs: &[Value]) -> (String, String) {
+        let answer = self.answer;
+        let mut next = |name: &str, payload: Value| {
+            number += 1;
+            event(number - 1, name, payload)
+        };
+        let mut closing = if answer.tool.is_some() {
+            let payload = json!({"name": answer.tool, "arguments": answer.text});
+            next("response.function_call_arguments.done", self.place(payload))
+        } else {
+            let text = self.place(json!({"text": answer.text, "logprobs": logprobs}));
+            let part = self.place(json!({"part": text_part(&answer.text, logprobs)}));
+            next("response.output_text.done", text) + &next("response.content_part.done", part)
+        };
+        let done = json!({"output_index": 0, "item": whole_item(answer, logprobs)});
+        closing += &next("response.output_item.done", done);
+        let last = format!("response.{}", ending(answer).0);
+        let terminator = next(&last, json!({"response": ended(answer, &self.asked, logprobs)}));
+        (closing, terminator)
+    }
+}
 
+pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Frames {
+    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let told = Logprobs::of_response(&asked, &answer.id).filter(|_| answer.tool.is_none());
+    let logprobs: Vec<Vec<Value>> =
+        pieces.iter().map(|text| told.as_ref().map_or_else(Vec::new, |told| told.tokens(text))).collect();
+    let padding = Padding::of(&asked, &answer.id);
+    let events = Events { answer, asked, item: item_id(answer), padding };
+    let first = if answer.tool.is_some() { OPENING_CALL } else { OPENING_TEXT };
+    let deltas = (first..).zip(pieces).zip(&logprobs);
+    // What is told at the end is what the pieces told.
+    let (closing, terminator) = events.closing(first + pieces.len(), &logprobs.concat());
     Frames {
-        opening: opening.into(),
-        pieces: pieces.iter().enumerate().map(delta).collect(),
+        opening: events.opening().into(),
+        pieces: deltas.map(|((number, text), told)| events.delta(number, text, told).into()).collect(),
         terminator: terminator.len(),
-        closing: closing.into(),
+        closing: (closing + &terminator).into(),
     }
 }

@@ -19,7 +19,7 @@ use sortie_core::hash::Hash;
 use sortie_core::usage::Usage;
 use sortie_providers::dialect::{Dialect, ServerAnswer, Tier, WireError};
 
-use super::asked::{Asked, seconds};
+use super::asked::seconds;
 use super::reply::Try;
 use super::{Asker, Model, Refusal, fingerprint};
 use crate::fault::Fault;
@@ -221,7 +221,7 @@ impl Model {
             headers: headers.clone(),
             body,
         };
-        let mut asked = match Asked::read(&self.scenario, self.seed, dialect, &request) {
+        let mut asked = match self.asked(dialect, &request, key, now) {
             Ok(asked) if asked.request.stream => {
                 let message = "stream: requests of a batch cannot be streamed".to_owned();
                 return Outcome::Refused(WireError { message, ..dialect.usual_error(400) });

@@ -302,10 +302,8 @@ impl Batch {
     }
 }
 
-/// The batch as it is told.
-fn shown(batch: &Batch, now: Duration) -> Value {
-    let status = batch.status(now);
-    let failed = status == "failed";
+/// What a batch has come to by now: how many of its requests, and what they used.
+fn counted(batch: &Batch, now: Duration) -> (Value, Value) {
     let until = if now < batch.finalizing_at() { now } else { batch.ends };
     let (mut completed, mut refused, mut used, mut cached) = (0, 0, Usage::default(), 0);
     for (item, _) in batch.worked_by(until).filter(|(_, is_done)| *is_done) {
@@ -320,6 +318,22 @@ fn shown(batch: &Batch, now: Duration) -> Value {
             Outcome::Never => {}
         }
     }
+    let counts = json!({"total": batch.items.len(), "completed": completed, "failed": refused});
+    let usage = json!({
+        "input_tokens": used.input,
+        "input_tokens_details": {"cached_tokens": cached},
+        "output_tokens": used.output,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": used.input + used.output,
+    });
+    (counts, usage)
+}
+
+/// The batch as it is told.
+fn shown(batch: &Batch, now: Duration) -> Value {
+    let status = batch.status(now);
+    let failed = status == "failed";
+    let (counts, usage) = counted(batch, now);
     let model = batch.items.iter().find_map(|item| match &item.outcome {
         Outcome::Answered { entry, .. } => Some(&entry.model),
         Outcome::Refused(_) | Outcome::Never => None,
@@ -350,14 +364,8 @@ fn shown(batch: &Batch, now: Duration) -> Value {
         "expired_at": ended_as("expired"),
         "cancelling_at": batch.cancelled.map(|at| at.as_secs()),
         "cancelled_at": ended_as("cancelled"),
-        "request_counts": {"total": batch.items.len(), "completed": completed, "failed": refused},
-        "usage": {
-            "input_tokens": used.input,
-            "input_tokens_details": {"cached_tokens": cached},
-            "output_tokens": used.output,
-            "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": used.input + used.output,
-        },
+        "request_counts": counts,
+        "usage": usage,
         "metadata": batch.job.metadata,
     })
 }

@@ -37,6 +37,8 @@ struct Answer {
     done: Duration,
     /// What it is then.
     body: Value,
+    /// The items that it was asked with, those of what it continues before its own; of responses only.
+    said: Vec<Value>,
     bytes: usize,
     /// The reply that it streams by: an answer whose client hangs up before its end is not kept.
     ticket: Option<Ticket>,
@@ -126,7 +128,8 @@ impl Model {
 
 /// The answer of a try, as it is kept.
 fn kept(this: &Try, (key, body): (&str, Bytes), now: Duration, ticket: Option<Ticket>) -> Answer {
-    let bytes = body.len();
+    let (said, said_bytes) = responses::said(&this.asked);
+    let bytes = body.len() + said_bytes;
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     Answer {
         id: body["id"].as_str().unwrap_or_default().to_owned(),
@@ -134,6 +137,7 @@ fn kept(this: &Try, (key, body): (&str, Bytes), now: Duration, ticket: Option<Ti
         dialect: this.asked.dialect.name(),
         done: now + this.asked.pace.last,
         body,
+        said,
         bytes,
         ticket,
         job: None,
@@ -158,6 +162,7 @@ mod tests {
             dialect: "openai",
             done: Duration::ZERO,
             body: Value::Null,
+            said: Vec::new(),
             bytes,
             ticket: None,
             job: None,

@@ -2,18 +2,21 @@
 //! until they are there. As the official SDKs ask for them (`resources/responses`) and OpenAI's guide to
 //! the background mode describes.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
+use sortie_providers::dialect::Dialect;
 
 use super::{Answer, Job, Kept, kept, unknown};
 use crate::fault::Fault;
 use crate::ledger::{Entry, Generation};
+use crate::model::asked::Asked;
 use crate::model::reply::Try;
 use crate::model::{Asker, Model, Refusal, gzip, json_headers, twist};
-use crate::timeline::{End, Timeline};
+use crate::timeline::{End, ServerRequest, Timeline};
 
 /// The dialect of responses.
 const DIALECT: &str = "openai-responses";
@@ -72,7 +75,63 @@ pub(in crate::model) fn delete(
     Ok(json!({"id": id, "object": "response", "deleted": true}))
 }
 
+/// The request with what was said before it: the items of the response that it continues, those of the
+/// one before that included, and what that has answered. Its own instructions stay its own (OpenAI's
+/// reference of `previous_response_id`); all that is read is billed as input.
+pub(in crate::model) fn continued<'a>(
+    kept: &Kept,
+    dialect: &dyn Dialect,
+    request: &'a ServerRequest,
+    key: &str,
+    now: Duration,
+) -> Result<Cow<'a, ServerRequest>, Box<Refusal>> {
+    let as_it_is = Ok(Cow::Borrowed(request));
+    if dialect.name() != DIALECT {
+        return as_it_is;
+    }
+    let mut body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let Some(id) = body["previous_response_id"].as_str() else { return as_it_is };
+    // By itself first: what is wrong with it is named by where it stands in it.
+    dialect.read(&request.headers, &request.body).map_err(Refusal::new)?;
+    let is_meant = |answer: &&Answer| answer.id == id && answer.key == key && answer.dialect == DIALECT;
+    let previous = kept.answers.iter().find(is_meant).filter(|answer| answer.is_whole(now));
+    let previous = previous.ok_or_else(|| {
+        let message = format!("Previous response with id '{id}' not found.");
+        let refusal = Refusal::says(dialect, 400, message);
+        refusal.coded("previous_response_not_found").about("previous_response_id")
+    })?;
+    let answered = previous.body["output"].as_array().into_iter().flatten();
+    let items = previous.said.iter().chain(answered).cloned().chain(items(&body["input"]));
+    body["input"] = Value::Array(items.collect());
+    // All of the conversation is here: nothing that it lacks may be looked for elsewhere.
+    body["previous_response_id"] = Value::Null;
+    Ok(Cow::Owned(ServerRequest { body: body.to_string().into(), ..request.clone() }))
+}
+
+/// The items of an input: a text is one of the user's.
+fn items(input: &Value) -> Vec<Value> {
+    match input {
+        Value::Array(items) => items.clone(),
+        text => vec![json!({"role": "user", "content": text})],
+    }
+}
+
+/// The items that a response was asked with, and about how many bytes they are.
+pub(super) fn said(asked: &Asked) -> (Vec<Value>, usize) {
+    if asked.dialect.name() != DIALECT {
+        return (Vec::new(), 0);
+    }
+    let body: Value = serde_json::from_slice(&asked.told).unwrap_or_default();
+    (items(&body["input"]), asked.told.len())
+}
+
 impl Answer {
+    /// Whether the response is there, and was neither cancelled nor failed.
+    fn is_whole(&self, now: Duration) -> bool {
+        let status = self.shown(now)["status"].clone();
+        self.done <= now && (status == "completed" || status == "incomplete")
+    }
+
     /// The response as it is at this time.
     fn shown(&self, now: Duration) -> Value {
         let Some(job) = &self.job else { return self.body.clone() };

@@ -8,6 +8,9 @@ const fs = require("node:fs");
 // Cases mostly wait: for an SDK's back-off, for a timeout.
 const AT_ONCE = 12;
 
+// Between two looks at what is not over yet, so that the other cases get their turns.
+const PAUSE_MS = 10;
+
 const [, , BASE_URL, INSTALLED] = process.argv;
 
 const SCHEMA = {
@@ -62,6 +65,7 @@ async function poll(fetch, isOver) {
   for (;;) {
     const value = await fetch();
     if (isOver(value)) return value;
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 }
 

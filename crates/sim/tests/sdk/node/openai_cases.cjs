@@ -69,6 +69,12 @@ async function lines(client, file) {
   return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
 }
 
+/** Whether these tokens are the text, and how many others each has. */
+function likely(tokens, text) {
+  const is = tokens.map(({ token }) => token).join("") === text ? "True" : "False";
+  return `${is} [${[...new Set(tokens.map((token) => token.top_logprobs.length))]}]`;
+}
+
 const completions = (client) => client.chat.completions;
 const format = { response_format: { type: "json_schema", json_schema: FORMAT } };
 
@@ -111,6 +117,20 @@ const verbs = {
       "completion_tokens_details.accepted_prediction_tokens",
       "completion_tokens_details.rejected_prediction_tokens",
     ),
+  // Those of a completion, and those that a stream adds up.
+  logprobs: async (client, kase) => {
+    const whole = await completions(client).create(body(kase));
+    const streamed = await completions(client).stream(body(kase)).finalChatCompletion();
+    const choices = [whole, streamed].map((completion) => completion.choices[0]);
+    return choices.map(({ logprobs, message }) => likely(logprobs.content, message.content)).join("; ");
+  },
+  // The same of responses.
+  responses_logprobs: async (client, kase) => {
+    const whole = await client.responses.create(asked(kase));
+    const streamed = await client.responses.stream(asked(kase)).finalResponse();
+    const parts = [whole, streamed].map((answer) => answer.output[0].content[0]);
+    return parts.map(({ logprobs, text }) => likely(logprobs, text)).join("; ");
+  },
   // The same long prompt twice.
   cached: async (client, kase) => {
     const turns = [
@@ -212,6 +232,16 @@ const verbs = {
     await client.responses.delete(made.id);
     const gone = await client.responses.retrieve(made.id).then(response, name);
     return `${same ? "True" : "False"}; ${cancelled}; ${gone}`;
+  },
+  // From one response to the next, and from one that there is not.
+  responses_continued: async (client, kase) => {
+    const first = await client.responses.create(asked(kase));
+    const second = await client.responses.create(asked(kase, { previous_response_id: first.id }));
+    const more = second.usage.input_tokens > 2 * first.usage.input_tokens;
+    const gone = client.responses.create(asked(kase, { previous_response_id: "resp_unknown" }));
+    const unknown = await gone.then(response, (error) => `${error.param} ${error.code}`);
+    const bool = (value) => (value ? "True" : "False");
+    return `${bool(second.previous_response_id === first.id)} ${bool(more)}; ${unknown}`;
   },
   // The statuses that are seen until the end, each once.
   responses_background: async (client, kase) => {

@@ -17,6 +17,9 @@ from pydantic import BaseModel
 # Cases mostly wait: for an SDK's back-off, for a timeout.
 AT_ONCE = 12
 
+# Seconds between two looks at what is not over yet, so that the other cases get their turns.
+PAUSE = 0.01
+
 
 class Weather(BaseModel):
     """What tools take and structured answers give."""
@@ -61,7 +64,7 @@ def in_order(names):
 def poll(fetch, is_over):
     """What `fetch` gives once it is over. Each look is a request; the test's deadline ends it."""
     while not is_over(value := fetch()):
-        pass
+        time.sleep(PAUSE)
     return value
 
 

@@ -104,6 +104,27 @@ def usage(client, case):
     return missing(client.chat.completions.create(**body(case)).usage, *fields)
 
 
+def likely(tokens, text):
+    """Whether these tokens are the text, and how many others each has."""
+    return f"{''.join(token.token for token in tokens) == text} {sorted({len(t.top_logprobs) for t in tokens})}"
+
+
+def logprobs(client, case):
+    """Those of a completion, and those that a stream adds up."""
+    with client.chat.completions.stream(**body(case)) as events:
+        choices = [client.chat.completions.create(**body(case)), events.get_final_completion()]
+    choices = [completion.choices[0] for completion in choices]
+    return "; ".join(likely(choice.logprobs.content, choice.message.content) for choice in choices)
+
+
+def responses_logprobs(client, case):
+    """The same of responses."""
+    with client.responses.stream(**asked(case)) as events:
+        responses = [client.responses.create(**asked(case)), events.get_final_response()]
+    parts = [response.output[0].content[0] for response in responses]
+    return "; ".join(likely(part.logprobs, part.text) for part in parts)
+
+
 def cached(client, case):
     """The same long prompt twice."""
     turns = [{"role": "system", "content": "Know this. " * 4000}, {"role": "user", "content": case["prompt"]}]
@@ -273,6 +294,18 @@ def responses_kept(client, case):
     return f"{same}; {cancelled}; {gone}"
 
 
+def responses_continued(client, case):
+    """From one response to the next, and from one that there is not."""
+    first = client.responses.create(**asked(case))
+    second = client.responses.create(**asked(case, previous_response_id=first.id))
+    more = second.usage.input_tokens > 2 * first.usage.input_tokens
+    try:
+        client.responses.create(**asked(case, previous_response_id="resp_unknown"))
+    except openai.BadRequestError as error:
+        unknown = f"{error.param} {error.code}"
+    return f"{second.previous_response_id == first.id} {more}; {unknown}"
+
+
 def responses_background(client, case):
     """The statuses that are seen until the end, each once."""
     made = client.responses.create(**asked(case, background=True))
@@ -307,7 +340,7 @@ VERBS = {
         responses_create, responses_stream, responses_events, responses_tool, responses_parse,
         responses_usage, models, model_unknown, headers, batch, batch_cancel,
         batch_expired, param, completions_stored, responses_kept, responses_background,
-        responses_cancelled, input_tokens,
+        responses_cancelled, input_tokens, logprobs, responses_logprobs, responses_continued,
     )
 }  # fmt: skip
 
