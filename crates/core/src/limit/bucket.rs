@@ -3,7 +3,7 @@
 //! Exact integer arithmetic: the level is kept in units of a 60-millionth, so that a microsecond
 //! refills exactly `per_minute` of them and nothing is ever lost or gained by rounding.
 
-use super::{Limit, MINUTE, Verdict};
+use super::{Limit, MINUTE, Verdict, burst_of};
 use crate::time::Time;
 use crate::usage::Cost;
 
@@ -44,6 +44,14 @@ impl Bucket {
     pub(super) fn new(dimension: Dimension, per_minute: u64, burst: u64) -> Self {
         let capacity = i128::from(burst.max(1)) * UNIT;
         Bucket { dimension, per_minute: per_minute.max(1), capacity, level: capacity, at: Time::ZERO }
+    }
+
+    /// Another rate and another burst from now on; what it holds above the new burst is lost.
+    fn set(&mut self, per_minute: u64, burst: u64, now: Time) {
+        self.refill(now);
+        self.per_minute = per_minute.max(1);
+        self.capacity = i128::from(burst.max(1)) * UNIT;
+        self.level = self.level.min(self.capacity);
     }
 
     fn level_at(&self, now: Time) -> i128 {
@@ -93,6 +101,14 @@ impl Limit for Bucket {
         self.refill(now);
         let unused = i128::from(self.dimension.of(ask)) - i128::from(self.dimension.of(used));
         self.level = (self.level + unused * UNIT).min(self.capacity);
+    }
+
+    fn set_requests_per_minute(&mut self, per_minute: u32, now: Time) -> bool {
+        let is_it = self.dimension == Dimension::Requests;
+        if is_it {
+            self.set(u64::from(per_minute), u64::from(burst_of(per_minute)), now);
+        }
+        is_it
     }
 }
 

@@ -15,6 +15,11 @@ impl Concurrency {
     pub(super) fn new(most: u32) -> Self {
         Concurrency { most: most.max(1), in_flight: 0 }
     }
+
+    /// From now on at most `most`, at least 1; what is in flight beyond it stays.
+    pub(super) fn set(&mut self, most: u32) {
+        self.most = most.max(1);
+    }
 }
 
 impl Limit for Concurrency {

@@ -75,6 +75,16 @@ trait Limit: std::fmt::Debug + Send + Sync {
     fn reserve(&mut self, ask: &Cost, now: Time);
     /// An attempt that reserved `ask` has ended and took `used`.
     fn settle(&mut self, ask: &Cost, used: &Cost, now: Time);
+    /// From now on so many requests a minute; whether that is what it bounds.
+    fn set_requests_per_minute(&mut self, _per_minute: u32, _now: Time) -> bool {
+        false
+    }
+}
+
+/// The burst of a rate for which nobody states one: a second's worth of requests, at least 1,
+/// because providers enforce 60 a minute as one a second (Anthropic's documentation of rate limits).
+pub const fn burst_of(per_minute: u32) -> u32 {
+    if per_minute < 60 { 1 } else { per_minute / 60 }
 }
 
 /// All limits that the attempts of this process pass.
@@ -143,6 +153,27 @@ impl Gates {
     pub fn settle(&mut self, gate: GateId, ask: &Cost, used: &Cost, now: Time) {
         self.process.settle(ask, used, now);
         self.gates[gate.index()].limits.iter_mut().for_each(|limit| limit.settle(ask, used, now));
+    }
+
+    /// From now on at most so many attempts in flight over all gates, at least 1; those that are in
+    /// flight beyond it stay.
+    pub fn set_concurrency(&mut self, most: u32) {
+        self.process.set(most);
+    }
+
+    /// From now on so many requests a minute pass a gate, at least 1, also where it had no such limit;
+    /// its burst is [`burst_of`] them. Nothing where there is no such gate.
+    pub fn set_requests_per_minute(&mut self, gate: GateId, per_minute: u32, now: Time) {
+        let Some(gate) = self.gates.get_mut(gate.index()) else { return };
+        if !gate.limits.iter_mut().any(|limit| limit.set_requests_per_minute(per_minute, now)) {
+            let burst = u64::from(burst_of(per_minute));
+            gate.limits.push(Box::new(Bucket::new(Dimension::Requests, u64::from(per_minute), burst)));
+        }
+    }
+
+    /// All gates.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = GateId> + use<> {
+        (0..self.gates.len()).map(|index| GateId(index as u16))
     }
 
     /// Whether an attempt that started then was under way when the provider last said slow down.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::control::Control;
 use crate::agent::AgentId;
 use crate::failure::{Class, Failure};
 use crate::hash::Hash;
@@ -140,6 +141,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         agent: Option<AgentId>,
     },
+    /// The user changed something of the run while it was under way.
+    Controlled {
+        /// What.
+        control: Control,
+    },
     /// The user asked the run to stop: nothing new starts, what is in flight finishes.
     CancelRequested {
         /// Which signal.
@@ -167,6 +173,7 @@ impl Event {
             | Event::BudgetWarned { .. }
             | Event::BudgetReached { .. }
             | Event::BudgetSet { .. }
+            | Event::Controlled { .. }
             | Event::CancelRequested { .. }
             | Event::RunEnded { .. } => None,
         }

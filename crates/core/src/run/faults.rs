@@ -37,10 +37,14 @@ pub(crate) enum Fault {
     AgentLimitIgnored,
     /// A stopped account still gets requests.
     StoppedAccountServed,
+    /// A paused run starts tasks.
+    PauseIgnored,
+    /// A resume goes back to the limits as configured.
+    ControlsForgotten,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 16] = [
+    pub(crate) const ALL: [Fault; 18] = [
         Fault::ReservationForgotten,
         Fault::LostIsFree,
         Fault::SettleForgotten,
@@ -57,6 +61,8 @@ impl Fault {
         Fault::TaskLimitIgnored,
         Fault::AgentLimitIgnored,
         Fault::StoppedAccountServed,
+        Fault::PauseIgnored,
+        Fault::ControlsForgotten,
     ];
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::event::{Event, Record};
 use super::input::Settings;
+use super::planted;
 use crate::limit::Gates;
 use crate::plan::Plan;
 
@@ -35,6 +36,7 @@ impl Gates {
                         self.throttled(gate, until, *at);
                     }
                 }
+                Event::Controlled { control } if !planted!(ControlsForgotten) => self.control(*control, *at),
                 _ => {}
             }
         }

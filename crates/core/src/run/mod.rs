@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `event` | what is remembered; the journal's format |
 //! | `input` | what it is told and answers |
+//! | `control` | what a user changes while it is under way |
 //! | `state` | the state and `apply` |
 //! | `ready` | the index of tasks that may start |
 //! | `step` | what to do about an input |
@@ -24,6 +25,7 @@
 //!   the live state with the replayed one after every step.
 //! - An action without a record before it is repeated or lost by a crash.
 
+pub mod control;
 pub mod event;
 mod gates;
 pub mod input;

@@ -28,7 +28,8 @@ pub struct Run {
 pub(super) struct State {
     pub(super) last_seq: u64,
     pub(super) last_time: Time,
-    /// When the run was started or last resumed; none before that.
+    /// When the run was started or last resumed, later by as long as it was paused since; none before
+    /// that.
     pub(super) session: Option<Time>,
     pub(super) tasks: Vec<TaskState>,
     pub(super) ready: Ready,
@@ -50,6 +51,8 @@ pub(super) struct State {
     /// Accounts that will not serve us, and what they said.
     pub(super) stopped: BTreeMap<String, Failure>,
     pub(super) cancelled: Option<Signal>,
+    /// Since when the user has paused it.
+    pub(super) paused: Option<Time>,
     pub(super) ended: Option<Outcome>,
 }
 
@@ -147,6 +150,7 @@ impl Run {
             over_budget: None,
             stopped: BTreeMap::new(),
             cancelled: None,
+            paused: None,
             ended: None,
         };
         Run { plan, settings, state }
@@ -281,6 +285,7 @@ impl Run {
                 self.state.budget = *budget;
                 self.state.marks.retain(|mark| *mark == BudgetMark::Alert);
             }
+            Event::Controlled { control } => self.controlled(*control, record.at)?,
             Event::CancelRequested { signal } => self.state.cancelled = Some(*signal),
             Event::RunEnded { outcome } => self.state.ended = Some(outcome.clone()),
         }
@@ -301,6 +306,7 @@ impl Run {
         self.state.agents.iter_mut().for_each(|agent| agent.over = None);
         self.state.stopped.clear();
         self.state.cancelled = None;
+        self.state.paused = None;
         self.state.ended = None;
     }
 

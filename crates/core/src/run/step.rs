@@ -56,6 +56,7 @@ impl Deciding<'_> {
             Input::Resumed { budgets } => self.resume(budgets),
             Input::Replied(reply) => self.replied(reply),
             Input::Woke => {}
+            Input::Controlled(control) => self.control(control),
             Input::Forecast(forecast) => self.remember(Event::ForecastMade { forecast }),
             Input::Cancelled(signal) => {
                 if planted!(CancelOutsideApply) {

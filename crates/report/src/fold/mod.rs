@@ -15,6 +15,7 @@ use sortie_core::failure::Failure;
 use sortie_core::money::Usd;
 use sortie_core::plan::{Plan, TaskId};
 use sortie_core::prediction::Prediction;
+use sortie_core::run::control::Control;
 use sortie_core::run::event::{Answer, AttemptId, Event, Finish, Outcome, Record, Spent, Then, Timing};
 use sortie_core::run::input::{Mode, Settings};
 use sortie_core::time::Time;
@@ -61,6 +62,7 @@ pub struct Fold {
     finished: Vec<TaskId>,
     outcome: Option<Outcome>,
     draining: bool,
+    controls: Vec<(Time, Control)>,
     last: Time,
     forecast: Option<Prediction>,
     over_budget: Option<OverBudget>,
@@ -115,6 +117,7 @@ impl Fold {
             finished: Vec::new(),
             outcome: None,
             draining: false,
+            controls: Vec::new(),
             last: run.created,
             forecast: None,
             over_budget: None,
@@ -177,6 +180,7 @@ impl Fold {
                 self.draining |= agent.is_none();
                 self.over_budget = Some((*agent, task.zip(*fitting_max_tokens)));
             }
+            Event::Controlled { control } => self.controls.push((at, *control)),
             Event::CancelRequested { .. } => self.draining = true,
             Event::RunEnded { outcome } => {
                 self.outcome = Some(outcome.clone());
@@ -255,6 +259,11 @@ impl Fold {
     /// Whether a signal or the budget lets nothing new start: what is in flight finishes.
     pub fn is_draining(&self) -> bool {
         self.draining
+    }
+
+    /// What the user changed while it was under way, and when.
+    pub fn controls(&self) -> &[(Time, Control)] {
+        &self.controls
     }
 
     /// How often the run was started or resumed.
