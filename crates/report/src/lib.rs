@@ -11,6 +11,7 @@
 
 mod bound;
 pub mod calls;
+pub mod controls;
 pub mod costs;
 pub mod fold;
 pub mod forecast;

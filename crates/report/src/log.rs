@@ -9,6 +9,7 @@ use sortie_core::run::event::{AttemptId, BudgetMark, Event, Finish, Outcome, Rec
 use sortie_core::time::Time;
 
 use crate::calls::name;
+use crate::controls;
 use crate::fold::RunView;
 use crate::results;
 use crate::summary::signal_name;
@@ -130,6 +131,7 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
                 .map_or_else(|| format!("{whose} lifted"), |to| format!("{whose} set to {}", money(to)));
             (Level::Info, line)
         }
+        Event::Controlled { control } => (Level::Info, controls::words(run, *control)),
         Event::CancelRequested { signal } => (
             Level::Warning,
             format!("{} received: calls in flight finish, nothing new starts", signal_name(*signal)),

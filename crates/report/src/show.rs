@@ -8,7 +8,8 @@ use sortie_core::plan::TaskId;
 use sortie_core::run::event::{Event, Outcome, Record, Spent, Then, Timing};
 use sortie_core::time::Time;
 
-use crate::fold::{Report, TaskView};
+use crate::controls::words;
+use crate::fold::{Fold, Report, TaskView};
 use crate::results;
 use crate::table::{Side, table};
 use crate::terminal::{Style, one_line, sanitize, summary};
@@ -66,7 +67,7 @@ fn state(row: &RunRow) -> &'static str {
     }
 }
 
-/// What `sortie show RUN` says: its tasks in a table, then the block that ended it.
+/// What `sortie show RUN` says: its tasks in a table, what the user changed, then the block that ended it.
 pub fn run(report: &Report, style: Style) -> String {
     let columns = [
         ("TASK", Side::Left),
@@ -90,7 +91,17 @@ pub fn run(report: &Report, style: Style) -> String {
     };
     let plan = &report.fold.run().plan;
     let rows: Vec<_> = report.fold.tasks().iter().zip(plan.tasks()).map(cells).collect();
-    format!("{}\n{}", table(columns, &rows), summary(report, style))
+    format!("{}\n{}{}", table(columns, &rows), changes(report.fold), summary(report, style))
+}
+
+/// A line for each control, and an empty one; nothing where there was none.
+fn changes(fold: &Fold) -> String {
+    let mut lines = String::new();
+    for &(at, control) in fold.controls() {
+        let what = words(fold.run(), control);
+        writeln!(lines, "{}  {}", moment(at), one_line(&what)).unwrap_or_default();
+    }
+    if lines.is_empty() { lines } else { lines + "\n" }
 }
 
 fn dash() -> String {
@@ -204,6 +215,7 @@ mod tests {
             ("run_resumed", testing::resumed()),
             ("run_killed", testing::killed()),
             ("run_budget", testing::budget_stop()),
+            ("run_controlled", testing::controlled()),
         ] {
             let fold = story.fold();
             insta::assert_snapshot!(name, run(&fold.report(fold.last_time()), Style::Plain));

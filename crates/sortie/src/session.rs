@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sortie_core::plan::TaskId;
 use sortie_core::run::event::{Event, Outcome, Record};
-use sortie_core::run::input::Budgets;
+use sortie_core::run::input::{Budgets, Settings};
 use sortie_core::time::Time;
 use sortie_engine::driver::{self, Ended, Foreseen, Observe, Opened};
 use sortie_engine::executor::local::LocalExecutor;
@@ -24,6 +24,7 @@ use sortie_sim::{Model, Scenario};
 use crate::binding::{Binding, endpoint_of};
 use crate::caller::{HttpCaller, SimulatedCaller};
 use crate::config::LogLevel;
+use crate::control;
 use crate::error::Error;
 use crate::files::{Recorder, export, result_of};
 use crate::launch::{unpriced, used_agents};
@@ -115,6 +116,17 @@ impl<S: Store> Session<S> {
         self.opened.records()
     }
 
+    /// What binds it now: as it was created, with what the user changed since.
+    pub fn in_force(&self) -> Settings {
+        let mut settings = Settings::clone(&self.header().settings);
+        for record in self.records() {
+            if let Event::Controlled { control } = &record.event {
+                control.change(&mut settings);
+            }
+        }
+        settings
+    }
+
     /// How it ended, if it has.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.opened.run().outcome()
@@ -129,7 +141,7 @@ impl<S: Store> Session<S> {
     }
 
     /// Drives the run until it ends, and writes its files. `observe` sees each record once it is
-    /// durable.
+    /// durable. A run with a directory can be controlled from other processes ([`control`]).
     ///
     /// # Errors
     /// What has to be set up; a journal that fails; files that cannot be written. What was durable
@@ -156,7 +168,10 @@ impl<S: Store> Session<S> {
         let floor = self.opened.floor().max(self.header().created);
         let Drive { environment, budgets, pace, signals, forecast } = drive;
         let sharing = self.sharing();
-        let opened = self.opened.with_budgets(budgets).with_forecast(forecast).with_sharing(sharing);
+        let run = || view(self.opened.header());
+        let (controls, replies) = control::listen(self.directory.as_deref(), run);
+        let opened = self.opened.with_budgets(budgets).with_forecast(forecast);
+        let opened = opened.with_controls(controls).with_sharing(sharing);
         let plan = Arc::clone(&opened.header().plan);
         let configured = self.binding.endpoints.clone();
         let ended = if let Some(simulation) = &self.binding.simulation {
@@ -174,6 +189,7 @@ impl<S: Store> Session<S> {
             let mut executor = LocalExecutor::new(caller, floor, signals);
             opened.drive(&mut self.store, &mut executor, &mut observe).await?
         };
+        replies.leave().await;
         let (recorder, _) = observe;
         let done = Done { ended, fold: recorder.fold, store: self.store, directory: self.directory };
         if let Some(directory) = done.directory.as_ref().filter(|_| self.binding.export_results) {

@@ -7,7 +7,7 @@ use sortie::binding::Binding;
 use sortie::config::Origin;
 use sortie::core::plan::{Plan, TaskId};
 use sortie::core::run::event::{Outcome, Signal};
-use sortie::core::run::input::Budgets;
+use sortie::core::run::input::{Budgets, Settings};
 use sortie::engine::driver::{Ended, Foreseen};
 use sortie::engine::executor::signals::Signals;
 use sortie::engine::executor::simulated::Pace;
@@ -24,9 +24,9 @@ use crate::failing::Failed;
 use crate::progress::Progress;
 use crate::terminal::{self, Terminal};
 
-/// Says what will run, by whom, where, and within which bounds.
-pub(super) fn announce(header: &Header, binding: &Binding, terminal: Terminal) {
-    let (plan, settings) = (&header.plan, &header.settings);
+/// Says what will run, by whom, where, and within which bounds: those that are in force.
+pub(super) fn announce(header: &Header, settings: &Settings, binding: &Binding, terminal: Terminal) {
+    let plan = &header.plan;
     let mode = if settings.simulated { "simulated" } else { settings.mode.name() };
     let tasks = units::count(plan.len() as u64, "task");
     terminal.note(&format!("run {}: {} ({tasks}, {mode})", header.run_id, one_line(plan.name())));

@@ -29,7 +29,7 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
     if session.outcome() == Some(&Outcome::Completed) {
         terminal.note(&format!("run {} is finished", session.header().run_id));
     } else {
-        announce(session.header(), session.binding(), terminal);
+        announce(session.header(), &session.in_force(), session.binding(), terminal);
         if !args.yes && may_ask(&session.header().plan, session.binding()) {
             ask()?;
         }

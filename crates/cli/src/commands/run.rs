@@ -52,7 +52,7 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     };
     if asks {
         // Before anything is written: a "no" leaves nothing behind.
-        announce(&header, &binding, terminal);
+        announce(&header, &header.settings, &binding, terminal);
         terminal.note(&format!(
             "  {}",
             foresight.as_ref().map_or_else(String::new, |f| forecast_line(&header, f))
@@ -67,7 +67,7 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     let store = SqliteStore::open(results_dir, durability)?;
     let session = Session::create(store, header, Some(results_dir)).await?;
     if !asks {
-        announce(session.header(), session.binding(), terminal);
+        announce(session.header(), &session.in_force(), session.binding(), terminal);
     }
     let pace = if realtime { Pace::RealTime } else { Pace::Jumping };
     drive(session, &setting.environment, Budgets::default(), forecast, pace, terminal).await

@@ -12,6 +12,11 @@ impl Concurrency {
         Concurrency { most: most.max(1), in_flight: 0 }
     }
 
+    /// From now on at most `most`, at least 1; what is in flight beyond it stays.
+    pub(super) fn set(&mut self, most: u32) {
+        self.most = most.max(1);
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.in_flight >= self.most
     }

@@ -7,7 +7,7 @@ use super::concurrency::Concurrency;
 use super::dimension::{Dimension, Left, Told};
 use super::meter::{Mark, Meter};
 use super::pace::Pace;
-use super::{GateSpec, Held, Learned, Scope, Verdict};
+use super::{GateSpec, Held, Learned, Scope, Verdict, burst_of};
 use crate::run::event::AttemptId;
 use crate::time::Time;
 use crate::usage::Cost;
@@ -179,6 +179,16 @@ impl Gate {
         if ramps || !trusted || doubted.is_some_and(|opened| now.since(opened) < DOUBTED_FOR) {
             self.pace.refused(ramps, self.closed_until, now);
         }
+    }
+
+    /// The user states another rate of requests.
+    pub(super) fn set_requests_per_minute(&mut self, per_minute: u32, now: Time) {
+        let (rate, burst) = (u64::from(per_minute), u64::from(burst_of(per_minute)));
+        match self.meters.iter_mut().find(|meter| meter.dimension() == Dimension::Requests) {
+            Some(meter) => meter.state(rate, burst, now),
+            None => self.meters.push(Meter::stated(Dimension::Requests, rate, burst)),
+        }
+        self.pace.known();
     }
 
     /// Of all who use this account we are one of so many.

@@ -142,6 +142,12 @@ impl Meter {
         })
     }
 
+    /// The user states another rate while the run goes on.
+    pub(super) fn state(&mut self, per_minute: u64, burst: u64, now: Time) {
+        self.stated = Some(Stated { per_minute: per_minute.max(1), burst: burst.max(1) });
+        self.change(now);
+    }
+
     /// Of all who use this account we are one of so many.
     pub(super) fn share(&mut self, users: u32, now: Time) {
         self.users = users.max(1);

@@ -98,6 +98,12 @@ pub struct Learned {
     pub rate: Option<f64>,
 }
 
+/// The burst of a rate for which nobody states one: a second's worth of requests, at least 1,
+/// because providers enforce 60 a minute as one a second (Anthropic's documentation of rate limits).
+pub const fn burst_of(per_minute: u32) -> u32 {
+    if per_minute < 60 { 1 } else { per_minute / 60 }
+}
+
 /// All limits that the attempts of this process pass.
 #[derive(Clone, Debug)]
 pub struct Gates {
@@ -159,6 +165,25 @@ impl Gates {
     /// The head of an attempt's reply came, and told this.
     pub fn hear(&mut self, gate: GateId, attempt: AttemptId, told: &Told, now: Time) {
         self.gates[gate.index()].hear(attempt, told, now);
+    }
+
+    /// From now on at most so many attempts in flight over all gates, at least 1; those that are in
+    /// flight beyond it stay.
+    pub fn set_concurrency(&mut self, most: u32) {
+        self.process.set(most);
+    }
+
+    /// From now on so many requests a minute pass a gate, at least 1, also where it had no such limit;
+    /// its burst is [`burst_of`] them. Nothing where there is no such gate.
+    pub fn set_requests_per_minute(&mut self, gate: GateId, per_minute: u32, now: Time) {
+        if let Some(gate) = self.gates.get_mut(gate.index()) {
+            gate.set_requests_per_minute(per_minute, now);
+        }
+    }
+
+    /// All gates.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = GateId> + use<> {
+        (0..self.gates.len()).map(|index| GateId(index as u16))
     }
 
     /// Whether an attempt was under way when the provider last said slow down.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::control::Control;
 use crate::agent::AgentId;
 use crate::failure::{Class, Failure};
 use crate::hash::Hash;
@@ -145,6 +146,11 @@ pub enum Event {
         /// By what.
         waits: Vec<Wait>,
     },
+    /// The user changed something of the run while it was under way.
+    Controlled {
+        /// What.
+        control: Control,
+    },
     /// The user asked the run to stop: nothing new starts, what is in flight finishes.
     CancelRequested {
         /// Which signal.
@@ -173,6 +179,7 @@ impl Event {
             | Event::BudgetReached { .. }
             | Event::BudgetSet { .. }
             | Event::Waited { .. }
+            | Event::Controlled { .. }
             | Event::CancelRequested { .. }
             | Event::RunEnded { .. } => None,
         }

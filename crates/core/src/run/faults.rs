@@ -57,10 +57,14 @@ pub(crate) enum Fault {
     OldCallsCounted,
     /// Calls that failed alike count across a success.
     SuccessForgotten,
+    /// A paused run starts tasks.
+    PauseIgnored,
+    /// A resume goes back to the limits as configured.
+    ControlsForgotten,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 26] = [
+    pub(crate) const ALL: [Fault; 28] = [
         Fault::ReservationForgotten,
         Fault::LostIsFree,
         Fault::SettleForgotten,
@@ -87,6 +91,8 @@ impl Fault {
         Fault::AlikeIgnored,
         Fault::OldCallsCounted,
         Fault::SuccessForgotten,
+        Fault::PauseIgnored,
+        Fault::ControlsForgotten,
     ];
 }
 

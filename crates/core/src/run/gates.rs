@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::event::{Event, Record};
 use super::input::Settings;
+use super::planted;
 use crate::limit::Gates;
 use crate::plan::Plan;
 
@@ -28,6 +29,10 @@ impl Gates {
                 }
                 Event::AttemptFailed { attempt, spent, failure, then, .. } => {
                     (attempt, spent, Some((failure, then)))
+                }
+                Event::Controlled { control } if !planted!(ControlsForgotten) => {
+                    self.control(*control, *at);
+                    continue;
                 }
                 _ => continue,
             };

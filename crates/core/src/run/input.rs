@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::control::Control;
 use super::event::{Answer, AttemptId, Outcome, Record, Signal, Spent, Timing};
 use crate::agent::AgentId;
 use crate::failure::Failure;
@@ -89,6 +90,8 @@ pub enum Input {
     Woke,
     /// The user asked to stop.
     Cancelled(Signal),
+    /// The user changed something.
+    Controlled(Control),
     /// A forecast of the run is known.
     Forecast(Prediction),
 }

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `event` | what is remembered; the journal's format |
 //! | `input` | what it is told and answers |
+//! | `control` | what a user changes while it is under way |
 //! | `state` | the state and `apply` |
 //! | `ready` | the index of tasks that may start |
 //! | `step` | what to do about an input |
@@ -28,6 +29,7 @@
 
 mod alike;
 mod breaker;
+pub mod control;
 pub mod event;
 mod gates;
 mod health;

@@ -1,5 +1,6 @@
 //! Which task starts next, and why none does; when the run ends.
 
+use super::control::PAUSED;
 use super::event::{AttemptId, Event, Outcome};
 use super::input::{Action, Waiting};
 use super::pass::Held;
@@ -44,6 +45,10 @@ struct Excess {
 impl Deciding<'_> {
     /// Starts what may start, in the order of the queue, until the limits say no.
     pub(super) fn schedule(&mut self) {
+        if self.run.is_paused() {
+            let everybody: Vec<AgentId> = self.run.plan.agent_ids().collect();
+            self.wait(PAUSED.to_owned(), None, &everybody);
+        }
         let mut held = Held::none(self.run.plan.agents().len());
         while let Some((agent, place)) = self.next(&mut held) {
             let gate = self.run.plan.agent(agent).gate;
@@ -104,7 +109,8 @@ impl Deciding<'_> {
         state.cancelled.is_none()
             && state.over_budget.is_none()
             && state.ended.is_none()
-            && self.run_deadline() > self.now
+            && (state.paused.is_none() || planted!(PauseIgnored))
+            && self.run_deadline().is_none_or(|deadline| deadline > self.now)
     }
 
     /// Whether an agent's account has not been stopped, and its own budget not reached.
@@ -201,8 +207,10 @@ impl Deciding<'_> {
         self.step.wake_at = self.step.wake_at.into_iter().chain(at).min();
     }
 
-    fn run_deadline(&self) -> Time {
-        self.run.state.session.unwrap_or(self.now) + self.run.settings.run_timeout
+    /// When the run timeout passes; none while the run is paused.
+    fn run_deadline(&self) -> Option<Time> {
+        let state = &self.run.state;
+        state.paused.is_none().then(|| state.session.unwrap_or(self.now) + self.run.settings.run_timeout)
     }
 
     /// Ends the run where nothing is left to do, else says when to look again.
@@ -215,7 +223,7 @@ impl Deciding<'_> {
             return self.end(Outcome::Completed);
         }
         let deadline = self.run_deadline();
-        if self.now >= deadline {
+        if deadline.is_some_and(|deadline| self.now >= deadline) {
             let timed_out = Outcome::TimedOut { after: self.run.settings.run_timeout };
             let interrupted = state.cancelled.map(|signal| Outcome::Interrupted { signal });
             return self.cut_off(interrupted.unwrap_or(timed_out));
@@ -235,7 +243,7 @@ impl Deciding<'_> {
             let next = state.ready.next_due(self.now, |id| self.serves(self.run.plan.task(id).agent));
             self.wake(next);
         }
-        self.wake(Some(deadline));
+        self.wake(deadline);
     }
 
     /// What is left waits for accounts that will not serve us, or for agents that have no money left.

@@ -32,7 +32,8 @@ pub struct Run {
 pub(super) struct State {
     pub(super) last_seq: u64,
     pub(super) last_time: Time,
-    /// When the run was started or last resumed; none before that.
+    /// When the run was started or last resumed, later by as long as it was paused since; none before
+    /// that.
     pub(super) session: Option<Time>,
     pub(super) tasks: Vec<TaskState>,
     pub(super) ready: Ready,
@@ -55,6 +56,8 @@ pub(super) struct State {
     pub(super) stopped: BTreeMap<String, Failure>,
     pub(super) health: Health,
     pub(super) cancelled: Option<Signal>,
+    /// Since when the user has paused it.
+    pub(super) paused: Option<Time>,
     pub(super) ended: Option<Outcome>,
 }
 
@@ -156,6 +159,7 @@ impl Run {
             stopped: BTreeMap::new(),
             health: Health::new(&settings),
             cancelled: None,
+            paused: None,
             ended: None,
         };
         Run { plan, settings, state, waits: Waits::default() }
@@ -296,6 +300,7 @@ impl Run {
                 self.state.budget = *budget;
                 self.state.marks.retain(|mark| *mark == BudgetMark::Alert);
             }
+            Event::Controlled { control } => self.controlled(*control, record.at)?,
             Event::CancelRequested { signal } => self.state.cancelled = Some(*signal),
             Event::RunEnded { outcome } => self.state.ended = Some(outcome.clone()),
         }
@@ -317,6 +322,7 @@ impl Run {
         self.state.stopped.clear();
         self.state.health.resumed(at);
         self.state.cancelled = None;
+        self.state.paused = None;
         self.state.ended = None;
     }
 

@@ -65,6 +65,7 @@ impl Deciding<'_> {
             }
             Input::Replied(reply) => self.replied(reply),
             Input::Woke => {}
+            Input::Controlled(control) => self.control(control),
             Input::Forecast(forecast) => self.remember(Event::ForecastMade { forecast }),
             Input::Cancelled(signal) => {
                 if planted!(CancelOutsideApply) {

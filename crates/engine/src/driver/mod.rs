@@ -2,7 +2,7 @@
 //!
 //! [`create`] or [`resume`] a run in a store, then [`Opened::drive`] it with an executor:
 //!
-//! 1. **hear** everything that has come: answers, wake-ups, signals;
+//! 1. **hear** everything that has come: answers, wake-ups, signals, what the user asks for;
 //! 2. **decide**: hand each to [`Run::step`], which answers with records and actions;
 //! 3. **remember**: make all records of the round durable in one append, with the outputs that
 //!    they name; then show them to whoever looks on;
@@ -17,6 +17,7 @@
 //! - A step's records are applied already. After a failed append the run is ahead of its journal
 //!   and of no use: drop it, open it again.
 
+mod controls;
 mod foreseen;
 mod meeting;
 mod observe;
@@ -36,6 +37,7 @@ use crate::sharing::Sharing;
 use crate::store::{Header, Store, StoreError};
 use round::Driver;
 
+pub use controls::{Controller, Controls, Request, Unheard};
 pub use foreseen::Foreseen;
 pub use observe::Observe;
 
@@ -71,6 +73,7 @@ pub struct Opened {
     budgets: Budgets,
     foreseen: Foreseen,
     sharing: Option<Box<dyn Sharing>>,
+    controls: Controls,
 }
 
 /// Creates a run in this store and owns it.
@@ -87,6 +90,7 @@ pub async fn create<S: Store>(store: &mut S, header: Header) -> Result<Opened, S
         budgets: Budgets::default(),
         foreseen: Foreseen::nothing(),
         sharing: None,
+        controls: Controls::none(),
     })
 }
 
@@ -99,8 +103,15 @@ pub async fn resume<S: Store>(store: &mut S, run_id: &str) -> Result<Opened, Sto
     let damaged = |what: String| StoreError::Damaged { run: run_id.to_owned(), what };
     let run = Run::replay(header.plan.clone(), header.settings.clone(), &records)
         .map_err(|illegal| damaged(illegal.to_string()))?;
-    let (budgets, foreseen) = (Budgets::default(), Foreseen::nothing());
-    Ok(Opened { header, records, run, budgets, foreseen, sharing: None })
+    Ok(Opened {
+        header,
+        records,
+        run,
+        budgets: Budgets::default(),
+        foreseen: Foreseen::nothing(),
+        sharing: None,
+        controls: Controls::none(),
+    })
 }
 
 impl Opened {
@@ -130,6 +141,12 @@ impl Opened {
     #[must_use]
     pub fn with_sharing(self, sharing: Option<Box<dyn Sharing>>) -> Self {
         Opened { sharing, ..self }
+    }
+
+    /// The same run under the control of whoever holds the other end.
+    #[must_use]
+    pub fn with_controls(self, controls: Controls) -> Self {
+        Opened { controls, ..self }
     }
 
     /// Its state.
@@ -169,7 +186,7 @@ impl Opened {
         executor: &mut E,
         observe: &mut O,
     ) -> Result<Ended, DriveError> {
-        let Opened { header, records, run, budgets, foreseen, sharing } = self;
+        let Opened { header, records, run, budgets, foreseen, sharing, controls } = self;
         // A process may have died between the creation and the first record: that is a start still.
         let first = match (records.is_empty(), budgets.is_empty()) {
             (true, true) => Input::Started,
@@ -179,6 +196,6 @@ impl Opened {
         gates.rebuild(&header.plan, &header.settings, &records);
         drop(records);
         let driver = Driver::new(&header, run, gates, store, executor, observe);
-        driver.among(sharing).drive_to_end(first, foreseen).await
+        driver.among(sharing).drive_to_end(first, foreseen, controls).await
     }
 }

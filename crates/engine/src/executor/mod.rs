@@ -56,6 +56,10 @@ pub trait Executor: Send {
     /// waits has lost nothing.
     fn next(&mut self, wake_at: Option<Time>) -> impl Future<Output = Next> + Send;
 
+    /// Brings the clock up to date where [`Executor::next`] was dropped while it waited; a clock that
+    /// goes by itself has nothing to do.
+    fn catch_up(&mut self) {}
+
     /// What has come already, without waiting; drained before each append, so that one sync makes
     /// many records durable.
     fn ready(&mut self) -> Option<Next>;

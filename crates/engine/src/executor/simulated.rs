@@ -60,6 +60,8 @@ pub struct SimulatedExecutor<A> {
     now: Time,
     /// The clock that virtual time keeps to, where it is to be watched.
     pacer: Option<Clock>,
+    /// What the last [`Executor::next`] waited for: time goes no further without it.
+    awaited: Option<Time>,
     signals: Signals,
     pending: BTreeMap<Due, Next>,
     /// What is pending of each attempt: its end, and its head where there is one.
@@ -79,6 +81,7 @@ impl<A: Answerer> SimulatedExecutor<A> {
             answerer,
             now: start,
             pacer,
+            awaited: None,
             signals,
             pending: BTreeMap::new(),
             due: HashMap::new(),
@@ -146,14 +149,17 @@ impl<A: Answerer> Executor for SimulatedExecutor<A> {
             return Next::Signal(signal);
         }
         let first = self.pending.keys().next().map(|&(at, _)| at);
-        let Some(at) = first.into_iter().chain(wake_at).min() else {
-            return Next::Signal(self.signals.next().await);
+        self.awaited = first.into_iter().chain(wake_at).min();
+        let Some(at) = self.awaited else {
+            let signal = self.signals.next().await;
+            self.catch_up();
+            return Next::Signal(signal);
         };
         if let Some(pacer) = self.pacer {
             tokio::select! {
                 biased;
                 signal = self.signals.next() => {
-                    self.now = pacer.now().clamp(self.now, at.max(self.now));
+                    self.catch_up();
                     return Next::Signal(signal);
                 }
                 () = pacer.wait_until(Some(at)) => {}
@@ -165,6 +171,13 @@ impl<A: Answerer> Executor for SimulatedExecutor<A> {
         }
         self.now = self.now.max(at);
         Next::Woke
+    }
+
+    fn catch_up(&mut self) {
+        if let Some(pacer) = self.pacer {
+            let until = self.awaited.unwrap_or(Time::from_micros(u64::MAX));
+            self.now = pacer.now().clamp(self.now, until.max(self.now));
+        }
     }
 
     fn ready(&mut self) -> Option<Next> {
@@ -286,5 +299,29 @@ mod tests {
         let (heard, ()) = tokio::join!(executor.next(None), signal);
         assert_eq!(heard, Next::Signal(Signal::Interrupt));
         assert_eq!(executor.now(), real.now());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_is_broken_off_took_its_time() {
+        let (mut executor, _stop) = executor(Pace::RealTime);
+        let real = Clock::starting_at(second(10));
+        for (wake_at, until) in [(None, 20), (Some(second(40)), 30)] {
+            tokio::select! {
+                next = executor.next(wake_at) => panic!("{next:?}"),
+                () = real.wait_until(Some(second(until))) => {}
+            }
+            executor.catch_up();
+            assert_eq!(executor.now(), real.now());
+        }
+        // Never past what was waited for: it has not been heard yet.
+        real.wait_until(Some(second(50))).await;
+        executor.catch_up();
+        assert_eq!(executor.now(), second(40));
+        assert_eq!(executor.next(Some(second(40))).await, Next::Woke);
+
+        // Where time jumps, none passes while nothing happens.
+        let (mut executor, _stop) = self::executor(Pace::Jumping);
+        executor.catch_up();
+        assert_eq!(executor.now(), second(10));
     }
 }

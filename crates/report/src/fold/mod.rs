@@ -16,6 +16,7 @@ use sortie_core::failure::Failure;
 use sortie_core::money::Usd;
 use sortie_core::plan::{Plan, TaskId};
 use sortie_core::prediction::Prediction;
+use sortie_core::run::control::Control;
 use sortie_core::run::event::{Answer, AttemptId, Event, Finish, Outcome, Record, Spent, Then, Timing};
 use sortie_core::run::input::{Mode, Settings};
 use sortie_core::time::Time;
@@ -63,6 +64,7 @@ pub struct Fold {
     finished: Vec<TaskId>,
     outcome: Option<Outcome>,
     draining: bool,
+    controls: Vec<(Time, Control)>,
     last: Time,
     forecast: Option<Prediction>,
     /// What ready tasks were held by.
@@ -119,6 +121,7 @@ impl Fold {
             finished: Vec::new(),
             outcome: None,
             draining: false,
+            controls: Vec::new(),
             last: run.created,
             forecast: None,
             waits: BTreeMap::new(),
@@ -188,6 +191,7 @@ impl Fold {
                 self.draining |= agent.is_none();
                 self.over_budget = Some((*agent, task.zip(*fitting_max_tokens)));
             }
+            Event::Controlled { control } => self.controls.push((at, *control)),
             Event::CancelRequested { .. } => self.draining = true,
             Event::RunEnded { outcome } => {
                 self.outcome = Some(outcome.clone());
@@ -272,6 +276,11 @@ impl Fold {
     /// Whether a signal or the budget lets nothing new start: what is in flight finishes.
     pub fn is_draining(&self) -> bool {
         self.draining
+    }
+
+    /// What the user changed while it was under way, and when.
+    pub fn controls(&self) -> &[(Time, Control)] {
+        &self.controls
     }
 
     /// How often the run was started or resumed.

@@ -8,6 +8,7 @@ mod style;
 
 use std::fmt::Write;
 
+use sortie_core::run::control::PAUSED;
 use sortie_core::run::input::Waiting;
 use sortie_core::time::Time;
 
@@ -217,6 +218,9 @@ pub fn progress(fold: &Fold, now: Time, waiting: &[Waiting]) -> String {
 fn wait(why: &Waiting, now: Time) -> String {
     let reason = one_line(&why.reason);
     let tasks = count(why.tasks as u64, "task");
+    if why.reason == PAUSED {
+        return format!("{tasks} {PAUSED}");
+    }
     match why.until {
         Some(until) => format!("{tasks} waiting {:.1} s for {reason}", until.since(now).as_secs_f64()),
         None => format!("{tasks} waiting for {reason}"),

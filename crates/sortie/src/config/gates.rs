@@ -1,7 +1,7 @@
 //! One gate for each account and model: what bounds their starts.
 
 use sortie_core::document::Place;
-use sortie_core::limit::{GateId, GateSpec};
+use sortie_core::limit::{GateId, GateSpec, burst_of};
 
 use super::Endpoint;
 use super::address::authority;
@@ -52,12 +52,11 @@ impl Gates {
         GateId((self.list.len() - 1) as u16)
     }
 
-    /// All of them; a burst that nobody stated is a second's worth of requests, because providers
-    /// enforce 60 a minute as one a second (Anthropic's documentation of rate limits).
+    /// All of them, with a burst each.
     pub(super) fn finish(self) -> Vec<GateSpec> {
         let burst = |(spec, burst): (GateSpec, Option<u32>)| {
-            let second = (spec.requests_per_minute.unwrap_or(0) / 60).max(1);
-            GateSpec { requests_burst: burst.unwrap_or(second), ..spec }
+            let usual = burst_of(spec.requests_per_minute.unwrap_or(0));
+            GateSpec { requests_burst: burst.unwrap_or(usual), ..spec }
         };
         self.list.into_iter().map(burst).collect()
     }

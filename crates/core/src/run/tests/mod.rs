@@ -1,5 +1,6 @@
 //! Random plans × limits × faults × crashes, and proof that these tests can fail.
 
+mod controls;
 mod named;
 mod outage;
 mod random;

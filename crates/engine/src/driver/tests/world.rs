@@ -313,6 +313,10 @@ impl<E: Executor> Executor for Watched<E> {
         self.inner.next(wake_at).await
     }
 
+    fn catch_up(&mut self) {
+        self.inner.catch_up();
+    }
+
     fn ready(&mut self) -> Option<Next> {
         self.inner.ready()
     }

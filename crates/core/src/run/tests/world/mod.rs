@@ -11,6 +11,7 @@ macro_rules! must {
     };
 }
 
+mod controls;
 mod end;
 mod failed;
 mod health;
@@ -19,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::controls::Controls;
 use self::health::Provider;
 use super::random::{self, Outage, Rng};
 use crate::agent::AgentId;
@@ -28,7 +30,7 @@ use crate::plan::{Plan, TaskId};
 use crate::price::Pricing;
 use crate::run::Run;
 use crate::run::event::{AttemptId, Event, Outcome, Record, Signal};
-use crate::run::input::{Action, Billing, Input, Mode, Reply, Settings, Step};
+use crate::run::input::{Action, Billing, Input, Reply, Settings, Step};
 use crate::time::Time;
 use crate::usage::Cost;
 
@@ -71,6 +73,7 @@ pub(super) struct World {
     /// Tasks whose last attempt their provider failed.
     retried: BTreeSet<TaskId>,
     cancelled: bool,
+    controls: Controls,
     session: Time,
     pub(super) outcome: Option<Outcome>,
     pub(super) crashes: u64,
@@ -117,6 +120,7 @@ impl World {
             quotas: BTreeMap::new(),
             retried: BTreeSet::new(),
             cancelled: false,
+            controls: Controls::new(&settings),
             session: now,
             outcome: None,
             crashes: 0,
@@ -146,6 +150,7 @@ impl World {
                 0..=2 => self.crash()?,
                 3 if self.rng.percent(30) => self.tell(Input::Cancelled(Signal::Interrupt))?,
                 4..=6 => self.tell(Input::Woke)?, // woken for nothing
+                7..=10 => self.control()?,
                 _ => self.next()?,
             };
         }
@@ -165,6 +170,7 @@ impl World {
                 self.now = self.now.max(wake);
                 self.tell(Input::Woke)
             }
+            (_, None) if self.controls.paused.is_some() => self.end_pause(),
             (_, None) => Err("nothing is in flight and nobody will wake the run".to_owned()),
         }
     }
@@ -201,6 +207,7 @@ impl World {
             Event::RunStarted | Event::RunResumed => {
                 self.stopped.clear();
                 self.cancelled = false;
+                self.controls.paused = None;
                 self.session = *at;
             }
             Event::AttemptSucceeded { attempt, spent, .. } => {
@@ -221,6 +228,7 @@ impl World {
                 must!(self.doomed().contains(task), "task {task:?} was skipped without a cause");
                 self.skipped.insert(*task);
             }
+            Event::Controlled { control } => self.enter_control(*control, *at),
             Event::CancelRequested { .. } => self.cancelled = true,
             Event::BudgetSet { budget, .. } => {
                 self.budget = *budget;
@@ -269,6 +277,7 @@ impl World {
         must!(!self.succeeded.contains(&id) && !self.failed.contains(&id), "task {id:?} was repeated");
         must!(!self.in_flight.contains_key(&id), "task {id:?} runs twice");
         must!(!self.cancelled, "task {id:?} started after a cancellation");
+        must!(self.controls.paused.is_none(), "task {id:?} started in a pause");
         must!(!self.stopped.contains(&self.account(gate)), "task {id:?} went to a stopped account");
         must!(!self.providers[gate.index()].is_stopped(), "task {id:?} went where all calls fail alike");
         must!(self.closed_until[gate.index()] <= self.now, "task {id:?} passed a closed gate");
@@ -298,33 +307,6 @@ impl World {
             _ => None,
         });
         started.ok_or_else(|| format!("{attempt:?} was sent before it was remembered"))
-    }
-
-    fn check_concurrency(&self, gate: GateId) -> Result<(), Violation> {
-        let most = match self.settings.mode {
-            Mode::Serial => 1,
-            Mode::Parallel => self.settings.max_concurrent as usize,
-        };
-        must!(self.in_flight.len() <= most, "{} in flight of {most}", self.in_flight.len());
-        let here = self.in_flight.keys().filter(|&&id| self.plan.agent_of(id).gate == gate).count();
-        let most = self.settings.gates[gate.index()].max_concurrent;
-        must!(most.is_none_or(|most| here <= most as usize), "{here} in flight at {gate:?} of {most:?}");
-        Ok(())
-    }
-
-    /// In every span, at most the burst and what the rate gives in that span.
-    fn check_rate(&mut self, gate: GateId) -> Result<(), Violation> {
-        let spec = &self.settings.gates[gate.index()];
-        let starts = &mut self.starts[gate.index()];
-        starts.push(self.now);
-        let Some(rate) = spec.requests_per_minute else { return Ok(()) };
-        for (index, from) in starts.iter().enumerate() {
-            let count = (starts.len() - index) as u128;
-            let allowed = u128::from(spec.requests_burst) * 60_000_000
-                + self.now.since(*from).as_micros() * u128::from(rate);
-            must!(count * 60_000_000 <= allowed, "{count} starts since {from} at {gate:?}");
-        }
-        Ok(())
     }
 
     fn check_budget(&self) -> Result<(), Violation> {
