@@ -18,8 +18,8 @@ use sortie_core::time::Time;
 use crate::costs::{Costs, Group, Grouping};
 use crate::fold::{Fold, Status, TaskView};
 use crate::grade::Grade;
-use crate::waits::WaitedFor;
 use crate::units::{as_dollars, as_seconds, budget_exceeded, count, duration};
+use crate::waits::WaitedFor;
 
 /// A run in figures. Durations are written in seconds, money in US dollars.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

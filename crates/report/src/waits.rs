@@ -30,7 +30,8 @@ pub(crate) fn in_words(waits: &[WaitedFor]) -> Option<String> {
     let mut longest: Vec<&WaitedFor> = waits.iter().collect();
     longest.sort_by(|a, b| b.seconds.cmp(&a.seconds).then_with(|| a.reason.cmp(&b.reason)));
     let named = longest.iter().take(MOST_REASONS);
-    let named: Vec<String> = named.map(|wait| format!("{} ({})", wait.reason, duration(wait.seconds))).collect();
+    let named: Vec<String> =
+        named.map(|wait| format!("{} ({})", wait.reason, duration(wait.seconds))).collect();
     (!named.is_empty()).then(|| named.join(", "))
 }
 
@@ -39,7 +40,8 @@ pub(crate) fn in_words(waits: &[WaitedFor]) -> Option<String> {
 pub(crate) fn better_rate(summary: &Summary) -> Option<(&str, u64, Duration)> {
     let of = format!("{} of ", Dimension::Requests.per_minute());
     let waits = summary.waits.iter().filter_map(|wait| Some((wait.reason.strip_prefix(&of)?, wait.seconds)));
-    let (name, saved) = waits.max_by_key(|(_, seconds)| *seconds).filter(|(_, seconds)| *seconds >= SHORTEST)?;
+    let (name, saved) =
+        waits.max_by_key(|(_, seconds)| *seconds).filter(|(_, seconds)| *seconds >= SHORTEST)?;
     // All calls would have had to start in the time that is left.
     let left = summary.total_duration.checked_sub(saved).filter(|left| *left >= SHORTEST)?;
     let rate = summary.api_calls_count as f64 * 60.0 / left.as_secs_f64();

@@ -226,7 +226,10 @@ impl Game<'_> {
         if let Err(Held { verdict: Verdict::WaitUntil(until), .. }) = gates.check(gate, &ask, at) {
             let wait = Duration::from_secs(until.since(at).as_secs_f64().ceil() as u64);
             let (least, most) = (*provider.refusal.start(), *provider.refusal.end());
-            return Some((wait, least + most.saturating_sub(least).mul_f64(self.distances[attempt.task.index()])));
+            return Some((
+                wait,
+                least + most.saturating_sub(least).mul_f64(self.distances[attempt.task.index()]),
+            ));
         }
         gates.reserve(gate, attempt, &ask, at);
         gates.settle(gate, attempt, &ask, false, at);

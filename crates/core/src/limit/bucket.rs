@@ -85,6 +85,17 @@ impl Bucket {
         self.missing = (self.missing - amount * UNIT).max(0);
     }
 
+    /// What it holds, in units; a debt is less than nothing.
+    pub(super) fn holds(&self, now: Time) -> i128 {
+        i128::from(self.capacity) * UNIT - self.missing(now)
+    }
+
+    /// It holds so many units, as far as they go into it.
+    pub(super) fn hold(&mut self, units: i128, now: Time) {
+        self.refill(now);
+        self.missing = (i128::from(self.capacity) * UNIT - units).max(0);
+    }
+
     /// It lacks at least so many units.
     pub(super) fn lacks(&mut self, units: i128, now: Time) {
         self.refill(now);

@@ -46,9 +46,9 @@ const DOUBTED_FOR: Duration = Duration::from_secs(60);
 impl Gate {
     pub(super) fn new(spec: &GateSpec) -> Self {
         let tokens = |dimension, rate: Option<u64>| rate.map(|rate| Meter::stated(dimension, rate, rate));
-        let requests = spec.requests_per_minute.map(|rate| {
-            Meter::stated(Dimension::Requests, u64::from(rate), u64::from(spec.requests_burst))
-        });
+        let requests = spec
+            .requests_per_minute
+            .map(|rate| Meter::stated(Dimension::Requests, u64::from(rate), u64::from(spec.requests_burst)));
         Gate {
             name: spec.name.clone(),
             concurrency: spec.max_concurrent.map(Concurrency::new),
@@ -86,7 +86,8 @@ impl Gate {
             return held(Verdict::WaitForSettle, "first words");
         }
         let meters = self.meters.iter();
-        let waits = meters.filter_map(|meter| Some((meter.wait_for(ask, now)?, meter.dimension().per_minute())));
+        let waits =
+            meters.filter_map(|meter| Some((meter.wait_for(ask, now)?, meter.dimension().per_minute())));
         let pace = self.pace.wait_for(now).map(|until| (until, "learned pace"));
         match waits.chain(pace).max_by_key(|(until, _)| *until) {
             None => Ok(()),

@@ -97,8 +97,7 @@ impl Meter {
 
     /// A quota that an earlier run has learned at a time.
     pub(super) fn recalled(learned: &LearnedQuota, at: Time, now: Time) -> Self {
-        let known =
-            Known { limit: learned.limit.max(1), granted: learned.granted, burst: learned.burst };
+        let known = Known { limit: learned.limit.max(1), granted: learned.granted, burst: learned.burst };
         let mut meter = Meter::new(learned.dimension, None, Some(known), at);
         meter.account.lacks(i128::from(learned.missing) * UNIT, at);
         meter.change(now);
@@ -142,10 +141,12 @@ impl Meter {
         })
     }
 
-    /// The user states another rate while the run goes on.
+    /// The user states another rate while the run goes on: what may start now stays what it was.
     pub(super) fn state(&mut self, per_minute: u64, burst: u64, now: Time) {
+        let holds = self.account.holds(now);
         self.stated = Some(Stated { per_minute: per_minute.max(1), burst: burst.max(1) });
         self.change(now);
+        self.account.hold(holds, now);
     }
 
     /// Of all who use this account we are one of so many.
@@ -217,7 +218,8 @@ impl Meter {
         // There should have been room: for requests, because the bucket is smaller than the quota.
         let lacked = left.limit.saturating_sub(left.remaining);
         match &mut self.known {
-            Some(known) if self.dimension == Dimension::Requests
+            Some(known)
+                if self.dimension == Dimension::Requests
                     && (1..self.account.capacity()).contains(&lacked) =>
             {
                 known.burst = Some(lacked);

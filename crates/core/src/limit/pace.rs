@@ -13,8 +13,8 @@
 
 use std::time::Duration;
 
-use super::bucket::Bucket;
 use super::MINUTE;
+use super::bucket::Bucket;
 use crate::time::Time;
 
 /// The first pace of all, in requests a second, and how many may start at once then.

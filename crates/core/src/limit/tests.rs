@@ -282,7 +282,8 @@ fn a_limit_that_nobody_tells_is_found() {
                 let provider = Provider { retry_after, network, ..Provider::new(600, burst) };
                 let seen = World::new(unknown(), provider, wide).work(241.0);
                 let (refusals, used) = (seen.refusals(), seen.used(61.0, 241.0, 600));
-                let case = format!("bucket {burst}, {wide} wide, {network:?}: {refusals} refused, {used} used");
+                let case =
+                    format!("bucket {burst}, {wide} wide, {network:?}: {refusals} refused, {used} used");
                 assert!(refusals < 0.03 && used > 0.95, "{case}");
             }
         }
@@ -308,7 +309,8 @@ fn a_limit_that_changes_is_followed() {
             let changes = vec![(0.0, 600), (121.0, 300), (241.0, 600)];
             let provider = Provider { per_minute: changes, tells, ..Provider::new(600, burst) };
             let seen = World::new(unknown(), provider, 64).work(361.0);
-            let refused = |from: f64, to: f64| seen.refused.iter().filter(|at| (from..to).contains(*at)).count();
+            let refused =
+                |from: f64, to: f64| seen.refused.iter().filter(|at| (from..to).contains(*at)).count();
             let halved = seen.used(131.0, 241.0, 300);
             assert!(halved > 0.95, "{tells} {burst}: {halved}");
             assert!(refused(121.0, 131.0) < 5, "{tells} {burst}: {} refused at first", refused(121.0, 131.0));
@@ -325,7 +327,8 @@ fn calls_that_are_refused_together_come_back_apart() {
     let seen = World::new(stated(1_000_000, 256), provider, 256).work(60.0);
     let last = seen.again.iter().take(256).copied().collect::<Vec<_>>();
     assert!(last.len() == 256, "{} came back", last.len());
-    let most = last.iter().map(|from| last.iter().filter(|at| (*from..from + 0.1).contains(*at)).count()).max();
+    let most =
+        last.iter().map(|from| last.iter().filter(|at| (*from..from + 0.1).contains(*at)).count()).max();
     assert!(most.unwrap() <= 256 / 5, "{most:?} came back within 100 ms");
 }
 

@@ -109,10 +109,11 @@ fn met(tx: &Transaction<'_>, user: &str, used: &Used, now: Time) -> rusqlite::Re
         )?;
     }
     tx.execute("DELETE FROM users WHERE gate = ?1 AND seen < ?2", params![gate, micros(now - GONE_AFTER)])?;
-    let others: u32 =
-        tx.query_row("SELECT count(*) FROM users WHERE gate = ?1 AND user <> ?2", [gate.as_str(), user], |row| {
-            row.get(0)
-        })?;
+    let others: u32 = tx.query_row(
+        "SELECT count(*) FROM users WHERE gate = ?1 AND user <> ?2",
+        [gate.as_str(), user],
+        |row| row.get(0),
+    )?;
     if let Some(learned) = &used.learned
         && let Ok(json) = serde_json::to_string(learned)
     {
@@ -178,8 +179,11 @@ mod tests {
     #[test]
     fn a_file_that_is_something_else_shares_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join(FILE), "no database, but longer than its header would have been".repeat(9))
-            .unwrap();
+        std::fs::write(
+            dir.path().join(FILE),
+            "no database, but longer than its header would have been".repeat(9),
+        )
+        .unwrap();
         assert!(SharedFile::open(dir.path(), "one").is_none());
     }
 }

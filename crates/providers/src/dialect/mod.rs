@@ -39,11 +39,11 @@ pub use anthropic::Anthropic;
 pub(crate) use failing::one_line;
 pub use openai::checks::metadata as check_metadata;
 pub(crate) use openai::is_own as is_openai;
-pub(crate) use told::told;
 pub use openai_chat::OpenAiChat;
 pub use openai_responses::OpenAiResponses;
 pub use particulars::{Besides, Caching, Keep, Part, Particulars, Thinking};
 pub use sortie_core::usage::Tier;
+pub(crate) use told::told;
 
 /// All dialects.
 pub static ALL: &[&dyn Dialect] = &[&Anthropic, &OpenAiChat, &OpenAiResponses];

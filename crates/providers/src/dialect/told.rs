@@ -10,11 +10,7 @@ use sortie_core::limit::{Dimension, Left, Told};
 
 /// Each quota's headers: what is counted, the limit, what is left.
 const HEADERS: [(Dimension, &str, &str); 5] = [
-    (
-        Dimension::Requests,
-        "anthropic-ratelimit-requests-limit",
-        "anthropic-ratelimit-requests-remaining",
-    ),
+    (Dimension::Requests, "anthropic-ratelimit-requests-limit", "anthropic-ratelimit-requests-remaining"),
     (
         Dimension::InputTokens,
         "anthropic-ratelimit-input-tokens-limit",
@@ -40,10 +36,7 @@ pub(crate) fn told(status: u16, headers: &HeaderMap) -> Told {
         let remaining = number(remaining).filter(|remaining| *remaining >= 0.0)?.min(limit);
         Some(Left { dimension, limit: limit as u64, remaining: remaining as u64 })
     };
-    Told {
-        admitted: (200..300).contains(&status),
-        quotas: HEADERS.iter().filter_map(quota).collect(),
-    }
+    Told { admitted: (200..300).contains(&status), quotas: HEADERS.iter().filter_map(quota).collect() }
 }
 
 #[cfg(test)]
@@ -99,7 +92,8 @@ mod tests {
             ("1e300", "3"),
             ("60", "NaN"),
         ] {
-            let lines = [("x-ratelimit-limit-requests", limit), ("x-ratelimit-remaining-requests", remaining)];
+            let lines =
+                [("x-ratelimit-limit-requests", limit), ("x-ratelimit-remaining-requests", remaining)];
             assert_eq!(quotas(&lines), [], "{limit} {remaining}");
         }
         let more = [("x-ratelimit-limit-requests", "60"), ("x-ratelimit-remaining-requests", "600")];

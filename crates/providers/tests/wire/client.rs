@@ -81,7 +81,8 @@ where
     let address = listener.local_addr().unwrap().to_string();
     let serving = tokio::spawn(async move { server(listener.accept().await.unwrap().0).await });
     let client = Client::new(timeouts.connect).unwrap();
-    let returned = client.call(&endpoint(&Anthropic, &address), &request(prompt), timeouts, total, drop).await;
+    let returned =
+        client.call(&endpoint(&Anthropic, &address), &request(prompt), timeouts, total, drop).await;
     serving.abort();
     if let Err(error) = serving.await {
         assert!(error.is_cancelled(), "the server panicked: {error}");

@@ -49,7 +49,8 @@ impl QuotaChange {
     /// What makes no sense.
     pub(super) fn problem(&self) -> Option<String> {
         let fits = self.from_s >= 0.0 && (0.001..=1000.0).contains(&self.times);
-        (!fits).then(|| "quota_changes need a from_s of at least 0 and times between 0.001 and 1000".to_owned())
+        (!fits)
+            .then(|| "quota_changes need a from_s of at least 0 and times between 0.001 and 1000".to_owned())
     }
 }
 

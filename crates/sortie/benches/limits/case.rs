@@ -81,7 +81,8 @@ const PLAIN: Case = Case {
 };
 
 /// Requests a minute after the first one, of 600.
-const REQUESTS: Option<Load> = Some(Load::Requests { per_minute: 600.0, from_s: 60.0, until_s: f64::INFINITY });
+const REQUESTS: Option<Load> =
+    Some(Load::Requests { per_minute: 600.0, from_s: 60.0, until_s: f64::INFINITY });
 
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -157,7 +158,9 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "no headers, no retry-after, bucket 10, 64 wide",
-        scenario: scenario!("requests_per_minute: 600\nrequests_burst: 10\nlimit_headers: absent\nretry_after: absent\n"),
+        scenario: scenario!(
+            "requests_per_minute: 600\nrequests_burst: 10\nlimit_headers: absent\nretry_after: absent\n"
+        ),
         load: REQUESTS,
         target: UNTOLD,
         ..PLAIN
@@ -178,7 +181,9 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "told, halved at 120 s: from 10 s after",
-        scenario: scenario!("requests_per_minute: 600\nrequests_burst: 10\nquota_changes: [{ from_s: 120, times: 0.5 }]\n"),
+        scenario: scenario!(
+            "requests_per_minute: 600\nrequests_burst: 10\nquota_changes: [{ from_s: 120, times: 0.5 }]\n"
+        ),
         load: Some(Load::Requests { per_minute: 300.0, from_s: 130.0, until_s: 230.0 }),
         target: TOLD,
         ..PLAIN
@@ -195,7 +200,9 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "told, doubled at 120 s: from 60 s after",
         tasks: 4_000,
-        scenario: scenario!("requests_per_minute: 600\nrequests_burst: 10\nquota_changes: [{ from_s: 120, times: 2 }]\n"),
+        scenario: scenario!(
+            "requests_per_minute: 600\nrequests_burst: 10\nquota_changes: [{ from_s: 120, times: 2 }]\n"
+        ),
         load: Some(Load::Requests { per_minute: 1200.0, from_s: 180.0, until_s: 240.0 }),
         target: TOLD,
         ..PLAIN

@@ -29,7 +29,10 @@ fn main() -> Result<(), Failed> {
             missed += usize::from(!line(&case, &figures));
         }
     }
-    println!("{}", if missed == 0 { "all targets met".to_owned() } else { format!("{missed} targets MISSED") });
+    println!(
+        "{}",
+        if missed == 0 { "all targets met".to_owned() } else { format!("{missed} targets MISSED") }
+    );
     Ok(())
 }
 

@@ -114,7 +114,7 @@ pub(super) fn outage(rng: &mut Rng, plan: &Plan, now: Time) -> Option<Outage> {
     let class =
         rng.pick(&[Class::Overloaded, Class::Network, Class::Timeout, Class::Malformed, Class::Invalid]);
     let share = rng.pick(if is_large { &[100, 60, 60] } else { &[100, 100, 90, 60] });
-    rng.percent(if is_large { 60 } else { 15 }).then_some(Outage { from, until, class, share })
+    rng.percent(if is_large { 85 } else { 15 }).then_some(Outage { from, until, class, share })
 }
 
 /// A plan of more tasks is one that an outage or a wrong model can stop.
@@ -127,7 +127,7 @@ pub(super) fn plan(rng: &mut Rng, settings: &Settings) -> Plan {
         })
         .collect();
     let is_large = rng.percent(10);
-    let len = if is_large { rng.range(40, 140) } else { rng.range(1, LARGE as u64) } as u32;
+    let len = if is_large { rng.range(60, 160) } else { rng.range(1, LARGE as u64) } as u32;
     let density = if is_large { rng.pick(&[0, 0, 2]) } else { rng.pick(&[0, 8, 20, 60]) };
     let tasks = (0..len).map(|index| task(rng, index, agents.len() as u64, density)).collect();
     Plan::new("random".to_owned(), agents, tasks)
