@@ -47,3 +47,32 @@ pub(crate) fn better_rate(summary: &Summary) -> Option<(&str, u64, Duration)> {
     let rate = summary.api_calls_count as f64 * 60.0 / left.as_secs_f64();
     Some((name, (rate.ceil() as u64).next_multiple_of(10), saved))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    fn waited(reason: &str, seconds: u64) -> WaitedFor {
+        WaitedFor { reason: reason.to_owned(), seconds: Duration::from_secs(seconds) }
+    }
+
+    #[test]
+    fn the_longest_waits_are_named_first_and_no_more_than_three() {
+        let waits = [waited("the budget", 2), waited("a", 3), waited("b", 65), waited("c", 1)];
+        assert_eq!(in_words(&waits).unwrap(), "b (1 min 5 s), a (3 s), the budget (2 s)");
+        assert_eq!(in_words(&[]), None);
+    }
+
+    #[test]
+    fn a_rate_that_held_tasks_is_told_what_would_have_saved_the_time() {
+        let fold = testing::diamond().fold();
+        let mut summary = fold.summary(fold.last_time());
+        assert_eq!(better_rate(&summary), None);
+        // Five calls in 13 s, 10 of which something waited.
+        summary.waits = vec![waited("max_concurrent", 12), waited("requests/min of a/m", 10)];
+        assert_eq!(better_rate(&summary), Some(("a/m", 100, Duration::from_secs(10))));
+        summary.waits = vec![waited("requests/min of a/m", 13)];
+        assert_eq!(better_rate(&summary), None, "nobody can start everything in no time");
+    }
+}

@@ -77,8 +77,10 @@ pub(super) fn play(
         says: Vec::new(),
         tasks: vec![PlayedTask::default(); plan.len()],
     };
-    let mut run = Run::new(Arc::clone(plan), Arc::clone(settings));
-    let mut gates = Gates::new(settings);
+    // What is expected of a provider that nobody knows is no limit; what it costs to find that out is weather.
+    let settings = if weather.is_some() { Arc::clone(settings) } else { Arc::new(trusting(settings)) };
+    let mut run = Run::new(Arc::clone(plan), Arc::clone(&settings));
+    let mut gates = Gates::new(&settings);
     let (mut now, mut input) = (START, Input::Started);
     loop {
         let step = run.step(input, now, &mut gates);
@@ -106,6 +108,15 @@ pub(super) fn play(
             }
         }
     }
+}
+
+/// The same settings, with no limits but those that are stated, kept to exactly.
+fn trusting(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    for gate in &mut settings.gates {
+        (gate.probes, gate.lag) = (false, Duration::ZERO);
+    }
+    settings
 }
 
 /// When plays begin: any time would do.
@@ -145,14 +156,18 @@ impl Game<'_> {
                     let task = &mut self.tasks[attempt.task.index()];
                     task.start.get_or_insert(at.since(START));
                     task.reserved_input = reserved.input_tokens;
-                    let (took, admitted) = self.call(*attempt, reserved, *at);
+                    let reply = self.call(*attempt, reserved, *at);
                     let gate = self.plan.agent_of(attempt.task).gate;
-                    if gates.is_seeking(gate) {
+                    let took = reply.timing.total;
+                    if gates.is_seeking(gate) || self.provider.is_some() {
                         let provider = self.provider.as_ref();
                         let quotas = provider.map(|(_, provider)| provider.left(gate, *at));
-                        let told = Told { admitted, quotas: quotas.unwrap_or_default() };
+                        let throttled =
+                            matches!(&reply.result, Err(failure) if failure.class == Class::Throttled);
+                        let told = Told { admitted: !throttled, quotas: quotas.unwrap_or_default() };
                         self.says(*at + took.min(FIRST_WORD), Input::Told(*attempt, told));
                     }
+                    self.says(*at + took, Input::Replied(reply));
                 }
                 Event::AttemptSucceeded { attempt, spent, .. } => {
                     let task = self.end(attempt.task, *at);
@@ -175,8 +190,8 @@ impl Game<'_> {
         task
     }
 
-    /// Draws what a call comes back with: after how long, and whether it was taken in.
-    fn call(&mut self, attempt: AttemptId, reserved: &Cost, at: Time) -> (Duration, bool) {
+    /// Draws what a call comes back with, and after how long.
+    fn call(&mut self, attempt: AttemptId, reserved: &Cost, at: Time) -> Reply {
         let task = self.plan.task(attempt.task);
         let law = self.laws.of(attempt.task);
         let (hints, reserved) = (self.laws.hints(attempt.task, task), reserved.input_tokens);
@@ -207,9 +222,7 @@ impl Game<'_> {
             }
         };
         let timing = Timing { first_token: None, total: took };
-        let throttled = matches!(&result, Err(failure) if failure.class == Class::Throttled);
-        self.says(at + took, Input::Replied(Reply { attempt, result, billing, timing }));
-        (took, !throttled)
+        Reply { attempt, result, billing, timing }
     }
 
     /// What the run is told at a time.

@@ -77,9 +77,7 @@ fn a_rate_spaces_the_starts() {
     let mut settings = settings();
     settings.gates[0].requests_per_minute = Some(30);
     let forecast = of(&hinted(&[(&[], 1), (&[], 1), (&[], 1)]), &settings);
-    // A bucket of one waits a hundredth longer than its rate says (`limit::bucket`).
-    let starts: Vec<u128> = forecast.schedule.iter().map(|task| task.start.as_millis()).collect();
-    assert_eq!(starts, [0, 2020, 4040]);
+    assert_eq!(seconds(&forecast), [(0, 0, 1), (1, 2, 3), (2, 4, 5)]);
     assert_eq!(forecast.binding, Some(Binding::Requests));
 }
 

@@ -11,13 +11,9 @@ use crate::time::Time;
 /// Units in one request or token: microseconds in a minute.
 pub(super) const UNIT: i128 = MINUTE.as_micros().cast_signed();
 
-/// How much later than we a provider may begin to count a bucket's refill, at most: it sees the first
-/// request of a burst after it was sent, and the first one opens the connection.
-const LATEST: Duration = Duration::from_millis(20);
-
-/// The same as a share of the time in which the bucket fills: a bucket that holds one request would
-/// lose that share of its rate.
-const LATEST_SHARE: u64 = 100;
+/// The longest lag as a share of the time in which the bucket fills: a bucket that holds one request loses
+/// that share of its rate.
+const LAG_SHARE: u64 = 100;
 
 #[derive(Clone, Debug)]
 pub(super) struct Bucket {
@@ -26,12 +22,19 @@ pub(super) struct Bucket {
     /// What it lacks to be full, in units, as of `at`; more than the capacity is a debt.
     missing: i128,
     at: Time,
+    /// How much later than we the provider may begin to count what a full bucket lacks.
+    lag: Duration,
 }
 
 impl Bucket {
     /// A full bucket that holds `capacity` and gains `per_minute` a minute; both at least 1.
-    pub(super) fn full(per_minute: u64, capacity: u64) -> Self {
-        Bucket { per_minute: per_minute.max(1), capacity: capacity.max(1), missing: 0, at: Time::ZERO }
+    pub(super) fn full(per_minute: u64, capacity: u64, lag: Duration) -> Self {
+        Bucket { per_minute: per_minute.max(1), capacity: capacity.max(1), missing: 0, at: Time::ZERO, lag }
+    }
+
+    /// How late it is counted.
+    pub(super) fn lag(&self) -> Duration {
+        self.lag
     }
 
     /// What it gains in a minute.
@@ -75,7 +78,7 @@ impl Bucket {
         self.refill(now);
         if self.missing == 0 {
             // What a full bucket lacks comes back from when the provider began to count.
-            self.at = self.at.max(now + self.latest());
+            self.at = self.at.max(now + self.bounded_lag());
         }
         self.missing += i128::from(amount) * UNIT;
     }
@@ -102,9 +105,9 @@ impl Bucket {
         self.missing = self.missing.max(units);
     }
 
-    fn latest(&self) -> Duration {
+    fn bounded_lag(&self) -> Duration {
         let fills_in = self.capacity.saturating_mul(MINUTE.as_micros() as u64) / self.per_minute;
-        LATEST.min(Duration::from_micros(fills_in / LATEST_SHARE))
+        self.lag.min(Duration::from_micros(fills_in / LAG_SHARE))
     }
 
     fn refill(&mut self, now: Time) {
@@ -116,6 +119,8 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LAG: Duration = Duration::from_millis(20);
 
     fn seconds(s: f64) -> Time {
         Time::from_micros((s * 1e6) as u64)
@@ -136,18 +141,19 @@ mod tests {
 
     #[test]
     fn a_burst_starts_at_once_and_then_the_rate_holds() {
-        assert_eq!(starts(Bucket::full(50, 2), 6), [0.0, 0.0, 1.22, 2.42, 3.62, 4.82]);
+        assert_eq!(starts(Bucket::full(50, 2, LAG), 6), [0.0, 0.0, 1.22, 2.42, 3.62, 4.82]);
+        assert_eq!(starts(Bucket::full(50, 2, Duration::ZERO), 5), [0.0, 0.0, 1.2, 2.4, 3.6]);
     }
 
     #[test]
     fn a_bucket_of_one_loses_a_hundredth_at_most() {
-        let last = *starts(Bucket::full(600, 1), 601).last().unwrap();
+        let last = *starts(Bucket::full(600, 1, LAG), 601).last().unwrap();
         assert!(last > 60.0 && last < 60.0 * (1.0 + 1.0 / 99.0), "{last}");
     }
 
     #[test]
     fn unused_tokens_come_back_and_missing_ones_are_owed() {
-        let mut bucket = Bucket::full(600, 600);
+        let mut bucket = Bucket::full(600, 600, LAG);
         let now = seconds(1.0);
         bucket.take(600, now);
         assert_eq!(bucket.wait_for(600, now), Some(seconds(61.02)));
@@ -160,7 +166,7 @@ mod tests {
 
     #[test]
     fn what_is_larger_than_the_bucket_passes_when_it_is_full() {
-        let mut bucket = Bucket::full(300, 300);
+        let mut bucket = Bucket::full(300, 300, LAG);
         assert_eq!(bucket.wait_for(600, Time::ZERO), None);
         bucket.take(600, Time::ZERO);
         // 300 owed, 300 to be full again.
@@ -169,7 +175,7 @@ mod tests {
 
     #[test]
     fn what_a_provider_tells_counts_where_it_is_more_than_we_know() {
-        let mut bucket = Bucket::full(60, 10);
+        let mut bucket = Bucket::full(60, 10, Duration::ZERO);
         bucket.take(3, seconds(0.0));
         bucket.lacks(10 * UNIT, seconds(1.0));
         assert_eq!(bucket.wait_for(1, seconds(1.0)), Some(seconds(2.0)));

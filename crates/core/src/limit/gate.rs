@@ -30,6 +30,8 @@ pub(super) struct Gate {
     meters: Vec<Meter>,
     pace: Pace,
     users: u32,
+    /// How late its quotas are counted ([`GateSpec::lag`]).
+    lag: Duration,
     under_way: HashMap<AttemptId, UnderWay>,
     /// The provider said slow down: nobody starts before this.
     closed_until: Time,
@@ -45,10 +47,11 @@ const DOUBTED_FOR: Duration = Duration::from_secs(60);
 
 impl Gate {
     pub(super) fn new(spec: &GateSpec) -> Self {
-        let tokens = |dimension, rate: Option<u64>| rate.map(|rate| Meter::stated(dimension, rate, rate));
-        let requests = spec
-            .requests_per_minute
-            .map(|rate| Meter::stated(Dimension::Requests, u64::from(rate), u64::from(spec.requests_burst)));
+        let tokens =
+            |dimension, rate: Option<u64>| rate.map(|rate| Meter::stated(dimension, rate, rate, spec.lag));
+        let requests = spec.requests_per_minute.map(|rate| {
+            Meter::stated(Dimension::Requests, u64::from(rate), u64::from(spec.requests_burst), spec.lag)
+        });
         Gate {
             name: spec.name.clone(),
             concurrency: spec.max_concurrent.map(Concurrency::new),
@@ -59,6 +62,7 @@ impl Gate {
                 .chain(tokens(Dimension::OutputTokens, spec.output_tokens_per_minute))
                 .collect(),
             users: 1,
+            lag: spec.lag,
             under_way: HashMap::new(),
             closed_until: Time::ZERO,
             closed_at: None,
@@ -119,7 +123,7 @@ impl Gate {
                     meter.hear(*left, told.admitted, under_way.started, mark, now);
                 }
                 None => {
-                    let mut meter = Meter::told(*left, now);
+                    let mut meter = Meter::told(*left, self.lag, now);
                     meter.share(self.users, now);
                     meter.hear(*left, told.admitted, under_way.started, None, now);
                     self.meters.push(meter);
@@ -187,7 +191,7 @@ impl Gate {
         let (rate, burst) = (u64::from(per_minute), u64::from(burst_of(per_minute)));
         match self.meters.iter_mut().find(|meter| meter.dimension() == Dimension::Requests) {
             Some(meter) => meter.state(rate, burst, now),
-            None => self.meters.push(Meter::stated(Dimension::Requests, rate, burst)),
+            None => self.meters.push(Meter::stated(Dimension::Requests, rate, burst, self.lag)),
         }
         self.pace.known();
     }
@@ -221,7 +225,7 @@ impl Gate {
         for quota in &learned.quotas {
             match self.meters.iter_mut().find(|meter| meter.dimension() == quota.dimension) {
                 Some(meter) => meter.recall(quota, learned.at, now),
-                None => self.meters.push(Meter::recalled(quota, learned.at, now)),
+                None => self.meters.push(Meter::recalled(quota, self.lag, learned.at, now)),
             }
             if quota.dimension == Dimension::Requests {
                 self.pace.known();

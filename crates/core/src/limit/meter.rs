@@ -10,6 +10,8 @@
 //! a second's worth, and is tried deeper by a quarter of what was granted; the refusal that follows names
 //! the bucket's size, which is then kept to.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::bucket::{Bucket, UNIT};
@@ -84,28 +86,34 @@ pub(super) type Mark = i128;
 
 impl Meter {
     /// A quota that is configured.
-    pub(super) fn stated(dimension: Dimension, per_minute: u64, burst: u64) -> Self {
+    pub(super) fn stated(dimension: Dimension, per_minute: u64, burst: u64, lag: Duration) -> Self {
         let stated = Stated { per_minute: per_minute.max(1), burst: burst.max(1) };
-        Meter::new(dimension, Some(stated), None, Time::ZERO)
+        Meter::new(dimension, Some(stated), None, lag, Time::ZERO)
     }
 
     /// A quota that a reply has told.
-    pub(super) fn told(left: Left, now: Time) -> Self {
+    pub(super) fn told(left: Left, lag: Duration, now: Time) -> Self {
         let known = Known { limit: left.limit.max(1), granted: 0, burst: None };
-        Meter::new(left.dimension, None, Some(known), now)
+        Meter::new(left.dimension, None, Some(known), lag, now)
     }
 
     /// A quota that an earlier run has learned at a time.
-    pub(super) fn recalled(learned: &LearnedQuota, at: Time, now: Time) -> Self {
+    pub(super) fn recalled(learned: &LearnedQuota, lag: Duration, at: Time, now: Time) -> Self {
         let known = Known { limit: learned.limit.max(1), granted: learned.granted, burst: learned.burst };
-        let mut meter = Meter::new(learned.dimension, None, Some(known), at);
+        let mut meter = Meter::new(learned.dimension, None, Some(known), lag, at);
         meter.account.lacks(i128::from(learned.missing) * UNIT, at);
         meter.change(now);
         meter
     }
 
-    fn new(dimension: Dimension, stated: Option<Stated>, known: Option<Known>, now: Time) -> Self {
-        let account = Bucket::full(1, 1);
+    fn new(
+        dimension: Dimension,
+        stated: Option<Stated>,
+        known: Option<Known>,
+        lag: Duration,
+        now: Time,
+    ) -> Self {
+        let account = Bucket::full(1, 1, lag);
         let mut meter = Meter { dimension, stated, known, account, users: 1, own: None, taken: 0 };
         meter.change(now);
         meter
@@ -122,7 +130,7 @@ impl Meter {
 
     /// Takes over what an earlier run has learned; a configured rate stays the upper bound.
     pub(super) fn recall(&mut self, learned: &LearnedQuota, at: Time, now: Time) {
-        let Meter { known, account, .. } = Meter::recalled(learned, at, now);
+        let Meter { known, account, .. } = Meter::recalled(learned, self.account.lag(), at, now);
         self.known = known;
         self.account.lacks(account.missing(now), now);
         self.change(now);
@@ -246,7 +254,7 @@ impl Meter {
         let users = u64::from(self.users);
         let part = (per_minute / users, capacity / users);
         self.own = (users > 1).then(|| {
-            let mut own = self.own.take().unwrap_or_else(|| Bucket::full(part.0, part.1));
+            let mut own = self.own.take().unwrap_or_else(|| Bucket::full(part.0, part.1, self.account.lag()));
             own.change(part.0, part.1, now);
             own
         });

@@ -28,7 +28,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::run::event::AttemptId;
-use crate::time::Time;
+use crate::time::{Time, micros};
 use crate::usage::Cost;
 
 use concurrency::Concurrency;
@@ -73,6 +73,10 @@ pub struct GateSpec {
     /// before the first refusal.
     #[serde(default)]
     pub probes: bool,
+    /// How much later than we the provider may begin to count, at most: it sees the first request of a
+    /// burst after it was sent, and the first one opens the connection. None where calls are simulated.
+    #[serde(default, with = "micros")]
+    pub lag: Duration,
 }
 
 /// What a limit says to a start.

@@ -5,7 +5,7 @@
 //! the bucket holds. From there the pace follows a cubic as TCP's CUBIC does (RFC 9438): a little below
 //! the rate at first, flat around it, then faster and faster until the next refusal, which comes once in
 //! half a minute and finds few calls under way. Before the first refusal the pace doubles every five
-//! seconds, and no more calls than were answered wait to hear whether they were taken in.
+//! seconds, and hardly more calls than were answered wait to hear whether they were taken in.
 //!
 //! Three clocks are kept apart: the gate's (until when a provider wants nobody to come), this measure's
 //! (only while the gate is open), and the curve's, which begins when the gate opens again. A named wait of
@@ -17,17 +17,17 @@ use super::MINUTE;
 use super::bucket::Bucket;
 use crate::time::Time;
 
-/// The first pace of all, in requests a second, and how many may start at once then.
-const FIRST: f64 = 10.0;
+/// The first pace of all, in requests a second, and how many may start at once then: what the default of
+/// `max_concurrent` asks of answers within 200 ms, so that small runs lose nothing. An account that allows
+/// less answers a few calls 429, which cost nothing.
+const FIRST: f64 = 50.0;
+const FIRST_AT_ONCE: u32 = 10;
 
 /// In which time the first pace doubles.
 const DOUBLES_IN: Duration = Duration::from_secs(5);
 
-/// A minute of doubling, to forty thousand a second, without a refusal: there is no limit of requests.
+/// A minute of doubling, to two hundred thousand a second, without a refusal: there is no limit of requests.
 const SOUGHT_FOR: Duration = Duration::from_secs(60);
-
-/// How many calls may wait for their first word after the first one has come.
-const SECOND_WINDOW: u32 = 4;
 
 /// When the curve is back at the measured rate: after as long as the measure took, since what was measured
 /// in a moment is soon to be doubted; at most after this long, or after so many requests, so that slow
@@ -116,7 +116,7 @@ impl Pace {
     pub(super) fn idle() -> Self {
         Pace {
             phase: Phase::Idle,
-            bucket: Bucket::full(u64::MAX >> 32, SCALE),
+            bucket: Bucket::full(u64::MAX >> 32, SCALE, Duration::ZERO),
             unheard: 0,
             taken_in: 0,
             since: Time::ZERO,
@@ -126,7 +126,7 @@ impl Pace {
 
     /// One that knows nothing and begins carefully.
     pub(super) fn seeking() -> Self {
-        Pace { phase: Phase::Seeking { since: Time::ZERO, window: 1 }, ..Pace::idle() }
+        Pace { phase: Phase::Seeking { since: Time::ZERO, window: FIRST_AT_ONCE }, ..Pace::idle() }
     }
 
     /// One that goes on at a rate that was learned before, in requests a second.
@@ -195,7 +195,7 @@ impl Pace {
         if admitted {
             self.taken_in += 1;
             if let Phase::Seeking { window, .. } = &mut self.phase {
-                *window = (*window + 1).max(SECOND_WINDOW);
+                *window += 1;
             }
         }
         self.steer(now);
@@ -267,7 +267,7 @@ impl Pace {
         let per_second = self.per_second(now).min(1e6);
         let at_once = match self.phase {
             Phase::Idle => return,
-            Phase::Seeking { .. } => FIRST,
+            Phase::Seeking { .. } => f64::from(FIRST_AT_ONCE),
             Phase::Following { .. } => (per_second * LATE.as_secs_f64()).max(1.0),
         };
         let scale = SCALE as f64;

@@ -237,12 +237,19 @@ fn stated(per_minute: u32, burst: u32) -> GateSpec {
         account: "a".into(),
         requests_per_minute: Some(per_minute),
         requests_burst: burst,
+        lag: Duration::from_millis(20),
         ..GateSpec::default()
     }
 }
 
 fn unknown() -> GateSpec {
-    GateSpec { name: "a/m".into(), account: "a".into(), probes: true, ..GateSpec::default() }
+    GateSpec {
+        name: "a/m".into(),
+        account: "a".into(),
+        probes: true,
+        lag: Duration::from_millis(20),
+        ..GateSpec::default()
+    }
 }
 
 #[test]
@@ -294,7 +301,7 @@ fn a_limit_that_nobody_tells_is_found() {
 /// each other on the way, any pace near the limit is refused.
 #[test]
 fn a_bucket_of_one_is_used_as_far_as_it_can_be() {
-    for (tells, refusals, used) in [(true, 0.005, 0.98), (false, 0.01, 0.8)] {
+    for (tells, refusals, used) in [(true, 0.008, 0.98), (false, 0.01, 0.8)] {
         let provider = Provider { tells, ..Provider::new(600, 1) };
         let seen = World::new(unknown(), provider, 16).work(241.0);
         assert!(seen.refusals() < refusals, "{}", seen.refusals());
@@ -338,7 +345,7 @@ fn a_long_wait_at_the_start_costs_no_more_than_itself() {
         let first_wait = Some(Duration::from_secs(89));
         let provider = Provider { tells, first_wait, holds: Some(0.0), ..Provider::new(600, 600) };
         let seen = World::new(unknown(), provider.clone(), 64).work(89.0);
-        assert!(seen.sent.len() <= 4, "{} were sent while the gate was closed", seen.sent.len());
+        assert!(seen.sent.len() <= 10, "{} were sent while the gate was closed", seen.sent.len());
         let seen = World::new(unknown(), provider, 64).work(180.0);
         let used = seen.used(110.0, 180.0, 600);
         assert!(used > 0.95, "tells {tells}: {used}");
@@ -352,7 +359,7 @@ fn two_who_share_an_account_get_half_of_it_each() {
         world.users.push(world.users[0].clone());
         world.users.iter_mut().for_each(|gates| gates.share(GATE, 2, Time::from_micros(1)));
         let seen = world.work(181.0);
-        assert!(seen.refusals() < 0.01, "{}", seen.refusals());
+        assert!(seen.refusals() < 0.015, "{}", seen.refusals());
         assert!(seen.used(61.0, 181.0, 600) > 0.95, "{}", seen.used(61.0, 181.0, 600));
         let share = seen.by_user[0] as f64 / seen.taken_in.len() as f64;
         assert!((0.45..0.55).contains(&share), "{share}");

@@ -1,5 +1,7 @@
 //! One gate for each account and model: what bounds their starts.
 
+use std::time::Duration;
+
 use sortie_core::document::Place;
 use sortie_core::limit::{GateId, GateSpec, burst_of};
 
@@ -36,6 +38,8 @@ impl Gates {
             // Anthropic's documentation of rate limits.
             cached_input_is_free: endpoint.provider.name() == "anthropic",
             probes: true,
+            // Known only once a run is launched.
+            lag: Duration::ZERO,
         };
         let burst = own.requests_burst.or(for_all.requests_burst);
         let same = |(other, _): &(GateSpec, _)| other.account == spec.account && other.name == spec.name;

@@ -85,6 +85,7 @@ fn gate(rng: &mut Rng, index: u64) -> GateSpec {
         output_tokens_per_minute: rng.percent(20).then(|| rng.range(1_000, 100_000)),
         cached_input_is_free: false,
         probes: rng.percent(50),
+        lag: rng.pick(&[Duration::ZERO, Duration::from_millis(20)]),
         max_concurrent: rng.percent(40).then(|| rng.range(1, 4) as u32),
     }
 }
