@@ -251,14 +251,9 @@ fn the_server_refuses_what_openai_would() {
     check(r#""model":"m""#, missing, "input", "'input'");
     check(r#""model":"m","input":[]"#, "empty_array", "input", "empty array");
     check(r#""model":"m","input":5"#, "invalid_type", "input", "a string or an array");
-    check(r#""model":"m","input":[{"content":"a"}]"#, missing, "input[0].role", "'input[0].role'");
+    check(r#""model":"m","input":[{"content":"a"}]"#, "invalid_value", "input[0]", "Invalid value: ''.");
     check(r#""model":"m","input":[{"role":"user"}]"#, missing, "input[0].content", "'input[0].content'");
-    check(
-        r#""model":"m","input":[{"role":"robot","content":"a"}]"#,
-        "invalid_value",
-        "input[0].role",
-        "'robot'",
-    );
+    check(r#""model":"m","input":[{"role":"robot","content":"a"}]"#, "invalid_value", "input[0]", "'robot'");
     check(
         r#""model":"m","input":[{"type":"function_call_output","output":"a"}]"#,
         missing,
@@ -307,7 +302,7 @@ fn the_server_refuses_what_openai_would() {
     with(
         r#""text":{"format":{"type":"json_schema","name":"a","strict":true,"schema":{"type":"object"}}}"#,
         "invalid_json_schema",
-        "text.format",
+        "text.format.schema",
         "'additionalProperties' is required",
     );
     with(r#""service_tier":"fastest""#, "invalid_value", "service_tier", "'fastest'");

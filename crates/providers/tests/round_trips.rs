@@ -246,15 +246,22 @@ fn check(dialect: &dyn Dialect, headers: &[(&str, &str)], body: &str, code: &str
 
 #[test]
 fn turns_may_be_lists_of_blocks_and_the_last_of_the_user_counts() {
-    let turns = r#"[{"role":"user","content":"first"},{"role":"assistant","content":"yes"},
-        {"role":"user","content":[{"type":"text","text":"a"},{"type":"image"},{"type":"text","text":"b"}]},
-        {"role":"assistant","content":"pre"}]"#;
+    let image = r#"{"type":"image","source":{"type":"url","url":"https://example.org/a.png"}}"#;
+    let image_url = r#"{"type":"image_url","image_url":{"url":"https://example.org/a.png"}}"#;
+    let input_image = r#"{"type":"input_image","image_url":"https://example.org/a.png"}"#;
     for dialect in dialect::ALL {
-        let (bound, list) = match dialect.name() {
-            "openai-responses" => ("max_output_tokens", "input"),
-            _ => ("max_tokens", "messages"),
+        let (bound, list, text, image) = match dialect.name() {
+            "openai-responses" => ("max_output_tokens", "input", "input_text", input_image),
+            "openai" => ("max_tokens", "messages", "text", image_url),
+            _ => ("max_tokens", "messages", "text", image),
         };
-        let body = format!("{{\"model\":\"m\",\"{bound}\":50,\"{list}\":{turns}}}");
+        let said = ["a", "b"].map(|said| format!(r#"{{"type":"{text}","text":"{said}"}}"#));
+        let turns = [
+            r#"{"role":"user","content":"first"},{"role":"assistant","content":"yes"}"#.to_owned(),
+            format!(r#"{{"role":"user","content":[{},{image},{}]}}"#, said[0], said[1]),
+            r#"{"role":"assistant","content":"pre"}"#.to_owned(),
+        ];
+        let body = format!("{{\"model\":\"m\",\"{bound}\":50,\"{list}\":[{}]}}", turns.join(","));
         let headers = dialect.headers(&dialect.default_variant());
         let read = dialect.read(&headers, body.as_bytes()).unwrap();
         assert_eq!((read.prompt.as_str(), read.stream), ("a\nb", false), "{dialect:?}");

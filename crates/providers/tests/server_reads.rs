@@ -34,11 +34,13 @@ fn shaped(dialect: &dyn Dialect, more: Value, expected: &Shape) {
 }
 
 fn closed() -> Value {
-    json!({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": false})
+    json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"],
+        "additionalProperties": false})
 }
 
 fn open() -> Value {
-    json!({"type": "object", "properties": {"a": {"type": "object"}}, "additionalProperties": false})
+    json!({"type": "object", "properties": {"a": {"type": "object"}}, "required": ["a"],
+        "additionalProperties": false})
 }
 
 #[test]
@@ -292,7 +294,8 @@ fn anthropic_s_rules_for_models_and_versions_are_kept() {
     check(old, of("claude-haiku-4-5"), "");
     check(new, of("claude-sonnet-4-6"), "This model does not support assistant message prefill.");
     check(new, of("claude-opus-5"), "must end with a user message");
-    let document = last(json!([{"type": "document", "source": {}}]));
+    let document = last(json!([
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "a"}}]));
     check(new, document.clone(), "messages.1.content");
     check(old, document, "");
     let cited = json!([{"type": "text", "text": "a", "citations": [{}]}]);

@@ -22,6 +22,7 @@ mod openai_responses;
 mod particulars;
 mod reply;
 mod retry_after;
+mod schema;
 mod sse;
 mod told;
 mod turns;

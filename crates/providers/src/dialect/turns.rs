@@ -68,32 +68,3 @@ pub(super) fn header_value(text: &str) -> HeaderValue {
     // An id from outside may hold anything; what no header can hold is not sent.
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }
-
-/// The first object in a schema that does not say `additionalProperties: false`, by the path of its
-/// fields; strict schemas may have none.
-pub(super) fn open_object(schema: &Value) -> Option<Vec<String>> {
-    match schema {
-        Value::Object(fields) => {
-            let is_object = fields.get("type").is_some_and(|kind| kind == "object");
-            if is_object && fields.get("additionalProperties") != Some(&Value::Bool(false)) {
-                return Some(Vec::new());
-            }
-            let within = |name: &str, inner: &Value| {
-                let mut path = open_object(inner)?;
-                path.insert(0, name.to_owned());
-                Some(path)
-            };
-            fields
-                .iter()
-                // What these hold are values, not schemas.
-                .filter(|(name, _)| !matches!(name.as_str(), "enum" | "const" | "default" | "examples"))
-                .find_map(|(name, inner)| within(name, inner))
-        }
-        Value::Array(items) => items.iter().enumerate().find_map(|(i, item)| {
-            let mut path = open_object(item)?;
-            path.insert(0, i.to_string());
-            Some(path)
-        }),
-        _ => None,
-    }
-}

@@ -311,7 +311,8 @@ fn a_count_is_what_the_same_body_is_billed() {
         json!({}),
         json!({"system": "Be brief.", "thinking": {"type": "enabled", "budget_tokens": 2000}}),
         json!({"tools": [{"name": "weather", "input_schema": schema()}]}),
-        json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image", "source": {}}]}]}),
+        json!({"messages": [{"role": "user", "content": [
+            {"type": "text", "text": "a"}, {"type": "image", "source": {"type": "file", "file_id": "file_1"}}]}]}),
     ] {
         let billed = messages(&mut model, more.clone())["usage"]["input_tokens"].clone();
         let mut counted = message(more);

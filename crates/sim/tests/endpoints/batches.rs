@@ -142,6 +142,9 @@ fn batches_that_cannot_be_are_refused_at_once() {
     check(json!([one(&"a".repeat(65))]), "requests.0.custom_id");
     check(json!([one("a"), one("a b")]), "requests.1.custom_id");
     check(json!([{"custom_id": "a"}]), "requests.0.params");
+    let mut posted = one("b");
+    posted["method"] = json!("POST");
+    check(json!([one("a"), posted]), "requests.1.method: Extra inputs are not permitted");
     let other_key = [("x-api-key", "sk-test-2"), ("anthropic-version", "2023-06-01")];
     let mut model = calm();
     let (path, _) = created(&mut model);
@@ -371,6 +374,17 @@ fn what_messages_would_refuse_comes_back_with_its_whole_envelope() {
             "invalid_request_error",
         ),
         ("streamed", refused(json!({"stream": true})), "invalid_request_error"),
+        (
+            "orphan",
+            refused(json!({"messages": [
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": "b"}]}]})),
+            "invalid_request_error",
+        ),
+        (
+            "wordless",
+            refused(json!({"messages": [{"role": "user", "content": ""}]})),
+            "invalid_request_error",
+        ),
         ("failing", params("[[sim fail=500]]"), "api_error"),
     ];
     let list: Vec<Value> =

@@ -184,6 +184,17 @@ fn a_tools_result_goes_on_from_its_call() {
         json!({"model": "gpt-4o", "input": result, "tools": tools, "previous_response_id": first["id"]});
     let second = post_at(&mut model, RESPONSES, &body, (LATER, 200));
     assert_eq!(second["output"][0]["type"], "message");
+
+    // A call is answered wherever it was made, and nothing else is.
+    let call = call["call_id"].as_str().unwrap();
+    let another = json!([{"type": "function_call_output", "call_id": "call_b", "output": "4"}]);
+    for (input, message) in [
+        (json!("Never mind."), format!("No tool output found for function call {call}.")),
+        (another, "No tool call found for function call output with call_id call_b.".to_owned()),
+    ] {
+        let body = json!({"model": "gpt-4o", "input": input, "previous_response_id": first["id"]});
+        assert_eq!(post_at(&mut model, RESPONSES, &body, (LATER, 400))["error"]["message"], message);
+    }
 }
 
 #[test]
@@ -220,7 +231,7 @@ fn only_a_kept_response_that_is_whole_can_be_continued() {
 
     // What is wrong with the request itself is named by its own places.
     let body = json!({"model": "gpt-4o", "input": [{"content": "a"}], "previous_response_id": done});
-    assert_eq!(post_at(&mut model, RESPONSES, &body, (LATER, 400))["error"]["param"], "input[0].role");
+    assert_eq!(post_at(&mut model, RESPONSES, &body, (LATER, 400))["error"]["param"], "input[0]");
 }
 
 /// A response in the background that takes four seconds, two of them to its first token.

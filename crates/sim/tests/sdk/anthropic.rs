@@ -1,7 +1,7 @@
 //! What Anthropic's SDKs have to make of the simulator's replies: measured against the SDKs named
 //! here, or read in their sources (their `_base_client.py` and `client.mjs` for retries and waits).
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::table::{Column, Row, row};
 
@@ -12,6 +12,9 @@ pub(crate) const JAVASCRIPT: Column = 3;
 
 /// Those that speak version 2026-10-21 and send the key as a bearer's.
 const NEW: [Column; 2] = [PYTHON_2, JAVASCRIPT];
+
+/// A model that can be made to call a tool, and be told what to spend on thinking: the newest cannot.
+const FORCED: &str = "claude-sonnet-4-6";
 
 /// What the simulator does not do yet.
 pub(crate) const PENDING: &[&str] = &[];
@@ -49,19 +52,33 @@ fn answers() -> Vec<Row> {
         row("a stop sequence", "create", "Hello [stop_sequence]")
             .prompt("[[sim text=\"Hello. And more.\"]]")
             .extra(json!({ "stop_sequences": ["."] })),
-        row("a tool call", "tool", TOOL).prompt(QUESTION),
-        row("a streamed tool call", "stream_tool", TOOL).prompt(QUESTION),
+        row("a tool call", "tool", TOOL).prompt(QUESTION).extra(json!({ "model": FORCED })),
+        row("a streamed tool call", "stream_tool", TOOL).prompt(QUESTION).extra(json!({ "model": FORCED })),
         row("a structured answer", "parse", WEATHER).prompt(QUESTION),
         row("a streamed structured answer", "stream_parse", WEATHER).prompt(QUESTION),
         row("a message by the path of betas", "beta", HELLO).requests(1),
         row("every field of usage", "usage", "all"),
         row("a prompt that is cached", "cached", "written, then read"),
-        row("thinking", "thinking", "thinking Hello [end_turn]"),
+        row("thinking", "thinking", "thinking Hello [end_turn]").extra(json!({ "model": FORCED })),
+        refused("thinking at a model that decides for itself", "thinking", json!({})),
+        refused("a tool call that is not to be forced", "tool", json!({})),
+        refused(
+            "a result without its call",
+            "create",
+            json!({ "messages": [
+                { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "t", "content": "9" }] }] }),
+        ),
+        refused("a turn that says nothing", "create", json!({ "messages": [{ "role": "user", "content": " " }] })),
         row("a temperature", "create", HELLO)
             .extra(json!({ "temperature": 1.0 }))
             .requests(1)
             .but(&NEW, "BadRequestError 400 invalid_request_error"),
     ]
+}
+
+/// A request that the API does not take.
+fn refused(name: &'static str, verb: &'static str, extra: Value) -> Row {
+    row(name, verb, "BadRequestError 400 invalid_request_error").extra(extra).requests(1)
 }
 
 fn endpoints() -> Vec<Row> {

@@ -7,7 +7,8 @@
 //! and `node` with npm; `SORTIE_NO_SDK=1` skips it all.
 //!
 //! # Adding a case
-//! One row in `anthropic.rs` or `openai.rs`; a verb more in the scripts where none does it yet.
+//! One row in `anthropic.rs`, `openai.rs` or `openai/faults.rs`; a verb more in the scripts where none
+//! does it yet.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

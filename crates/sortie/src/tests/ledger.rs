@@ -168,7 +168,8 @@ fn anthropic(chance: &mut Chance, index: u64) -> Written {
     let prompt = format!("{}Question {index}", words(chance, model));
     let mut body = json!({"model": model, "max_tokens": chance.range(1, 300), "system": [system],
         "messages": [{"role": "user", "content": prompt}], "stream": chance.percent(50)});
-    if chance.percent(30) {
+    // Models before 4.6 cannot be told where to run.
+    if chance.percent(30) && model != "claude-sonnet-4-5" {
         body["inference_geo"] = json!("us");
     }
     Written { dialect: "anthropic", model, body }

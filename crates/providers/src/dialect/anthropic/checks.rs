@@ -5,13 +5,13 @@
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::super::turns::{text_of, whole_number};
+use super::super::turns::whole_number;
 use super::super::{Keep, WireError};
+use super::blocks;
+use super::models::Model;
 use super::reading::{invalid, keep, parts, read_in_order, thinking};
+use super::turns::{EFFORTS, check_texts, word};
 use super::{V2023, V2026, VERSION};
-
-/// Turns of a request, at most (Anthropic's reference of `messages`).
-const MOST_TURNS: usize = 100_000;
 
 /// Places in a request that the cache can be told to keep it up to, at most (Anthropic's
 /// documentation of prompt caching).
@@ -24,10 +24,11 @@ const LEAST_THINKING: u32 = 1_024;
 /// The sampling parameters, which the version of 2026-10-21 does not have.
 const SAMPLING: [&str; 3] = ["temperature", "top_k", "top_p"];
 
-/// The first generation without prefill, and the first whose sampling cannot be told (users of Claude
-/// 4.6 and 4.7 have shown both refusals).
-const WITHOUT_PREFILL: (u32, u32) = (4, 6);
-const WITHOUT_SAMPLING: (u32, u32) = (4, 7);
+/// Where a model may be told to run (Anthropic's documentation of data residency).
+const PLACES: [&str; 2] = ["global", "us"];
+
+/// The highest efforts, for which some models have to think before they answer.
+const THOUGHTFUL: [&str; 2] = ["xhigh", "max"];
 
 /// Every parameter of the official SDKs' `types/message_create_params.py` and of the beta's, of all
 /// versions that are tested here. What a beta's header brings is taken without it too.
@@ -82,7 +83,7 @@ pub(super) fn is_2026(headers: &HeaderMap) -> Result<bool, WireError> {
 /// Refuses what no request may say; gives the temperature.
 pub(super) fn check(
     body: &Value,
-    model: &str,
+    model: Model<'_>,
     max_tokens: u32,
     is_2026: bool,
 ) -> Result<Option<f64>, WireError> {
@@ -93,33 +94,17 @@ pub(super) fn check(
     if !matches!(body["system"], Value::Null | Value::String(_) | Value::Array(_)) {
         return Err(invalid("system: Input should be a valid string or a list of text blocks"));
     }
+    blocks::check_system(&body["system"])?;
+    check_texts("system", &body["system"], false)?;
     let temperature = sampling(body, model, is_2026)?;
     check_thinking(body, model, max_tokens)?;
     check_cache(body)?;
-    check_words(body)?;
+    check_words(body, model)?;
     check_metadata(&body["metadata"])?;
     Ok(temperature)
 }
 
-/// The generation that a model's name tells: 4.6 of `claude-sonnet-4-6`, 5.0 of `claude-opus-5`. Older
-/// names have the family last.
-fn generation(model: &str) -> Option<(u32, u32)> {
-    let (family, numbers) = model.strip_prefix("claude-")?.split_once('-')?;
-    if !family.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-        return None;
-    }
-    let mut parts = numbers.split('-');
-    let major = parts.next()?.parse().ok()?;
-    // What has more digits is a date.
-    let minor = parts.next().filter(|part| part.len() < 3).and_then(|part| part.parse().ok());
-    Some((major, minor.unwrap_or(0)))
-}
-
-fn is_since(model: &str, first: (u32, u32)) -> bool {
-    generation(model).is_some_and(|own| own >= first)
-}
-
-fn sampling(body: &Value, model: &str, is_2026: bool) -> Result<Option<f64>, WireError> {
+fn sampling(body: &Value, model: Model<'_>, is_2026: bool) -> Result<Option<f64>, WireError> {
     let said = |field: &&str| body.get(*field).is_some();
     if is_2026 && let Some(extra) = SAMPLING.into_iter().find(said) {
         return Err(invalid(format!("{extra}: Extra inputs are not permitted")));
@@ -134,7 +119,12 @@ fn sampling(body: &Value, model: &str, is_2026: bool) -> Result<Option<f64>, Wir
     let (temperature, top_p) = (share("temperature")?, share("top_p")?);
     let top_k = whole_number(body, "top_k").map_err(|_| invalid("top_k: Input should be a valid integer"))?;
     let is_usual = |value: Option<f64>| value.is_none_or(|value| (value - 1.0).abs() < f64::EPSILON);
-    if is_since(model, WITHOUT_SAMPLING) {
+    if !model.takes_both_of_sampling() && temperature.is_some() && top_p.is_some() {
+        return Err(invalid(
+            "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
+        ));
+    }
+    if !model.takes_sampling() {
         let others = [
             ("temperature", !is_usual(temperature)),
             ("top_p", !is_usual(top_p)),
@@ -145,45 +135,6 @@ fn sampling(body: &Value, model: &str, is_2026: bool) -> Result<Option<f64>, Wir
         }
     }
     Ok(temperature)
-}
-
-/// Roles and contents; in 2026-10-21, also blocks that moved.
-pub(super) fn check_turns(turns: &[Value], model: &str, is_2026: bool) -> Result<(), WireError> {
-    if turns.is_empty() {
-        return Err(invalid("messages: at least one message is required"));
-    }
-    if turns.len() > MOST_TURNS {
-        let found = turns.len();
-        return Err(invalid(format!(
-            "messages: List should have at most {MOST_TURNS} items after validation, not {found}"
-        )));
-    }
-    for (i, turn) in turns.iter().enumerate() {
-        let role = turn["role"].as_str().unwrap_or_default();
-        if !matches!(role, "user" | "assistant" | "system") {
-            return Err(invalid(format!("messages.{i}.role: Input should be 'user' or 'assistant'")));
-        }
-        if text_of(&turn["content"]).is_none() {
-            return Err(invalid(format!(
-                "messages.{i}.content: Input should be a string or a list of blocks"
-            )));
-        }
-        for block in turn["content"].as_array().into_iter().flatten().filter(|_| is_2026) {
-            let has_citations = block["citations"].as_array().is_some_and(|list| !list.is_empty());
-            let is_refused = (role == "assistant" && block["type"] == "document")
-                || (role == "user" && block["type"] == "text" && has_citations);
-            if is_refused {
-                return Err(invalid(format!("messages.{i}.content: Extra inputs are not permitted")));
-            }
-        }
-    }
-    if turns.last().is_some_and(|turn| turn["role"] == "assistant") && is_since(model, WITHOUT_PREFILL) {
-        return Err(invalid(
-            "This model does not support assistant message prefill. The conversation must end with a user \
-             message.",
-        ));
-    }
-    Ok(())
 }
 
 /// The texts that end an answer.
@@ -203,51 +154,104 @@ pub(super) fn stop_sequences(body: &Value) -> Result<Vec<String>, WireError> {
     list.iter().map(sequence).collect()
 }
 
-fn check_thinking(body: &Value, model: &str, max_tokens: u32) -> Result<(), WireError> {
+/// Whether and how it thinks, as its model can be told.
+fn check_thinking(body: &Value, model: Model<'_>, max_tokens: u32) -> Result<(), WireError> {
     let asked = &body["thinking"];
     match asked["type"].as_str() {
         None if asked.is_null() => return Ok(()),
-        Some("disabled" | "between_tools") => return Ok(()),
-        Some("adaptive") => {}
-        Some("enabled") => {
-            let field = "thinking.enabled.budget_tokens";
-            let budget = thinking(body).ok_or_else(|| invalid(format!("{field}: Field required")))?;
-            if budget < LEAST_THINKING {
-                let rule = format!("Input should be greater than or equal to {LEAST_THINKING}");
-                return Err(invalid(format!("{field}: {rule}")));
-            }
-            if budget >= max_tokens {
-                return Err(invalid("`max_tokens` must be greater than `thinking.budget_tokens`"));
-            }
+        Some(kind @ ("disabled" | "between_tools")) => return check_thoughtless(kind, body, model),
+        Some("adaptive") if !model.takes_adaptive() => {
+            return Err(invalid("adaptive thinking is not supported on this model"));
         }
+        Some("adaptive") => {}
+        Some("enabled") if !model.takes_budget() => return Err(unthinkable("enabled")),
+        Some("enabled") => check_budget(body, max_tokens)?,
         _ => return Err(invalid("thinking.type: Input should be 'adaptive', 'enabled' or 'disabled'")),
     }
     if body["temperature"].as_f64().is_some_and(|t| (t - 1.0).abs() > f64::EPSILON) {
         return Err(invalid("`temperature` may only be set to 1 when thinking is enabled"));
     }
-    if matches!(body["tool_choice"]["type"].as_str(), Some("any" | "tool")) {
+    if forces_tools(body) {
         return Err(invalid("Thinking may not be enabled when tool_choice forces tool use."));
     }
     let is_prefilled =
         body["messages"].as_array().and_then(|turns| turns.last()).is_some_and(|t| t["role"] == "assistant");
-    if is_prefilled && !is_since(model, WITHOUT_PREFILL) && asked["type"] == "enabled" {
+    if is_prefilled && asked["type"] == "enabled" {
         // Anthropic's documentation of extended thinking: no response can be pre-filled with it.
         return Err(invalid("Thinking may not be enabled when the final message is the assistant's."));
     }
     Ok(())
 }
 
-/// Fields that take one of a few words.
-fn check_words(body: &Value) -> Result<(), WireError> {
-    let check = |name: &str, value: &Value, words: &[&str]| match value {
+/// A way to think that the model does not have.
+fn unthinkable(kind: &str) -> WireError {
+    invalid(format!(
+        "\"thinking.type.{kind}\" is not supported for this model. Use \"thinking.type.adaptive\" and \
+         \"output_config.effort\" to control thinking behavior."
+    ))
+}
+
+/// A model that is told not to think before it answers: each has its own word for that, or none, and
+/// some not at the highest efforts (which Anthropic's guides of migration say; those words are ours).
+fn check_thoughtless(kind: &str, body: &Value, model: Model<'_>) -> Result<(), WireError> {
+    let effort = body["output_config"]["effort"].as_str().unwrap_or_default();
+    match kind {
+        "disabled" if model.takes_between_tools() && !model.takes_disabled() => Err(invalid(
+            "To turn thinking off on this model, send \"thinking\": {\"type\": \"between_tools\"} instead of \
+             {\"type\": \"disabled\"}.",
+        )),
+        "disabled" if !model.takes_disabled() => Err(unthinkable(kind)),
+        "between_tools" if !model.takes_between_tools() => {
+            Err(invalid("\"thinking.type.between_tools\" is not supported for this model."))
+        }
+        _ if model.needs_thought_for_effort() && THOUGHTFUL.contains(&effort) => Err(invalid(format!(
+            "\"thinking.type.{kind}\" is not supported with \"output_config.effort\" set to \"{effort}\"."
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn check_budget(body: &Value, max_tokens: u32) -> Result<(), WireError> {
+    let field = "thinking.enabled.budget_tokens";
+    let budget = thinking(body).ok_or_else(|| invalid(format!("{field}: Field required")))?;
+    if budget < LEAST_THINKING {
+        let rule = format!("Input should be greater than or equal to {LEAST_THINKING}");
+        return Err(invalid(format!("{field}: {rule}")));
+    }
+    if budget >= max_tokens {
+        return Err(invalid("`max_tokens` must be greater than `thinking.budget_tokens`"));
+    }
+    Ok(())
+}
+
+fn forces_tools(body: &Value) -> bool {
+    matches!(body["tool_choice"]["type"].as_str(), Some("any" | "tool"))
+}
+
+/// Fields that take one of a few words, and not of all models.
+fn check_words(body: &Value, model: Model<'_>) -> Result<(), WireError> {
+    word("service_tier", &body["service_tier"], &["auto", "standard_only"])?;
+    word("speed", &body["speed"], &["standard", "fast"])?;
+    let effort = &body["output_config"]["effort"];
+    word("output_config.effort", effort, &EFFORTS)?;
+    if !effort.is_null() && !model.takes_effort() {
+        return Err(invalid("This model does not support the effort parameter."));
+    }
+    if forces_tools(body) && !model.takes_forced_tools() {
+        return Err(invalid("tool_choice: type \"tool\" and \"any\" are not supported for this model."));
+    }
+    match &body["inference_geo"] {
         Value::Null => Ok(()),
-        Value::String(word) if words.contains(&word.as_str()) => Ok(()),
-        _ => Err(invalid(format!("{name}: Input should be '{}'", words.join("' or '")))),
-    };
-    check("service_tier", &body["service_tier"], &["auto", "standard_only"])?;
-    check("speed", &body["speed"], &["standard", "fast"])?;
-    let efforts = ["low", "medium", "high", "xhigh", "max"];
-    check("output_config.effort", &body["output_config"]["effort"], &efforts)
+        // That these are refused is documented; the words are ours.
+        Value::String(_) if !model.takes_place() => {
+            Err(invalid("inference_geo: not supported for this model"))
+        }
+        Value::String(place) if PLACES.contains(&place.as_str()) => Ok(()),
+        Value::String(_) => {
+            Err(invalid(format!("inference_geo: must be one of ['{}']", PLACES.join("', '"))))
+        }
+        _ => Err(invalid("inference_geo: Input should be a valid string")),
+    }
 }
 
 /// Who asks, in no other than an opaque word of the client's.
@@ -286,25 +290,4 @@ fn check_cache(body: &Value) -> Result<(), WireError> {
         ));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_model_s_name_tells_its_generation() {
-        for (model, expected) in [
-            ("claude-sonnet-4-6", Some((4, 6))),
-            ("claude-sonnet-4-5-20250929", Some((4, 5))),
-            ("claude-opus-4-20250514", Some((4, 0))),
-            ("claude-opus-5", Some((5, 0))),
-            ("claude-fable-5-1", Some((5, 1))),
-            ("claude-3-5-haiku-20241022", None),
-            ("claude-next", None),
-            ("smollm2-135m", None),
-        ] {
-            assert_eq!(generation(model), expected, "{model}");
-        }
-    }
 }

@@ -4,11 +4,14 @@
 //! parameters. The older one is spoken unless configured: compatible servers (llama.cpp) know only
 //! it, it takes a temperature, and nothing that sortie sends gains by the newer one.
 
+mod blocks;
 mod checks;
 mod client;
+mod models;
 mod reading;
 mod server;
 mod tools;
+mod turns;
 
 use std::time::Duration;
 

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::super::turns::{flag, last_of, text_of, whole_number};
 use super::super::{Caching, Keep, Part, Particulars, Request, Tier, WireError};
-use super::{checks, tools};
+use super::models::Model;
+use super::{checks, tools, turns};
 
 pub(super) fn invalid(message: impl Into<String>) -> WireError {
     WireError {
@@ -27,12 +28,13 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Request, WireErro
     let max_tokens = whole_number(&body, "max_tokens")
         .map_err(|_| invalid("max_tokens: Input should be a valid integer"))?
         .ok_or_else(|| required("max_tokens"))?;
-    let turns = body["messages"].as_array().ok_or_else(|| required("messages"))?;
-    checks::check_turns(turns, model, is_2026)?;
+    let said = body["messages"].as_array().ok_or_else(|| required("messages"))?;
+    let taken = Model::named(model);
+    turns::check(said, taken, is_2026)?;
     let prompt =
-        last_of(turns, "user").ok_or_else(|| invalid("messages: a user turn with content is required"))?;
+        last_of(said, "user").ok_or_else(|| invalid("messages: a user turn with content is required"))?;
     let shape = tools::shape(&body)?;
-    let temperature = checks::check(&body, model, max_tokens, is_2026)?;
+    let temperature = checks::check(&body, taken, max_tokens, is_2026)?;
     Ok(Request {
         model: model.to_owned(),
         system: text_of(&body["system"]),
@@ -56,6 +58,10 @@ pub(super) fn thinking(body: &Value) -> Option<u32> {
 
 /// How long a `cache_control` keeps what it marks.
 pub(super) fn keep(mark: &Value) -> Result<Option<Keep>, WireError> {
+    let is_known = |name: &str| name == "type" || name == "ttl";
+    if let Some((extra, _)) = mark.as_object().into_iter().flatten().find(|(name, _)| !is_known(name)) {
+        return Err(invalid(format!("cache_control.ephemeral.{extra}: Extra inputs are not permitted")));
+    }
     match (mark["type"].as_str(), mark["ttl"].as_str()) {
         _ if mark.is_null() => Ok(None),
         (Some("ephemeral"), None | Some("5m")) => Ok(Some(Keep::FiveMinutes)),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::turns::open_object;
+use super::super::schema::is_open;
 use super::super::{Shape, WireError};
 use super::reading::invalid;
 
@@ -108,10 +108,10 @@ fn format(body: &Value) -> Result<Option<Value>, WireError> {
 }
 
 fn check_closed(field: &str, schema: &Value) -> Result<(), WireError> {
-    match open_object(schema) {
-        None => Ok(()),
-        Some(_) => Err(invalid(format!(
+    if is_open(schema) {
+        return Err(invalid(format!(
             "{field}: For 'object' type, 'additionalProperties' must be explicitly set to false"
-        ))),
+        )));
     }
+    Ok(())
 }

@@ -22,13 +22,22 @@ pub(in super::super) const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medi
 /// Refuses a parameter that the API does not have.
 pub(in super::super) fn only_known(body: &Value, known: &[&str]) -> Result<(), WireError> {
     let unknown = body.as_object().into_iter().flatten().find(|(name, _)| !known.contains(&name.as_str()));
-    match unknown {
-        None => Ok(()),
-        Some((name, _)) => {
-            let message = format!("Unknown parameter: '{name}'.");
-            Err(invalid(Some("unknown_parameter"), message).about(name.as_str()))
-        }
-    }
+    unknown.map_or(Ok(()), |(name, _)| Err(unknown_parameter(name)))
+}
+
+/// The same of the fields within an object at `field`, if it is there.
+pub(in super::super) fn only_known_in(field: &str, value: &Value, known: &[&str]) -> Result<(), WireError> {
+    let fields = match value {
+        Value::Null => return Ok(()),
+        value => value.as_object().ok_or_else(|| wrong_type(field, "an object"))?,
+    };
+    let unknown = fields.keys().find(|name| !known.contains(&name.as_str()));
+    unknown.map_or(Ok(()), |name| Err(unknown_parameter(&format!("{field}.{name}"))))
+}
+
+/// A parameter that the API does not have.
+pub(in super::super) fn unknown_parameter(field: &str) -> WireError {
+    invalid(Some("unknown_parameter"), format!("Unknown parameter: '{field}'.")).about(field)
 }
 
 /// A field that is of another type than it has to be.
@@ -39,7 +48,10 @@ pub(in super::super) fn wrong_type(field: &str, expected: &str) -> WireError {
 
 /// A list that may not be empty.
 pub(in super::super) fn empty(field: &str) -> WireError {
-    let message = format!("Invalid '{field}': empty array. Expected an array with minimum length 1.");
+    let message = format!(
+        "Invalid '{field}': empty array. Expected an array with minimum length 1, but got an empty array \
+         instead."
+    );
     invalid(Some("empty_array"), message).about(field)
 }
 
@@ -90,7 +102,17 @@ pub(in super::super) fn number(
     least: f64,
     most: f64,
 ) -> Result<Option<f64>, WireError> {
-    let number = match &body[field] {
+    number_at(field, &body[field], least, most)
+}
+
+/// A value at `field` that is a number from `least` to `most`, if it is there.
+pub(in super::super) fn number_at(
+    field: &str,
+    value: &Value,
+    least: f64,
+    most: f64,
+) -> Result<Option<f64>, WireError> {
+    let number = match value {
         Value::Null => return Ok(None),
         value => value.as_f64().ok_or_else(|| wrong_type(field, "a decimal"))?,
     };
@@ -110,13 +132,52 @@ pub(in super::super) fn word(field: &str, value: &Value, words: &[&str]) -> Resu
     match value {
         Value::Null => Ok(()),
         Value::String(word) if words.contains(&word.as_str()) => Ok(()),
-        other => {
-            let known = words.join("', '");
-            let other = other.as_str().map_or_else(|| other.to_string(), str::to_owned);
-            let message = format!("Invalid value: '{other}'. Supported values are: '{known}'.");
-            Err(invalid(Some("invalid_value"), message).about(field))
-        }
+        other => Err(not_one_of(field, other, words)),
     }
+}
+
+/// The same where it has to be there.
+pub(in super::super) fn known_word(field: &str, value: &Value, words: &[&str]) -> Result<(), WireError> {
+    if value.is_null() { Err(not_one_of(field, value, words)) } else { word(field, value, words) }
+}
+
+/// A value that is none of the words that it may be; of one that is not there the API says `''`.
+fn not_one_of(field: &str, value: &Value, words: &[&str]) -> WireError {
+    let found = match value {
+        Value::Null => String::new(),
+        Value::String(word) => word.clone(),
+        other => other.to_string(),
+    };
+    let message = format!("Invalid value: '{found}'. Supported values are: {}.", listed(words));
+    invalid(Some("invalid_value"), message).about(field)
+}
+
+/// Words as the API lists them: `'a' and 'b'`, `'a', 'b', and 'c'`.
+fn listed(words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
+    match quoted.as_slice() {
+        [first, second] => format!("{first} and {second}"),
+        [before @ .., last] if !before.is_empty() => format!("{}, and {last}", before.join(", ")),
+        few => few.concat(),
+    }
+}
+
+/// Refuses a list that is longer than `most`.
+pub(in super::super) fn at_most(field: &str, list: &[Value], most: usize) -> Result<(), WireError> {
+    let found = list.len();
+    if found <= most {
+        return Ok(());
+    }
+    let message = format!(
+        "Invalid '{field}': array too long. Expected an array with maximum length {most}, but got an array \
+         with length {found} instead."
+    );
+    Err(invalid(Some("array_above_max_length"), message).about(field))
+}
+
+/// Whether a request is answered by a model that thinks: one that reasons and is not told not to.
+pub(in super::super) fn thinks(model: &str, effort: &Value) -> bool {
+    super::is_reasoning(model) && effort != "none"
 }
 
 /// How a request is sampled, and what is kept with it: what both APIs call the same. Reasoning models
@@ -128,10 +189,8 @@ pub(in super::super) fn shared(body: &Value, model: &str, effort: &Value) -> Res
     let temperature = number(body, "temperature", 0.0, 2.0)?;
     // As users of o3, o4-mini, gpt-5-mini and gpt-5.4 have shown it; from gpt-5.1 on a model that is
     // told not to reason is sampled like any other.
-    if let Some(other) = temperature.filter(|t| (t - 1.0).abs() > f64::EPSILON)
-        && super::is_reasoning(model)
-        && effort != "none"
-    {
+    let other_than_usual = |value: Option<f64>| value.filter(|value| (value - 1.0).abs() > f64::EPSILON);
+    if let Some(other) = other_than_usual(temperature).filter(|_| thinks(model, effort)) {
         let message = format!(
             "Unsupported value: 'temperature' does not support {other} with this model. Only the default (1) \
              value is supported."
@@ -145,7 +204,9 @@ pub(in super::super) fn shared(body: &Value, model: &str, effort: &Value) -> Res
     for name in ["user", "safety_identifier", "prompt_cache_key"] {
         text(body, name)?;
     }
-    number(body, "top_p", 0.0, 1.0)?;
+    if other_than_usual(number(body, "top_p", 0.0, 1.0)?).is_some() && thinks(model, effort) {
+        return Err(unsupported("top_p", ""));
+    }
     whole(body, "top_logprobs", 0, MOST_LOGPROBS)?;
     metadata(&body["metadata"])?;
     if !body["stream_options"].is_null() && !is_streamed {

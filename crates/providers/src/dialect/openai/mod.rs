@@ -96,12 +96,27 @@ pub(super) fn missing(parameter: &str) -> WireError {
 /// Whether it is of the o-series or of gpt-5 and later: these refuse `max_tokens`, wherever they are
 /// served.
 pub(super) fn is_reasoning(model: &str) -> bool {
-    let leading = |text: &str| {
-        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        text[..digits].parse::<u32>().ok()
-    };
     model.strip_prefix('o').and_then(leading).is_some()
-        || model.strip_prefix("gpt-").and_then(leading).is_some_and(|generation| generation >= 5)
+        || generation(model).is_some_and(|generation| generation >= REASONING)
+}
+
+/// Whether it is one of OpenAI's models that do not reason; of others' nobody knows.
+pub(super) fn is_plain(model: &str) -> bool {
+    model.starts_with("chatgpt-") || generation(model).is_some_and(|generation| generation < REASONING)
+}
+
+/// The generation from which on GPT models reason.
+const REASONING: u32 = 5;
+
+/// 4 of `gpt-4o`, 5 of `gpt-5.4-mini`.
+fn generation(model: &str) -> Option<u32> {
+    model.strip_prefix("gpt-").and_then(leading)
+}
+
+/// The whole number that a text begins with.
+fn leading(text: &str) -> Option<u32> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text[..digits].parse().ok()
 }
 
 /// Types and codes from the documentation of error codes; the messages are ours.
@@ -192,5 +207,7 @@ mod tests {
         assert!(models.into_iter().all(is_reasoning));
         let others = ["gpt-4o", "gpt-4.1-mini", "gpt-3.5-turbo", "olmo", "omni", "gpt-oss-20b", ""];
         assert!(!others.into_iter().any(is_reasoning));
+        assert!(["gpt-4o", "gpt-4.1-mini", "gpt-3.5-turbo", "chatgpt-4o-latest"].into_iter().all(is_plain));
+        assert!(!models.into_iter().chain(["olmo", "gpt-oss-20b", "llama-3", ""]).any(is_plain));
     }
 }

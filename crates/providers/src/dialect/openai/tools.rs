@@ -1,9 +1,11 @@
 //! The server's half: functions, choices and schemas, which both of OpenAI's APIs have in different
 //! places. Where they stand is told as the path that errors name.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
-use super::super::turns::open_object;
+use super::super::schema::unstrict;
 use super::super::{Shape, WireError};
 use super::{invalid, missing};
 
@@ -62,6 +64,17 @@ pub(in super::super) fn chosen<'a>(
     }
 }
 
+/// Refuses tools of the same name, whoever runs them (the words are those of a recorded reply).
+pub(in super::super) fn check_unique<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), WireError> {
+    let mut seen = HashSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(invalid(None, "Tool names must be unique.").about("tools"));
+        }
+    }
+    Ok(())
+}
+
 /// A function, whose name and schema stand at `field`.
 pub(in super::super) fn function(field: &str, function: &Value) -> Result<Tool, WireError> {
     let name = check_name(&format!("{field}.name"), &function["name"])?;
@@ -78,11 +91,11 @@ pub(in super::super) fn function(field: &str, function: &Value) -> Result<Tool, 
 }
 
 /// The schema that the text has to fit, if `format` gives one, at `field`. Where it is a schema of
-/// the user's own, `asked` has its name and itself, at `schema_field`. `json_object` asks for any
-/// object, and the `input` has to speak of that.
+/// the user's own, `asked` has its name and itself, at `schema_field`; one that is not as it has to be
+/// is refused as `strict_field`. `json_object` asks for any object, and the `input` has to speak of that.
 pub(in super::super) fn format(
     (field, format): (&str, &Value),
-    (schema_field, asked): (&str, &Value),
+    (schema_field, asked, strict_field): (&str, &Value, &str),
     (input_field, input): (&str, &Value),
 ) -> Result<Option<Value>, WireError> {
     match format["type"].as_str() {
@@ -107,7 +120,7 @@ pub(in super::super) fn format(
             }
             if asked["strict"] == true {
                 check_strict("invalid_json_schema", &format!("response_format '{name}'"), schema)
-                    .map_err(|error| error.about(field))?;
+                    .map_err(|error| error.about(strict_field))?;
             }
             Ok(Some(schema.clone()))
         }
@@ -132,23 +145,18 @@ fn check_name(field: &str, name: &Value) -> Result<String, WireError> {
     Ok(name.to_owned())
 }
 
-/// A strict schema is an object, and all its objects say that they take no other fields.
+/// A strict schema is an object, and all its objects are closed and require all of their fields.
 fn check_strict(code: &str, whose: &str, schema: &Value) -> Result<(), WireError> {
-    let refuse = |why: String| Err(invalid(Some(code), format!("Invalid schema for {whose}: {why}")));
-    if schema["type"] != "object" {
-        return refuse(format!(
-            "schema must be a JSON Schema of 'type: \"object\"', got 'type: {}'.",
-            schema["type"]
-        ));
-    }
-    match open_object(schema) {
-        None => Ok(()),
-        Some(path) => {
-            let path: Vec<String> = path.into_iter().map(|step| format!("'{step}'")).collect();
-            let place = path.join(", ");
-            refuse(format!(
-                "In context=({place}), 'additionalProperties' is required to be supplied and to be false."
-            ))
+    let why = match &schema["type"] {
+        Value::String(kind) if kind == "object" => unstrict(schema),
+        kind => {
+            // Absent, it is Python's word for nothing.
+            let kind = kind.as_str().unwrap_or("None");
+            Some(format!("schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{kind}\"'."))
         }
+    };
+    match why {
+        None => Ok(()),
+        Some(why) => Err(invalid(Some(code), format!("Invalid schema for {whose}: {why}"))),
     }
 }

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::super::WireError;
-use super::super::openai::checks::{self, number, unsupported, whole, word, wrong_type};
-use super::super::openai::{invalid, is_reasoning, logprobs, missing};
+use super::super::openai::checks::{self, at_most, number, number_at, unsupported, whole, word, wrong_type};
+use super::super::openai::{invalid, is_plain, is_reasoning, logprobs};
+use super::turns;
 
 /// Every parameter of the official SDKs' `types/chat/completion_create_params.py`, of all versions that
 /// are tested here.
@@ -48,23 +49,28 @@ const KNOWN: [&str; 37] = [
     "web_search_options",
 ];
 
-/// Who may speak: the reference's roles. `function` is the one that `tool` replaced.
-const ROLES: [&str; 6] = ["system", "assistant", "user", "function", "tool", "developer"];
-
 /// Stop sequences, at most (OpenAI's reference of `stop`).
 const MOST_STOPS: usize = 4;
 
 /// Choices, at most (OpenAI's reference of `n`).
 const MOST_CHOICES: u32 = 128;
 
-/// Models that take no stop sequences (the docstring of `stop` in the official SDKs).
-const WITHOUT_STOP: [&str; 2] = ["o3", "o4-mini"];
+/// Models that take no stop sequences: those of the docstring of `stop` in the official SDKs, and all
+/// GPT models that reason (as users of gpt-5, gpt-5.4-nano and gpt-5.6 have shown it).
+const WITHOUT_STOP: [&str; 3] = ["o3", "o4-mini", "gpt-"];
+
+/// What is not taken by a model that thinks (logprobs have a rule of their own).
+const WITHOUT_THINKING: [&str; 3] = ["presence_penalty", "frequency_penalty", "logit_bias"];
+
+/// The most that a token may be made likelier or less so (OpenAI's reference of `logit_bias`).
+const MOST_BIAS: f64 = 100.0;
 
 /// Refuses what no request may say, whoever the model is; gives the temperature.
-pub(super) fn check(body: &Value, model: &str, turns: &[Value]) -> Result<Option<f64>, WireError> {
+pub(super) fn check(body: &Value, model: &str, said: &[Value]) -> Result<Option<f64>, WireError> {
     checks::only_known(body, &KNOWN)?;
-    check_turns(turns)?;
+    turns::check(said)?;
     choices(body)?;
+    check_bias(&body["logit_bias"])?;
     for penalty in ["frequency_penalty", "presence_penalty"] {
         number(body, penalty, -2.0, 2.0)?;
     }
@@ -73,6 +79,7 @@ pub(super) fn check(body: &Value, model: &str, turns: &[Value]) -> Result<Option
     word("verbosity", &body["verbosity"], &["low", "medium", "high"])?;
     word("reasoning_effort", &body["reasoning_effort"], &checks::EFFORTS)?;
     let temperature = checks::shared(body, model, &body["reasoning_effort"])?;
+    check_reasoning(body, model)?;
     if !body["seed"].is_null() && body["seed"].as_i64().is_none() {
         return Err(wrong_type("seed", "an integer"));
     }
@@ -84,30 +91,39 @@ pub(super) fn check(body: &Value, model: &str, turns: &[Value]) -> Result<Option
     Ok(temperature)
 }
 
-fn check_turns(turns: &[Value]) -> Result<(), WireError> {
-    for (i, turn) in turns.iter().enumerate() {
-        let field = format!("messages[{i}].role");
-        if turn["role"].is_null() {
-            return Err(missing(&field));
-        }
-        word(&field, &turn["role"], &ROLES)?;
-        check_content(i, turn)?;
-        if turn["role"] == "tool" && turn["tool_call_id"].as_str().is_none() {
-            return Err(missing(&format!("messages[{i}].tool_call_id")));
-        }
+/// Refuses what models that reason do not take, and what only they take (as users of gpt-5.4-nano,
+/// gpt-5.6 and gpt-4.1 have shown it).
+fn check_reasoning(body: &Value, model: &str) -> Result<(), WireError> {
+    let effort = &body["reasoning_effort"];
+    if !effort.is_null() && is_plain(model) {
+        // Of a parameter that the API has, but not for this model, it speaks as of one that it has not.
+        return Err(invalid(None, "Unrecognized request argument supplied: reasoning_effort"));
     }
-    Ok(())
+    if !checks::thinks(model, effort) {
+        return Ok(());
+    }
+    match WITHOUT_THINKING.into_iter().find(|field| !body[*field].is_null()) {
+        Some(field) => Err(unsupported(field, "")),
+        None => Ok(()),
+    }
 }
 
-/// Every turn has a content, but an assistant's may call or refuse instead.
-fn check_content(i: usize, turn: &Value) -> Result<(), WireError> {
-    let besides = ["tool_calls", "function_call", "refusal", "audio"];
-    match &turn["content"] {
-        Value::String(_) | Value::Array(_) => Ok(()),
-        Value::Null if turn["role"] == "assistant" && besides.iter().any(|f| !turn[f].is_null()) => Ok(()),
-        Value::Null if turn["role"] == "function" => Ok(()),
-        _ => Err(wrong_type(&format!("messages[{i}].content"), "a string or an array of parts")),
+/// How likely tokens are made: a bias for each, by its number.
+fn check_bias(bias: &Value) -> Result<(), WireError> {
+    let biases = match bias {
+        Value::Null => return Ok(()),
+        bias => bias.as_object().ok_or_else(|| wrong_type("logit_bias", "an object"))?,
+    };
+    for (token, bias) in biases {
+        if token.parse::<u32>().is_err() {
+            let message = format!(
+                "Invalid key in 'logit_bias': {token}. You should only be submitting non-negative integers."
+            );
+            return Err(invalid(None, message).about("logit_bias"));
+        }
+        number_at(&format!("logit_bias.{token}"), bias, -MOST_BIAS, MOST_BIAS)?;
     }
+    Ok(())
 }
 
 /// How many answers are asked for.
@@ -118,20 +134,13 @@ pub(super) fn choices(body: &Value) -> Result<u32, WireError> {
 /// The texts that end an answer.
 pub(super) fn stops(body: &Value, model: &str) -> Result<Vec<String>, WireError> {
     let not_text = || wrong_type("stop", "a string or an array of strings");
-    let is_without = || WITHOUT_STOP.into_iter().any(|name| model.starts_with(name));
+    let is_without = || is_reasoning(model) && WITHOUT_STOP.into_iter().any(|name| model.starts_with(name));
     match &body["stop"] {
         Value::Null => Ok(Vec::new()),
         _ if is_without() => Err(unsupported("stop", "")),
         Value::String(one) => Ok(vec![one.clone()]),
-        Value::Array(several) if several.len() > MOST_STOPS => {
-            let found = several.len();
-            let message = format!(
-                "Invalid 'stop': array too long. Expected an array with maximum length {MOST_STOPS}, but got \
-                 an array with length {found} instead."
-            );
-            Err(invalid(Some("array_above_max_length"), message).about("stop"))
-        }
         Value::Array(several) => {
+            at_most("stop", several, MOST_STOPS)?;
             several.iter().map(|stop| stop.as_str().map(str::to_owned).ok_or_else(not_text)).collect()
         }
         _ => Err(not_text()),

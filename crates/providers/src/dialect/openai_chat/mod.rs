@@ -6,6 +6,7 @@ mod client;
 mod reading;
 mod server;
 mod tools;
+mod turns;
 
 use std::time::Duration;
 

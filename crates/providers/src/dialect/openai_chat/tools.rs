@@ -3,10 +3,13 @@
 
 use serde_json::Value;
 
-use super::super::openai::checks::{empty, wrong_type};
+use super::super::openai::checks::{at_most, empty, wrong_type};
 use super::super::openai::invalid;
 use super::super::openai::tools::{self, Tool};
 use super::super::{Shape, WireError};
+
+/// Tools, at most (as recorded replies have it; the reference does not say).
+const MOST_TOOLS: usize = 128;
 
 /// What the answer has to look like: a function's call where one is forced, or where functions are
 /// offered and the last turn is not already a tool's result; else the format that is asked for.
@@ -14,7 +17,7 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
     let (functions, choice, format) = (functions(body)?, &body["tool_choice"], &body["response_format"]);
     let format = tools::format(
         ("response_format", format),
-        ("response_format.json_schema", &format["json_schema"]),
+        ("response_format.json_schema", &format["json_schema"], "response_format"),
         ("messages", &body["messages"]),
     )?;
     if functions.is_empty() && choice == "auto" {
@@ -37,6 +40,10 @@ fn functions(body: &Value) -> Result<Vec<Tool>, WireError> {
     if list.is_empty() {
         return Err(empty("tools"));
     }
+    at_most("tools", list, MOST_TOOLS)?;
+    let names =
+        ["function", "custom"].map(|kind| list.iter().filter_map(move |tool| tool[kind]["name"].as_str()));
+    tools::check_unique(names.into_iter().flatten())?;
     let functions = list.iter().enumerate().filter(|(_, tool)| tool["type"] != "custom");
     functions
         .map(|(i, tool)| {

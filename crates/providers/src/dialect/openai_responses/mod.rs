@@ -5,6 +5,7 @@
 //! are read over and never written.
 
 mod client;
+mod items;
 mod reading;
 mod server;
 mod tools;

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::super::openai::checks::{self, empty, whole, word, wrong_type};
-use super::super::openai::{MAX_TOKENS_UNLESS_SAID, invalid, missing, tier};
+use super::super::openai::checks::{self, empty, unsupported, whole, word, wrong_type};
+use super::super::openai::{MAX_TOKENS_UNLESS_SAID, invalid, is_plain, missing, tier};
 use super::super::turns::{asked_of, text_of};
 use super::super::{Caching, Part, Particulars, Request, WireError};
-use super::tools;
+use super::{items, tools};
 
 /// The least that `max_output_tokens` may be.
 const LEAST_OUTPUT: u32 = 16;
@@ -62,8 +62,24 @@ const KNOWN: [&str; 34] = [
 /// Parameters that go on from something that is never kept here.
 const CONTINUED: [&str; 2] = ["conversation", "prompt"];
 
-/// Who may speak in an item of the input.
-const ROLES: [&str; 4] = ["user", "assistant", "system", "developer"];
+/// What a response may be asked to have in it beside its words (the official SDKs'
+/// `types/responses/response_includable.py`).
+const INCLUDABLE: [&str; 8] = [
+    "file_search_call.results",
+    "web_search_call.results",
+    "web_search_call.action.sources",
+    "message.input_image.image_url",
+    "computer_call_output.output.image_url",
+    "code_interpreter_call.outputs",
+    "reasoning.encrypted_content",
+    LOGPROBS,
+];
+const LOGPROBS: &str = "message.output_text.logprobs";
+
+/// Every field of the official SDKs' `types/shared_params/reasoning.py` and
+/// `types/responses/response_text_config_param.py`.
+const OF_REASONING: [&str; 5] = ["context", "effort", "generate_summary", "mode", "summary"];
+const OF_TEXT: [&str; 2] = ["format", "verbosity"];
 
 pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
     let body: Value = serde_json::from_slice(body).map_err(|error| {
@@ -72,7 +88,9 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
     check_parameters(&body)?;
     let model = body["model"].as_str().ok_or_else(|| missing("model"))?;
     let temperature = checks::shared(&body, model, &body["reasoning"]["effort"])?;
-    let (prompt, spoken) = input(&body["input"])?;
+    check_thinking(&body, model)?;
+    let is_continued = !body["previous_response_id"].is_null() || !body["conversation"].is_null();
+    let (prompt, spoken) = input(&body["input"], is_continued)?;
     let system: Vec<_> = text_of(&body["instructions"]).into_iter().chain(spoken).collect();
     Ok(Request {
         model: model.to_owned(),
@@ -95,12 +113,11 @@ fn check_parameters(body: &Value) -> Result<(), WireError> {
         return Err(invalid(Some("unsupported_parameter"), message).about(old));
     }
     checks::only_known(body, &KNOWN)?;
-    word("reasoning.effort", &body["reasoning"]["effort"], &checks::EFFORTS)?;
+    check_words(body)?;
     let tiers = ["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"];
     word("service_tier", &body["service_tier"], &tiers)?;
     checks::text(body, "instructions")?;
     checks::flag(body, "background")?;
-    word("truncation", &body["truncation"], &["auto", "disabled"])?;
     if body["background"] == true && body["store"] == false {
         let message = "Background mode requires 'store' to be enabled.";
         return Err(invalid(None, message).about("background"));
@@ -116,8 +133,51 @@ fn check_parameters(body: &Value) -> Result<(), WireError> {
     }
 }
 
+/// Fields that take one of a few words.
+fn check_words(body: &Value) -> Result<(), WireError> {
+    let (reasoning, text) = (&body["reasoning"], &body["text"]);
+    checks::only_known_in("reasoning", reasoning, &OF_REASONING)?;
+    word("reasoning.effort", &reasoning["effort"], &checks::EFFORTS)?;
+    for name in ["summary", "generate_summary"] {
+        word(&format!("reasoning.{name}"), &reasoning[name], &["concise", "detailed", "auto"])?;
+    }
+    checks::only_known_in("text", text, &OF_TEXT)?;
+    word("text.verbosity", &text["verbosity"], &["low", "medium", "high"])?;
+    word("truncation", &body["truncation"], &["auto", "disabled"])?;
+    let included = match &body["include"] {
+        Value::Null => return Ok(()),
+        included => included.as_array().ok_or_else(|| wrong_type("include", "an array of strings"))?,
+    };
+    for (i, one) in included.iter().enumerate() {
+        checks::known_word(&format!("include[{i}]"), one, &INCLUDABLE)?;
+    }
+    Ok(())
+}
+
+/// Refuses what models that reason do not take, and what only they take (as users of gpt-5.6 and
+/// gpt-4.1-nano have shown it).
+fn check_thinking(body: &Value, model: &str) -> Result<(), WireError> {
+    let reasoning = &body["reasoning"];
+    if is_plain(model)
+        && let Some(name) = ["effort", "summary"].into_iter().find(|name| !reasoning[name].is_null())
+    {
+        return Err(unsupported(&format!("reasoning.{name}"), ""));
+    }
+    let wants_logprobs =
+        body["include"].as_array().is_some_and(|list| list.iter().any(|one| one == LOGPROBS));
+    let wanted = [("include", wants_logprobs), ("top_logprobs", body["top_logprobs"].as_u64() > Some(0))];
+    match wanted.into_iter().find(|(_, is_wanted)| *is_wanted && checks::thinks(model, &reasoning["effort"]))
+    {
+        None => Ok(()),
+        Some((field, _)) => {
+            let message = "logprobs are not supported with reasoning models.";
+            Err(invalid(Some("unsupported_parameter"), message).about(field))
+        }
+    }
+}
+
 /// What the answer is asked of, and what the system said before it.
-fn input(input: &Value) -> Result<(String, Vec<String>), WireError> {
+fn input(input: &Value, is_continued: bool) -> Result<(String, Vec<String>), WireError> {
     let items = match input {
         Value::String(prompt) => return Ok((prompt.clone(), Vec::new())),
         Value::Array(items) if items.is_empty() => return Err(empty("input")),
@@ -125,32 +185,10 @@ fn input(input: &Value) -> Result<(String, Vec<String>), WireError> {
         Value::Null => return Err(missing("input")),
         _ => return Err(wrong_type("input", "a string or an array of items")),
     };
-    for (i, item) in items.iter().enumerate() {
-        check_item(i, item)?;
-    }
+    items::check(items, is_continued)?;
     let is_system = |item: &&Value| item["role"] == "system" || item["role"] == "developer";
     let system = items.iter().filter(is_system).filter_map(|item| text_of(&item["content"])).collect();
     Ok((asked_of(items), system))
-}
-
-/// A turn has a role and a content, a tool's result its call; other items are the API's own, sent
-/// back to it.
-fn check_item(i: usize, item: &Value) -> Result<(), WireError> {
-    match item["type"].as_str() {
-        None | Some("message") => {
-            let field = format!("input[{i}].role");
-            if item["role"].is_null() {
-                return Err(missing(&field));
-            }
-            word(&field, &item["role"], &ROLES)?;
-            text_of(&item["content"]).map(drop).ok_or_else(|| missing(&format!("input[{i}].content")))
-        }
-        Some("function_call_output") => match ["call_id", "output"].into_iter().find(|f| item[f].is_null()) {
-            Some(field) => Err(missing(&format!("input[{i}].{field}"))),
-            None => Ok(()),
-        },
-        Some(_) => Ok(()),
-    }
 }
 
 /// The bound on the answer.

@@ -62,6 +62,7 @@ fn written(dialect: &dyn Dialect, body: &[u8]) -> Result<Vec<Written>, Box<Refus
     let invalid = |message: String| Refusal::says(dialect, 400, message);
     let body: Value = serde_json::from_slice(body)
         .map_err(|error| invalid(format!("The request body is not valid JSON: {error}")))?;
+    check_known("", &body, &["requests"]).map_err(invalid)?;
     let requests =
         body["requests"].as_array().ok_or_else(|| invalid("requests: Field required".to_owned()))?;
     if requests.is_empty() || requests.len() > MOST_REQUESTS {
@@ -73,6 +74,7 @@ fn written(dialect: &dyn Dialect, body: &[u8]) -> Result<Vec<Written>, Box<Refus
     let mut written = Vec::with_capacity(requests.len());
     for (i, request) in requests.iter().enumerate() {
         let field = |name: &str| format!("requests.{i}.{name}");
+        check_known(&field(""), request, &["custom_id", "params"]).map_err(invalid)?;
         let id = request["custom_id"]
             .as_str()
             .ok_or_else(|| invalid(format!("{}: Field required", field("custom_id"))))?;
@@ -90,6 +92,14 @@ fn written(dialect: &dyn Dialect, body: &[u8]) -> Result<Vec<Written>, Box<Refus
     match repeated(written.iter().map(|written| written.custom_id.as_str())) {
         None => Ok(written),
         Some(id) => Err(invalid(format!("requests: the custom_id '{id}' is not unique"))),
+    }
+}
+
+/// Says what is in an object, whose path goes before its fields, that may not be there.
+fn check_known(path: &str, object: &Value, known: &[&str]) -> Result<(), String> {
+    match object.as_object().into_iter().flatten().find(|(name, _)| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some((extra, _)) => Err(format!("{path}{extra}: Extra inputs are not permitted")),
     }
 }
 

@@ -1,6 +1,10 @@
 //! What the servers' halves refuse of a request's types, turns and tools, and what they take that is
 //! close to it. A request that is taken has an empty word in its row.
 
+mod anthropic;
+mod chat;
+mod responses;
+
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use sortie_providers::dialect::{Anthropic, Dialect, OpenAiChat, OpenAiResponses, Request, WireError};
@@ -34,6 +38,31 @@ fn check(dialect: &dyn Dialect, more: &Value, param: Option<&str>, part: &str) {
             assert_eq!(error.param.as_deref(), param, "{more}");
         }
     }
+}
+
+/// That it is refused so: by the parameter, with the code, in words that begin so.
+fn refused(dialect: &dyn Dialect, more: &Value, (param, code): (&str, &str), message: &str) {
+    match read(dialect, more) {
+        Ok(_) => panic!("{more} is taken, not refused: {message}"),
+        Err(error) => {
+            assert!(error.message.starts_with(message), "{more}: {}", error.message);
+            let [found_param, found_code] =
+                [&error.param, &error.code].map(|said| said.as_deref().unwrap_or(""));
+            assert_eq!((error.status, error.kind.as_str()), (400, "invalid_request_error"), "{more}");
+            assert_eq!((found_param, found_code), (param, code), "{more}");
+        }
+    }
+}
+
+fn taken(dialect: &dyn Dialect, more: &Value) {
+    check(dialect, more, None, "");
+}
+
+/// What somebody says.
+fn said(role: &str, content: Value) -> Value {
+    let mut turn = json!({"role": role});
+    turn["content"] = content;
+    turn
 }
 
 fn turns(turns: &Value) -> Value {

@@ -1,0 +1,210 @@
+//! Chat Completions: calls and their answers, tools, schemas, and what depends on the model.
+
+use serde_json::{Value, json};
+use sortie_providers::dialect::OpenAiChat;
+
+use crate::{refused, taken, turns};
+
+const HIGH: &str = "decimal_above_max_value";
+const MISSING: &str = "missing_required_parameter";
+const UNSUPPORTED: &str = "unsupported_parameter";
+
+fn user() -> Value {
+    json!({"role": "user", "content": "Weather?"})
+}
+
+/// An assistant's turn that calls these.
+fn calls(ids: &[&str]) -> Value {
+    let call =
+        |id: &&str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    json!({"role": "assistant", "content": null, "tool_calls": ids.iter().map(call).collect::<Vec<_>>()})
+}
+
+fn result(id: &str) -> Value {
+    json!({"role": "tool", "tool_call_id": id, "content": "9 degrees"})
+}
+
+fn refuse(more: &Value, param: &str, code: &str, message: &str) {
+    refused(&OpenAiChat, more, (param, code), message);
+}
+
+#[test]
+fn every_call_is_answered_and_nothing_else() {
+    for said in [
+        json!([user(), calls(&["a"]), result("a")]),
+        json!([user(), calls(&["a", "b"]), result("b"), result("a"), user()]),
+        json!([user(), calls(&["a"]), result("a"), calls(&["a"]), result("a")]),
+    ] {
+        taken(&OpenAiChat, &turns(&said));
+    }
+    let check = |said: Value, param: &str, message: &str| refuse(&turns(&said), param, "", message);
+    let orphan = "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with \
+                  'tool_calls'.";
+    check(json!([result("a")]), "messages.[0].role", orphan);
+    check(json!([user(), result("a")]), "messages.[1].role", orphan);
+    check(json!([user(), calls(&["a"]), result("a"), user(), result("a")]), "messages.[4].role", orphan);
+    let unknown = "Invalid parameter: 'tool_call_id' of 'b' not found in 'tool_calls' of previous message.";
+    check(json!([user(), calls(&["a"]), result("b")]), "messages.[2].tool_call_id", unknown);
+    let open = "An assistant message with 'tool_calls' must be followed by tool messages responding to each \
+                'tool_call_id'. The following tool_call_ids did not have response messages: ";
+    check(json!([user(), calls(&["a"])]), "messages", &format!("{open}a"));
+    check(json!([user(), calls(&["a"]), result("a"), calls(&["a"])]), "messages", &format!("{open}a"));
+    check(json!([user(), calls(&["a"]), user()]), "messages.[2].role", &format!("{open}a"));
+    check(
+        json!([user(), calls(&["a", "b", "c"]), result("b"), calls(&["d"])]),
+        "messages.[3].role",
+        &format!("{open}a, c"),
+    );
+}
+
+#[test]
+fn calls_and_parts_are_of_the_kinds_that_there_are() {
+    let check = |turn: Value, param: &str, code: &str, message: &str| {
+        refuse(&turns(&json!([user(), turn])), param, code, message);
+    };
+    let mut made = calls(&["a"]);
+    made["tool_calls"] = json!([]);
+    check(
+        made.clone(),
+        "messages[1].tool_calls",
+        "empty_array",
+        "Invalid 'messages[1].tool_calls': empty array.",
+    );
+    made["tool_calls"] = json!([{"type": "function"}]);
+    check(made.clone(), "messages[1].tool_calls[0].id", MISSING, "Missing");
+    made["tool_calls"] = json!([{"id": "a", "type": "function", "function": {"name": "f", "arguments": {}}}]);
+    let arguments = "messages[1].tool_calls[0].function.arguments";
+    check(made, arguments, "invalid_type", &format!("Invalid type for '{arguments}'"));
+    let part = |part: Value| json!({"role": "user", "content": [part]});
+    check(
+        part(json!({"type": "image"})),
+        "messages[1].content[0].type",
+        "invalid_value",
+        "Invalid value: 'image'. Supported values are: 'text', 'image_url', 'input_audio', 'refusal', 'audio', and \
+         'file'.",
+    );
+    check(part(json!({"text": "a"})), "messages[1].content[0].type", MISSING, "Missing");
+    check(part(json!({"type": "text"})), "messages[1].content[0].text", MISSING, "Missing");
+}
+
+#[test]
+fn tools_are_not_too_many_and_have_names_of_their_own() {
+    let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
+    let tools =
+        |count: usize| json!({"tools": (0..count).map(|n| tool(&format!("f{n}"))).collect::<Vec<_>>()});
+    taken(&OpenAiChat, &tools(128));
+    refuse(
+        &tools(129),
+        "tools",
+        "array_above_max_length",
+        "Invalid 'tools': array too long. Expected an array with maximum length 128, but got an array with length \
+         129 instead.",
+    );
+    let custom = json!({"type": "custom", "custom": {"name": "f"}});
+    for twice in [json!([tool("f"), tool("g"), tool("f")]), json!([tool("f"), custom])] {
+        refuse(&json!({"tools": twice}), "tools", "", "Tool names must be unique.");
+    }
+}
+
+#[test]
+fn a_bias_is_a_number_for_a_token() {
+    let bias = |bias: Value| json!({"logit_bias": bias});
+    for right in [json!({}), json!({"50256": -100, "7": 100, "8": 0.5}), Value::Null] {
+        taken(&OpenAiChat, &bias(right));
+    }
+    refuse(
+        &bias(json!({"50256": 101})),
+        "logit_bias.50256",
+        HIGH,
+        "Invalid 'logit_bias.50256': decimal above",
+    );
+    let low = "decimal_below_min_value";
+    refuse(&bias(json!({"7": -100.5})), "logit_bias.7", low, "Invalid 'logit_bias.7': decimal below");
+    refuse(&bias(json!({"7": "1"})), "logit_bias.7", "invalid_type", "Invalid type for 'logit_bias.7'");
+    refuse(&bias(json!({"the": 1})), "logit_bias", "", "Invalid key in 'logit_bias': the.");
+    refuse(&bias(json!([1])), "logit_bias", "invalid_type", "Invalid type for 'logit_bias'");
+}
+
+#[test]
+fn models_that_reason_and_others_are_asked_different_things() {
+    let of = |model: &str, more: Value| {
+        let mut body = json!({"model": model, "max_tokens": null, "max_completion_tokens": 50});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for model in ["gpt-4o", "gpt-4.1-mini", "gpt-3.5-turbo"] {
+        let message = "Unrecognized request argument supplied: reasoning_effort";
+        refuse(&of(model, json!({"reasoning_effort": "low"})), "", "", message);
+        taken(
+            &OpenAiChat,
+            &of(model, json!({"stop": ["a"], "top_p": 0.5, "logprobs": true, "logit_bias": {"1": 2}})),
+        );
+    }
+    for model in ["o3", "gpt-5", "gpt-6.1-sol", "gpt-oss-20b", "llama-3"] {
+        taken(&OpenAiChat, &of(model, json!({"reasoning_effort": "low", "top_p": 1, "logprobs": false})));
+    }
+    for model in ["o3", "o4-mini", "gpt-5-mini", "gpt-5.4-nano", "gpt-5.6-terra"] {
+        let message = "Unsupported parameter: 'stop' is not supported with this model.";
+        refuse(&of(model, json!({"stop": "a"})), "stop", UNSUPPORTED, message);
+    }
+    taken(&OpenAiChat, &of("o1", json!({"stop": "a"})));
+    for (field, value) in [
+        ("top_p", json!(0.5)),
+        ("presence_penalty", json!(0.5)),
+        ("frequency_penalty", json!(0)),
+        ("logprobs", json!(true)),
+        ("logit_bias", json!({"1": 2})),
+    ] {
+        let message = format!("Unsupported parameter: '{field}' is not supported with this model.");
+        refuse(&of("gpt-5.6-terra", json!({field: value})), field, UNSUPPORTED, &message);
+        taken(&OpenAiChat, &of("gpt-5.6-terra", json!({field: value, "reasoning_effort": "none"})));
+    }
+}
+
+#[test]
+fn strict_schemas_say_all_that_they_have() {
+    let format = |schema: &Value| {
+        json!({"response_format": {"type": "json_schema", "json_schema": {
+            "name": "n", "strict": true, "schema": schema}}})
+    };
+    let function = |schema: &Value| json!({"tools": [{"type": "function", "function": {"name": "f", "strict": true, "parameters": schema}}]});
+    let inner = json!({"type": "object", "properties": {"b": {}}, "additionalProperties": false});
+    let outer = json!({"type": "object", "properties": {"a": inner}, "required": ["a"],
+        "additionalProperties": false});
+    let check = |schema: Value, why: &str| {
+        refuse(
+            &format(&schema),
+            "response_format",
+            "invalid_json_schema",
+            &format!("Invalid schema for response_format 'n': {why}"),
+        );
+        refuse(
+            &function(&schema),
+            "tools[0].function.parameters",
+            "invalid_function_parameters",
+            &format!("Invalid schema for function 'f': {why}"),
+        );
+    };
+    check(
+        outer.clone(),
+        "In context=('properties', 'a'), 'required' is required to be supplied and to be an array including every \
+         key in properties. Missing 'b'.",
+    );
+    check(
+        json!({"type": "object"}),
+        "In context=(), 'additionalProperties' is required to be supplied and to be",
+    );
+    check(json!({}), "schema must be a JSON Schema of 'type: \"object\"', got 'type: \"None\"'.");
+    check(
+        json!({"type": "string"}),
+        "schema must be a JSON Schema of 'type: \"object\"', got 'type: \"string\"'.",
+    );
+    let mut whole = outer;
+    whole["properties"]["a"]["required"] = json!(["b"]);
+    for strict in [format(&whole), function(&whole)] {
+        taken(&OpenAiChat, &strict);
+    }
+    let mut loose = format(&json!({"type": "object"}));
+    loose["response_format"]["json_schema"]["strict"] = json!(false);
+    taken(&OpenAiChat, &loose);
+}
