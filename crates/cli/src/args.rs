@@ -1,5 +1,6 @@
 //! The command line as written. What it means is decided by the commands.
 
+mod ctl;
 mod money;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sortie::core::run::input::Mode;
 
+pub(crate) use ctl::CtlArgs;
 pub(crate) use money::{Caps, CostsArgs, PricesArgs, ProviderArg, ReconcileArgs, span};
 
 /// Sends a team of LLM agents out on a plan and brings every result home.
@@ -77,6 +79,9 @@ Examples:
   sortie show 20261123-180233-4f2a design         one task: its attempts and its result
   sortie show 20261123-180233-4f2a --json         as `sortie run --json` printed it")]
     Show(ShowArgs),
+    /// Change a run that is under way: its limits, a pause, its end
+    #[command(after_help = ctl::EXAMPLES)]
+    Ctl(CtlArgs),
     /// Serve a simulator of the Anthropic and OpenAI APIs
     #[command(after_help = "\
 A prompt may steer it: [[sim latency=1.5 output_tokens=300 fail=529,529]]
@@ -130,13 +135,13 @@ Example:
 #[derive(Args, Debug)]
 pub(crate) struct Places {
     /// Configuration [default: sortie.yaml, else config.production.yaml, else built in]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// File with keys and models [default: .env.production, else .env]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
     /// Where runs are kept [default: the configuration's, else ./results]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) results_dir: Option<PathBuf>,
 }
 
@@ -144,10 +149,10 @@ pub(crate) struct Places {
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Output {
     /// Print one JSON document to stdout and nothing else there
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Show no progress and no notes
-    #[arg(long, short)]
+    #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 }
 

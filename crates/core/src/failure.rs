@@ -144,9 +144,15 @@ pub struct Failure {
     /// than its bucket, `x-should-retry: false`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hopeless: bool,
+    /// The provider throttles because the account's use grew too fast, not because a quota is used up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ramps: bool,
     /// The model that refused, as its reply names it: what was used is priced by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// How many calls failed like this one after the other, where that stopped what was to follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_a_row: Option<u32>,
 }
 
 impl Failure {
@@ -158,7 +164,9 @@ impl Failure {
             http_status: None,
             retry_after: None,
             hopeless: false,
+            ramps: false,
             model: None,
+            in_a_row: None,
         }
     }
 
@@ -185,6 +193,9 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(calls) = self.in_a_row {
+            write!(f, "{calls} calls in a row failed alike: ")?;
+        }
         match self.error_status() {
             Some(status) => write!(f, "{} (HTTP {status}): {}", self.class, self.message),
             None => write!(f, "{}: {}", self.class, self.message),

@@ -7,22 +7,22 @@ use std::time::Duration;
 use sortie_core::call::{Call, Returned};
 use sortie_core::run::event::Signal;
 use sortie_core::time::Time;
-use sortie_engine::executor::local::{Caller, LocalExecutor};
+use sortie_engine::executor::local::{Caller, Ear, LocalExecutor};
 use sortie_engine::executor::signals::Signals;
-use sortie_engine::executor::simulated::{Answerer, Pace, SimulatedExecutor};
+use sortie_engine::executor::simulated::{Answered, Answerer, Pace, SimulatedExecutor};
 use sortie_engine::executor::{Executor, Next};
 
 /// Is never asked.
 struct Nobody;
 
 impl Caller for Nobody {
-    async fn call(&self, _: Call) -> Returned {
+    async fn call(&self, _: Call, _: Ear) -> Returned {
         unreachable!("nothing is called")
     }
 }
 
 impl Answerer for Nobody {
-    fn answer(&mut self, _: &Call, _: Time) -> (Returned, Duration) {
+    fn answer(&mut self, _: &Call, _: Time) -> Answered {
         unreachable!("nothing is called")
     }
 }

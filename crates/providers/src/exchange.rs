@@ -18,11 +18,12 @@ use http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use sortie_core::agent::Timeouts;
 use sortie_core::call::Returned;
 use sortie_core::failure::{Class, Failure};
+use sortie_core::limit::Told;
 use sortie_core::run::event::Timing;
 use sortie_core::run::input::Billing;
 use sortie_core::usage::Usage;
 
-use crate::dialect::{Decode, Decoded, Dialect, Seen, one_line};
+use crate::dialect::{Decode, Decoded, Dialect, Seen, one_line, told};
 
 /// The longest body of a reply, decoded: 64 MiB. The longest answers have half a megabyte; more is a
 /// fault or an attack.
@@ -123,8 +124,9 @@ impl Exchange {
         self.sent.get_or_insert(at);
     }
 
-    /// The reply began. It may before the request is sent whole: an early refusal.
-    pub fn head(&mut self, at: Duration, status: u16, headers: &HeaderMap) {
+    /// The reply began, and tells this of the quotas. It may before the request is sent whole: an early
+    /// refusal.
+    pub fn head(&mut self, at: Duration, status: u16, headers: &HeaderMap) -> Told {
         self.connected(at);
         self.last_bytes = at;
         let length = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
@@ -134,6 +136,7 @@ impl Exchange {
         let elsewhere = headers.get(LOCATION).and_then(|to| to.to_str().ok()).and_then(host_of);
         let decoder = self.dialect.decoder(status, headers, self.unix_now.saturating_add(at));
         self.head = Some(Head { status, elsewhere, decoder });
+        told(status, headers)
     }
 
     /// The next bytes of the body came, decompressed, in any slicing.

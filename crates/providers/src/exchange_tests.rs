@@ -37,7 +37,7 @@ fn exchange_after(steps: &[Step]) -> (Exchange, Duration) {
         match step {
             Connected => exchange.connected(at),
             Sent => exchange.sent(at),
-            Head(status) => exchange.head(at, *status, &HeaderMap::new()),
+            Head(status) => drop(exchange.head(at, *status, &HeaderMap::new())),
             Event(event) => exchange.bytes(at, format!("{event}\n\n").as_bytes()),
         }
     }

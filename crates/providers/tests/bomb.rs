@@ -62,7 +62,7 @@ async fn ten_gibibytes_in_ten_mebibytes_are_refused_at_once_and_cost_no_memory()
     let request = Request { prompt: "hello".to_owned(), max_tokens: 9, stream: true, ..Request::default() };
     let before = peak_mib();
     let timeouts = Timeouts { first_token: PATIENT, ..Timeouts::default() };
-    let returned = client.call(&endpoint, &request, timeouts, PATIENT).await;
+    let returned = client.call(&endpoint, &request, timeouts, PATIENT, drop).await;
     let grown = peak_mib() - before;
     let failure = returned.result.unwrap_err();
     assert_eq!(failure.class, Class::Malformed, "{failure}");

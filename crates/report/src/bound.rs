@@ -5,6 +5,7 @@ use sortie_core::ceiling::{Binding, Bound, Work, lower_bound};
 use sortie_core::plan::TaskId;
 use sortie_core::run::input::Mode;
 
+use crate::controls::loosest;
 use crate::fold::Fold;
 
 /// Tokens of a task, at most: a damaged journal must not overflow the sums.
@@ -14,7 +15,7 @@ const MOST_TOKENS: u64 = 1 << 32;
 /// one, which keeps it a lower bound.
 pub(crate) fn of(fold: &Fold) -> Option<Bound> {
     let run = fold.run();
-    lower_bound(&run.plan, &run.settings, |id: TaskId| {
+    lower_bound(&run.plan, &loosest(fold), |id: TaskId| {
         let view = fold.tasks().get(id.index())?;
         let usage = view.usage.unwrap_or_default();
         (!view.call_time.is_zero()).then(|| Work {

@@ -12,6 +12,7 @@
 mod amounts;
 mod bound;
 pub mod calls;
+pub mod controls;
 pub mod costs;
 pub mod fold;
 pub mod forecast;
@@ -30,6 +31,7 @@ pub mod terminal;
 #[cfg(test)]
 mod testing;
 pub mod units;
+pub mod waits;
 
 pub use costs::{Costs, Grouping, Span};
 pub use fold::{Fold, Report, RunView};

@@ -14,6 +14,7 @@ use sortie_core::usage::Charge;
 
 use crate::amounts::{for_what, names, unpriced};
 use crate::calls::name;
+use crate::controls;
 use crate::fold::RunView;
 use crate::results;
 use crate::summary::{signal_name, whose};
@@ -71,6 +72,12 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
             let time = format!("{} (p95 {})", duration(makespan.p50), duration(makespan.p95));
             (Level::Info, format!("forecast: {cost}, {time}"))
         }
+        Event::Waited { waits } => {
+            let held: Vec<String> =
+                waits.iter().map(|wait| format!("{} ({})", wait.reason, duration(wait.time))).collect();
+            (Level::Info, format!("ready tasks were held by {}", held.join(", ")))
+        }
+        Event::Controlled { control } => (Level::Info, controls::words(run, *control)),
         Event::AttemptStarted { .. }
         | Event::AttemptSucceeded { .. }
         | Event::AttemptFailed { .. }
@@ -200,7 +207,7 @@ fn follows(then: &Then, now: Time) -> (Level, String) {
             (Level::Warning, format!("retrying in {:.1} s", at.since(now).as_secs_f64()))
         }
         Then::Fail => (Level::Error, "the task has failed".into()),
-        Then::StopAccount => (Level::Error, "its account is stopped".into()),
+        Then::StopAccount => (Level::Error, "nothing more is sent there".into()),
     }
 }
 

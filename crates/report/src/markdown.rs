@@ -21,6 +21,7 @@ use crate::format::Format;
 use crate::results;
 use crate::summary::Summary;
 use crate::units::{count, duration, moment, money, percent};
+use crate::waits;
 use escape::escape;
 
 /// Rows of a table of tasks: more than this nobody reads, and viewers refuse larger files. All of
@@ -149,6 +150,9 @@ fn performance(report: &Report) -> Vec<(&'static str, String)> {
         rows.push(("Forecast", time));
     }
     rows.push(("API calls", summary.api_calls_count.to_string()));
+    if let Some(waits) = waits::in_words(&summary.waits) {
+        rows.push(("Ready tasks waited for", escape(&waits)));
+    }
     rows
 }
 

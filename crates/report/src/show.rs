@@ -10,7 +10,8 @@ use sortie_core::run::event::{Event, Outcome, Record, Spent, Then, Timing};
 use sortie_core::time::Time;
 
 use crate::amounts::{charged_at, charged_in_short, for_what};
-use crate::fold::{Report, TaskView};
+use crate::controls::words;
+use crate::fold::{Fold, Report, TaskView};
 use crate::results;
 use crate::table::{Side, table};
 use crate::terminal::{Style, one_line, sanitize, summary};
@@ -68,7 +69,7 @@ fn state(row: &RunRow) -> &'static str {
     }
 }
 
-/// What `sortie show RUN` says: its tasks in a table, then the block that ended it.
+/// What `sortie show RUN` says: its tasks in a table, what the user changed, then the block that ended it.
 pub fn run(report: &Report, style: Style) -> String {
     let columns = [
         ("TASK", Side::Left),
@@ -92,7 +93,17 @@ pub fn run(report: &Report, style: Style) -> String {
         ]
     };
     let rows: Vec<_> = report.fold.tasks().iter().zip(plan.tasks()).map(cells).collect();
-    format!("{}\n{}", table(columns, &rows), summary(report, style))
+    format!("{}\n{}{}", table(columns, &rows), changes(report.fold), summary(report, style))
+}
+
+/// A line for each control, and an empty one; nothing where there was none.
+fn changes(fold: &Fold) -> String {
+    let mut lines = String::new();
+    for &(at, control) in fold.controls() {
+        let what = words(fold.run(), control);
+        writeln!(lines, "{}  {}", moment(at), one_line(&what)).unwrap_or_default();
+    }
+    if lines.is_empty() { lines } else { lines + "\n" }
 }
 
 fn dash() -> String {
@@ -167,7 +178,7 @@ fn attempts(records: &[Record], id: TaskId, pricing: &Pricing) -> String {
                         format!(", retried {} later", duration(at.since(record.at)))
                     }
                     Then::Fail => String::new(),
-                    Then::StopAccount => ", its account is stopped".into(),
+                    Then::StopAccount => ", nothing more is sent there".into(),
                 };
                 (Some(attempt.number), format!("failed {}{then}: {failure}", took(timing, spent)))
             }
@@ -204,6 +215,7 @@ mod tests {
             ("run_budget", testing::budget_stop()),
             ("run_two_agents", testing::two_agents()),
             ("run_unpriced", testing::unpriced(testing::failure())),
+            ("run_controlled", testing::controlled()),
         ] {
             let fold = story.fold();
             insta::assert_snapshot!(name, run(&fold.report(fold.last_time()), Style::Plain));

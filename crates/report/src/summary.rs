@@ -21,6 +21,7 @@ use sortie_core::time::Time;
 use crate::fold::{Fold, Status, TaskView};
 use crate::grade::Grade;
 use crate::units::{as_dollars, as_seconds, budget_exceeded, count, duration};
+use crate::waits::WaitedFor;
 
 pub use cost::{AgentBudget, CostSummary, OverrunCall, TaskCost};
 
@@ -72,6 +73,9 @@ pub struct Summary {
     pub speedup: Speedup,
     /// Calls started.
     pub api_calls_count: u64,
+    /// What ready tasks were held by.
+    #[serde(default)]
+    pub waits: Vec<WaitedFor>,
     /// What was forecast before the run, and whether it came so; null where nothing was.
     #[serde(default)]
     pub forecast: Option<Grade>,
@@ -166,6 +170,7 @@ impl Summary {
             speedup: Speedup::of(fold, total_duration, bound),
             cost,
             api_calls_count: counts.calls,
+            waits: fold.waits(),
             forecast: fold.forecast().map(|forecast| {
                 let comparable = fold.outcome() == Some(&Outcome::Completed) && fold.sessions() == 1;
                 let comparable = comparable && counts.failed == 0;

@@ -10,6 +10,7 @@ use sortie_core::limit::{GateId, GateSpec};
 use sortie_core::money::Usd;
 use sortie_core::plan::{Plan, PromptSize, Task, TaskId};
 use sortie_core::price::Pricing;
+use sortie_core::run::control::Control;
 use sortie_core::run::event::{
     Answer, AttemptId, Event, Finish, Outcome, Record, Signal, Skipped, Spent, Then, Timing,
 };
@@ -355,6 +356,19 @@ pub(crate) fn two_agents() -> Story {
 pub(crate) fn interrupted() -> Story {
     pipeline_until_impls()
         .at(6.5, Event::CancelRequested { signal: Signal::Interrupt })
+        .at(10.0, succeeded(3, 1, 4.0))
+        .at(10.0, ended(Outcome::Interrupted { signal: Signal::Interrupt }))
+}
+
+/// The user waits, lets more happen at once, goes on, and stops.
+pub(crate) fn controlled() -> Story {
+    let rate = Control::RequestsPerMinute { gate: Some(GateId(0)), per_minute: 100 };
+    pipeline_until_impls()
+        .at(6.5, Event::Controlled { control: Control::Pause })
+        .at(7.0, Event::Controlled { control: Control::Concurrency(20) })
+        .at(7.0, Event::Controlled { control: rate })
+        .at(8.0, Event::Controlled { control: Control::Resume })
+        .at(9.0, Event::CancelRequested { signal: Signal::Interrupt })
         .at(10.0, succeeded(3, 1, 4.0))
         .at(10.0, ended(Outcome::Interrupted { signal: Signal::Interrupt }))
 }

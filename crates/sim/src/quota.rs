@@ -10,7 +10,7 @@ use std::time::Duration;
 use sortie_core::usage::Usage;
 use sortie_providers::dialect::{Dimension, Quota};
 
-use crate::scenario::OutputCharge;
+use crate::scenario::{OutputCharge, Quotas};
 use crate::timeline::Pace;
 
 /// A token bucket in whole parts of a unit: as many parts as its period has microseconds, so that
@@ -36,6 +36,11 @@ impl Bucket {
             missing: 0,
             at: now,
         }
+    }
+
+    /// From now on it refills so much a period, up to another burst.
+    fn change(&mut self, quota: u64, burst: u64) {
+        (self.quota, self.burst) = (quota.max(1), burst.max(1));
     }
 
     /// Counts what came in since the last time; a clock that ran backwards brings nothing.
@@ -199,6 +204,14 @@ impl Buckets {
             }
         }
         Admission::Granted
+    }
+
+    /// The quotas are these from now on: as many as before, counted in the same.
+    pub(crate) fn change(&mut self, quotas: &Quotas, now: Duration) {
+        self.refill(now);
+        for ((_, bucket), (_, quota, _, burst)) in self.of.iter_mut().zip(quotas.sizes()) {
+            bucket.change(quota, burst);
+        }
     }
 
     fn output(&mut self) -> Option<&mut Bucket> {

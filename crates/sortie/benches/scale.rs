@@ -31,7 +31,7 @@ use sortie::core::time::Time;
 use sortie::core::usage::Usage;
 use sortie::engine::driver::{self, Ended, Observe};
 use sortie::engine::executor::signals::Signals;
-use sortie::engine::executor::simulated::{Answerer, Pace, SimulatedExecutor};
+use sortie::engine::executor::simulated::{Answered, Answerer, Pace, SimulatedExecutor};
 use sortie::engine::store::memory::MemoryStore;
 use sortie::engine::store::{Output, Store};
 use sortie::launch::Launch;
@@ -227,7 +227,7 @@ impl Observe for Folding {
 struct Trivial;
 
 impl Answerer for Trivial {
-    fn answer(&mut self, call: &Call, _: Time) -> (Returned, Duration) {
+    fn answer(&mut self, call: &Call, _: Time) -> Answered {
         let task = call.attempt.task.0;
         let total = Duration::from_millis(1_000 + u64::from(task.wrapping_mul(2_654_435_761) >> 20));
         let usage = Usage { input: call.prompt.len() as u64 / 4, output: 20, ..Usage::default() };
@@ -237,7 +237,7 @@ impl Answerer for Trivial {
             billing: Billing::Reported(usage),
             timing: Timing { first_token: Some(total / 4), total },
         };
-        (returned, total)
+        (returned, total).into()
     }
 }
 

@@ -18,7 +18,7 @@ use sortie_core::run::Run;
 use sortie_core::run::event::{AttemptId, Record};
 use sortie_core::run::input::{Billing, Budgets};
 use sortie_core::time::Time;
-use sortie_engine::executor::simulated::Answerer;
+use sortie_engine::executor::simulated::{Answered, Answerer};
 use sortie_engine::store::{Header, Store, StoreError};
 use sortie_sim::{Model, Scenario, directive};
 
@@ -158,7 +158,8 @@ fn probe(plan: &Arc<Plan>, id: AgentId, binding: &Binding, scenario: &Scenario) 
         let prompt_bytes = prompt.len() as u64;
         let attempt = AttemptId { task: TaskId(0), number };
         let call = Call { attempt, agent: id, prompt, system: None, temperature: None, max_tokens, timeout };
-        let (returned, took) = caller.answer(&call, Time::from_micros(1_000_000 * u64::from(number)));
+        let at = Time::from_micros(1_000_000 * u64::from(number));
+        let Answered { returned, took, .. } = caller.answer(&call, at);
         match (returned.result, returned.billing) {
             (Ok(text), Billing::Reported(usage)) => calls.answered.push(PastCall {
                 task_type: Arc::from(""),
@@ -203,7 +204,7 @@ fn allowed(plan: &Plan, gates: &[GateSpec], scenario: &Scenario) -> Vec<GateSpec
             requests_burst: burst.max(1),
             input_tokens_per_minute: quotas.input_tokens_per_minute,
             output_tokens_per_minute: quotas.output_tokens_per_minute,
-            max_concurrent: None,
+            ..GateSpec::default()
         }
     };
     gates.iter().enumerate().map(spec).collect()

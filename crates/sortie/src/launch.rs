@@ -8,6 +8,7 @@ use std::time::Duration;
 use sortie_core::agent::{Agent, AgentId};
 use sortie_core::ceiling::{Work, lower_bound};
 use sortie_core::hash::Hash;
+use sortie_core::limit::GateSpec;
 use sortie_core::plan::check::Checked;
 use sortie_core::plan::{Plan, graph};
 use sortie_core::price::{Pricing, table};
@@ -27,6 +28,9 @@ const RUN_AT_LEAST: Duration = Duration::from_secs(600);
 /// How many times the least time that the plan can take a run may take, where nothing is set: room
 /// for slower answers, retries and throttling.
 const RUN_FACTOR: u32 = 3;
+
+/// How much later than we a provider may begin to count: a connection is opened within this time, mostly.
+const LAG: Duration = Duration::from_millis(20);
 
 /// What a new run is to be, apart from its plan and its configuration.
 #[derive(Clone, Debug)]
@@ -74,7 +78,7 @@ impl Launch {
             alert_threshold: config.money.alert_threshold,
             auto_stop: config.money.auto_stop,
             run_timeout: Duration::ZERO,
-            gates: config.gates.clone(),
+            gates: gates(config, self.simulation.is_some()),
             max_concurrent: config.max_concurrent,
             simulated: self.simulation.is_some(),
             price_table: Some(table().name()),
@@ -127,6 +131,12 @@ pub(crate) fn unpriced(agent: &Agent, resumed: bool) -> Option<Setup> {
     let name = || (agent.name.clone(), agent.model.clone());
     let (agent, model) = (agent.pricing == Pricing::Unknown).then(name)?;
     Some(Setup::NoPrice { agent, model, resumed })
+}
+
+/// The gates of a run: real requests take their time on the way.
+fn gates(config: &Config, simulated: bool) -> Vec<GateSpec> {
+    let lag = if simulated { Duration::ZERO } else { LAG };
+    config.gates.iter().map(|gate| GateSpec { lag, ..gate.clone() }).collect()
 }
 
 /// DESIGN's rule is twice the forecast; until there is one, three times the least time that the

@@ -21,7 +21,8 @@
 //! The parts that it binds can be used by themselves: [`core`] decides, [`providers`] speak the
 //! APIs, [`engine`] keeps runs going, [`report`] folds what happened, [`sim`] simulates the APIs.
 //! Programs that need more than the scheduler — progress, signals, configurations in files — use
-//! [`config`], [`launch`] and [`session`], as the `sortie` command does.
+//! [`config`], [`launch`] and [`session`], as the `sortie` command does; [`control`] changes runs that
+//! other processes drive.
 //!
 //! What it does not do: it adds no behaviour of its own to what it binds.
 
@@ -30,6 +31,7 @@
 pub mod binding;
 mod caller;
 pub mod config;
+pub mod control;
 mod error;
 mod files;
 pub mod foresight;

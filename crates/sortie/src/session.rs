@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use sortie_core::plan::TaskId;
 use sortie_core::run::event::{Event, Outcome, Record};
-use sortie_core::run::input::Budgets;
+use sortie_core::run::input::{Budgets, Settings};
 use sortie_core::time::Time;
 use sortie_engine::driver::{self, Ended, Foreseen, Observe, Opened};
 use sortie_engine::executor::local::LocalExecutor;
 use sortie_engine::executor::signals::Signals;
 use sortie_engine::executor::simulated::{Pace, SimulatedExecutor};
+use sortie_engine::sharing::{SharedFile, Sharing};
 use sortie_engine::store::{Header, Store};
 use sortie_providers::http::{Client, Endpoint};
 use sortie_providers::keys::Environment;
@@ -23,6 +24,7 @@ use sortie_sim::{Model, Scenario};
 use crate::binding::{Binding, endpoint_of};
 use crate::caller::{HttpCaller, SimulatedCaller};
 use crate::config::LogLevel;
+use crate::control;
 use crate::error::Error;
 use crate::files::{Recorder, export, result_of};
 use crate::launch::{unpriced, used_agents};
@@ -114,13 +116,32 @@ impl<S: Store> Session<S> {
         self.opened.records()
     }
 
+    /// What binds it now: as it was created, with what the user changed since.
+    pub fn in_force(&self) -> Settings {
+        let mut settings = Settings::clone(&self.header().settings);
+        for record in self.records() {
+            if let Event::Controlled { control } = &record.event {
+                control.change(&mut settings);
+            }
+        }
+        settings
+    }
+
     /// How it ended, if it has.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.opened.run().outcome()
     }
 
+    /// Where it meets the other runs of its results directory: a simulated one uses nobody's account.
+    fn sharing(&self) -> Option<Box<dyn Sharing>> {
+        let results_dir = self.directory.as_deref()?.parent()?;
+        let is_real = self.binding.simulation.is_none();
+        let file = is_real.then(|| SharedFile::open(results_dir, &self.header().run_id))??;
+        Some(Box::new(file))
+    }
+
     /// Drives the run until it ends, and writes its files. `observe` sees each record once it is
-    /// durable.
+    /// durable. A run with a directory can be controlled from other processes ([`control`]).
     ///
     /// # Errors
     /// What has to be set up; a journal that fails; files that cannot be written. What was durable
@@ -146,7 +167,11 @@ impl<S: Store> Session<S> {
         let mut observe = (recorder, observe);
         let floor = self.opened.floor().max(self.header().created);
         let Drive { environment, budgets, pace, signals, forecast } = drive;
+        let sharing = self.sharing();
+        let run = || view(self.opened.header());
+        let (controls, replies) = control::listen(self.directory.as_deref(), run);
         let opened = self.opened.with_budgets(budgets).with_forecast(forecast);
+        let opened = opened.with_controls(controls).with_sharing(sharing);
         let plan = Arc::clone(&opened.header().plan);
         let configured = self.binding.endpoints.clone();
         let ended = if let Some(simulation) = &self.binding.simulation {
@@ -164,6 +189,7 @@ impl<S: Store> Session<S> {
             let mut executor = LocalExecutor::new(caller, floor, signals);
             opened.drive(&mut self.store, &mut executor, &mut observe).await?
         };
+        replies.leave().await;
         let (recorder, _) = observe;
         let done = Done { ended, fold: recorder.fold, store: self.store, directory: self.directory };
         if let Some(directory) = done.directory.as_ref().filter(|_| self.binding.export_results) {

@@ -9,7 +9,7 @@ use sortie::config::Origin;
 use sortie::core::money::Usd;
 use sortie::core::plan::{Plan, TaskId};
 use sortie::core::run::event::{Outcome, Signal};
-use sortie::core::run::input::Budgets;
+use sortie::core::run::input::{Budgets, Settings};
 use sortie::engine::driver::{Ended, Foreseen};
 use sortie::engine::executor::signals::Signals;
 use sortie::engine::executor::simulated::Pace;
@@ -26,16 +26,16 @@ use crate::failing::Failed;
 use crate::progress::Progress;
 use crate::terminal::{self, Terminal};
 
-/// Says what will run, by whom, where, and within which bounds: those that it has by now (`fold`), or gets
-/// for going on.
+/// Says what will run, by whom, where, and within which bounds: those that are in force, and the money that
+/// it has by now (`fold`), or gets for going on.
 pub(super) fn announce(
     header: &Header,
+    settings: &Settings,
     binding: &Binding,
-    fold: &Fold,
-    budgets: &Budgets,
+    (fold, budgets): (&Fold, &Budgets),
     terminal: Terminal,
 ) {
-    let (plan, settings) = (&header.plan, &header.settings);
+    let plan = &header.plan;
     let mode = if settings.simulated { "simulated" } else { settings.mode.name() };
     let tasks = units::count(plan.len() as u64, "task");
     terminal.note(&format!("run {}: {} ({tasks}, {mode})", header.run_id, one_line(plan.name())));

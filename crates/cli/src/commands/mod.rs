@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod costs;
 mod counting;
+mod ctl;
 mod execute;
 mod forecast;
 mod prices;
@@ -35,6 +36,7 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failed> {
         Command::Check(args) => check::run(args).await,
         Command::Runs(args) => runs::run(args).await,
         Command::Show(args) => show::run(args).await,
+        Command::Ctl(args) => ctl::run(args).await,
         Command::Simulate(args) => simulate::run(args).await,
         Command::Prices(args) => prices::run(&args),
         Command::Costs(args) => costs::run(args).await,

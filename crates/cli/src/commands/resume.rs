@@ -38,7 +38,7 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
     } else {
         let header = session.header();
         let fold = Fold::of(view(header), session.records());
-        announce(header, session.binding(), &fold, &budgets, terminal);
+        announce(header, &session.in_force(), session.binding(), (&fold, &budgets), terminal);
         terminal.note(&format!("  {}", so_far(&fold)));
         if !args.yes && may_ask(&header.plan, session.binding()) {
             let journal = journal(results_dir)?;

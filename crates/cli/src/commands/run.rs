@@ -55,7 +55,7 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     if asks {
         // Before anything is written: a "no" leaves nothing behind.
         let fold = Fold::new(view(&header));
-        announce(&header, &binding, &fold, &Budgets::default(), terminal);
+        announce(&header, &header.settings, &binding, (&fold, &Budgets::default()), terminal);
         terminal.note(&format!(
             "  {}",
             foresight.as_ref().map_or_else(String::new, |f| forecast_line(&header, f))
@@ -71,7 +71,8 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     let session = Session::create(store, header, Some(results_dir)).await?;
     if !asks {
         let fold = Fold::new(view(session.header()));
-        announce(session.header(), session.binding(), &fold, &Budgets::default(), terminal);
+        let money = (&fold, &Budgets::default());
+        announce(session.header(), &session.in_force(), session.binding(), money, terminal);
     }
     let pace = if realtime { Pace::RealTime } else { Pace::Jumping };
     drive(session, &setting.environment, Budgets::default(), forecast, pace, terminal).await

@@ -9,6 +9,7 @@
 mod support;
 
 mod check;
+mod control;
 mod errors;
 mod failures;
 mod forecast;

@@ -10,12 +10,12 @@ use crate::ceiling::Work;
 use crate::chance::Chance;
 use crate::failure::{Class, Failure};
 use crate::hash::Hash;
-use crate::limit::{Gates, Held, Verdict};
+use crate::limit::{Gates, Held, Told, Verdict};
 use crate::money::Usd;
 use crate::plan::{Plan, TaskId};
 use crate::run::Run;
 use crate::run::event::{Answer, AttemptId, Event, Finish, Outcome, Record, Timing};
-use crate::run::input::{Action, Billing, Input, Reply};
+use crate::run::input::{Action, Billing, Input, Reply, Settings};
 use crate::time::Time;
 use crate::usage::{Cost, Usage};
 
@@ -70,16 +70,22 @@ pub(super) fn play(run: &Run, first: &Input, laws: &Laws, weather: Option<Weathe
         chance: Chance::new(seed, &Hash::of(b""), "play"),
         no_text: Hash::of(b""),
         model: Arc::from(""),
-        provider: laws.provider().map(|provider| (provider, Gates::of(&provider.limits, u32::MAX))),
+        provider: laws.provider().map(|provider| (provider, Gates::enforcing(&provider.limits))),
         due: BinaryHeap::new(),
-        replies: Vec::new(),
+        says: Vec::new(),
         tasks: vec![PlayedTask::default(); plan.len()],
     };
-    let (mut run, mut gates) = (run.clone(), Gates::new(run.settings()));
+    // What is expected of a provider that nobody knows is no limit; what it costs to find that out is weather.
+    let mut run = run.clone();
+    if weather.is_none() {
+        let settings = Arc::new(trusting(run.settings()));
+        run = run.bound_by(settings);
+    }
+    let mut gates = Gates::new(run.settings());
     let (mut now, mut input) = (begin, first.clone());
     loop {
         let step = run.step(input, now, &mut gates);
-        game.note(&step.records);
+        game.note(&step.records, &gates);
         for action in step.actions {
             if let Action::Finish(outcome) = action {
                 return Played { makespan: now.since(begin), outcome, tasks: game.tasks };
@@ -90,7 +96,7 @@ pub(super) fn play(run: &Run, first: &Input, laws: &Laws, weather: Option<Weathe
         match (back, step.wake_at) {
             (Some(at), wake) if wake.is_none_or(|wake| at <= wake) => {
                 now = now.max(at);
-                input = game.next_reply();
+                input = game.next_input();
             }
             (_, Some(wake)) => {
                 now = now.max(wake);
@@ -105,8 +111,21 @@ pub(super) fn play(run: &Run, first: &Input, laws: &Laws, weather: Option<Weathe
     }
 }
 
+/// The same settings, with no limits but those that are stated, kept to exactly.
+fn trusting(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    for gate in &mut settings.gates {
+        (gate.probes, gate.lag) = (false, Duration::ZERO);
+    }
+    settings
+}
+
 /// When plays of new runs begin: any time would do.
 const START: Time = Time::from_micros(1_000_000);
+
+/// When the head of an answer comes, where a run still has to find out what it may send: a provider's way
+/// there and back and its first token take hundreds of milliseconds.
+const FIRST_WORD: Duration = Duration::from_millis(500);
 
 /// The calls of a play.
 struct Game<'a> {
@@ -124,22 +143,33 @@ struct Game<'a> {
     /// that start together do not come together, and who hears first is first to come again.
     distances: Vec<f64>,
     /// What comes back when, those at the same time in the order of their starts; with the place of
-    /// the reply.
+    /// what it says.
     due: BinaryHeap<Reverse<(Time, usize)>>,
-    replies: Vec<Option<Reply>>,
+    says: Vec<Option<Input>>,
     tasks: Vec<PlayedTask>,
 }
 
 impl Game<'_> {
     /// Takes in what happened, and starts the calls that did.
-    fn note(&mut self, records: &[Record]) {
+    fn note(&mut self, records: &[Record], gates: &Gates) {
         for Record { at, event, .. } in records {
             match event {
                 Event::AttemptStarted { attempt, reserved } => {
                     let task = &mut self.tasks[attempt.task.index()];
                     task.start.get_or_insert(at.since(self.begin));
                     task.reserved_input = reserved.input_tokens;
-                    self.call(*attempt, reserved, *at);
+                    let reply = self.call(*attempt, reserved, *at);
+                    let gate = self.plan.agent_of(attempt.task).gate;
+                    let took = reply.timing.total;
+                    if gates.is_seeking(gate) || self.provider.is_some() {
+                        let provider = self.provider.as_ref();
+                        let quotas = provider.map(|(_, provider)| provider.left(gate, *at));
+                        let throttled =
+                            matches!(&reply.result, Err(failure) if failure.class == Class::Throttled);
+                        let told = Told { admitted: !throttled, quotas: quotas.unwrap_or_default() };
+                        self.says(*at + took.min(FIRST_WORD), Input::Told(*attempt, told));
+                    }
+                    self.says(*at + took, Input::Replied(reply));
                 }
                 Event::AttemptSucceeded { attempt, spent, .. } => {
                     let task = self.end(attempt.task, *at);
@@ -162,8 +192,8 @@ impl Game<'_> {
         task
     }
 
-    /// Draws what a call comes back with, and when.
-    fn call(&mut self, attempt: AttemptId, reserved: &Cost, at: Time) {
+    /// Draws what a call comes back with, and after how long.
+    fn call(&mut self, attempt: AttemptId, reserved: &Cost, at: Time) -> Reply {
         let task = self.plan.task(attempt.task);
         let law = self.laws.of(attempt.task);
         let (hints, reserved) = (self.laws.hints(attempt.task, task), reserved.input_tokens);
@@ -176,7 +206,7 @@ impl Game<'_> {
         };
         let failed = |class, billing, took| (Err(Failure::new(class, "")), billing, took);
         let (result, billing, took) = match fails_after {
-            _ if let Some((retry_after, took)) = self.refuse(attempt.task, &drawn.usage, at) => {
+            _ if let Some((retry_after, took)) = self.refuse(attempt, &drawn.usage, at) => {
                 let throttled =
                     Failure { retry_after: Some(retry_after), ..Failure::new(Class::Throttled, "") };
                 (Err(throttled), Billing::Nothing, took)
@@ -194,27 +224,35 @@ impl Game<'_> {
             }
         };
         let timing = Timing { first_token: None, total: took };
-        self.due.push(Reverse((at + took, self.replies.len())));
-        self.replies.push(Some(Reply { attempt, result, billing, timing }));
+        Reply { attempt, result, billing, timing }
+    }
+
+    /// What the run is told at a time.
+    fn says(&mut self, at: Time, input: Input) {
+        self.due.push(Reverse((at, self.says.len())));
+        self.says.push(Some(input));
     }
 
     /// Whether the provider refuses a call for its own limits: how long to wait, and when that is heard.
-    fn refuse(&mut self, id: TaskId, usage: &Usage, at: Time) -> Option<(Duration, Duration)> {
+    fn refuse(&mut self, attempt: AttemptId, usage: &Usage, at: Time) -> Option<(Duration, Duration)> {
         let (provider, gates) = self.provider.as_mut()?;
-        let gate = self.plan.agent_of(id).gate;
+        let gate = self.plan.agent_of(attempt.task).gate;
         let ask = Cost { usd: Usd::ZERO, input_tokens: usage.input, output_tokens: usage.output };
         if let Err(Held { verdict: Verdict::WaitUntil(until), .. }) = gates.check(gate, &ask, at) {
             let wait = Duration::from_secs(until.since(at).as_secs_f64().ceil() as u64);
             let (least, most) = (*provider.refusal.start(), *provider.refusal.end());
-            return Some((wait, least + most.saturating_sub(least).mul_f64(self.distances[id.index()])));
+            return Some((
+                wait,
+                least + most.saturating_sub(least).mul_f64(self.distances[attempt.task.index()]),
+            ));
         }
-        gates.reserve(gate, &ask, at);
+        gates.reserve(gate, attempt, &ask, at);
+        gates.settle(gate, attempt, &ask, false, at);
         None
     }
 
-    fn next_reply(&mut self) -> Input {
+    fn next_input(&mut self) -> Input {
         let place = self.due.pop().map(|Reverse((_, place))| place);
-        let reply = place.and_then(|place| self.replies.get_mut(place)?.take());
-        reply.map_or(Input::Woke, Input::Replied)
+        place.and_then(|place| self.says.get_mut(place)?.take()).unwrap_or(Input::Woke)
     }
 }

@@ -1,10 +1,6 @@
 //! So many at a time.
 
-use super::{Limit, Verdict};
-use crate::time::Time;
-use crate::usage::Cost;
-
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Concurrency {
     most: u32,
     in_flight: u32,
@@ -15,22 +11,21 @@ impl Concurrency {
     pub(super) fn new(most: u32) -> Self {
         Concurrency { most: most.max(1), in_flight: 0 }
     }
-}
 
-impl Limit for Concurrency {
-    fn name(&self) -> &'static str {
-        "max_concurrent"
+    /// From now on at most `most`, at least 1; what is in flight beyond it stays.
+    pub(super) fn set(&mut self, most: u32) {
+        self.most = most.max(1);
     }
 
-    fn check(&self, _ask: &Cost, _now: Time) -> Verdict {
-        if self.in_flight < self.most { Verdict::Go } else { Verdict::WaitForSettle }
+    pub(super) fn is_full(&self) -> bool {
+        self.in_flight >= self.most
     }
 
-    fn reserve(&mut self, _ask: &Cost, _now: Time) {
+    pub(super) fn start(&mut self) {
         self.in_flight += 1;
     }
 
-    fn settle(&mut self, _ask: &Cost, _used: &Cost, _now: Time) {
+    pub(super) fn end(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 }

@@ -6,21 +6,35 @@
 //! journal (`run::gates`). The budget is a limit that does not refill; it belongs to the run
 //! (`run::money`), because a resume must know it exactly.
 //!
+//! A gate is several limits, asked as one: `meter`s, one for each quota that is configured or that
+//! replies tell; a `pace`, found by trying, for what nobody tells; `concurrency`; and the wait that a
+//! refusal names, during which the gate is closed for all.
+//!
 //! # Adding a limit
-//! Write `limit/NAME.rs` with a type that implements `Limit`, and add it to `Gate::new`.
+//! A quota that is counted in something else is a line in [`Dimension`]. A limit of another kind is a file
+//! of its own, asked in `Gate::check` and told of starts, replies and ends beside the others.
 
 mod bucket;
 mod concurrency;
+mod dimension;
+mod gate;
+mod meter;
+mod pace;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::Time;
+use crate::run::event::AttemptId;
+use crate::time::{Time, micros};
 use crate::usage::Cost;
 
-use bucket::{Bucket, Dimension};
 use concurrency::Concurrency;
+pub use dimension::{Dimension, Left, Told};
+use gate::Gate;
+pub use meter::LearnedQuota;
 
 /// A gate's place in [`crate::run::input::Settings::gates`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,6 +65,18 @@ pub struct GateSpec {
     pub output_tokens_per_minute: Option<u64>,
     /// Attempts in flight.
     pub max_concurrent: Option<u32>,
+    /// Whether input that is read from a cache does not count against the quota of input tokens, as at
+    /// Anthropic.
+    #[serde(default)]
+    pub cached_input_is_free: bool,
+    /// Whether a rate of requests that is not stated is found out, beginning carefully; else nothing binds
+    /// before the first refusal.
+    #[serde(default)]
+    pub probes: bool,
+    /// How much later than we the provider may begin to count, at most: it sees the first request of a
+    /// burst after it was sent, and the first one opens the connection. None where calls are simulated.
+    #[serde(default, with = "micros")]
+    pub lag: Duration,
 }
 
 /// What a limit says to a start.
@@ -65,35 +91,28 @@ pub enum Verdict {
     WaitForSettle,
 }
 
-/// Something that bounds starts.
-trait Limit: std::fmt::Debug + Send + Sync {
-    /// Its name, for people: `requests/min`.
-    fn name(&self) -> &'static str;
-    /// May an attempt that takes at most `ask` start now?
-    fn check(&self, ask: &Cost, now: Time) -> Verdict;
-    /// An attempt that takes at most `ask` starts now.
-    fn reserve(&mut self, ask: &Cost, now: Time);
-    /// An attempt that reserved `ask` has ended and took `used`.
-    fn settle(&mut self, ask: &Cost, used: &Cost, now: Time);
+/// What was learned of an account's limits, for the next run that uses it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Learned {
+    /// When.
+    pub at: Time,
+    /// The quotas that replies told.
+    pub quotas: Vec<LearnedQuota>,
+    /// The rate that refusals showed, in requests a second.
+    pub rate: Option<f64>,
+}
+
+/// The burst of a rate for which nobody states one: a second's worth of requests, at least 1,
+/// because providers enforce 60 a minute as one a second (Anthropic's documentation of rate limits).
+pub const fn burst_of(per_minute: u32) -> u32 {
+    if per_minute < 60 { 1 } else { per_minute / 60 }
 }
 
 /// All limits that the attempts of this process pass.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Gates {
     process: Concurrency,
     gates: Vec<Gate>,
-}
-
-/// The limits of one account and model class.
-#[derive(Debug)]
-struct Gate {
-    name: String,
-    account: String,
-    limits: Vec<Box<dyn Limit>>,
-    /// The provider said slow down: nobody starts before this.
-    closed_until: Time,
-    /// When it said so, first, of the last time.
-    closed_at: Option<Time>,
 }
 
 /// Why an attempt has to wait.
@@ -122,97 +141,100 @@ impl Gates {
         Gates { process: Concurrency::new(max_concurrent), gates: specs.iter().map(Gate::new).collect() }
     }
 
+    /// Gates as a provider would hold them: full buckets, and nothing to be found out.
+    pub fn enforcing(specs: &[GateSpec]) -> Self {
+        let mut gates = Gates::of(specs, u32::MAX);
+        gates.gates.iter_mut().for_each(Gate::enforce);
+        gates
+    }
+
     /// May an attempt that takes at most `ask` start now?
     ///
     /// # Errors
     /// Why it has to wait; of several reasons the one that holds longest.
     pub fn check(&self, gate: GateId, ask: &Cost, now: Time) -> Result<(), Held> {
-        if let verdict @ (Verdict::WaitUntil(_) | Verdict::WaitForSettle) = self.process.check(ask, now) {
-            return Err(Held { verdict, reason: self.process.name().to_owned(), scope: Scope::Process });
+        if self.process.is_full() {
+            let reason = "max_concurrent".to_owned();
+            return Err(Held { verdict: Verdict::WaitForSettle, reason, scope: Scope::Process });
         }
         self.gates[gate.index()].check(ask, now)
     }
 
     /// An attempt that takes at most `ask` starts now.
-    pub fn reserve(&mut self, gate: GateId, ask: &Cost, now: Time) {
-        self.process.reserve(ask, now);
-        self.gates[gate.index()].limits.iter_mut().for_each(|limit| limit.reserve(ask, now));
+    pub fn reserve(&mut self, gate: GateId, attempt: AttemptId, ask: &Cost, now: Time) {
+        self.process.start();
+        self.gates[gate.index()].reserve(attempt, ask, now);
     }
 
-    /// An attempt that reserved `ask` has ended and took `used`.
-    pub fn settle(&mut self, gate: GateId, ask: &Cost, used: &Cost, now: Time) {
-        self.process.settle(ask, used, now);
-        self.gates[gate.index()].limits.iter_mut().for_each(|limit| limit.settle(ask, used, now));
+    /// The head of an attempt's reply came, and told this.
+    pub fn hear(&mut self, gate: GateId, attempt: AttemptId, told: &Told, now: Time) {
+        self.gates[gate.index()].hear(attempt, told, now);
     }
 
-    /// Whether an attempt that started then was under way when the provider last said slow down.
-    pub(crate) fn closed_since(&self, gate: GateId, started: Time) -> bool {
-        self.gates[gate.index()].closed_at.is_some_and(|closed| started <= closed)
+    /// From now on at most so many attempts in flight over all gates, at least 1; those that are in
+    /// flight beyond it stay.
+    pub fn set_concurrency(&mut self, most: u32) {
+        self.process.set(most);
     }
 
-    /// The provider said slow down: nobody passes this gate before `until`.
-    pub fn throttled(&mut self, gate: GateId, until: Time, now: Time) {
-        let gate = &mut self.gates[gate.index()];
-        if gate.closed_until <= now {
-            gate.closed_at = Some(now);
-        }
-        gate.closed_until = gate.closed_until.max(until);
-    }
-}
-
-impl Gate {
-    fn new(spec: &GateSpec) -> Self {
-        let mut limits: Vec<Box<dyn Limit>> = Vec::new();
-        if let Some(per_minute) = spec.requests_per_minute {
-            let burst = u64::from(spec.requests_burst.max(1));
-            limits.push(Box::new(Bucket::new(Dimension::Requests, u64::from(per_minute), burst)));
-        }
-        for (dimension, per_minute) in [
-            (Dimension::InputTokens, spec.input_tokens_per_minute),
-            (Dimension::OutputTokens, spec.output_tokens_per_minute),
-        ] {
-            if let Some(per_minute) = per_minute {
-                limits.push(Box::new(Bucket::new(dimension, per_minute, per_minute)));
-            }
-        }
-        if let Some(most) = spec.max_concurrent {
-            limits.push(Box::new(Concurrency::new(most)));
-        }
-        Gate {
-            name: spec.name.clone(),
-            account: spec.account.clone(),
-            limits,
-            closed_until: Time::ZERO,
-            closed_at: None,
+    /// From now on so many requests a minute pass a gate, at least 1, also where it had no such limit;
+    /// its burst is [`burst_of`] them. Nothing where there is no such gate.
+    pub fn set_requests_per_minute(&mut self, gate: GateId, per_minute: u32, now: Time) {
+        if let Some(gate) = self.gates.get_mut(gate.index()) {
+            gate.set_requests_per_minute(per_minute, now);
         }
     }
 
-    fn check(&self, ask: &Cost, now: Time) -> Result<(), Held> {
-        let held = |verdict, what: &str| Held {
-            verdict,
-            reason: format!("{what} of {}", self.name),
-            scope: Scope::Gate,
-        };
-        if self.closed_until > now {
-            let reason = format!("throttled by {}", self.account);
-            return Err(Held { verdict: Verdict::WaitUntil(self.closed_until), reason, scope: Scope::Gate });
-        }
-        let mut longest: Option<(Time, &str)> = None;
-        for limit in &self.limits {
-            match limit.check(ask, now) {
-                Verdict::Go => {}
-                Verdict::WaitForSettle => return Err(held(Verdict::WaitForSettle, limit.name())),
-                Verdict::WaitUntil(until) => {
-                    if longest.is_none_or(|(latest, _)| until > latest) {
-                        longest = Some((until, limit.name()));
-                    }
-                }
-            }
-        }
-        match longest {
-            None => Ok(()),
-            Some((until, name)) => Err(held(Verdict::WaitUntil(until), name)),
-        }
+    /// All gates.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = GateId> + use<> {
+        (0..self.gates.len()).map(|index| GateId(index as u16))
+    }
+
+    /// Whether an attempt was under way when the provider last said slow down.
+    pub(crate) fn is_echo(&self, gate: GateId, attempt: AttemptId) -> bool {
+        self.gates[gate.index()].is_echo(attempt)
+    }
+
+    /// The provider refused an attempt for its quotas: nobody passes this gate before `until`. `ramps`:
+    /// because the account's use grew too fast. To be said before [`Gates::settle`].
+    pub fn throttled(&mut self, gate: GateId, attempt: AttemptId, ramps: bool, until: Time, now: Time) {
+        self.gates[gate.index()].throttled(attempt, ramps, until, now);
+    }
+
+    /// An attempt has ended and took `used`; `throttled`: it was not let in.
+    pub fn settle(&mut self, gate: GateId, attempt: AttemptId, used: &Cost, throttled: bool, now: Time) {
+        self.process.end();
+        self.gates[gate.index()].settle(attempt, used, throttled, now);
+    }
+
+    /// So many processes use the account of a gate, this one included: it keeps to its part.
+    pub fn share(&mut self, gate: GateId, users: u32, now: Time) {
+        self.gates[gate.index()].share(users, now);
+    }
+
+    /// What is left of each quota of a gate, as a provider with these limits would tell it.
+    pub fn left(&self, gate: GateId, now: Time) -> Vec<Left> {
+        self.gates[gate.index()].left(now)
+    }
+
+    /// Whether attempts that pass a gate are under way.
+    pub fn is_used(&self, gate: GateId) -> bool {
+        self.gates[gate.index()].is_used()
+    }
+
+    /// Whether nothing is known yet of the limits behind a gate.
+    pub fn is_seeking(&self, gate: GateId) -> bool {
+        self.gates[gate.index()].is_seeking()
+    }
+
+    /// What has become known of the limits behind a gate; none where nothing has.
+    pub fn learned(&self, gate: GateId, now: Time) -> Option<Learned> {
+        self.gates[gate.index()].learned(now)
+    }
+
+    /// Begins with what an earlier run has learned of a gate. What is configured stays the upper bound.
+    pub fn recall(&mut self, gate: GateId, learned: &Learned, now: Time) {
+        self.gates[gate.index()].recall(learned, now);
     }
 }
 

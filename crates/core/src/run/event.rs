@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::control::Control;
 use crate::agent::AgentId;
 use crate::failure::{Class, Failure};
 use crate::hash::Hash;
@@ -146,6 +147,16 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         agent: Option<AgentId>,
     },
+    /// Ready tasks were held, since this was last said; what was held when a process died is not said.
+    Waited {
+        /// By what.
+        waits: Vec<Wait>,
+    },
+    /// The user changed something of the run while it was under way.
+    Controlled {
+        /// What.
+        control: Control,
+    },
     /// The user asked the run to stop: nothing new starts, what is in flight finishes.
     CancelRequested {
         /// Which signal.
@@ -173,10 +184,22 @@ impl Event {
             | Event::BudgetWarned { .. }
             | Event::BudgetReached { .. }
             | Event::BudgetSet { .. }
+            | Event::Waited { .. }
+            | Event::Controlled { .. }
             | Event::CancelRequested { .. }
             | Event::RunEnded { .. } => None,
         }
     }
+}
+
+/// How long something held ready tasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// What, in the words of the limit: `requests/min of anthropic/claude-sonnet-5-5`.
+    pub reason: String,
+    /// For how long at least one task was held by it.
+    #[serde(with = "micros")]
+    pub time: Duration,
 }
 
 /// What an answer was. Its text is kept by content hash, outside of the core.
@@ -228,9 +251,11 @@ pub struct Spent {
 
 impl Spent {
     /// What it took from the limits, of the `asked` that it had reserved. Where nothing is known
-    /// and money is at risk, everything counts as used.
-    pub fn cost(&self, asked: &Cost) -> Cost {
+    /// and money is at risk, everything counts as used. `cached_input_is_free`: input read from a cache
+    /// takes nothing.
+    pub fn cost(&self, asked: &Cost, cached_input_is_free: bool) -> Cost {
         let (input_tokens, output_tokens) = match self.usage {
+            Some(usage) if cached_input_is_free => (usage.total_input() - usage.cache_read, usage.output),
             Some(usage) => (usage.total_input(), usage.output),
             None if self.charge.at_risk.is_zero() => (0, 0),
             None => (asked.input_tokens, asked.output_tokens),
@@ -256,12 +281,14 @@ pub struct Timing {
 pub enum Then {
     /// The task is tried again, not before this time.
     RetryAt(Time),
-    /// The same, and it does not count against `max_retries`: it was under way already when its
-    /// account was throttled, so its own throttling tells nothing new.
+    /// The same, and it does not count against `max_retries`, because it tells nothing of its task:
+    /// it was under way already when its account was throttled, or its provider is ill (a probe's
+    /// failure, the one that opens a breaker, one of a call that was under way then).
     AgainAt(Time),
     /// The task has failed.
     Fail,
-    /// Its account is stopped; the task stays pending.
+    /// Its account is stopped, or its gate where too many calls failed like it (its class is then none
+    /// that stops accounts); the task stays pending.
     StopAccount,
 }
 

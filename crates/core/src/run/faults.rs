@@ -37,10 +37,34 @@ pub(crate) enum Fault {
     AgentLimitIgnored,
     /// A stopped account still gets requests.
     StoppedAccountServed,
+    /// The breaker never opens.
+    BreakerStuck,
+    /// A probe goes out at once.
+    ProbeTooEarly,
+    /// More than one probe goes out.
+    ProbesUnbounded,
+    /// A probe that fails counts as a retry.
+    ProbesCounted,
+    /// All that waited starts when a probe is answered.
+    HerdAfterProbe,
+    /// The retry quota is not looked at.
+    QuotaIgnored,
+    /// Successes give nothing back to the retry quota.
+    QuotaLeaks,
+    /// Calls that fail alike go on.
+    AlikeIgnored,
+    /// Calls that were sent before a breaker opened move it.
+    OldCallsCounted,
+    /// Calls that failed alike count across a success.
+    SuccessForgotten,
+    /// A paused run starts tasks.
+    PauseIgnored,
+    /// A resume goes back to the limits as configured.
+    ControlsForgotten,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 16] = [
+    pub(crate) const ALL: [Fault; 28] = [
         Fault::ReservationForgotten,
         Fault::LostIsFree,
         Fault::SettleForgotten,
@@ -57,6 +81,18 @@ impl Fault {
         Fault::TaskLimitIgnored,
         Fault::AgentLimitIgnored,
         Fault::StoppedAccountServed,
+        Fault::BreakerStuck,
+        Fault::ProbeTooEarly,
+        Fault::ProbesUnbounded,
+        Fault::ProbesCounted,
+        Fault::HerdAfterProbe,
+        Fault::QuotaIgnored,
+        Fault::QuotaLeaks,
+        Fault::AlikeIgnored,
+        Fault::OldCallsCounted,
+        Fault::SuccessForgotten,
+        Fault::PauseIgnored,
+        Fault::ControlsForgotten,
     ];
 }
 

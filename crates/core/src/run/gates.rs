@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::event::{Event, Record};
 use super::input::Settings;
+use super::planted;
 use crate::limit::Gates;
 use crate::plan::Plan;
 
@@ -14,29 +15,34 @@ impl Gates {
     }
 
     /// Brings fresh gates to where they were after these records of a run.
-    pub fn rebuild(&mut self, plan: &Plan, records: &[Record]) {
+    pub fn rebuild(&mut self, plan: &Plan, settings: &Settings, records: &[Record]) {
         let mut asked = HashMap::new();
         for Record { at, event, .. } in records {
-            match event {
+            let (attempt, spent, failed) = match event {
                 Event::AttemptStarted { attempt, reserved } => {
-                    self.reserve(plan.agent_of(attempt.task).gate, reserved, *at);
+                    self.reserve(plan.agent_of(attempt.task).gate, *attempt, reserved, *at);
                     asked.insert(*attempt, *reserved);
+                    continue;
                 }
-                Event::AttemptSucceeded { attempt, spent, .. }
-                | Event::AttemptFailed { attempt, spent, .. }
-                | Event::AttemptLost { attempt, spent } => {
-                    let gate = plan.agent_of(attempt.task).gate;
-                    if let Some(ask) = asked.remove(attempt) {
-                        self.settle(gate, &ask, &spent.cost(&ask), *at);
-                    }
-                    if let Event::AttemptFailed { failure, then, .. } = event
-                        && let Some(until) = then.gate_opens(failure, *at)
-                    {
-                        self.throttled(gate, until, *at);
-                    }
+                Event::AttemptSucceeded { attempt, spent, .. } | Event::AttemptLost { attempt, spent } => {
+                    (attempt, spent, None)
                 }
-                _ => {}
+                Event::AttemptFailed { attempt, spent, failure, then, .. } => {
+                    (attempt, spent, Some((failure, then)))
+                }
+                Event::Controlled { control } if !planted!(ControlsForgotten) => {
+                    self.control(*control, *at);
+                    continue;
+                }
+                _ => continue,
+            };
+            let Some(ask) = asked.remove(attempt) else { continue };
+            let gate = plan.agent_of(attempt.task).gate;
+            let opens = failed.and_then(|(failure, then)| Some((failure, then.gate_opens(failure, *at)?)));
+            if let Some((failure, until)) = opens {
+                self.throttled(gate, *attempt, failure.ramps, until, *at);
             }
+            self.settle(gate, *attempt, &settings.used(gate, &ask, spent), opens.is_some(), *at);
         }
     }
 }

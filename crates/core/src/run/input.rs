@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Answer, AttemptId, Outcome, Record, Signal, Timing};
+use super::control::Control;
+use super::event::{Answer, AttemptId, Outcome, Record, Signal, Spent, Timing};
 use crate::agent::AgentId;
 use crate::failure::Failure;
-use crate::limit::GateSpec;
+use crate::limit::{GateId, GateSpec, Told};
 use crate::money::Usd;
 use crate::plan::Plan;
 use crate::prediction::Prediction;
 use crate::time::{Time, micros};
-use crate::usage::Usage;
+use crate::usage::{Cost, Usage};
 
 /// What a run is bound by, apart from its plan: fixed when it is created.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,6 +55,11 @@ impl Settings {
             || plan.agent(id).max_cost.is_some()
             || plan.tasks().iter().any(|task| task.agent == id && task.max_cost.is_some())
     }
+
+    /// What an attempt took from the limits of a gate, of the `asked` that it had reserved.
+    pub(crate) fn used(&self, gate: GateId, asked: &Cost, spent: &Spent) -> Cost {
+        spent.cost(asked, self.gates[gate.index()].cached_input_is_free)
+    }
 }
 
 /// Whether tasks may run side by side.
@@ -88,12 +94,16 @@ pub enum Input {
         /// Other budgets than before, where the user set some.
         budgets: Budgets,
     },
+    /// The head of an attempt's reply came.
+    Told(AttemptId, Told),
     /// An attempt came back.
     Replied(Reply),
     /// A time that was asked for has come.
     Woke,
     /// The user asked to stop.
     Cancelled(Signal),
+    /// The user changed something.
+    Controlled(Control),
     /// A forecast of the run is known.
     Forecast(Prediction),
 }

@@ -8,11 +8,14 @@
 //! | --- | --- |
 //! | `event` | what is remembered; the journal's format |
 //! | `input` | what it is told and answers |
+//! | `control` | what a user changes while it is under way |
 //! | `state` | the state and `apply` |
 //! | `ready` | the index of tasks that may start |
 //! | `step` | what to do about an input |
 //! | `schedule` | which task starts next, and why none does |
 //! | `retry` | whether and when a failed attempt is tried again |
+//! | `health` | what is known of the providers' health, of `breaker`, `alike` and `quota` |
+//! | `pass` | which task is next, by the queue and by the providers' health |
 //! | `money` | reservations and charges |
 //! | `gates` | the limits' state after a restart |
 //!
@@ -24,15 +27,22 @@
 //!   the live state with the replayed one after every step.
 //! - An action without a record before it is repeated or lost by a crash.
 
+mod alike;
+mod breaker;
+pub mod control;
 pub mod event;
 mod gates;
+mod health;
 pub mod input;
 mod money;
+mod pass;
+mod quota;
 mod ready;
 mod retry;
 mod schedule;
 mod state;
 mod step;
+mod waits;
 
 #[cfg(test)]
 mod faults;

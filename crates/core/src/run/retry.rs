@@ -15,21 +15,21 @@ use crate::time::Time;
 /// Never shorter: earlier than a provider named fails again.
 const JITTER: f64 = 0.1;
 
+/// And at most so much longer after a 429: whoever waited for the same gate is spread by its pace, and
+/// minutes that a provider names shall cost no more than they have to.
+const LONGEST_JITTER: Duration = Duration::from_millis(250);
+
 impl Run {
-    /// What follows this failure of an attempt that was in flight. `under_way` says that it was
-    /// when its account was throttled.
+    /// What follows this failure of an attempt that was in flight. `is_echo` says that it tells
+    /// nothing of its task: its account was throttled while it was under way, or its provider is ill
+    /// ([`Run::is_of_outage`]).
     ///
     /// Ten calls that meet a full bucket together are one message, not ten: if each of them counted,
     /// tasks would fail that only had to wait. The one that closes the gate always counts, so there
     /// are no more rounds than retries.
-    pub(super) fn follow_up(
-        &self,
-        attempt: AttemptId,
-        failure: &Failure,
-        now: Time,
-        under_way: bool,
-    ) -> Then {
+    pub(super) fn follow_up(&self, attempt: AttemptId, failure: &Failure, now: Time, is_echo: bool) -> Then {
         match failure.policy() {
+            _ if self.fails_alike(attempt, failure, now) => return Then::StopAccount,
             Policy::StopAccount => return Then::StopAccount,
             Policy::Fail => return Then::Fail,
             Policy::Retry => {}
@@ -39,7 +39,7 @@ impl Run {
         if failure.class == Class::Throttled && !retry.retry_throttled {
             return Then::Fail;
         }
-        let is_echo = failure.class == Class::Throttled && (under_way || planted!(ThrottlingUncounted));
+        let is_echo = is_echo || (failure.class == Class::Throttled && planted!(ThrottlingUncounted));
         if failures >= retry.max_retries && !is_echo && !planted!(RetriesUnbounded) {
             return Then::Fail;
         }
@@ -51,19 +51,23 @@ impl Run {
             Some(named) => named.max(own),
             None => own,
         };
-        let at = now + wait.mul_f64(1.0 + JITTER * self.fraction(attempt));
+        let mut jitter = wait.mul_f64(jitter(self.settings.seed, attempt));
+        if failure.class == Class::Throttled {
+            jitter = jitter.min(LONGEST_JITTER);
+        }
+        let at = now + wait + jitter;
         if is_echo { Then::AgainAt(at) } else { Then::RetryAt(at) }
     }
+}
 
-    /// A number in 0..1 that is the same for this attempt of this run in every replay.
-    fn fraction(&self, attempt: AttemptId) -> f64 {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.settings.seed.to_le_bytes());
-        bytes[8..12].copy_from_slice(&attempt.task.0.to_le_bytes());
-        bytes[12..].copy_from_slice(&attempt.number.to_le_bytes());
-        let [a, b, c, d, ..] = *Hash::of(&bytes).as_bytes();
-        f64::from(u32::from_le_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0)
-    }
+/// The share by which the wait after an attempt is longer: the same in every replay of a run.
+pub(super) fn jitter(seed: u64, attempt: AttemptId) -> f64 {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[8..12].copy_from_slice(&attempt.task.0.to_le_bytes());
+    bytes[12..].copy_from_slice(&attempt.number.to_le_bytes());
+    let [a, b, c, d, ..] = *Hash::of(&bytes).as_bytes();
+    JITTER * f64::from(u32::from_le_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0)
 }
 
 /// The wait before the retry that follows `failures` earlier failures and this one, where the

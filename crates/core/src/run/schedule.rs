@@ -1,13 +1,16 @@
 //! Which task starts next, and why none does; when the run ends.
 
+use super::control::PAUSED;
 use super::event::{AttemptId, Event, Outcome};
-use super::input::{Action, Mode, Waiting};
+use super::input::{Action, Waiting};
+use super::pass::Held;
 use super::planted;
-use super::ready::Place;
+use super::ready::Lane;
+use super::state::Run;
 use super::step::Deciding;
 use crate::agent::AgentId;
 use crate::failure::{Class, Failure};
-use crate::limit::{GateId, Held, Scope, Verdict};
+use crate::limit::{self, GateId, Scope, Verdict};
 use crate::money::Usd;
 use crate::plan::TaskId;
 use crate::time::Time;
@@ -42,9 +45,12 @@ struct Excess {
 impl Deciding<'_> {
     /// Starts what may start, in the order of the queue, until the limits say no.
     pub(super) fn schedule(&mut self) {
-        // Whose tasks are held for the rest of this step.
-        let mut held = vec![false; self.run.plan.agents().len()];
-        while let Some((agent, place)) = self.next(&held) {
+        if self.run.is_paused() {
+            let everybody: Vec<AgentId> = self.run.plan.agent_ids().collect();
+            self.wait(PAUSED.to_owned(), None, &everybody);
+        }
+        let mut held = Held::none(self.run.plan.agents().len());
+        while let Some((agent, place)) = self.next(&mut held) {
             let gate = self.run.plan.agent(agent).gate;
             let ask = self.run.reservation(place.task);
             match self.affordable(place.task, agent, &ask) {
@@ -56,7 +62,7 @@ impl Deciding<'_> {
                 Affordable::AfterSettle(Purse::Agent(agent)) => {
                     let reason = format!("the budget of {}", self.run.plan.agent(agent).name);
                     self.wait(reason, None, &[agent]);
-                    held[agent.index()] = true;
+                    held.agents[agent.index()] = true;
                     continue;
                 }
                 Affordable::Past(purse, excess) => {
@@ -82,7 +88,7 @@ impl Deciding<'_> {
             }
             match self.gates.check(gate, &ask, self.now) {
                 Ok(()) => self.start(place.task, gate, ask),
-                Err(Held { verdict, reason, scope }) => {
+                Err(limit::Held { verdict, reason, scope }) => {
                     let until = match verdict {
                         Verdict::WaitUntil(until) => Some(until),
                         Verdict::Go | Verdict::WaitForSettle => None,
@@ -92,48 +98,35 @@ impl Deciding<'_> {
                     if scope == Scope::Process {
                         return;
                     }
-                    for agent in behind {
-                        held[agent.index()] = true;
-                    }
+                    held.hold(&behind);
                 }
             }
         }
     }
 
-    /// The first task in the order of the queue whose agent is not held.
-    fn next(&self, held: &[bool]) -> Option<(AgentId, Place)> {
-        let run = &*self.run;
-        if !self.may_start() || (run.settings.mode == Mode::Serial && !run.state.in_flight.is_empty()) {
-            return None;
-        }
-        run.plan
-            .agent_ids()
-            .filter(|agent| !held[agent.index()] && self.serves(*agent))
-            .filter_map(|agent| Some((agent, run.state.ready.first(&run.plan, agent, self.now)?)))
-            .min_by_key(|(_, place)| *place)
-    }
-
-    fn may_start(&self) -> bool {
+    pub(super) fn may_start(&self) -> bool {
         let state = &self.run.state;
         state.cancelled.is_none()
             && state.over_budget.is_none()
             && state.ended.is_none()
-            && self.run_deadline() > self.now
+            && (state.paused.is_none() || planted!(PauseIgnored))
+            && self.run_deadline().is_none_or(|deadline| deadline > self.now)
     }
 
     /// Whether an agent's account has not been stopped, and its own budget not reached.
-    fn serves(&self, agent: AgentId) -> bool {
+    pub(super) fn serves(&self, agent: AgentId) -> bool {
         self.run.state.agents[agent.index()].over.is_none() && self.has_account(agent)
     }
 
     fn has_account(&self, agent: AgentId) -> bool {
         let gate = self.run.plan.agent(agent).gate;
         let account = &self.run.settings.gates[gate.index()].account;
-        !self.run.state.stopped.contains_key(account) || planted!(StoppedAccountServed)
+        !self.run.state.stopped.contains_key(account) && self.run.state.health.stopped(gate).is_none()
+            || planted!(StoppedAccountServed)
     }
 
     /// The agents whose calls pass a gate.
-    fn agents_behind(&self, gate: GateId) -> impl Iterator<Item = AgentId> {
+    pub(super) fn agents_behind(&self, gate: GateId) -> impl Iterator<Item = AgentId> + use<> {
         let plan = self.run.plan.clone();
         plan.agent_ids().filter(move |agent| plan.agent(*agent).gate == gate)
     }
@@ -184,15 +177,29 @@ impl Deciding<'_> {
     fn start(&mut self, task: TaskId, gate: GateId, reserved: Cost) {
         let attempt = AttemptId { task, number: self.run.task(task).attempts + 1 };
         if !planted!(ReserveForgotten) {
-            self.gates.reserve(gate, &reserved, self.now);
+            self.gates.reserve(gate, attempt, &reserved, self.now);
         }
         self.remember(Event::AttemptStarted { attempt, reserved });
         self.step.actions.push(Action::Call(attempt));
     }
 
     fn wait(&mut self, reason: String, until: Option<Time>, behind: &[AgentId]) {
+        self.wait_in(&Lane::ALL, reason, until, behind);
+    }
+
+    /// Says that the tasks of these lanes and agents wait.
+    pub(super) fn wait_in(
+        &mut self,
+        lanes: &[Lane],
+        reason: String,
+        until: Option<Time>,
+        behind: &[AgentId],
+    ) {
         self.wake(until);
-        let tasks = behind.iter().map(|agent| self.run.state.ready.len(*agent)).sum();
+        let Run { plan, state, .. } = &*self.run;
+        let in_lane = |agent: AgentId, lane| state.ready.waiting(plan, agent, lane, self.now);
+        let of_agent = |agent: &AgentId| lanes.iter().map(|lane| in_lane(*agent, *lane)).sum::<usize>();
+        let tasks = behind.iter().map(of_agent).sum();
         self.step.waiting.push(Waiting { reason, until, tasks });
     }
 
@@ -200,8 +207,10 @@ impl Deciding<'_> {
         self.step.wake_at = self.step.wake_at.into_iter().chain(at).min();
     }
 
-    fn run_deadline(&self) -> Time {
-        self.run.state.session.unwrap_or(self.now) + self.run.settings.run_timeout
+    /// When the run timeout passes; none while the run is paused.
+    fn run_deadline(&self) -> Option<Time> {
+        let state = &self.run.state;
+        state.paused.is_none().then(|| state.session.unwrap_or(self.now) + self.run.settings.run_timeout)
     }
 
     /// Ends the run where nothing is left to do, else says when to look again.
@@ -214,7 +223,7 @@ impl Deciding<'_> {
             return self.end(Outcome::Completed);
         }
         let deadline = self.run_deadline();
-        if self.now >= deadline {
+        if deadline.is_some_and(|deadline| self.now >= deadline) {
             let timed_out = Outcome::TimedOut { after: self.run.settings.run_timeout };
             let interrupted = state.cancelled.map(|signal| Outcome::Interrupted { signal });
             return self.cut_off(interrupted.unwrap_or(timed_out));
@@ -234,13 +243,13 @@ impl Deciding<'_> {
             let next = state.ready.next_due(self.now, |id| self.serves(self.run.plan.task(id).agent));
             self.wake(next);
         }
-        self.wake(Some(deadline));
+        self.wake(deadline);
     }
 
     /// What is left waits for accounts that will not serve us, or for agents that have no money left.
     fn why_nothing_starts(&self) -> Outcome {
         let state = &self.run.state;
-        if let Some(failure) = state.stopped.values().next() {
+        if let Some(failure) = state.stopped.values().next().or_else(|| state.health.first_stopped()) {
             return Outcome::ProviderStopped { failure: failure.clone() };
         }
         let over = |id: AgentId| Some((id, state.agents[id.index()].over?));

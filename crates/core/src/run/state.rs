@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::event::{Answer, AttemptId, BudgetMark, Event, Outcome, Record, Signal, Spent, Then};
+use super::health::Health;
 use super::input::Settings;
 use super::planted;
-use super::ready::Ready;
+use super::ready::{Lane, Ready};
+use super::waits::Waits;
 use crate::agent::Agent;
-use crate::failure::Failure;
+use crate::failure::{Failure, Policy};
 use crate::hash::Hash;
 use crate::money::Usd;
 use crate::plan::{Plan, TaskId};
@@ -21,6 +23,8 @@ pub struct Run {
     pub(super) plan: Arc<Plan>,
     pub(super) settings: Arc<Settings>,
     pub(super) state: State,
+    /// Beside the state: what was waited for and is not told yet.
+    pub(super) waits: Waits,
 }
 
 /// Everything that records change; compared as a whole with its replay.
@@ -28,7 +32,8 @@ pub struct Run {
 pub(super) struct State {
     pub(super) last_seq: u64,
     pub(super) last_time: Time,
-    /// When the run was started or last resumed; none before that.
+    /// When the run was started or last resumed, later by as long as it was paused since; none before
+    /// that.
     pub(super) session: Option<Time>,
     pub(super) tasks: Vec<TaskState>,
     pub(super) ready: Ready,
@@ -49,7 +54,10 @@ pub(super) struct State {
     pub(super) over_budget: Option<(Usd, Usd)>,
     /// Accounts that will not serve us, and what they said.
     pub(super) stopped: BTreeMap<String, Failure>,
+    pub(super) health: Health,
     pub(super) cancelled: Option<Signal>,
+    /// Since when the user has paused it.
+    pub(super) paused: Option<Time>,
     pub(super) ended: Option<Outcome>,
 }
 
@@ -85,6 +93,9 @@ pub struct TaskState {
     pub charged: Charge,
     /// Dependencies that have not succeeded yet.
     pub(super) unmet: u32,
+    /// Whether its next attempt, or the one in flight, repeats one that its provider failed: what
+    /// draws on the retry quota.
+    pub(super) is_retry: bool,
 }
 
 /// Where a task stands.
@@ -128,7 +139,7 @@ impl Run {
         let mut ready = Ready::new(plan.agents().len());
         let tasks: Vec<TaskState> = plan.tasks().iter().map(TaskState::new).collect();
         for id in plan.ids().filter(|id| tasks[id.index()].phase == Phase::Ready) {
-            ready.insert(&plan, id);
+            ready.insert(&plan, id, Lane::First);
         }
         let state = State {
             last_seq: 0,
@@ -146,10 +157,12 @@ impl Run {
             marks: BTreeSet::new(),
             over_budget: None,
             stopped: BTreeMap::new(),
+            health: Health::new(&settings),
             cancelled: None,
+            paused: None,
             ended: None,
         };
-        Run { plan, settings, state }
+        Run { plan, settings, state, waits: Waits::default() }
     }
 
     /// The run as it was after these records.
@@ -205,6 +218,11 @@ impl Run {
         }
     }
 
+    /// The same run bound by other settings: for plays of it.
+    pub(crate) fn bound_by(self, settings: Arc<Settings>) -> Self {
+        Run { settings, ..self }
+    }
+
     /// How it ended, if it has.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.state.ended.as_ref()
@@ -251,23 +269,29 @@ impl Run {
     fn transition(&mut self, record: &Record) -> Result<(), &'static str> {
         match &record.event {
             Event::RunStarted | Event::RunResumed => self.begin_session(record.at),
-            Event::AttemptStarted { attempt, reserved } => self.attempt_started(*attempt, *reserved)?,
-            Event::AttemptSucceeded { attempt, answer, spent, .. } => {
+            Event::AttemptStarted { attempt, reserved } => {
+                self.attempt_started(*attempt, *reserved)?;
+                self.note_start(*attempt, record.at);
+            }
+            Event::AttemptSucceeded { attempt, answer, spent, timing } => {
                 self.attempt_ended(*attempt, spent)?;
+                self.note_success(*attempt, record.at - timing.total, record.at);
                 self.succeeded(attempt.task, answer);
             }
-            Event::AttemptFailed { attempt, failure, spent, then, .. } => {
+            Event::AttemptFailed { attempt, failure, spent, then, timing } => {
                 self.attempt_ended(*attempt, spent)?;
+                self.note_failure(*attempt, failure, then, record.at - timing.total, record.at);
                 self.failed_then(attempt.task, failure, then);
             }
             Event::AttemptLost { attempt, spent } => {
                 self.attempt_ended(*attempt, spent)?;
+                self.note_loss(*attempt, record.at);
                 self.make_ready(attempt.task);
             }
             Event::TaskFailed { task, .. } => self.close(*task, Phase::Failed)?,
             Event::TaskSkipped { task, .. } => self.close(*task, Phase::Skipped)?,
             // Nothing is decided by it.
-            Event::ForecastMade { .. } => {}
+            Event::ForecastMade { .. } | Event::Waited { .. } => {}
             Event::BudgetWarned { mark, .. } => {
                 self.state.marks.insert(*mark);
             }
@@ -287,6 +311,7 @@ impl Run {
                 self.state.budget = *budget;
                 self.state.marks.retain(|mark| *mark == BudgetMark::Alert);
             }
+            Event::Controlled { control } => self.controlled(*control, record.at)?,
             Event::CancelRequested { signal } => self.state.cancelled = Some(*signal),
             Event::RunEnded { outcome } => self.state.ended = Some(outcome.clone()),
         }
@@ -306,7 +331,9 @@ impl Run {
         self.state.over_budget = None;
         self.state.agents.iter_mut().for_each(|agent| agent.over = None);
         self.state.stopped.clear();
+        self.state.health.resumed(at);
         self.state.cancelled = None;
+        self.state.paused = None;
         self.state.ended = None;
     }
 
@@ -320,7 +347,7 @@ impl Run {
         }
         task.attempts = attempt.number;
         task.phase = Phase::Running;
-        self.state.ready.remove(&self.plan, attempt.task, None);
+        self.state.ready.remove(&self.plan, attempt.task, Lane::of(task.is_retry), None);
         self.state.in_flight.insert(attempt.task, reserved);
         if !planted!(ReservationForgotten) {
             self.state.reserved += reserved.usd;
@@ -365,7 +392,7 @@ impl Run {
             Then::RetryAt(until) | Then::AgainAt(until) => {
                 task.failures += u32::from(matches!(then, Then::RetryAt(_)));
                 task.phase = Phase::Delayed(*until);
-                self.state.ready.delay(*until, id);
+                self.state.ready.delay(*until, id, Lane::of(task.is_retry));
             }
             Then::Fail => {
                 task.failures += 1;
@@ -373,17 +400,20 @@ impl Run {
                 self.state.open -= 1;
             }
             Then::StopAccount => {
-                let gate = self.plan.agent_of(id).gate;
-                let account = self.settings.gates[gate.index()].account.clone();
-                self.state.stopped.entry(account).or_insert_with(|| failure.clone());
+                if failure.policy() == Policy::StopAccount {
+                    let gate = self.plan.agent_of(id).gate;
+                    let account = self.settings.gates[gate.index()].account.clone();
+                    self.state.stopped.entry(account).or_insert_with(|| failure.clone());
+                } // else its gate is stopped, by `note_failure`
                 self.make_ready(id);
             }
         }
     }
 
     fn make_ready(&mut self, id: TaskId) {
-        self.state.tasks[id.index()].phase = Phase::Ready;
-        self.state.ready.insert(&self.plan, id);
+        let task = &mut self.state.tasks[id.index()];
+        task.phase = Phase::Ready;
+        self.state.ready.insert(&self.plan, id, Lane::of(task.is_retry));
     }
 
     /// A task ends without an attempt.
@@ -391,8 +421,10 @@ impl Run {
         let task = &mut self.state.tasks[id.index()];
         match task.phase {
             Phase::Blocked => {}
-            Phase::Ready => self.state.ready.remove(&self.plan, id, None),
-            Phase::Delayed(until) => self.state.ready.remove(&self.plan, id, Some(until)),
+            Phase::Ready => self.state.ready.remove(&self.plan, id, Lane::of(task.is_retry), None),
+            Phase::Delayed(until) => {
+                self.state.ready.remove(&self.plan, id, Lane::of(task.is_retry), Some(until));
+            }
             _ => return Err("its task was running or had ended"),
         }
         task.phase = phase;
@@ -405,7 +437,7 @@ impl TaskState {
     fn new(task: &crate::plan::Task) -> Self {
         let unmet = task.depends_on.len() as u32;
         let phase = if unmet == 0 { Phase::Ready } else { Phase::Blocked };
-        TaskState { phase, attempts: 0, failures: 0, charged: Charge::default(), unmet }
+        TaskState { phase, attempts: 0, failures: 0, charged: Charge::default(), unmet, is_retry: false }
     }
 
     /// Whether it has succeeded, failed or been skipped.

@@ -7,12 +7,13 @@ use super::input::{Action, Billing, Budgets, Input, Reply, Step};
 use super::money::spent;
 use super::planted;
 use super::state::{Phase, Run};
-use crate::failure::Failure;
-use crate::limit::Gates;
+use crate::failure::{Class, Failure};
+use crate::limit::{GateId, Gates};
 use crate::money::Usd;
 use crate::plan::TaskId;
 use crate::prediction::Prediction;
 use crate::time::Time;
+use crate::usage::Cost;
 
 impl Run {
     /// Takes an input in and decides. The records of the answer are already applied: they have to
@@ -23,11 +24,15 @@ impl Run {
         let now = now.max(self.state.last_time);
         let mut deciding = Deciding { run: self, gates, now, step: Step::default() };
         if deciding.run.state.ended.is_none() || matches!(input, Input::Resumed { .. }) {
+            deciding.run.waits.pass(now);
             deciding.take(input);
+            deciding.tell_waits(false);
             deciding.schedule();
             deciding.finish();
         }
-        deciding.step
+        let step = deciding.step;
+        self.waits.held(&step.waiting, now);
+        step
     }
 }
 
@@ -53,8 +58,13 @@ impl Deciding<'_> {
             Input::Started => self.begin(None),
             Input::StartedForeseen(forecast) => self.begin(Some(forecast)),
             Input::Resumed { budgets } => self.resume(budgets),
+            Input::Told(attempt, told) => {
+                let gate = self.run.plan.agent_of(attempt.task).gate;
+                self.gates.hear(gate, attempt, &told, self.now);
+            }
             Input::Replied(reply) => self.replied(reply),
             Input::Woke => {}
+            Input::Controlled(control) => self.control(control),
             Input::Forecast(forecast) => self.remember(Event::ForecastMade { forecast }),
             Input::Cancelled(signal) => {
                 if planted!(CancelOutsideApply) {
@@ -135,7 +145,8 @@ impl Deciding<'_> {
             let attempt = AttemptId { task: id, number: self.run.task(id).attempts };
             let agent = self.run.plan.agent_of(id);
             let spent = spent(agent, asked.usd, Billing::Unknown, None);
-            self.gates.settle(agent.gate, &asked, &spent.cost(&asked), self.now);
+            let used = self.run.settings.used(agent.gate, &asked, &spent);
+            self.gates.settle(agent.gate, attempt, &used, false, self.now);
             self.remember(Event::AttemptLost { attempt, spent });
             lost.push(attempt);
         }
@@ -161,17 +172,22 @@ impl Deciding<'_> {
             Err(failure) => failure.model.as_deref(),
         };
         let spent = spent(agent, asked.usd, billing, model);
-        if !planted!(SettleForgotten) {
-            self.gates.settle(gate, &asked, &spent.cost(&asked), self.now);
-        }
+        let used = self.run.settings.used(gate, &asked, &spent);
         match result {
-            Ok(answer) => self.remember(Event::AttemptSucceeded { attempt, answer, spent, timing }),
+            Ok(answer) => {
+                self.settle(gate, attempt, &used, false);
+                self.remember(Event::AttemptSucceeded { attempt, answer, spent, timing });
+            }
             Err(failure) => {
-                let under_way = self.gates.closed_since(gate, self.now - timing.total);
-                let then = self.run.follow_up(attempt, &failure, self.now, under_way);
-                if let Some(until) = then.gate_opens(&failure, self.now) {
-                    self.gates.throttled(gate, until, self.now);
+                let started = self.now - timing.total;
+                let is_echo = (failure.class == Class::Throttled && self.gates.is_echo(gate, attempt))
+                    || self.run.is_of_outage(attempt, &failure, started, self.now);
+                let then = self.run.follow_up(attempt, &failure, self.now, is_echo);
+                let opens = then.gate_opens(&failure, self.now);
+                if let Some(until) = opens {
+                    self.gates.throttled(gate, attempt, failure.ramps, until, self.now);
                 }
+                self.settle(gate, attempt, &used, opens.is_some());
                 self.remember(Event::AttemptFailed { attempt, failure, spent, timing, then: then.clone() });
                 if then == Then::Fail {
                     self.skip_dependants(attempt.task);
@@ -179,6 +195,12 @@ impl Deciding<'_> {
             }
         }
         self.warn_of_budget();
+    }
+
+    fn settle(&mut self, gate: GateId, attempt: AttemptId, used: &Cost, throttled: bool) {
+        if !planted!(SettleForgotten) {
+            self.gates.settle(gate, attempt, used, throttled, self.now);
+        }
     }
 
     /// A task fails before anything was sent for it.
@@ -237,7 +259,15 @@ impl Deciding<'_> {
         self.end(outcome);
     }
 
+    fn tell_waits(&mut self, ends: bool) {
+        let waits = self.run.waits.take(ends, self.now);
+        if !waits.is_empty() {
+            self.remember(Event::Waited { waits });
+        }
+    }
+
     pub(super) fn end(&mut self, outcome: Outcome) {
+        self.tell_waits(true);
         self.remember(Event::RunEnded { outcome: outcome.clone() });
         self.step.actions.push(Action::Finish(outcome));
         self.step.wake_at = None;

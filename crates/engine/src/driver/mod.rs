@@ -2,7 +2,7 @@
 //!
 //! [`create`] or [`resume`] a run in a store, then [`Opened::drive`] it with an executor:
 //!
-//! 1. **hear** everything that has come: answers, wake-ups, signals;
+//! 1. **hear** everything that has come: answers, wake-ups, signals, what the user asks for;
 //! 2. **decide**: hand each to [`Run::step`], which answers with records and actions;
 //! 3. **remember**: make all records of the round durable in one append, with the outputs that
 //!    they name; then show them to whoever looks on;
@@ -17,7 +17,9 @@
 //! - A step's records are applied already. After a failed append the run is ahead of its journal
 //!   and of no use: drop it, open it again.
 
+mod controls;
 mod foreseen;
+mod meeting;
 mod observe;
 mod outputs;
 mod round;
@@ -31,9 +33,11 @@ use sortie_core::run::input::{Budgets, Input};
 use sortie_core::time::Time;
 
 use crate::executor::Executor;
+use crate::sharing::Sharing;
 use crate::store::{Header, Store, StoreError};
 use round::Driver;
 
+pub use controls::{Controller, Controls, Request, Unheard};
 pub use foreseen::Foreseen;
 pub use observe::Observe;
 
@@ -68,6 +72,8 @@ pub struct Opened {
     run: Run,
     budgets: Budgets,
     foreseen: Foreseen,
+    sharing: Option<Box<dyn Sharing>>,
+    controls: Controls,
 }
 
 /// Creates a run in this store and owns it.
@@ -83,6 +89,8 @@ pub async fn create<S: Store>(store: &mut S, header: Header) -> Result<Opened, S
         run,
         budgets: Budgets::default(),
         foreseen: Foreseen::nothing(),
+        sharing: None,
+        controls: Controls::none(),
     })
 }
 
@@ -95,7 +103,15 @@ pub async fn resume<S: Store>(store: &mut S, run_id: &str) -> Result<Opened, Sto
     let damaged = |what: String| StoreError::Damaged { run: run_id.to_owned(), what };
     let run = Run::replay(header.plan.clone(), header.settings.clone(), &records)
         .map_err(|illegal| damaged(illegal.to_string()))?;
-    Ok(Opened { header, records, run, budgets: Budgets::default(), foreseen: Foreseen::nothing() })
+    Ok(Opened {
+        header,
+        records,
+        run,
+        budgets: Budgets::default(),
+        foreseen: Foreseen::nothing(),
+        sharing: None,
+        controls: Controls::none(),
+    })
 }
 
 impl Opened {
@@ -119,6 +135,18 @@ impl Opened {
     #[must_use]
     pub fn with_forecast(self, foreseen: Foreseen) -> Self {
         Opened { foreseen, ..self }
+    }
+
+    /// The same run among others that use its accounts; without it, it believes to be alone.
+    #[must_use]
+    pub fn with_sharing(self, sharing: Option<Box<dyn Sharing>>) -> Self {
+        Opened { sharing, ..self }
+    }
+
+    /// The same run under the control of whoever holds the other end.
+    #[must_use]
+    pub fn with_controls(self, controls: Controls) -> Self {
+        Opened { controls, ..self }
     }
 
     /// Its state.
@@ -158,15 +186,16 @@ impl Opened {
         executor: &mut E,
         observe: &mut O,
     ) -> Result<Ended, DriveError> {
-        let Opened { header, records, run, budgets, foreseen } = self;
+        let Opened { header, records, run, budgets, foreseen, sharing, controls } = self;
         // A process may have died between the creation and the first record: that is a start still.
         let first = match (records.is_empty(), budgets.is_empty()) {
             (true, true) => Input::Started,
             _ => Input::Resumed { budgets },
         };
         let mut gates = Gates::new(&header.settings);
-        gates.rebuild(&header.plan, &records);
+        gates.rebuild(&header.plan, &header.settings, &records);
         drop(records);
-        Driver::new(&header, run, gates, store, executor, observe).drive_to_end(first, foreseen).await
+        let driver = Driver::new(&header, run, gates, store, executor, observe);
+        driver.among(sharing).drive_to_end(first, foreseen, controls).await
     }
 }

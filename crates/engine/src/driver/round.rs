@@ -13,10 +13,14 @@ use sortie_core::run::Run;
 use sortie_core::run::event::{Answer, AttemptId, Event, Record, Signal, Timing};
 use sortie_core::run::input::{Action, Billing, Input, Reply, Step, Waiting};
 use sortie_core::time::Time;
+use tokio::sync::oneshot;
 
+use super::controls::{Asked, Controls, Request};
+use super::meeting::Seat;
 use super::outputs::Recent;
 use super::{DriveError, Ended, Foreseen, Observe};
 use crate::executor::{Executor, Next};
+use crate::sharing::Sharing;
 use crate::store::{Header, Output, Store, StoreError};
 
 /// How much is heard in one round: a flood of answers must not keep the first of them from
@@ -35,6 +39,7 @@ pub(super) struct Driver<'a, S, E, O> {
     /// Heard and not yet decided about.
     heard: VecDeque<Heard>,
     recent: Recent,
+    seat: Seat,
     /// The first signal: the run drains.
     stopping: Option<Signal>,
     /// The second: the user does not want to wait for what is in flight.
@@ -45,6 +50,14 @@ pub(super) struct Driver<'a, S, E, O> {
 struct Heard {
     input: Input,
     output: Option<Output>,
+    /// Whom to tell that what it led to is durable.
+    confirm: Option<oneshot::Sender<()>>,
+}
+
+impl From<Input> for Heard {
+    fn from(input: Input) -> Self {
+        Heard { input, output: None, confirm: None }
+    }
 }
 
 /// What a round came to.
@@ -52,6 +65,7 @@ struct Heard {
 struct Round {
     records: Vec<Record>,
     outputs: Vec<Output>,
+    confirm: Vec<oneshot::Sender<()>>,
     actions: Vec<Action>,
     wake_at: Option<Time>,
     waiting: Vec<Waiting>,
@@ -95,24 +109,43 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
             observe,
             heard: VecDeque::new(),
             recent: Recent::default(),
+            seat: Seat::at(None),
             stopping: None,
             end_at_once: None,
         }
+    }
+
+    /// The same among others that use the accounts of the run.
+    pub(super) fn among(self, sharing: Option<Box<dyn Sharing>>) -> Self {
+        Driver { seat: Seat::at(sharing), ..self }
     }
 
     /// Round after round, from this input to the end.
     pub(super) async fn drive_to_end(
         mut self,
         first: Input,
+        foreseen: Foreseen,
+        controls: Controls,
+    ) -> Result<Ended, DriveError> {
+        let ended = self.rounds(first, foreseen, controls).await;
+        self.seat.leave(&self.run, &mut self.gates, self.executor.now());
+        ended
+    }
+
+    async fn rounds(
+        &mut self,
+        first: Input,
         mut foreseen: Foreseen,
+        mut controls: Controls,
     ) -> Result<Ended, DriveError> {
         // What is known before it begins is kept also where the first step ends the run.
         let first = match first {
             Input::Started => foreseen.now().map_or(Input::Started, Input::StartedForeseen),
             first => first,
         };
-        self.heard.push_back(Heard { input: first, output: None });
+        self.heard.push_back(first.into());
         loop {
+            self.seat.meet(&self.run, &mut self.gates, self.executor.now());
             let mut round = self.decide();
             self.remember(&mut round).await?;
             self.observe.waiting(&round.waiting, self.executor.now());
@@ -127,15 +160,15 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
                 }
             }
             if self.heard.is_empty() {
-                if round.wake_at.is_none() && self.run.in_flight() == 0 {
+                if round.wake_at.is_none() && self.run.in_flight() == 0 && !self.run.is_paused() {
                     return Err(DriveError::Stalled);
                 }
+                let wake_at = round.wake_at.into_iter().chain(self.seat.next()).min();
                 tokio::select! {
                     biased;
-                    forecast = foreseen.next() => {
-                        self.heard.push_back(Heard { input: Input::Forecast(forecast), output: None });
-                    }
-                    next = self.executor.next(round.wake_at) => self.hear(next),
+                    asked = controls.next() => self.asked(asked),
+                    forecast = foreseen.next() => self.heard.push_back(Input::Forecast(forecast).into()),
+                    next = self.executor.next(wake_at) => self.hear(next),
                 }
             }
         }
@@ -150,8 +183,9 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
             {
                 self.hear(next);
             }
-            let Some(Heard { input, output }) = self.heard.pop_front() else { break };
+            let Some(Heard { input, output, confirm }) = self.heard.pop_front() else { break };
             let step = self.run.step(input, self.executor.now(), &mut self.gates);
+            round.confirm.extend(confirm);
             if !round.add(step, output) {
                 break;
             }
@@ -162,11 +196,12 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
     /// Puts what came into the run's words.
     fn hear(&mut self, next: Next) {
         let heard = match next {
-            Next::Woke => Heard { input: Input::Woke, output: None },
+            Next::Woke => Input::Woke.into(),
+            Next::Told(attempt, told) => Input::Told(attempt, told).into(),
             Next::Returned(attempt, returned) => replied(attempt, returned),
             Next::Signal(signal) if self.stopping.is_none() => {
                 self.stopping = Some(signal);
-                Heard { input: Input::Cancelled(signal), output: None }
+                Input::Cancelled(signal).into()
             }
             Next::Signal(signal) => {
                 self.end_at_once = Some(signal);
@@ -176,14 +211,29 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
         self.heard.push_back(heard);
     }
 
-    /// Makes a round durable, and shows it.
+    /// Takes in what the user asks for.
+    fn asked(&mut self, asked: Asked) {
+        self.executor.catch_up();
+        let input = match asked.request {
+            Request::Change(control) => Input::Controlled(control),
+            Request::Cancel => Input::Cancelled(*self.stopping.get_or_insert(Signal::Interrupt)),
+        };
+        self.heard.push_back(Heard { confirm: Some(asked.confirm), ..input.into() });
+    }
+
+    /// Makes a round durable, shows it, and tells whoever asked for something in it.
     async fn remember(&mut self, round: &mut Round) -> Result<(), StoreError> {
-        let Some(first) = round.records.first() else { return Ok(()) };
-        self.store.append(self.run_id, first.seq - 1, &round.records, &round.outputs).await?;
-        for (hash, text) in &round.outputs {
-            self.recent.keep(*hash, text);
+        if let Some(first) = round.records.first() {
+            self.store.append(self.run_id, first.seq - 1, &round.records, &round.outputs).await?;
+            for (hash, text) in &round.outputs {
+                self.recent.keep(*hash, text);
+            }
+            self.observe.records(&round.records, &round.outputs);
         }
-        self.observe.records(&round.records, &round.outputs);
+        for confirm in round.confirm.drain(..) {
+            // Who asked may have stopped waiting.
+            let _ = confirm.send(());
+        }
         Ok(())
     }
 
@@ -194,7 +244,7 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
             Err(failure) => {
                 let timing = Timing::default();
                 let reply = Reply { attempt, result: Err(failure), billing: Billing::Nothing, timing };
-                self.heard.push_back(Heard { input: Input::Replied(reply), output: None });
+                self.heard.push_back(Input::Replied(reply).into());
             }
         }
         Ok(())
@@ -249,5 +299,5 @@ fn replied(attempt: AttemptId, returned: Returned) -> Heard {
         }
         Err(failure) => (Err(failure), None),
     };
-    Heard { input: Input::Replied(Reply { attempt, result, billing, timing }), output }
+    Heard { output, ..Input::Replied(Reply { attempt, result, billing, timing }).into() }
 }

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use sortie_core::call::{Call, Returned};
 use sortie_core::failure::{Class, Failure};
+use sortie_core::limit::Told;
 use sortie_core::run::event::{AttemptId, Timing};
 use sortie_core::run::input::Billing;
 use sortie_core::time::Time;
 use std::sync::Arc;
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use super::clock::Clock;
@@ -17,8 +19,21 @@ use super::{Executor, Next};
 /// Performs one call: whoever knows providers.
 pub trait Caller: Send + Sync + 'static {
     /// Sends one request and waits for its whole answer, within the call's timeout. Must close its
-    /// connection where the future is dropped, and must not retry.
-    fn call(&self, call: Call) -> impl Future<Output = Returned> + Send;
+    /// connection where the future is dropped, and must not retry. What the head of the reply tells of
+    /// quotas is said to `ear` as soon as it comes.
+    fn call(&self, call: Call, ear: Ear) -> impl Future<Output = Returned> + Send;
+}
+
+/// Hears what the head of a call's reply tells, before the call comes back.
+#[derive(Debug)]
+pub struct Ear(AttemptId, mpsc::UnboundedSender<(AttemptId, Told)>);
+
+impl Ear {
+    /// The head came.
+    pub fn told(self, told: Told) {
+        // Nobody listens any more where the executor is gone, and the call with it.
+        let _ = self.1.send((self.0, told));
+    }
 }
 
 /// Runs calls side by side as tokio tasks. Must be used within a tokio runtime.
@@ -31,12 +46,15 @@ pub struct LocalExecutor<C> {
     /// What each task is for; a task that is not here was given up.
     in_flight: HashMap<Id, (AttemptId, Time)>,
     handles: HashMap<AttemptId, AbortHandle>,
+    ear: mpsc::UnboundedSender<(AttemptId, Told)>,
+    told: mpsc::UnboundedReceiver<(AttemptId, Told)>,
 }
 
 impl<C: Caller> LocalExecutor<C> {
     /// An executor whose clock begins now, or at `floor` where that is later: a resumed run goes on
     /// at its last record.
     pub fn new(caller: C, floor: Time, signals: Signals) -> Self {
+        let (ear, told) = mpsc::unbounded_channel();
         LocalExecutor {
             caller: Arc::new(caller),
             clock: Clock::of_the_wall(floor),
@@ -44,6 +62,8 @@ impl<C: Caller> LocalExecutor<C> {
             tasks: JoinSet::new(),
             in_flight: HashMap::new(),
             handles: HashMap::new(),
+            ear,
+            told,
         }
     }
 
@@ -79,7 +99,8 @@ impl<C: Caller> Executor for LocalExecutor<C> {
 
     fn start(&mut self, call: Call) {
         let (caller, attempt, now) = (Arc::clone(&self.caller), call.attempt, self.now());
-        let handle = self.tasks.spawn(async move { caller.call(call).await });
+        let ear = Ear(attempt, self.ear.clone());
+        let handle = self.tasks.spawn(async move { caller.call(call, ear).await });
         self.in_flight.insert(handle.id(), (attempt, now));
         self.handles.insert(attempt, handle);
     }
@@ -103,6 +124,8 @@ impl<C: Caller> Executor for LocalExecutor<C> {
                 // Signals before all else; a wake-up last, for what has come may make it needless.
                 biased;
                 signal = self.signals.next() => return Next::Signal(signal),
+                // What a head told is heard before its call comes back.
+                Some((attempt, told)) = self.told.recv() => return Next::Told(attempt, told),
                 Some(ended) = self.tasks.join_next_with_id() => ended,
                 () = self.clock.wait_until(wake_at) => return Next::Woke,
             };
@@ -115,6 +138,9 @@ impl<C: Caller> Executor for LocalExecutor<C> {
     fn ready(&mut self) -> Option<Next> {
         if let Some(signal) = self.signals.ready() {
             return Some(Next::Signal(signal));
+        }
+        if let Ok((attempt, told)) = self.told.try_recv() {
+            return Some(Next::Told(attempt, told));
         }
         while let Some(ended) = self.tasks.try_join_next_with_id() {
             if let Some(next) = self.returned(ended) {
@@ -131,7 +157,6 @@ mod tests {
 
     use sortie_core::call::Text;
     use sortie_core::run::event::{Finish, Signal};
-    use tokio::sync::mpsc;
 
     use super::*;
     use crate::executor::testing::{answer, attempt, call};
@@ -148,11 +173,15 @@ mod tests {
     }
 
     impl Caller for Obedient {
-        async fn call(&self, call: Call) -> Returned {
+        async fn call(&self, call: Call, ear: Ear) -> Returned {
             let _dropped = Dropped(call.attempt, self.0.clone());
             match call.prompt.as_str() {
                 "panic" => panic!("as told"),
                 "hang" => std::future::pending().await,
+                "tell" => {
+                    ear.told(Told { admitted: true, quotas: Vec::new() });
+                    answer("told")
+                }
                 text => answer(text),
             }
         }
@@ -173,6 +202,15 @@ mod tests {
         assert_eq!(back, attempt(7));
         let text = Text { text: "hello".to_owned(), finish: Finish::Stop, model: "m".to_owned() };
         assert_eq!(returned.result, Ok(text));
+    }
+
+    #[tokio::test]
+    async fn what_a_head_tells_is_heard_before_its_call_comes_back() {
+        let (mut executor, _, _stop) = executor();
+        executor.start(call(7, "tell"));
+        let told = Told { admitted: true, quotas: Vec::new() };
+        assert_eq!(executor.next(None).await, Next::Told(attempt(7), told));
+        assert_eq!(executor.next(None).await, Next::Returned(attempt(7), answer("told")));
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ pub mod simulated;
 pub(crate) mod testing;
 
 use sortie_core::call::{Call, Returned};
+use sortie_core::limit::Told;
 use sortie_core::run::event::{AttemptId, Signal};
 use sortie_core::time::Time;
 
@@ -26,6 +27,8 @@ pub fn wall() -> Time {
 /// What came next.
 #[derive(Debug, PartialEq)]
 pub enum Next {
+    /// The head of a call's reply came, and told this of the account's quotas.
+    Told(AttemptId, Told),
     /// A call came back.
     Returned(AttemptId, Returned),
     /// The time that was waited for has come.
@@ -52,6 +55,10 @@ pub trait Executor: Send {
     /// Waits for what comes next, at most until `wake_at`. Cancel-safe: what is dropped while it
     /// waits has lost nothing.
     fn next(&mut self, wake_at: Option<Time>) -> impl Future<Output = Next> + Send;
+
+    /// Brings the clock up to date where [`Executor::next`] was dropped while it waited; a clock that
+    /// goes by itself has nothing to do.
+    fn catch_up(&mut self) {}
 
     /// What has come already, without waiting; drained before each append, so that one sync makes
     /// many records durable.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use sortie_core::call::{Call, Returned};
+use sortie_core::limit::Told;
 use sortie_core::run::event::AttemptId;
 use sortie_core::time::Time;
 
@@ -18,7 +19,25 @@ use super::{Executor, Next};
 /// Computes what a call comes back with, and how long it takes.
 pub trait Answerer: Send {
     /// The answer to a call that is sent now.
-    fn answer(&mut self, call: &Call, now: Time) -> (Returned, Duration);
+    fn answer(&mut self, call: &Call, now: Time) -> Answered;
+}
+
+/// What becomes of a call.
+#[derive(Debug)]
+pub struct Answered {
+    /// What it comes back with.
+    pub returned: Returned,
+    /// After how long.
+    pub took: Duration,
+    /// After how long the head of the reply comes, if it does, and what it tells.
+    pub told: Option<(Duration, Told)>,
+}
+
+impl From<(Returned, Duration)> for Answered {
+    /// Without a word before the end.
+    fn from((returned, took): (Returned, Duration)) -> Self {
+        Answered { returned, took, told: None }
+    }
 }
 
 /// How fast virtual time goes.
@@ -41,10 +60,13 @@ pub struct SimulatedExecutor<A> {
     now: Time,
     /// The clock that virtual time keeps to, where it is to be watched.
     pacer: Option<Clock>,
+    /// What the last [`Executor::next`] waited for: time goes no further without it.
+    awaited: Option<Time>,
     signals: Signals,
-    pending: BTreeMap<Due, (AttemptId, Returned)>,
-    due: HashMap<AttemptId, Due>,
-    started: u64,
+    pending: BTreeMap<Due, Next>,
+    /// What is pending of each attempt: its end, and its head where there is one.
+    due: HashMap<AttemptId, (Due, Option<Due>)>,
+    planned: u64,
 }
 
 impl<A: Answerer> SimulatedExecutor<A> {
@@ -59,10 +81,11 @@ impl<A: Answerer> SimulatedExecutor<A> {
             answerer,
             now: start,
             pacer,
+            awaited: None,
             signals,
             pending: BTreeMap::new(),
             due: HashMap::new(),
-            started: 0,
+            planned: 0,
         }
     }
 
@@ -78,10 +101,19 @@ impl<A: Answerer> SimulatedExecutor<A> {
         if at > until {
             return None;
         }
-        let (attempt, returned) = entry.remove();
-        self.due.remove(&attempt);
+        let next = entry.remove();
+        if let Next::Returned(attempt, _) = &next {
+            self.due.remove(attempt);
+        }
         self.now = self.now.max(at);
-        Some(Next::Returned(attempt, returned))
+        Some(next)
+    }
+
+    fn plan(&mut self, after: Duration, next: Next) -> Due {
+        let due = (self.now + after, self.planned);
+        self.planned += 1;
+        self.pending.insert(due, next);
+        due
     }
 }
 
@@ -91,16 +123,17 @@ impl<A: Answerer> Executor for SimulatedExecutor<A> {
     }
 
     fn start(&mut self, call: Call) {
-        let (returned, took) = self.answerer.answer(&call, self.now);
-        let due = (self.now + took, self.started);
-        self.started += 1;
-        self.pending.insert(due, (call.attempt, returned));
-        self.due.insert(call.attempt, due);
+        let Answered { returned, took, told } = self.answerer.answer(&call, self.now);
+        let attempt = call.attempt;
+        let head = told.map(|(after, told)| self.plan(after.min(took), Next::Told(attempt, told)));
+        let end = self.plan(took, Next::Returned(attempt, returned));
+        self.due.insert(attempt, (end, head));
     }
 
     fn abandon(&mut self, attempt: AttemptId) {
-        if let Some(due) = self.due.remove(&attempt) {
-            self.pending.remove(&due);
+        if let Some((end, head)) = self.due.remove(&attempt) {
+            self.pending.remove(&end);
+            head.and_then(|head| self.pending.remove(&head));
         }
     }
 
@@ -116,14 +149,17 @@ impl<A: Answerer> Executor for SimulatedExecutor<A> {
             return Next::Signal(signal);
         }
         let first = self.pending.keys().next().map(|&(at, _)| at);
-        let Some(at) = first.into_iter().chain(wake_at).min() else {
-            return Next::Signal(self.signals.next().await);
+        self.awaited = first.into_iter().chain(wake_at).min();
+        let Some(at) = self.awaited else {
+            let signal = self.signals.next().await;
+            self.catch_up();
+            return Next::Signal(signal);
         };
         if let Some(pacer) = self.pacer {
             tokio::select! {
                 biased;
                 signal = self.signals.next() => {
-                    self.now = pacer.now().clamp(self.now, at.max(self.now));
+                    self.catch_up();
                     return Next::Signal(signal);
                 }
                 () = pacer.wait_until(Some(at)) => {}
@@ -135,6 +171,13 @@ impl<A: Answerer> Executor for SimulatedExecutor<A> {
         }
         self.now = self.now.max(at);
         Next::Woke
+    }
+
+    fn catch_up(&mut self) {
+        if let Some(pacer) = self.pacer {
+            let until = self.awaited.unwrap_or(Time::from_micros(u64::MAX));
+            self.now = pacer.now().clamp(self.now, until.max(self.now));
+        }
     }
 
     fn ready(&mut self) -> Option<Next> {
@@ -156,8 +199,11 @@ mod tests {
     struct Timed;
 
     impl Answerer for Timed {
-        fn answer(&mut self, call: &Call, _: Time) -> (Returned, Duration) {
-            (answer("done"), Duration::from_secs(call.prompt.parse().unwrap()))
+        fn answer(&mut self, call: &Call, _: Time) -> Answered {
+            let took = Duration::from_secs(call.prompt.parse().unwrap());
+            // Those that take nine seconds say something first.
+            let told = (took.as_secs() == 9).then(|| (Duration::from_secs(4), Told::default()));
+            Answered { returned: answer("done"), took, told }
         }
     }
 
@@ -176,6 +222,7 @@ mod tests {
         while !executor.pending.is_empty() || !wake_ups.is_empty() {
             let what = match executor.next(wake_ups.first().map(|&at| second(at))).await {
                 Next::Returned(attempt, _) => format!("task {}", attempt.task.0),
+                Next::Told(attempt, _) => format!("head of {}", attempt.task.0),
                 Next::Woke => {
                     wake_ups.remove(0);
                     "woke".to_owned()
@@ -194,7 +241,7 @@ mod tests {
     #[tokio::test]
     async fn answers_come_in_the_order_of_their_times_then_of_their_starts() {
         let (mut executor, _stop) = executor(Pace::Jumping);
-        for (task, seconds) in [(1, "5"), (2, "3"), (3, "5"), (4, "0"), (5, "9")] {
+        for (task, seconds) in [(1, "5"), (2, "3"), (3, "5"), (4, "0"), (5, "9"), (7, "9")] {
             executor.start(call(task, seconds));
         }
         executor.abandon(attempt(5));
@@ -202,8 +249,16 @@ mod tests {
         assert_eq!(executor.ready(), Some(Next::Returned(attempt(4), answer("done"))));
         assert_eq!(executor.ready(), None, "the clock moves only in `next`");
         let seen = drain(&mut executor, vec![12, 15, 99]).await;
-        let order =
-            [("woke", 12), ("task 2", 13), ("task 1", 15), ("task 3", 15), ("woke", 15), ("woke", 99)];
+        let order = [
+            ("woke", 12),
+            ("task 2", 13),
+            ("head of 7", 14),
+            ("task 1", 15),
+            ("task 3", 15),
+            ("woke", 15),
+            ("task 7", 19),
+            ("woke", 99),
+        ];
         assert_eq!(seen, expected(&order));
     }
 
@@ -244,5 +299,29 @@ mod tests {
         let (heard, ()) = tokio::join!(executor.next(None), signal);
         assert_eq!(heard, Next::Signal(Signal::Interrupt));
         assert_eq!(executor.now(), real.now());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_is_broken_off_took_its_time() {
+        let (mut executor, _stop) = executor(Pace::RealTime);
+        let real = Clock::starting_at(second(10));
+        for (wake_at, until) in [(None, 20), (Some(second(40)), 30)] {
+            tokio::select! {
+                next = executor.next(wake_at) => panic!("{next:?}"),
+                () = real.wait_until(Some(second(until))) => {}
+            }
+            executor.catch_up();
+            assert_eq!(executor.now(), real.now());
+        }
+        // Never past what was waited for: it has not been heard yet.
+        real.wait_until(Some(second(50))).await;
+        executor.catch_up();
+        assert_eq!(executor.now(), second(40));
+        assert_eq!(executor.next(Some(second(40))).await, Next::Woke);
+
+        // Where time jumps, none passes while nothing happens.
+        let (mut executor, _stop) = self::executor(Pace::Jumping);
+        executor.catch_up();
+        assert_eq!(executor.now(), second(10));
     }
 }

@@ -27,6 +27,9 @@ const MONEY_MESSAGES: [&str; 3] =
 /// that of a 429 that waiting helps.
 const TOO_LARGE: &str = "Request too large";
 
+/// The codes of throttling because the account's use grew too fast: Anthropic's and OpenAI's.
+const RAMPS: [&str; 2] = ["ramp_limit_exceeded", "slow_down"];
+
 /// What an error body says, whoever's it is.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Said {
@@ -78,6 +81,7 @@ impl Said {
             .unwrap_or(Class::Malformed);
         let mut failure = Failure::new(class, self.shown(http_status)).with_status(http_status);
         failure.hopeless = class == Class::Throttled && self.message.trim_start().starts_with(TOO_LARGE);
+        failure.ramps = class == Class::Throttled && RAMPS.contains(&self.code.as_str());
         failure
     }
 

@@ -24,6 +24,7 @@ mod reply;
 mod retry_after;
 mod schema;
 mod sse;
+mod told;
 mod turns;
 
 use std::time::Duration;
@@ -43,6 +44,7 @@ pub use openai_chat::OpenAiChat;
 pub use openai_responses::OpenAiResponses;
 pub use particulars::{Besides, Caching, Keep, Part, Particulars, Thinking};
 pub use sortie_core::usage::Tier;
+pub(crate) use told::told;
 
 /// All dialects.
 pub static ALL: &[&dyn Dialect] = &[&Anthropic, &OpenAiChat, &OpenAiResponses];

@@ -22,6 +22,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use sortie_core::agent::Timeouts;
 use sortie_core::call::Returned;
 use sortie_core::failure::{Class, Failure};
+use sortie_core::limit::Told;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -100,13 +101,15 @@ impl Client {
         })
     }
 
-    /// Sends one request and reads its answer. Never panics, never retries; `total` bounds it all.
+    /// Sends one request and reads its answer. Never panics, never retries; `total` bounds it all. What
+    /// the head of the reply tells of quotas is handed to `tell` as soon as it comes.
     pub async fn call(
         &self,
         endpoint: &Endpoint,
         request: &Request,
         timeouts: Timeouts,
         total: Duration,
+        tell: impl FnOnce(Told) + Send,
     ) -> Returned {
         let start = now();
         let system_bytes = request.system.as_ref().map_or(0, String::len);
@@ -125,7 +128,7 @@ impl Client {
             .headers(headers)
             .body(noted(encoded.body, progress))
             .send();
-        let (at, end) = drive(&mut exchange, sending, watched, start).await;
+        let (at, end) = drive(&mut exchange, sending, watched, start, tell).await;
         let mut returned = exchange.end(at, end);
         if let Err(failure) = &mut returned.result {
             endpoint.mask(&mut failure.message);
@@ -205,6 +208,7 @@ async fn drive(
     sending: impl Future<Output = reqwest::Result<reqwest::Response>>,
     mut watched: watch::Receiver<Progress>,
     start: Instant,
+    tell: impl FnOnce(Told),
 ) -> (Duration, End) {
     let mut sending = pin!(sending);
     let sent = loop {
@@ -223,7 +227,7 @@ async fn drive(
         Some(Err(error)) => return (start.elapsed(), End::Broken(why(error))),
         None => return (start.elapsed(), End::Deadline),
     };
-    exchange.head(start.elapsed(), reply.status().as_u16(), reply.headers());
+    tell(exchange.head(start.elapsed(), reply.status().as_u16(), reply.headers()));
     let mut body = Body::of(reply.headers());
     while !exchange.is_done() {
         tokio::select! {

@@ -47,7 +47,7 @@ async fn one_connection_serves_one_call_after_the_other() {
     };
     let timeouts = Timeouts { first_token: PATIENT, ..Timeouts::default() };
     for call in 1..=3 {
-        let returned = client.call(&endpoint, &request, timeouts, PATIENT).await;
+        let returned = client.call(&endpoint, &request, timeouts, PATIENT, drop).await;
         assert!(returned.result.is_ok(), "call {call}: {returned:?}");
         yield_often(100).await; // The connection's own task puts it back when it is polled next.
     }

@@ -89,7 +89,7 @@ async fn asked(client: &Client, port: u16) -> Returned {
         Endpoint::new(&Anthropic, &format!("https://127.0.0.1:{port}"), variant, Some(key)).unwrap();
     let request = Request { prompt: "hello".to_owned(), max_tokens: 9, stream: true, ..Request::default() };
     let timeouts = Timeouts { connect: PATIENT, first_token: PATIENT, ..Timeouts::default() };
-    client.call(&endpoint, &request, timeouts, PATIENT).await
+    client.call(&endpoint, &request, timeouts, PATIENT, drop).await
 }
 
 #[tokio::test]

@@ -81,7 +81,8 @@ where
     let address = listener.local_addr().unwrap().to_string();
     let serving = tokio::spawn(async move { server(listener.accept().await.unwrap().0).await });
     let client = Client::new(timeouts.connect).unwrap();
-    let returned = client.call(&endpoint(&Anthropic, &address), &request(prompt), timeouts, total).await;
+    let returned =
+        client.call(&endpoint(&Anthropic, &address), &request(prompt), timeouts, total, drop).await;
     serving.abort();
     if let Err(error) = serving.await {
         assert!(error.is_cancelled(), "the server panicked: {error}");
@@ -204,7 +205,7 @@ async fn no_connection_costs_nothing() {
     drop(listener);
     let client = Client::new(PATIENT.connect).unwrap();
     let endpoint = endpoint(&Anthropic, &address);
-    let returned = client.call(&endpoint, &request("hello"), PATIENT, TOTAL).await;
+    let returned = client.call(&endpoint, &request("hello"), PATIENT, TOTAL, drop).await;
     assert_eq!((class(&returned), returned.billing), (Class::Network, Billing::Nothing), "{returned:?}");
     let message = returned.result.unwrap_err().message;
     assert!(message.starts_with("no connection: ") && !message.contains(&address), "{message}");
@@ -246,7 +247,7 @@ async fn a_connection_that_does_not_come_about_is_given_up() {
     let endpoint = Endpoint::new(&Anthropic, &base_url, Anthropic.default_variant(), None).unwrap();
     let timeouts = Timeouts { connect: SHORT, ..PATIENT };
     let client = Client::new(PATIENT.connect).unwrap();
-    let returned = client.call(&endpoint, &request("hello"), timeouts, TOTAL).await;
+    let returned = client.call(&endpoint, &request("hello"), timeouts, TOTAL, drop).await;
     assert_eq!((class(&returned), returned.billing), (Class::Timeout, Billing::Nothing), "{returned:?}");
     assert_eq!(returned.result.unwrap_err().message, "no connection within 0.05 s");
 }
@@ -342,7 +343,7 @@ async fn the_request_is_framed_and_authorized_as_its_dialect_wants_it() {
             tokio::spawn(async move { read_request(&mut listener.accept().await.unwrap().0).await });
         let client = Client::new(PATIENT.connect).unwrap();
         let sent = request(&"long ".repeat(20_000));
-        let returned = client.call(&endpoint(dialect, &address), &sent, PATIENT, TOTAL).await;
+        let returned = client.call(&endpoint(dialect, &address), &sent, PATIENT, TOTAL, drop).await;
         assert_eq!(class(&returned), Class::Network);
         let read = serving.await.unwrap();
         let (head, body) = read.split_once("\r\n\r\n").unwrap();
@@ -360,7 +361,7 @@ async fn a_call_that_is_dropped_closes_its_connection() {
     let address = listener.local_addr().unwrap().to_string();
     let client = Client::new(PATIENT.connect).unwrap();
     let calling = tokio::spawn(async move {
-        client.call(&endpoint(&Anthropic, &address), &request("hello"), PATIENT, TOTAL).await
+        client.call(&endpoint(&Anthropic, &address), &request("hello"), PATIENT, TOTAL, drop).await
     });
     let (mut socket, _) = listener.accept().await.unwrap();
     read_request(&mut socket).await;

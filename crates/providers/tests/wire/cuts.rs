@@ -113,7 +113,7 @@ async fn the_same_over_sockets_at_some_bytes() {
             let endpoint = Endpoint::new(recorded.dialect, &base_url, variant, None).unwrap();
             let mut request = recorded.read();
             request.prompt = "p".repeat(PROMPT_BYTES as usize);
-            let returned = client.call(&endpoint, &request, timeouts, PATIENT).await;
+            let returned = client.call(&endpoint, &request, timeouts, PATIENT, drop).await;
             serving.await.unwrap();
             check(&recorded, cut, whole_at, begins_with_usage, &returned);
         }

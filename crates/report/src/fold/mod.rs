@@ -6,6 +6,7 @@
 //! stands still between the end of one session and the resume that begins the next: a night's
 //! pause is nobody's queueing time. A session that crashed ends with its last record.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use sortie_core::failure::Failure;
 use sortie_core::money::Usd;
 use sortie_core::plan::{Plan, TaskId};
 use sortie_core::prediction::Prediction;
+use sortie_core::run::control::Control;
 use sortie_core::run::event::{Answer, AttemptId, Event, Finish, Outcome, Record, Spent, Then, Timing};
 use sortie_core::run::input::{Mode, Settings};
 use sortie_core::time::Time;
@@ -24,6 +26,7 @@ use crate::amounts::unpriced;
 use crate::bound;
 use crate::costs::{Costs, Grouping, Settled};
 use crate::summary::Summary;
+use crate::waits::WaitedFor;
 
 mod clock;
 mod counts;
@@ -64,8 +67,11 @@ pub struct Fold {
     finished: Vec<TaskId>,
     outcome: Option<Outcome>,
     draining: bool,
+    controls: Vec<(Time, Control)>,
     last: Time,
     forecast: Option<Prediction>,
+    /// What ready tasks were held by.
+    waits: BTreeMap<String, Duration>,
     over_budget: Option<OverBudget>,
     overruns: Vec<Overrun>,
 }
@@ -125,8 +131,10 @@ impl Fold {
             finished: Vec::new(),
             outcome: None,
             draining: false,
+            controls: Vec::new(),
             last: run.created,
             forecast: None,
+            waits: BTreeMap::new(),
             over_budget: None,
             overruns: Vec::new(),
             run,
@@ -186,6 +194,12 @@ impl Fold {
                 self.draining = false;
             }
             Event::BudgetWarned { .. } => {}
+            Event::Waited { waits } => {
+                for wait in waits {
+                    let total = self.waits.entry(wait.reason.clone()).or_default();
+                    *total = total.saturating_add(wait.time);
+                }
+            }
             Event::ForecastMade { forecast } => {
                 self.forecast.get_or_insert(*forecast);
             }
@@ -194,6 +208,7 @@ impl Fold {
                 self.draining |= agent.is_none();
                 self.over_budget = Some((*agent, task.zip(*fitting_max_tokens)));
             }
+            Event::Controlled { control } => self.controls.push((at, *control)),
             Event::CancelRequested { .. } => self.draining = true,
             Event::RunEnded { outcome } => {
                 self.outcome = Some(outcome.clone());
@@ -210,6 +225,12 @@ impl Fold {
     /// The first calls that cost more than was reserved for them.
     pub fn overruns(&self) -> &[Overrun] {
         &self.overruns
+    }
+
+    /// What ready tasks were held by, as far as it has been told.
+    pub fn waits(&self) -> Vec<WaitedFor> {
+        let waits = self.waits.iter();
+        waits.map(|(reason, &seconds)| WaitedFor { reason: reason.clone(), seconds }).collect()
     }
 
     /// What was forecast of it, first.
@@ -295,6 +316,11 @@ impl Fold {
     /// Whether a signal or the budget lets nothing new start: what is in flight finishes.
     pub fn is_draining(&self) -> bool {
         self.draining
+    }
+
+    /// What the user changed while it was under way, and when.
+    pub fn controls(&self) -> &[(Time, Control)] {
+        &self.controls
     }
 
     /// How often the run was started or resumed.

@@ -13,6 +13,7 @@ use super::with_tasks;
 use crate::bound;
 use crate::fold::Report;
 use crate::units::{count, duration, money, percent};
+use crate::waits::better_rate;
 
 /// A run that reaches this share of its ceiling has nothing to gain from other settings.
 const GOOD_EFFICIENCY: f64 = 0.9;
@@ -179,6 +180,9 @@ fn advice(report: &Report) -> Vec<String> {
         let run = escape(&report.fold.run().run_id);
         let how = match report.fold.outcome() {
             Some(Outcome::BudgetExceeded { .. }) => ", once the budget is larger",
+            Some(Outcome::ProviderStopped { failure }) if failure.in_a_row.is_some() => {
+                ", once what all those calls failed by is mended"
+            }
             Some(Outcome::ProviderStopped { .. }) => ", once the account is in order",
             _ => "",
         };
@@ -197,6 +201,13 @@ fn faster(report: &Report) -> Option<String> {
     let Some(bound) = report.comparison() else {
         return Some("`--mode parallel` runs independent tasks side by side.".into());
     };
+    if let Some((account, rate, saved)) = better_rate(summary) {
+        return Some(format!(
+            "A limit of {rate} requests a minute for {} would have saved {}, as far as the account allows it.",
+            escape(account),
+            duration(saved)
+        ));
+    }
     if summary.speedup.efficiency? < GOOD_EFFICIENCY {
         let longer = duration(summary.total_duration.saturating_sub(bound.makespan));
         return Some(format!(

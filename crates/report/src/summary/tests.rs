@@ -33,7 +33,7 @@ fn the_names_are_those_of_the_design_and_no_others() {
         names(&summary),
         "api_calls_count avg_duration cost cost_per_task error execution_history failed_tasks forecast metrics mode \
          pending_tasks run_id simulated skipped_tasks speedup success success_rate successful_tasks total_cost \
-         total_duration total_tasks"
+         total_duration total_tasks waits"
     );
     assert_eq!(
         names(&summary["cost"]),

@@ -8,6 +8,7 @@ mod style;
 
 use std::fmt::Write;
 
+use sortie_core::run::control::PAUSED;
 use sortie_core::run::input::Waiting;
 use sortie_core::time::Time;
 
@@ -21,6 +22,7 @@ use crate::fold::{Fold, Report, Status};
 use crate::results;
 use crate::summary::Summary;
 use crate::units::{count, duration, money, percent};
+use crate::waits;
 
 /// Failed and skipped tasks that the block names; a run can have a million, a terminal has 40 lines.
 const MOST_FAILURES: usize = 10;
@@ -51,6 +53,7 @@ pub fn summary(report: &Report, style: Style) -> String {
     }
     lines.extend(speedup_line(report).map(|line| format!("  {line}")));
     lines.extend(calls_line(report).map(|line| format!("  {line}")));
+    lines.extend(waits::in_words(&summary.waits).map(|waits| format!("  Waited for: {}", one_line(&waits))));
     lines.extend(forecast_line(summary).map(|line| format!("  {line}")));
     lines.push(style.paint(Paint::Strong, &cost_line(summary)));
     lines.extend(agents_line(report.fold).map(|line| format!("  {line}")));
@@ -258,6 +261,9 @@ fn held(fold: &Fold) -> String {
 fn wait(why: &Waiting, now: Time) -> String {
     let reason = one_line(&why.reason);
     let tasks = count(why.tasks as u64, "task");
+    if why.reason == PAUSED {
+        return format!("{tasks} {PAUSED}");
+    }
     match why.until {
         Some(until) => format!("{tasks} waiting {:.1} s for {reason}", until.since(now).as_secs_f64()),
         None => format!("{tasks} waiting for {reason}"),

@@ -109,6 +109,15 @@ fn the_live_line_says_how_far_it_is_what_is_held_and_why_it_waits() {
         &[],
         "2/2 done · 1 failed · $0.0066 spent ($0.002 estimated) + $0.07 at risk of $10.00 · 11.0 s",
     );
+    let mut story = testing::controlled();
+    story.records.truncate(7);
+    let waiting = Waiting { reason: PAUSED.into(), until: None, tasks: 1 };
+    check(
+        &story,
+        &[waiting],
+        "2/5 done · 1 running · 1 queued · $0.0092 spent + $0.06 reserved of $10.00 · 7.0 s · 1 task paused by the \
+         user",
+    );
 }
 
 #[test]

@@ -314,8 +314,13 @@ impl Model {
     /// Takes the request from the quotas of its key and class of models; gives the quotas for the headers.
     fn admit(&mut self, asked: &Asked, key: &str, now: Duration) -> Result<Vec<Quota>, Box<Refusal>> {
         let (provider, class) = (models::provider(asked.dialect), scenario::class(&asked.request.model));
-        let full = || self.scenario.quotas_of(provider, &class).buckets(now);
-        let buckets = self.accounts.entry((key.to_owned(), provider, class.clone())).or_insert_with(full);
+        let elapsed = now.saturating_sub(self.began.unwrap_or(now));
+        let quotas = self.scenario.quotas_at(provider, &class, elapsed);
+        let account = (key.to_owned(), provider, class);
+        let buckets = self.accounts.entry(account).or_insert_with(|| quotas.buckets(now));
+        if !self.scenario.quota_changes.is_empty() {
+            buckets.change(&quotas, now);
+        }
         let ask = Ask::new(&asked.usage, asked.pace, asked.request.max_tokens, self.scenario.otpm);
         let admission = buckets.admit(ask, now);
         let quotas = buckets.told();

@@ -26,7 +26,7 @@ use sortie_core::chance::Chance;
 pub use batches::Batching;
 pub use law::{Latency, Law, Samples, Span};
 pub(crate) use quotas::class;
-pub use quotas::{OutputCharge, Quotas};
+pub use quotas::{OutputCharge, QuotaChange, Quotas};
 pub use switches::{MissingHeader, TooLong, UnknownModels};
 pub use told::{LimitHeaders, RetryAfter};
 pub(crate) use told::{skewed, tell_date, tell_usage_based};
@@ -88,6 +88,9 @@ pub struct Scenario {
     /// models where `unknown_models` are served.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub quotas: BTreeMap<String, Quotas>,
+    /// How the quotas change while it goes on; of several that hold the last counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quota_changes: Vec<QuotaChange>,
     /// When output tokens are taken from their quota.
     #[serde(default)]
     pub otpm: OutputCharge,
@@ -265,6 +268,7 @@ impl Scenario {
         if self.clock_skew_s.is_nan() || self.clock_skew_s.abs() > MAX_SECONDS {
             problems.push(format!("clock_skew_s has to stay between -{MAX_SECONDS} and {MAX_SECONDS}"));
         }
+        problems.extend(self.quota_changes.iter().filter_map(QuotaChange::problem));
         problems.extend(self.batches.problems(MAX_SECONDS));
         problems.extend(problem_of_shares(&self.faults));
         problems
@@ -285,6 +289,13 @@ impl Scenario {
     pub(crate) fn quotas_of(&self, provider: &str, class: &str) -> Quotas {
         let own = self.quotas.get(class).or_else(|| self.quotas.get(provider));
         own.cloned().unwrap_or_else(|| self.quotas_of_all())
+    }
+
+    /// The same this long after the scenario began.
+    pub(crate) fn quotas_at(&self, provider: &str, class: &str, elapsed: Duration) -> Quotas {
+        let holds = |change: &&QuotaChange| change.from_s <= elapsed.as_secs_f64();
+        let factor = self.quota_changes.iter().rev().find(holds).map_or(1.0, |change| change.times);
+        self.quotas_of(provider, class).times(factor)
     }
 
     /// What a key may use of this model's class at this provider.

@@ -34,6 +34,26 @@ pub struct Quotas {
     pub tokens_per_minute: Option<u64>,
 }
 
+/// How the quotas change while a scenario goes on: an account that gets another tier, a provider that is
+/// short of capacity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaChange {
+    /// Seconds since the scenario began, from which on it holds.
+    pub from_s: f64,
+    /// What all quotas and bursts are then, times what the scenario says: 0.001 to 1000.
+    pub times: f64,
+}
+
+impl QuotaChange {
+    /// What makes no sense.
+    pub(super) fn problem(&self) -> Option<String> {
+        let fits = self.from_s >= 0.0 && (0.001..=1000.0).contains(&self.times);
+        (!fits)
+            .then(|| "quota_changes need a from_s of at least 0 and times between 0.001 and 1000".to_owned())
+    }
+}
+
 /// When an answer's tokens are taken from the quota of output tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,21 +81,40 @@ impl Quotas {
         empty.map(|(name, _)| format!("{name} has to be at least 1"))
     }
 
+    /// The same quotas times a factor, at least 1 each.
+    pub(super) fn times(&self, factor: f64) -> Quotas {
+        let times = |quota: Option<u64>| quota.map(|quota| ((quota as f64 * factor) as u64).max(1));
+        Quotas {
+            requests_per_minute: times(self.requests_per_minute),
+            requests_burst: times(self.requests_burst),
+            requests_per_day: times(self.requests_per_day),
+            input_tokens_per_minute: times(self.input_tokens_per_minute),
+            output_tokens_per_minute: times(self.output_tokens_per_minute),
+            tokens_per_minute: times(self.tokens_per_minute),
+        }
+    }
+
     /// Full buckets.
     pub(crate) fn buckets(&self, now: Duration) -> Buckets {
-        let full = |dimension, quota: Option<u64>, burst: Option<u64>, period| {
-            quota.map(|quota| (dimension, Bucket::full(quota, period, burst.unwrap_or(quota), now)))
+        let full = |(dimension, quota, period, burst)| (dimension, Bucket::full(quota, period, burst, now));
+        Buckets::new(self.sizes().map(full).collect())
+    }
+
+    /// What its buckets count, their quotas, in which time, and what they hold.
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = (Dimension, u64, Duration, u64)> {
+        let size = |dimension, quota: Option<u64>, burst: Option<u64>, period| {
+            quota.map(|quota| (dimension, quota, period, burst.unwrap_or(quota)))
         };
         let per_minute = self.requests_per_minute;
         let burst = self.requests_burst.or(per_minute.map(|quota| quota / 60));
         let told = [
-            full(Dimension::Requests, per_minute, burst, MINUTE),
-            full(Dimension::InputTokens, self.input_tokens_per_minute, None, MINUTE),
-            full(Dimension::OutputTokens, self.output_tokens_per_minute, None, MINUTE),
-            full(Dimension::Tokens, self.tokens_per_minute, None, MINUTE),
-            full(Dimension::Requests, self.requests_per_day, None, DAY),
+            size(Dimension::Requests, per_minute, burst, MINUTE),
+            size(Dimension::InputTokens, self.input_tokens_per_minute, None, MINUTE),
+            size(Dimension::OutputTokens, self.output_tokens_per_minute, None, MINUTE),
+            size(Dimension::Tokens, self.tokens_per_minute, None, MINUTE),
+            size(Dimension::Requests, self.requests_per_day, None, DAY),
         ];
-        Buckets::new(told.into_iter().flatten().collect())
+        told.into_iter().flatten()
     }
 }
 

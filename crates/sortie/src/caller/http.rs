@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sortie_core::call::{Call, Returned};
 use sortie_core::plan::Plan;
-use sortie_engine::executor::local::Caller;
+use sortie_engine::executor::local::{Caller, Ear};
 use sortie_providers::http::{Client, Endpoint};
 
 use super::{attributed, request};
@@ -20,7 +20,7 @@ pub(crate) struct HttpCaller {
 }
 
 impl Caller for HttpCaller {
-    async fn call(&self, call: Call) -> Returned {
+    async fn call(&self, call: Call, ear: Ear) -> Returned {
         let place = usize::from(call.agent.0);
         let agent = self.plan.agent(call.agent);
         let total = call.timeout;
@@ -28,6 +28,7 @@ impl Caller for HttpCaller {
             unreachable!("every agent of a task had its endpoint before the run began");
         };
         let request = request(call, agent, &self.configured[place]);
-        attributed(self.client.call(endpoint, &request, agent.timeouts, total).await, agent)
+        let tell = |told| ear.told(told);
+        attributed(self.client.call(endpoint, &request, agent.timeouts, total, tell).await, agent)
     }
 }

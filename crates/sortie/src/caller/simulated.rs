@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use sortie_core::call::{Call, Returned};
+use sortie_core::call::Call;
+use sortie_core::limit::Told;
 use sortie_core::plan::Plan;
 use sortie_core::time::Time;
-use sortie_engine::executor::simulated::Answerer;
+use sortie_engine::executor::simulated::{Answered, Answerer};
 use sortie_providers::dialect::Auth;
 use sortie_providers::exchange::{End, Exchange};
 use sortie_sim::Model;
@@ -30,7 +31,7 @@ pub(crate) struct SimulatedCaller {
 }
 
 impl Answerer for SimulatedCaller {
-    fn answer(&mut self, call: &Call, now: Time) -> (Returned, Duration) {
+    fn answer(&mut self, call: &Call, now: Time) -> Answered {
         let agent = self.plan.agent(call.agent);
         let endpoint = &self.configured[usize::from(call.agent.0)];
         let (dialect, variant) = (dialect_of(endpoint), variant_of(endpoint));
@@ -59,17 +60,26 @@ impl Answerer for SimulatedCaller {
             Exchange::new(dialect, agent.timeouts, call.timeout, unix_now, prompt_bytes as u64);
         exchange.connected(Duration::ZERO);
         exchange.sent(Duration::ZERO);
-        let (at, end, delivery) = follow(&mut exchange, &timeline);
+        let Followed { at, end, delivery, told } = follow(&mut exchange, &timeline);
         if let Some(ticket) = timeline.ticket {
             self.model.delivered(ticket, delivery, unix_now + at);
         }
-        (attributed(exchange.end(at, end), agent), at)
+        Answered { returned: attributed(exchange.end(at, end), agent), took: at, told }
     }
 }
 
-/// Plays a timeline into an exchange until one of them has had enough: when, how, and whether all
-/// of the answer was taken.
-fn follow(exchange: &mut Exchange, timeline: &Timeline) -> (Duration, End, Delivery) {
+/// How playing a timeline into an exchange ended.
+struct Followed {
+    at: Duration,
+    end: End,
+    /// Whether all of the answer was taken.
+    delivery: Delivery,
+    /// What the head told, and when.
+    told: Option<(Duration, Told)>,
+}
+
+/// Plays a timeline into an exchange until one of them has had enough.
+fn follow(exchange: &mut Exchange, timeline: &Timeline) -> Followed {
     let head = timeline.head.iter().map(|head| (head.at, Part::Head(head)));
     let chunks = timeline.chunks.iter().map(|chunk| (chunk.at, Part::Bytes(&chunk.bytes)));
     let last = match timeline.end {
@@ -82,21 +92,23 @@ fn follow(exchange: &mut Exchange, timeline: &Timeline) -> (Duration, End, Deliv
         }
         timeline::End::Stall => None,
     };
+    let mut told = None;
+    let ended = |at, end, delivery, told| Followed { at, end, delivery, told };
     for (at, part) in head.chain(chunks).chain(last) {
         let deadline = exchange.deadline();
         if at > deadline {
-            return (deadline, End::Deadline, Delivery::Broken);
+            return ended(deadline, End::Deadline, Delivery::Broken, told);
         }
         match part {
-            Part::Head(head) => exchange.head(at, head.status.as_u16(), &head.headers),
+            Part::Head(head) => told = Some((at, exchange.head(at, head.status.as_u16(), &head.headers))),
             Part::Bytes(bytes) => exchange.bytes(at, bytes),
-            Part::End(end, delivery) => return (at, end, delivery),
+            Part::End(end, delivery) => return ended(at, end, delivery, told),
         }
         if exchange.is_done() {
-            return (at, End::Closed, Delivery::Whole);
+            return ended(at, End::Closed, Delivery::Whole, told);
         }
     }
-    (exchange.deadline(), End::Deadline, Delivery::Broken)
+    ended(exchange.deadline(), End::Deadline, Delivery::Broken, told)
 }
 
 /// What comes next on a timeline.

@@ -1,7 +1,9 @@
 //! One gate for each account and model: what bounds their starts.
 
+use std::time::Duration;
+
 use sortie_core::document::Place;
-use sortie_core::limit::{GateId, GateSpec};
+use sortie_core::limit::{GateId, GateSpec, burst_of};
 
 use super::Endpoint;
 use super::address::authority;
@@ -33,6 +35,11 @@ impl Gates {
             output_tokens_per_minute: own.output_tokens_per_minute.or(for_all.output_tokens_per_minute),
             // The top level's is for the process, not for an account.
             max_concurrent: own.max_concurrent,
+            // Anthropic's documentation of rate limits.
+            cached_input_is_free: endpoint.provider.name() == "anthropic",
+            probes: true,
+            // Known only once a run is launched.
+            lag: Duration::ZERO,
         };
         let burst = own.requests_burst.or(for_all.requests_burst);
         let same = |(other, _): &(GateSpec, _)| other.account == spec.account && other.name == spec.name;
@@ -49,12 +56,11 @@ impl Gates {
         GateId((self.list.len() - 1) as u16)
     }
 
-    /// All of them; a burst that nobody stated is a second's worth of requests, because providers
-    /// enforce 60 a minute as one a second (Anthropic's documentation of rate limits).
+    /// All of them, with a burst each.
     pub(super) fn finish(self) -> Vec<GateSpec> {
         let burst = |(spec, burst): (GateSpec, Option<u32>)| {
-            let second = (spec.requests_per_minute.unwrap_or(0) / 60).max(1);
-            GateSpec { requests_burst: burst.unwrap_or(second), ..spec }
+            let usual = burst_of(spec.requests_per_minute.unwrap_or(0));
+            GateSpec { requests_burst: burst.unwrap_or(usual), ..spec }
         };
         self.list.into_iter().map(burst).collect()
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sortie_core::call::{Call, Returned};
+use sortie_core::call::Call;
 use sortie_core::chance::Chance;
 use sortie_core::hash::Hash;
 use sortie_core::money::Usd;
@@ -12,7 +12,7 @@ use sortie_core::run::input::Budgets;
 use sortie_core::time::Time;
 use sortie_engine::driver::{self, DriveError, Ended};
 use sortie_engine::executor::signals::Signals;
-use sortie_engine::executor::simulated::{Answerer, Pace, SimulatedExecutor};
+use sortie_engine::executor::simulated::{Answered, Answerer, Pace, SimulatedExecutor};
 use sortie_engine::store::memory::MemoryStore;
 use sortie_engine::store::{Header, Listed, Output, Store, StoreError};
 use sortie_report::fold::Fold;
@@ -42,7 +42,7 @@ impl Provider {
 }
 
 impl Answerer for &mut Provider {
-    fn answer(&mut self, call: &Call, now: Time) -> (Returned, Duration) {
+    fn answer(&mut self, call: &Call, now: Time) -> Answered {
         let before = self.caller.model.ledger().len();
         let answer = self.caller.answer(call, now);
         let bill: Usd = self.caller.model.ledger()[before..].iter().map(|entry| entry.cost_picodollars).sum();

@@ -151,4 +151,4 @@ macro_rules! targets {
     };
 }
 
-targets! { replies requests headers records journals plans configurations scenarios prompts recordings }
+targets! { replies requests headers records journals plans configurations scenarios prompts recordings controls }

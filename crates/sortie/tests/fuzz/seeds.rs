@@ -101,3 +101,15 @@ pub(crate) fn journals() -> Vec<Vec<u8>> {
     let (directory, ..) = journal();
     vec![std::fs::read(directory.path().join("sortie.db")).unwrap()]
 }
+
+pub(crate) fn controls() -> Vec<Vec<u8>> {
+    [
+        r#"{"control":"concurrency","at_most":20}"#,
+        r#"{"control":"rpm","per_minute":100,"agent":"claude"}"#,
+        r#"{"control":"rpm","per_minute":100}"#,
+        r#"{"control":"pause"}"#,
+        "{\"control\":\"cancel\"}\n",
+    ]
+    .map(Into::into)
+    .to_vec()
+}

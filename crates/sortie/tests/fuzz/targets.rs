@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sortie::config::Config;
+use sortie::control::Request;
 use sortie::core::agent::Timeouts;
 use sortie::core::document::Source;
 use sortie::core::plan::check::Checked;
@@ -29,7 +30,7 @@ pub(crate) struct Target {
     pub(crate) weight: u64,
 }
 
-pub(crate) const ALL: [Target; 10] = [
+pub(crate) const ALL: [Target; 11] = [
     Target { name: "replies", run: replies, seeds: seeds::replies, weight: 1 },
     Target { name: "requests", run: requests, seeds: seeds::requests, weight: 1 },
     Target { name: "headers", run: headers, seeds: seeds::headers, weight: 1 },
@@ -41,6 +42,7 @@ pub(crate) const ALL: [Target; 10] = [
     Target { name: "scenarios", run: scenarios, seeds: seeds::scenarios, weight: 1 },
     Target { name: "prompts", run: prompts, seeds: seeds::prompts, weight: 1 },
     Target { name: "recordings", run: recordings, seeds: seeds::recordings, weight: 1 },
+    Target { name: "controls", run: controls, seeds: seeds::controls, weight: 1 },
 ];
 
 /// 2026-11-23 12:00:00 UTC.
@@ -151,4 +153,10 @@ fn recordings(bytes: &[u8]) {
     assert_eq!(record::Exchange::read(&again).unwrap(), exchange);
     let replay: record::Replay = [exchange].into_iter().collect();
     assert_eq!(replay.len(), 1);
+}
+
+/// What is read says the same when it is written and read again.
+fn controls(bytes: &[u8]) {
+    let Ok(request) = Request::read(bytes) else { return };
+    assert_eq!(Request::read(&serde_json::to_vec(&request).unwrap()).unwrap(), request);
 }

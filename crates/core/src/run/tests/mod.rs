@@ -1,6 +1,8 @@
 //! Random plans × limits × faults × crashes, and proof that these tests can fail.
 
+mod controls;
 mod named;
+mod outage;
 mod random;
 mod world;
 

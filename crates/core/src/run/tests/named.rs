@@ -11,42 +11,50 @@ use crate::money::Usd;
 use crate::plan::{Plan, Task, TaskId};
 use crate::price::Pricing;
 use crate::run::Run;
-use crate::run::event::{Answer, AttemptId, BudgetMark, Event, Finish, Outcome, Signal, Timing};
+use crate::run::event::{Answer, AttemptId, BudgetMark, Event, Finish, Outcome, Record, Signal, Timing};
 use crate::run::input::{Action, Billing, Budgets, Input, Mode, Reply, Settings, Step};
 use crate::testing::{agent, settings, task};
 use crate::time::Time;
 use crate::usage::Usage;
 
 /// A run whose clock and replies the test owns.
-struct Table {
-    run: Run,
+pub(super) struct Table {
+    pub(super) run: Run,
     gates: Gates,
-    now: Time,
-    last: Step,
+    pub(super) now: Time,
+    pub(super) last: Step,
+    pub(super) journal: Vec<Record>,
 }
 
 impl Table {
-    fn new(settings: Settings, tasks: Vec<Task>) -> Self {
+    pub(super) fn new(settings: Settings, tasks: Vec<Task>) -> Self {
         let plan = Plan::new("table".into(), vec![agent()], tasks);
         let gates = Gates::new(&settings);
         let run = Run::new(Arc::new(plan), Arc::new(settings));
-        let mut table = Table { run, gates, now: Time::from_micros(1_000_000), last: Step::default() };
+        let mut table = Table {
+            run,
+            gates,
+            now: Time::from_micros(1_000_000),
+            last: Step::default(),
+            journal: Vec::new(),
+        };
         table.tell(Input::Started);
         table
     }
 
-    fn tell(&mut self, input: Input) -> &Step {
+    pub(super) fn tell(&mut self, input: Input) -> &Step {
         self.last = self.run.step(input, self.now, &mut self.gates);
+        self.journal.extend_from_slice(&self.last.records);
         &self.last
     }
 
-    fn at(&mut self, seconds: f64) -> &mut Self {
+    pub(super) fn at(&mut self, seconds: f64) -> &mut Self {
         self.now = Time::from_micros(1_000_000) + Duration::from_secs_f64(seconds);
         self
     }
 
     /// The names of the tasks that the last step started.
-    fn started(&self) -> Vec<&str> {
+    pub(super) fn started(&self) -> Vec<&str> {
         let calls = self.last.actions.iter().filter_map(|action| match action {
             Action::Call(attempt) => Some(self.run.plan().task(attempt.task).name.as_str()),
             _ => None,
@@ -54,14 +62,14 @@ impl Table {
         calls.collect()
     }
 
-    fn finished(&self) -> Option<&Outcome> {
+    pub(super) fn finished(&self) -> Option<&Outcome> {
         self.last.actions.iter().find_map(|action| match action {
             Action::Finish(outcome) => Some(outcome),
             _ => None,
         })
     }
 
-    fn reply(&mut self, task: u32, result: Result<u64, Failure>, billing: Billing) -> &Step {
+    pub(super) fn reply(&mut self, task: u32, result: Result<u64, Failure>, billing: Billing) -> &Step {
         let attempt = AttemptId { task: TaskId(task), number: self.run.task(TaskId(task)).attempts };
         let result = result.map(|bytes| Answer {
             output: Hash::of(b"x"),
@@ -72,11 +80,11 @@ impl Table {
         self.tell(Input::Replied(Reply { attempt, result, billing, timing: Timing::default() }))
     }
 
-    fn succeed(&mut self, task: u32, output: u64) -> &Step {
+    pub(super) fn succeed(&mut self, task: u32, output: u64) -> &Step {
         self.reply(task, Ok(5), Billing::Reported(Usage { output, ..Usage::default() }))
     }
 
-    fn fail(&mut self, task: u32, failure: Failure) -> &Step {
+    pub(super) fn fail(&mut self, task: u32, failure: Failure) -> &Step {
         self.reply(task, Err(failure), Billing::Nothing)
     }
 }
@@ -201,8 +209,13 @@ fn a_throttled_answer_closes_the_gate_for_everybody() {
     assert!((7.0..=7.7).contains(&opens.as_secs_f64()), "{opens:?}");
     // A success does not open it.
     assert_eq!(table.at(3.0).succeed(1, 1).actions, []);
+    // They come back one after the other: what was refused tells how fast they may.
     table.at(7.8).tell(Input::Woke);
-    assert_eq!(table.started(), ["t0", "t2"]);
+    assert_eq!(table.started(), ["t0"]);
+    let next = table.last.wake_at.unwrap();
+    table.now = next;
+    table.tell(Input::Woke);
+    assert_eq!(table.started(), ["t2"]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::price::Pricing;
 use crate::price::{Price, table};
 use crate::run::event::{Answer, AttemptId, Finish, Timing};
 use crate::run::input::{Billing, Mode, Reply, Settings};
+use crate::time::Time;
 use crate::usage::{Cost, Region, Tier, Usage};
 
 /// A small generator of random numbers (`SplitMix64`, Steele, Lea and Flood 2014).
@@ -82,9 +83,43 @@ fn gate(rng: &mut Rng, index: u64) -> GateSpec {
         requests_burst: rng.range(1, 5) as u32,
         input_tokens_per_minute: rng.percent(20).then(|| rng.range(1_000, 100_000)),
         output_tokens_per_minute: rng.percent(20).then(|| rng.range(1_000, 100_000)),
+        cached_input_is_free: false,
+        probes: rng.percent(50),
+        lag: rng.pick(&[Duration::ZERO, Duration::from_millis(20)]),
         max_concurrent: rng.percent(40).then(|| rng.range(1, 4) as u32),
     }
 }
+
+/// A time in which a provider fails most calls alike.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outage {
+    from: Time,
+    until: Time,
+    class: Class,
+    /// Of the calls, in percent.
+    share: u64,
+}
+
+impl Outage {
+    pub(super) fn is_on(&self, now: Time) -> bool {
+        (self.from..self.until).contains(&now)
+    }
+}
+
+/// Likely where a plan is large enough for one to last.
+pub(super) fn outage(rng: &mut Rng, plan: &Plan, now: Time) -> Option<Outage> {
+    let from = now + rng.millis(0, 10_000);
+    let is_large = plan.len() > LARGE;
+    let longest = if is_large { 300_000 } else { rng.pick(&[20_000, 100_000]) };
+    let until = from + rng.millis(1_000, longest);
+    let class =
+        rng.pick(&[Class::Overloaded, Class::Network, Class::Timeout, Class::Malformed, Class::Invalid]);
+    let share = rng.pick(if is_large { &[100, 60, 60] } else { &[100, 100, 90, 60] });
+    rng.percent(if is_large { 85 } else { 15 }).then_some(Outage { from, until, class, share })
+}
+
+/// A plan of more tasks is one that an outage or a wrong model can stop.
+const LARGE: usize = 24;
 
 pub(super) fn plan(rng: &mut Rng, settings: &Settings) -> Plan {
     let agents: Vec<Agent> = (0..=settings.gates.len() as u16)
@@ -92,8 +127,9 @@ pub(super) fn plan(rng: &mut Rng, settings: &Settings) -> Plan {
             agent(rng, index, GateId(index % settings.gates.len() as u16), settings.budget.is_some())
         })
         .collect();
-    let len = rng.range(1, 24) as u32;
-    let density = rng.pick(&[0, 8, 20, 60]);
+    let is_large = rng.percent(10);
+    let len = if is_large { rng.range(60, 160) } else { rng.range(1, LARGE as u64) } as u32;
+    let density = if is_large { rng.pick(&[0, 0, 2]) } else { rng.pick(&[0, 8, 20, 60]) };
     let tasks = (0..len).map(|index| task(rng, index, agents.len() as u64, density)).collect();
     Plan::new("random".to_owned(), agents, tasks)
 }
@@ -146,7 +182,7 @@ fn task(rng: &mut Rng, index: u32, agents: u64, density: u64) -> Task {
 }
 
 /// How the provider will answer, and what it will bill.
-pub(super) fn reply(rng: &mut Rng, attempt: AttemptId, reserved: &Cost) -> Reply {
+pub(super) fn reply(rng: &mut Rng, attempt: AttemptId, reserved: &Cost, outage: Option<&Outage>) -> Reply {
     let input = rng.below(reserved.input_tokens + 1);
     let cache_write = if rng.percent(20) { rng.below(input + 1) } else { 0 };
     let usage = Usage {
@@ -165,7 +201,7 @@ pub(super) fn reply(rng: &mut Rng, attempt: AttemptId, reserved: &Cost) -> Reply
     };
     let waits = [None, Some(rng.millis(0, 20_000))];
     let fail = |class, retry_after| Err(Failure { retry_after, ..Failure::new(class, "random") });
-    let (result, billing) = match rng.below(100) {
+    let ordinary = |rng: &mut Rng| match rng.below(100) {
         0..=71 => (Ok(answer), Billing::Reported(usage)),
         72..=74 => (Ok(answer), Billing::Estimated(usage)),
         75..=81 => (fail(Class::Throttled, rng.pick(&waits)), Billing::Nothing),
@@ -180,6 +216,14 @@ pub(super) fn reply(rng: &mut Rng, attempt: AttemptId, reserved: &Cost) -> Reply
         _ if rng.percent(70) => (fail(Class::Transient, None), Billing::Nothing),
         _ => (fail(rng.pick(&[Class::Auth, Class::QuotaGone]), None), Billing::Nothing),
     };
-    let total = rng.millis(1, 5_000);
+    let (result, billing) = match outage.filter(|outage| rng.percent(outage.share)) {
+        Some(Outage { class: Class::Invalid, .. }) => {
+            (Err(Failure::new(Class::Invalid, "no such model").with_status(404)), Billing::Nothing)
+        }
+        Some(Outage { class, .. }) => (fail(*class, None), Billing::Nothing),
+        None => ordinary(rng),
+    };
+    let longest = if rng.percent(if outage.is_some() { 15 } else { 3 }) { 40_000 } else { 5_000 };
+    let total = rng.millis(1, longest);
     Reply { attempt, result, billing, timing: Timing { first_token: None, total } }
 }

@@ -14,8 +14,8 @@ use super::world::{
     DIAMOND, Seen, Watched, Witness, Witnessed, World, drive, header, results, side_by_side, template,
 };
 use crate::driver::round::Driver;
-use crate::driver::{DriveError, Ended, Foreseen, create, resume};
-use crate::executor::local::{Caller, LocalExecutor};
+use crate::driver::{Controls, DriveError, Ended, Foreseen, create, resume};
+use crate::executor::local::{Caller, Ear, LocalExecutor};
 use crate::executor::signals::Signals;
 use crate::executor::simulated::{Pace, SimulatedExecutor};
 use crate::executor::testing::answer;
@@ -145,7 +145,7 @@ async fn a_run_that_can_neither_go_on_nor_end_is_an_error() {
     let world = World::of(DIAMOND);
     let mut executor = SimulatedExecutor::new(world, Time::ZERO, Pace::Jumping, Signals::none());
     let driver = Driver::new(&header, run, gates, &mut store, &mut executor, &mut nobody);
-    let driven = driver.drive_to_end(Input::Woke, Foreseen::nothing()).await;
+    let driven = driver.drive_to_end(Input::Woke, Foreseen::nothing(), Controls::none()).await;
     assert!(matches!(driven, Err(DriveError::Stalled)), "{driven:?}");
 }
 
@@ -153,7 +153,7 @@ async fn a_run_that_can_neither_go_on_nor_end_is_an_error() {
 struct Prompt;
 
 impl Caller for Prompt {
-    async fn call(&self, call: sortie_core::call::Call) -> sortie_core::call::Returned {
+    async fn call(&self, call: sortie_core::call::Call, _: Ear) -> sortie_core::call::Returned {
         answer(&format!("task {}'s answer", call.attempt.task.0))
     }
 }

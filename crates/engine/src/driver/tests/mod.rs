@@ -1,5 +1,6 @@
 //! Runs of small plans with a scripted world: what they start, remember and show, in one order.
 
+mod controls;
 mod cuts;
 mod endings;
 mod format;

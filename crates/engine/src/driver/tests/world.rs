@@ -18,7 +18,7 @@ use sortie_core::time::Time;
 
 use crate::driver::{DriveError, Ended, Observe, Opened};
 use crate::executor::signals::Signals;
-use crate::executor::simulated::{Answerer, Pace, SimulatedExecutor};
+use crate::executor::simulated::{Answered, Answerer, Pace, SimulatedExecutor};
 use crate::executor::testing::answer;
 use crate::executor::{Executor, Next};
 use crate::store::memory::MemoryStore;
@@ -142,7 +142,7 @@ impl World {
 }
 
 impl Answerer for World {
-    fn answer(&mut self, call: &Call, _: Time) -> (Returned, Duration) {
+    fn answer(&mut self, call: &Call, _: Time) -> Answered {
         let task = call.attempt.task;
         let took = Duration::from_millis(1000 + 10 * u64::from(task.0));
         let failed = |class| Returned {
@@ -154,10 +154,10 @@ impl Answerer for World {
             "refuse" => failed(Class::Refused),
             "fail twice" if call.attempt.number <= 2 => failed(Class::Overloaded),
             // Tasks at one time, so that one round hears them all.
-            "answer together" => return (answer("together"), Duration::from_secs(1)),
+            "answer together" => return (answer("together"), Duration::from_secs(1)).into(),
             _ => answer(&format!("task {}'s answer", task.0)),
         };
-        (returned, took)
+        (returned, took).into()
     }
 }
 
@@ -311,6 +311,10 @@ impl<E: Executor> Executor for Watched<E> {
 
     async fn next(&mut self, wake_at: Option<Time>) -> Next {
         self.inner.next(wake_at).await
+    }
+
+    fn catch_up(&mut self) {
+        self.inner.catch_up();
     }
 
     fn ready(&mut self) -> Option<Next> {

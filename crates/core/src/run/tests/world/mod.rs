@@ -11,22 +11,26 @@ macro_rules! must {
     };
 }
 
+mod controls;
 mod end;
+mod failed;
+mod health;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::random::{self, Rng};
-use crate::agent::{AgentId, Backoff};
-use crate::failure::{Class, Failure, Policy};
+use self::controls::Controls;
+use self::health::Provider;
+use super::random::{self, Outage, Rng};
+use crate::agent::AgentId;
 use crate::limit::{GateId, Gates};
 use crate::money::Usd;
 use crate::plan::{Plan, TaskId};
 use crate::price::Pricing;
 use crate::run::Run;
-use crate::run::event::{AttemptId, Event, Outcome, Record, Signal, Then};
-use crate::run::input::{Action, Billing, Input, Mode, Reply, Settings, Step};
+use crate::run::event::{AttemptId, Event, Outcome, Record, Signal};
+use crate::run::input::{Action, Billing, Input, Reply, Settings, Step};
 use crate::time::Time;
 use crate::usage::Cost;
 
@@ -63,7 +67,13 @@ pub(super) struct World {
     failed: BTreeSet<TaskId>,
     skipped: BTreeSet<TaskId>,
     stopped: BTreeSet<String>,
+    outages: Vec<Option<Outage>>,
+    providers: Vec<Provider>,
+    quotas: BTreeMap<String, u32>,
+    /// Tasks whose last attempt their provider failed.
+    retried: BTreeSet<TaskId>,
     cancelled: bool,
+    controls: Controls,
     session: Time,
     pub(super) outcome: Option<Outcome>,
     pub(super) crashes: u64,
@@ -105,7 +115,12 @@ impl World {
             failed: BTreeSet::new(),
             skipped: BTreeSet::new(),
             stopped: BTreeSet::new(),
+            outages: settings.gates.iter().map(|_| random::outage(&mut rng, &plan, now)).collect(),
+            providers: settings.gates.iter().map(|_| Provider::default()).collect(),
+            quotas: BTreeMap::new(),
+            retried: BTreeSet::new(),
             cancelled: false,
+            controls: Controls::new(&settings),
             session: now,
             outcome: None,
             crashes: 0,
@@ -135,6 +150,7 @@ impl World {
                 0..=2 => self.crash()?,
                 3 if self.rng.percent(30) => self.tell(Input::Cancelled(Signal::Interrupt))?,
                 4..=6 => self.tell(Input::Woke)?, // woken for nothing
+                7..=10 => self.control()?,
                 _ => self.next()?,
             };
         }
@@ -154,6 +170,7 @@ impl World {
                 self.now = self.now.max(wake);
                 self.tell(Input::Woke)
             }
+            (_, None) if self.controls.paused.is_some() => self.end_pause(),
             (_, None) => Err("nothing is in flight and nobody will wake the run".to_owned()),
         }
     }
@@ -174,11 +191,13 @@ impl World {
     /// Takes a step's records into the journal and into the second set of books.
     fn note(&mut self, step: &Step) -> Result<(), Violation> {
         for record in &step.records {
+            self.enter_health(record)?;
             self.shadow.apply(record).map_err(|error| error.to_string())?;
             must!(record.at <= self.now, "record {} is from the future", record.seq);
             self.enter(record)?;
         }
         self.journal.extend_from_slice(&step.records);
+        self.check_quota_waits(step)?;
         must!(self.run.state == self.shadow.state, "the live state is not the replayed state");
         Ok(())
     }
@@ -188,6 +207,7 @@ impl World {
             Event::RunStarted | Event::RunResumed => {
                 self.stopped.clear();
                 self.cancelled = false;
+                self.controls.paused = None;
                 self.session = *at;
             }
             Event::AttemptSucceeded { attempt, spent, .. } => {
@@ -196,7 +216,7 @@ impl World {
             }
             Event::AttemptFailed { attempt, failure, spent, then, .. } => {
                 *self.charged.entry(attempt.task).or_default() += spent.charge.total();
-                self.enter_failure(attempt.task, failure, then, *at)?;
+                self.enter_failure(*attempt, failure, then, *at)?;
             }
             Event::AttemptLost { attempt, spent } => {
                 *self.charged.entry(attempt.task).or_default() += spent.charge.total();
@@ -208,6 +228,7 @@ impl World {
                 must!(self.doomed().contains(task), "task {task:?} was skipped without a cause");
                 self.skipped.insert(*task);
             }
+            Event::Controlled { control } => self.enter_control(*control, *at),
             Event::CancelRequested { .. } => self.cancelled = true,
             Event::BudgetSet { budget, .. } => {
                 self.budget = *budget;
@@ -215,66 +236,11 @@ impl World {
             }
             Event::AttemptStarted { .. }
             | Event::ForecastMade { .. }
+            | Event::Waited { .. }
             | Event::BudgetWarned { .. }
             | Event::BudgetReached { .. }
             | Event::RunEnded { .. } => {}
         }
-        Ok(())
-    }
-
-    fn enter_failure(
-        &mut self,
-        id: TaskId,
-        failure: &Failure,
-        then: &Then,
-        at: Time,
-    ) -> Result<(), Violation> {
-        let agent = self.plan.agent_of(id);
-        let before = *self.failures.entry(id).or_default();
-        match then {
-            Then::RetryAt(_) => {
-                must!(before < agent.retry.max_retries, "task {id:?} is retried too often");
-                let own = match agent.retry.backoff {
-                    Backoff::Exponential => agent.retry.initial_delay * (1 << before),
-                    Backoff::Linear => agent.retry.initial_delay * (before + 1),
-                    Backoff::Constant => agent.retry.initial_delay,
-                };
-                let wait = failure.retry_after.unwrap_or(own.min(agent.retry.max_delay));
-                self.not_before.insert(id, at + wait);
-                self.failures.insert(id, before + 1);
-            }
-            Then::Fail => {
-                self.failed.insert(id);
-            }
-            Then::AgainAt(at) => {
-                let closed = self.closed_at[agent.gate.index()];
-                must!(failure.class == Class::Throttled, "{failure} does not count");
-                must!(self.started[&id] <= closed, "task {id:?} met a throttled account and does not count");
-                self.not_before.insert(id, *at);
-            }
-            Then::StopAccount => {
-                self.stopped.insert(self.account(agent.gate));
-            }
-        }
-        if failure.class == Class::Throttled && !failure.hopeless {
-            let index = agent.gate.index();
-            let named = failure.retry_after.map(|wait| at + wait);
-            let until = match then {
-                Then::RetryAt(until) | Then::AgainAt(until) => Some(*until),
-                Then::Fail | Then::StopAccount => named,
-            };
-            if let Some(until) = until {
-                if self.closed_until[index] <= at {
-                    self.closed_at[index] = at;
-                }
-                self.closed_until[index] = self.closed_until[index].max(until);
-            }
-            must!(named.is_none_or(|named| self.closed_until[index] >= named), "a gate opens too early");
-        }
-        must!(
-            (failure.policy() == Policy::StopAccount) == (*then == Then::StopAccount),
-            "{failure} led to {then:?}"
-        );
         Ok(())
     }
 
@@ -311,7 +277,9 @@ impl World {
         must!(!self.succeeded.contains(&id) && !self.failed.contains(&id), "task {id:?} was repeated");
         must!(!self.in_flight.contains_key(&id), "task {id:?} runs twice");
         must!(!self.cancelled, "task {id:?} started after a cancellation");
+        must!(self.controls.paused.is_none(), "task {id:?} started in a pause");
         must!(!self.stopped.contains(&self.account(gate)), "task {id:?} went to a stopped account");
+        must!(!self.providers[gate.index()].is_stopped(), "task {id:?} went where all calls fail alike");
         must!(self.closed_until[gate.index()] <= self.now, "task {id:?} passed a closed gate");
         must!(
             self.not_before.get(&id).is_none_or(|time| *time <= self.now),
@@ -326,7 +294,8 @@ impl World {
         self.started.insert(id, self.now);
         self.check_concurrency(gate)?;
         self.check_rate(gate)?;
-        let reply = random::reply(&mut self.rng, attempt, &reserved);
+        let outage = self.outages[gate.index()].filter(|outage| outage.is_on(self.now));
+        let reply = random::reply(&mut self.rng, attempt, &reserved, outage.as_ref());
         self.sent += 1;
         self.replies.insert((self.now + reply.timing.total, self.sent), reply);
         Ok(())
@@ -338,33 +307,6 @@ impl World {
             _ => None,
         });
         started.ok_or_else(|| format!("{attempt:?} was sent before it was remembered"))
-    }
-
-    fn check_concurrency(&self, gate: GateId) -> Result<(), Violation> {
-        let most = match self.settings.mode {
-            Mode::Serial => 1,
-            Mode::Parallel => self.settings.max_concurrent as usize,
-        };
-        must!(self.in_flight.len() <= most, "{} in flight of {most}", self.in_flight.len());
-        let here = self.in_flight.keys().filter(|&&id| self.plan.agent_of(id).gate == gate).count();
-        let most = self.settings.gates[gate.index()].max_concurrent;
-        must!(most.is_none_or(|most| here <= most as usize), "{here} in flight at {gate:?} of {most:?}");
-        Ok(())
-    }
-
-    /// In every span, at most the burst and what the rate gives in that span.
-    fn check_rate(&mut self, gate: GateId) -> Result<(), Violation> {
-        let spec = &self.settings.gates[gate.index()];
-        let starts = &mut self.starts[gate.index()];
-        starts.push(self.now);
-        let Some(rate) = spec.requests_per_minute else { return Ok(()) };
-        for (index, from) in starts.iter().enumerate() {
-            let count = (starts.len() - index) as u128;
-            let allowed = u128::from(spec.requests_burst) * 60_000_000
-                + self.now.since(*from).as_micros() * u128::from(rate);
-            must!(count * 60_000_000 <= allowed, "{count} starts since {from} at {gate:?}");
-        }
-        Ok(())
     }
 
     fn check_budget(&self) -> Result<(), Violation> {
@@ -414,7 +356,7 @@ impl World {
         self.run = replayed.map_err(|error| error.to_string())?;
         self.shadow = self.run.clone();
         self.gates = Gates::new(&self.settings);
-        self.gates.rebuild(&self.plan, &self.journal);
+        self.gates.rebuild(&self.plan, &self.settings, &self.journal);
         if self.run.outcome() == Some(&Outcome::Completed) {
             return Ok(Some(Outcome::Completed));
         }

@@ -1,0 +1,238 @@
+//! The limits of one account and model class, asked as one.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::concurrency::Concurrency;
+use super::dimension::{Dimension, Left, Told};
+use super::meter::{Mark, Meter};
+use super::pace::Pace;
+use super::{GateSpec, Held, Learned, Scope, Verdict, burst_of};
+use crate::run::event::AttemptId;
+use crate::time::Time;
+use crate::usage::Cost;
+
+/// An attempt under way.
+#[derive(Clone, Debug)]
+struct UnderWay {
+    started: Time,
+    ask: Cost,
+    /// One for each meter that there was when it started.
+    marks: Vec<Mark>,
+    /// What the head of its reply told, once it came.
+    heard: Option<Vec<Left>>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Gate {
+    name: String,
+    concurrency: Option<Concurrency>,
+    meters: Vec<Meter>,
+    pace: Pace,
+    users: u32,
+    /// How late its quotas are counted ([`GateSpec::lag`]).
+    lag: Duration,
+    under_way: HashMap<AttemptId, UnderWay>,
+    /// The provider said slow down: nobody starts before this.
+    closed_until: Time,
+    /// When it said so, first, of the last time.
+    closed_at: Option<Time>,
+    /// When the gate opened after a refusal that none of the told quotas explains.
+    doubted: Option<Time>,
+}
+
+/// How long a refusal that nothing explains is remembered: the next one within that time is a limit that
+/// nobody tells.
+const DOUBTED_FOR: Duration = Duration::from_secs(60);
+
+impl Gate {
+    pub(super) fn new(spec: &GateSpec) -> Self {
+        let tokens =
+            |dimension, rate: Option<u64>| rate.map(|rate| Meter::stated(dimension, rate, rate, spec.lag));
+        let requests = spec.requests_per_minute.map(|rate| {
+            Meter::stated(Dimension::Requests, u64::from(rate), u64::from(spec.requests_burst), spec.lag)
+        });
+        Gate {
+            name: spec.name.clone(),
+            concurrency: spec.max_concurrent.map(Concurrency::new),
+            pace: if requests.is_none() && spec.probes { Pace::seeking() } else { Pace::idle() },
+            meters: requests
+                .into_iter()
+                .chain(tokens(Dimension::InputTokens, spec.input_tokens_per_minute))
+                .chain(tokens(Dimension::OutputTokens, spec.output_tokens_per_minute))
+                .collect(),
+            users: 1,
+            lag: spec.lag,
+            under_way: HashMap::new(),
+            closed_until: Time::ZERO,
+            closed_at: None,
+            doubted: None,
+        }
+    }
+
+    /// What is stated is all that there is.
+    pub(super) fn enforce(&mut self) {
+        self.pace.known();
+    }
+
+    pub(super) fn check(&self, ask: &Cost, now: Time) -> Result<(), Held> {
+        let held = |verdict, what: &str| {
+            Err(Held { verdict, reason: format!("{what} of {}", self.name), scope: Scope::Gate })
+        };
+        if self.closed_until > now {
+            let reason = format!("throttled by {}", self.name);
+            return Err(Held { verdict: Verdict::WaitUntil(self.closed_until), reason, scope: Scope::Gate });
+        }
+        if self.concurrency.as_ref().is_some_and(Concurrency::is_full) {
+            return held(Verdict::WaitForSettle, "max_concurrent");
+        }
+        if self.pace.is_waiting_to_hear() {
+            return held(Verdict::WaitForSettle, "first words");
+        }
+        let meters = self.meters.iter();
+        let waits =
+            meters.filter_map(|meter| Some((meter.wait_for(ask, now)?, meter.dimension().per_minute())));
+        let pace = self.pace.wait_for(now).map(|until| (until, "learned pace"));
+        match waits.chain(pace).max_by_key(|(until, _)| *until) {
+            None => Ok(()),
+            Some((until, what)) => held(Verdict::WaitUntil(until), what),
+        }
+    }
+
+    pub(super) fn reserve(&mut self, attempt: AttemptId, ask: &Cost, now: Time) {
+        let marks = self.meters.iter_mut().map(|meter| meter.reserve(ask, now)).collect();
+        self.pace.reserve(now);
+        if let Some(concurrency) = &mut self.concurrency {
+            concurrency.start();
+        }
+        self.under_way.insert(attempt, UnderWay { started: now, ask: *ask, marks, heard: None });
+    }
+
+    /// The head of an attempt's reply came.
+    pub(super) fn hear(&mut self, attempt: AttemptId, told: &Told, now: Time) {
+        let Some(under_way) = self.under_way.get_mut(&attempt) else { return };
+        if under_way.heard.replace(told.quotas.clone()).is_some() {
+            return;
+        }
+        self.pace.heard(told.admitted, now);
+        for left in &told.quotas {
+            match self.meters.iter_mut().position(|meter| meter.dimension() == left.dimension) {
+                Some(place) => {
+                    let mark = under_way.marks.get(place).copied();
+                    let meter = &mut self.meters[place];
+                    meter.hear(*left, told.admitted, under_way.started, mark, now);
+                }
+                None => {
+                    let mut meter = Meter::told(*left, self.lag, now);
+                    meter.share(self.users, now);
+                    meter.hear(*left, told.admitted, under_way.started, None, now);
+                    self.meters.push(meter);
+                }
+            }
+            if left.dimension == Dimension::Requests {
+                self.pace.known();
+            }
+        }
+    }
+
+    /// An attempt has ended and took `used`.
+    pub(super) fn settle(&mut self, attempt: AttemptId, used: &Cost, throttled: bool, now: Time) {
+        let Some(UnderWay { ask, marks, heard, .. }) = self.under_way.remove(&attempt) else { return };
+        if heard.is_none() {
+            self.pace.heard(!throttled, now);
+        }
+        for (meter, _) in self.meters.iter_mut().zip(&marks) {
+            meter.settle(&ask, used, now);
+        }
+        if let Some(concurrency) = &mut self.concurrency {
+            concurrency.end();
+        }
+    }
+
+    /// Whether an attempt was under way when the provider last said slow down: its own throttling then
+    /// tells nothing new.
+    pub(super) fn is_echo(&self, attempt: AttemptId) -> bool {
+        let started = self.under_way.get(&attempt).map(|one| one.started);
+        started.zip(self.closed_at).is_some_and(|(started, closed)| started <= closed)
+    }
+
+    /// The provider refused an attempt that is under way, because it is too much now: nobody passes
+    /// before `until`.
+    pub(super) fn throttled(&mut self, attempt: AttemptId, ramps: bool, until: Time, now: Time) {
+        let is_echo = self.is_echo(attempt);
+        if self.closed_until <= now {
+            self.closed_at = Some(now);
+        }
+        self.closed_until = self.closed_until.max(until);
+        if is_echo {
+            return;
+        }
+        let explained = self.under_way.get(&attempt).is_some_and(|one| {
+            let told = one.heard.iter().flatten();
+            let explains = told.map(|left| {
+                let meter = self.meters.iter_mut().find(|meter| meter.dimension() == left.dimension);
+                meter.is_some_and(|meter| meter.explains(&one.ask, *left, now))
+            });
+            explains.fold(false, |any, one| any | one)
+        });
+        if explained && !ramps {
+            return;
+        }
+        // Where quotas are told and there was room, one refusal may be of a moment, and its wait is enough.
+        let trusted = self.meters.iter().any(|meter| meter.is_told(Dimension::Requests));
+        let doubted = self.doubted.replace(self.closed_until);
+        if ramps || !trusted || doubted.is_some_and(|opened| now.since(opened) < DOUBTED_FOR) {
+            self.pace.refused(ramps, self.closed_until, now);
+        }
+    }
+
+    /// The user states another rate of requests.
+    pub(super) fn set_requests_per_minute(&mut self, per_minute: u32, now: Time) {
+        let (rate, burst) = (u64::from(per_minute), u64::from(burst_of(per_minute)));
+        match self.meters.iter_mut().find(|meter| meter.dimension() == Dimension::Requests) {
+            Some(meter) => meter.state(rate, burst, now),
+            None => self.meters.push(Meter::stated(Dimension::Requests, rate, burst, self.lag)),
+        }
+        self.pace.known();
+    }
+
+    /// Of all who use this account we are one of so many.
+    pub(super) fn share(&mut self, users: u32, now: Time) {
+        self.users = users.max(1);
+        self.meters.iter_mut().for_each(|meter| meter.share(users, now));
+    }
+
+    pub(super) fn left(&self, now: Time) -> Vec<Left> {
+        self.meters.iter().map(|meter| meter.left(now)).collect()
+    }
+
+    pub(super) fn is_used(&self) -> bool {
+        !self.under_way.is_empty()
+    }
+
+    /// Whether it is still finding out what the limits are.
+    pub(super) fn is_seeking(&self) -> bool {
+        self.pace.is_seeking()
+    }
+
+    pub(super) fn learned(&self, now: Time) -> Option<Learned> {
+        let quotas: Vec<_> = self.meters.iter().filter_map(|meter| meter.learned(now)).collect();
+        let rate = self.pace.rate();
+        (!quotas.is_empty() || rate.is_some()).then_some(Learned { at: now, quotas, rate })
+    }
+
+    pub(super) fn recall(&mut self, learned: &Learned, now: Time) {
+        for quota in &learned.quotas {
+            match self.meters.iter_mut().find(|meter| meter.dimension() == quota.dimension) {
+                Some(meter) => meter.recall(quota, learned.at, now),
+                None => self.meters.push(Meter::recalled(quota, self.lag, learned.at, now)),
+            }
+            if quota.dimension == Dimension::Requests {
+                self.pace.known();
+            }
+        }
+        if let Some(rate) = learned.rate {
+            self.pace = Pace::recalled(rate, now);
+        }
+    }
+}

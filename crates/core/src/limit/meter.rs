@@ -1,0 +1,262 @@
+//! One quota of an account as we know it: configured, told by replies, or both.
+//!
+//! What replies tell lags behind: it was true when the provider took that request in, and does not
+//! count what was sent since. So it is brought forward by what we sent and by what refilled meanwhile,
+//! and counts only where it is worse than our own books: those hold every request from the moment that
+//! it is sent, at its upper bound.
+//!
+//! A provider's bucket may be smaller than its quota of a minute, and headers do not say so: 60 a minute
+//! may be enforced as one a second (Anthropic's documentation of rate limits). So a burst is taken to be
+//! a second's worth, and is tried deeper by a quarter of what was granted; the refusal that follows names
+//! the bucket's size, which is then kept to.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::bucket::{Bucket, UNIT};
+use super::dimension::{Dimension, Left};
+use crate::time::Time;
+use crate::usage::Cost;
+
+/// A burst is tried deeper by this part of what was granted: what is refused then is no more than that.
+const TRIED_DEEPER: u64 = 4;
+
+/// What is known of a quota for whoever uses it next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearnedQuota {
+    /// What is counted.
+    pub dimension: Dimension,
+    /// The quota of a minute, as told.
+    pub limit: u64,
+    /// What the bucket was seen to hold, where that is known.
+    pub burst: Option<u64>,
+    /// The deepest that requests were granted.
+    pub granted: u64,
+    /// What the bucket lacked to be full.
+    pub missing: u64,
+}
+
+/// A rate that somebody stated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stated {
+    per_minute: u64,
+    burst: u64,
+}
+
+/// What replies have told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Known {
+    limit: u64,
+    /// The deepest that a request was granted: that much was missing then.
+    granted: u64,
+    /// How much the bucket holds, as a refusal showed.
+    burst: Option<u64>,
+}
+
+impl Known {
+    fn capacity(&self, dimension: Dimension) -> u64 {
+        if dimension != Dimension::Requests {
+            return self.burst.unwrap_or(self.limit);
+        }
+        let deeper = self.granted + (self.granted / TRIED_DEEPER).max(1);
+        let tried = (self.limit / 60).max(deeper);
+        self.burst.unwrap_or(tried).min(self.limit)
+    }
+}
+
+/// One quota of one gate.
+#[derive(Clone, Debug)]
+pub(super) struct Meter {
+    dimension: Dimension,
+    stated: Option<Stated>,
+    known: Option<Known>,
+    /// The account's bucket, whoever uses it.
+    account: Bucket,
+    /// How many share the account, ourselves included.
+    users: u32,
+    /// Our part of it, where others share it.
+    own: Option<Bucket>,
+    /// Units that our attempts ever took, less what came back.
+    taken: i128,
+}
+
+/// Where a meter stood when an attempt started.
+pub(super) type Mark = i128;
+
+impl Meter {
+    /// A quota that is configured.
+    pub(super) fn stated(dimension: Dimension, per_minute: u64, burst: u64, lag: Duration) -> Self {
+        let stated = Stated { per_minute: per_minute.max(1), burst: burst.max(1) };
+        Meter::new(dimension, Some(stated), None, lag, Time::ZERO)
+    }
+
+    /// A quota that a reply has told.
+    pub(super) fn told(left: Left, lag: Duration, now: Time) -> Self {
+        let known = Known { limit: left.limit.max(1), granted: 0, burst: None };
+        Meter::new(left.dimension, None, Some(known), lag, now)
+    }
+
+    /// A quota that an earlier run has learned at a time.
+    pub(super) fn recalled(learned: &LearnedQuota, lag: Duration, at: Time, now: Time) -> Self {
+        let known = Known { limit: learned.limit.max(1), granted: learned.granted, burst: learned.burst };
+        let mut meter = Meter::new(learned.dimension, None, Some(known), lag, at);
+        meter.account.lacks(i128::from(learned.missing) * UNIT, at);
+        meter.change(now);
+        meter
+    }
+
+    fn new(
+        dimension: Dimension,
+        stated: Option<Stated>,
+        known: Option<Known>,
+        lag: Duration,
+        now: Time,
+    ) -> Self {
+        let account = Bucket::full(1, 1, lag);
+        let mut meter = Meter { dimension, stated, known, account, users: 1, own: None, taken: 0 };
+        meter.change(now);
+        meter
+    }
+
+    pub(super) fn dimension(&self) -> Dimension {
+        self.dimension
+    }
+
+    /// Whether it is of this kind, and replies have told it.
+    pub(super) fn is_told(&self, dimension: Dimension) -> bool {
+        self.dimension == dimension && self.known.is_some()
+    }
+
+    /// Takes over what an earlier run has learned; a configured rate stays the upper bound.
+    pub(super) fn recall(&mut self, learned: &LearnedQuota, at: Time, now: Time) {
+        let Meter { known, account, .. } = Meter::recalled(learned, self.account.lag(), at, now);
+        self.known = known;
+        self.account.lacks(account.missing(now), now);
+        self.change(now);
+    }
+
+    /// What is worth remembering.
+    pub(super) fn learned(&self, now: Time) -> Option<LearnedQuota> {
+        let known = self.known?;
+        let missing = u64::try_from(self.account.missing(now) / UNIT).unwrap_or(u64::MAX);
+        Some(LearnedQuota {
+            dimension: self.dimension,
+            limit: known.limit,
+            burst: known.burst,
+            granted: known.granted,
+            missing,
+        })
+    }
+
+    /// The user states another rate while the run goes on: what may start now stays what it was.
+    pub(super) fn state(&mut self, per_minute: u64, burst: u64, now: Time) {
+        let holds = self.account.holds(now);
+        self.stated = Some(Stated { per_minute: per_minute.max(1), burst: burst.max(1) });
+        self.change(now);
+        self.account.hold(holds, now);
+    }
+
+    /// Of all who use this account we are one of so many.
+    pub(super) fn share(&mut self, users: u32, now: Time) {
+        self.users = users.max(1);
+        self.change(now);
+    }
+
+    /// What a provider with this quota would tell of it.
+    pub(super) fn left(&self, now: Time) -> Left {
+        let limit = self.account.per_minute();
+        let missing = u64::try_from((self.account.missing(now) + UNIT - 1) / UNIT).unwrap_or(u64::MAX);
+        Left { dimension: self.dimension, limit, remaining: limit.saturating_sub(missing) }
+    }
+
+    /// When an attempt may start; none where it may now.
+    pub(super) fn wait_for(&self, ask: &Cost, now: Time) -> Option<Time> {
+        let amount = self.dimension.of(ask);
+        let own = self.own.as_ref().and_then(|own| own.wait_for(amount, now));
+        self.account.wait_for(amount, now).into_iter().chain(own).max()
+    }
+
+    /// Takes what an attempt asks, and gives the mark by which a reply of it is read.
+    pub(super) fn reserve(&mut self, ask: &Cost, now: Time) -> Mark {
+        let amount = self.dimension.of(ask);
+        self.account.take(amount, now);
+        if let Some(own) = &mut self.own {
+            own.take(amount, now);
+        }
+        self.taken += i128::from(amount) * UNIT;
+        self.taken
+    }
+
+    pub(super) fn settle(&mut self, ask: &Cost, used: &Cost, now: Time) {
+        if !self.dimension.settles() {
+            return;
+        }
+        let unused = i128::from(self.dimension.of(ask)) - i128::from(self.dimension.of(used));
+        self.account.give_back(unused, now);
+        if let Some(own) = &mut self.own {
+            own.give_back(unused, now);
+        }
+        self.taken -= unused * UNIT;
+    }
+
+    /// A reply to an attempt that started then tells this quota.
+    pub(super) fn hear(&mut self, left: Left, admitted: bool, started: Time, mark: Option<Mark>, now: Time) {
+        let limit = left.limit.max(1);
+        let lacked = limit.saturating_sub(left.remaining);
+        let same = self.known.filter(|known| known.limit == limit);
+        let mut known = same.unwrap_or(Known { limit, granted: 0, burst: None });
+        if admitted {
+            known.granted = known.granted.max(lacked);
+        }
+        if self.known != Some(known) {
+            self.known = Some(known);
+            self.change(now);
+        }
+        let refilled = now.since(started).as_micros().cast_signed() * i128::from(limit);
+        let since = mark.map_or(0, |mark| (self.taken - mark).max(0));
+        self.account.lacks(i128::from(lacked) * UNIT - refilled + since, now);
+    }
+
+    /// The provider refused an attempt, and told this of the quota: whether that explains it.
+    pub(super) fn explains(&mut self, ask: &Cost, left: Left, now: Time) -> bool {
+        if left.remaining < self.dimension.of(ask).min(left.limit) {
+            return true;
+        }
+        // There should have been room: for requests, because the bucket is smaller than the quota.
+        let lacked = left.limit.saturating_sub(left.remaining);
+        match &mut self.known {
+            Some(known)
+                if self.dimension == Dimension::Requests
+                    && (1..self.account.capacity()).contains(&lacked) =>
+            {
+                known.burst = Some(lacked);
+                self.change(now);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What was stated or became known decides the buckets.
+    fn change(&mut self, now: Time) {
+        let told = self.known.map(|known| (known.limit, known.capacity(self.dimension)));
+        let (per_minute, capacity) = match (self.stated, told) {
+            (Some(stated), Some((limit, _))) => {
+                let seen = self.known.and_then(|known| known.burst).unwrap_or(u64::MAX);
+                (stated.per_minute.min(limit), stated.burst.min(seen))
+            }
+            (Some(stated), None) => (stated.per_minute, stated.burst),
+            (None, Some(told)) => told,
+            (None, None) => return,
+        };
+        self.account.change(per_minute, capacity, now);
+        let users = u64::from(self.users);
+        let part = (per_minute / users, capacity / users);
+        self.own = (users > 1).then(|| {
+            let mut own = self.own.take().unwrap_or_else(|| Bucket::full(part.0, part.1, self.account.lag()));
+            own.change(part.0, part.1, now);
+            own
+        });
+    }
+}

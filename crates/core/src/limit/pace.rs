@@ -1,0 +1,277 @@
+//! How fast to start requests where nobody says what the limit is, or where it is less than was said.
+//!
+//! A refusal tells more than "too fast": the account's bucket is empty at that moment. What was taken in
+//! between two refusals, over the time between them, is therefore the rate of the refill itself, whatever
+//! the bucket holds. From there the pace follows a cubic as TCP's CUBIC does (RFC 9438): a little below
+//! the rate at first, flat around it, then faster and faster until the next refusal, which comes once in
+//! half a minute and finds few calls under way. Before the first refusal the pace doubles every five
+//! seconds, and hardly more calls than were answered wait to hear whether they were taken in.
+//!
+//! Three clocks are kept apart: the gate's (until when a provider wants nobody to come), this measure's
+//! (only while the gate is open), and the curve's, which begins when the gate opens again. A named wait of
+//! minutes changes none of the others.
+
+use std::time::Duration;
+
+use super::MINUTE;
+use super::bucket::Bucket;
+use crate::time::Time;
+
+/// The first pace of all, in requests a second, and how many may start at once then: what the default of
+/// `max_concurrent` asks of answers within 200 ms, so that small runs lose nothing. An account that allows
+/// less answers a few calls 429, which cost nothing.
+const FIRST: f64 = 50.0;
+const FIRST_AT_ONCE: u32 = 10;
+
+/// In which time the first pace doubles.
+const DOUBLES_IN: Duration = Duration::from_secs(5);
+
+/// A minute of doubling, to two hundred thousand a second, without a refusal: there is no limit of requests.
+const SOUGHT_FOR: Duration = Duration::from_secs(60);
+
+/// When the curve is back at the measured rate: after as long as the measure took, since what was measured
+/// in a moment is soon to be doubted; at most after this long, or after so many requests, so that slow
+/// accounts are not asked for more too often.
+const FLAT: Duration = Duration::from_secs(15);
+const FLAT_REQUESTS: f64 = 25.0;
+const FLAT_LEAST: Duration = Duration::from_secs(2);
+
+/// The rate after a refusal before anything was taken in, in requests a second.
+const UNMEASURED: f64 = 1.0;
+
+/// After so many times that long the curve reaches twice the rate.
+const DOUBLE: f64 = 3.0;
+
+/// A provider that says "slow down" for growing too fast wants no more than half as much again within a
+/// quarter of an hour (OpenAI's documentation of errors).
+const RAMP_DOUBLES_IN: Duration = Duration::from_secs(30 * 60);
+
+/// What a refusal leaves of the pace before any rate was measured.
+const FIRST_CUT: f64 = 0.7;
+
+/// So many requests' worth the last measure counts beside the new one: few requests are a poor measure.
+const PRIOR: f64 = 3.0;
+
+/// How far below a pace that was refused the refill is, where a bucket holds next to nothing.
+const BELOW_REFUSED: f64 = 0.88;
+
+/// A refusal that comes sooner than this comes of a bucket that was nearly empty all the time.
+const SOON: Duration = Duration::from_secs(4);
+
+/// A gate that stays closed for longer fills buckets to the brim, and what comes out of them then tells
+/// nothing of the rate.
+const LONGEST_MEASURED: Duration = Duration::from_secs(5);
+
+/// The longest time that a measure is taken over: an account that was not used up for longer had a full
+/// bucket meanwhile.
+const MEASURED: Duration = Duration::from_secs(60);
+
+/// The slowest pace, in requests a second: one a minute.
+const SLOWEST: f64 = 1.0 / 60.0;
+
+/// Who is woken so much too late may catch up; at a slow pace nobody has to, and the next comes alone.
+const LATE: Duration = Duration::from_millis(20);
+
+/// Without a refusal for so long there is no limit of this kind any more.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// Requests are counted in thousandths, because a bucket counts whole numbers.
+const SCALE: u64 = 1000;
+
+#[derive(Clone, Debug)]
+pub(super) struct Pace {
+    phase: Phase,
+    bucket: Bucket,
+    /// Calls that wait for their first word.
+    unheard: u32,
+    /// Requests that were taken in since `since`.
+    taken_in: u32,
+    /// When the last refusal came that is measured from.
+    since: Time,
+    /// Whether the bucket was empty then.
+    from_empty: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    /// Other limits bind.
+    Idle,
+    /// Nothing is known: faster and faster.
+    Seeking { since: Time, window: u32 },
+    /// A rate was measured, in requests a second; the curve begins at a time.
+    Following { rate: f64, since: Time, curve: Curve },
+}
+
+/// How the pace grows from a measured rate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Curve {
+    /// As a cubic that is back at the rate after so many seconds.
+    Cubic { flat: f64 },
+    /// Slowly, because the provider minds growth itself.
+    Ramp,
+}
+
+impl Pace {
+    /// One that does not bind until something is refused.
+    pub(super) fn idle() -> Self {
+        Pace {
+            phase: Phase::Idle,
+            bucket: Bucket::full(u64::MAX >> 32, SCALE, Duration::ZERO),
+            unheard: 0,
+            taken_in: 0,
+            since: Time::ZERO,
+            from_empty: false,
+        }
+    }
+
+    /// One that knows nothing and begins carefully.
+    pub(super) fn seeking() -> Self {
+        Pace { phase: Phase::Seeking { since: Time::ZERO, window: FIRST_AT_ONCE }, ..Pace::idle() }
+    }
+
+    /// One that goes on at a rate that was learned before, in requests a second.
+    pub(super) fn recalled(rate: f64, now: Time) -> Self {
+        let mut pace = Pace::idle();
+        pace.follow(rate, now, Curve::Cubic { flat: FLAT.as_secs_f64() });
+        pace
+    }
+
+    /// The limits are known from elsewhere: nothing is to be sought.
+    pub(super) fn known(&mut self) {
+        if matches!(self.phase, Phase::Seeking { .. }) {
+            self.phase = Phase::Idle;
+        }
+    }
+
+    /// The measured rate in requests a second.
+    pub(super) fn rate(&self) -> Option<f64> {
+        match self.phase {
+            Phase::Following { rate, .. } => Some(rate),
+            Phase::Idle | Phase::Seeking { .. } => None,
+        }
+    }
+
+    /// Whether it is still finding out.
+    pub(super) fn is_seeking(&self) -> bool {
+        matches!(self.phase, Phase::Seeking { .. })
+    }
+
+    /// Whether too many calls wait for their first word.
+    pub(super) fn is_waiting_to_hear(&self) -> bool {
+        matches!(self.phase, Phase::Seeking { window, .. } if self.unheard >= window)
+    }
+
+    /// When the next request may start; none where it may now.
+    pub(super) fn wait_for(&self, now: Time) -> Option<Time> {
+        (self.phase != Phase::Idle).then(|| self.bucket.wait_for(SCALE, now))?
+    }
+
+    pub(super) fn reserve(&mut self, now: Time) {
+        self.unheard += 1;
+        if self.since == Time::ZERO {
+            self.since = now;
+            if let Phase::Seeking { since, .. } = &mut self.phase {
+                *since = now;
+            }
+        }
+        self.forget(now);
+        self.steer(now);
+        self.bucket.take(SCALE, now);
+    }
+
+    /// What is long past says little of the rate: from time to time one half of it is forgotten.
+    fn forget(&mut self, now: Time) {
+        let measured = now.since(self.since);
+        if measured > MEASURED {
+            self.since = now - measured / 2;
+            self.taken_in /= 2;
+            self.from_empty = false;
+        }
+    }
+
+    /// A call heard its first word, or ended without one.
+    pub(super) fn heard(&mut self, admitted: bool, now: Time) {
+        self.unheard = self.unheard.saturating_sub(1);
+        if admitted {
+            self.taken_in += 1;
+            if let Phase::Seeking { window, .. } = &mut self.phase {
+                *window += 1;
+            }
+        }
+        self.steer(now);
+    }
+
+    /// A request was refused that should have been taken in; the gate opens again at `until`.
+    /// `ramps`: because the account grew too fast.
+    pub(super) fn refused(&mut self, ramps: bool, until: Time, now: Time) {
+        let took = now.since(self.since).as_secs_f64();
+        let taken_in = f64::from(self.taken_in);
+        let rate = match self.phase {
+            Phase::Following { rate, .. } if self.from_empty => {
+                let measured = (taken_in + PRIOR) / (took + PRIOR / rate);
+                // A small bucket ran over while we were slower than its refill: then the pace that was
+                // just refused knows better, and the longer it took to get there the more so.
+                let tried = (self.per_second(now) * BELOW_REFUSED).max(measured);
+                let trust = ((took - SOON.as_secs_f64()) / SOON.as_secs_f64()).clamp(0.0, 1.0);
+                measured + (tried - measured) * trust
+            }
+            // The bucket was full meanwhile: what came out of it at last is no measure, but a sign.
+            Phase::Following { rate, .. } => rate.max(taken_in / took.max(1.0) * FIRST_CUT),
+            Phase::Seeking { .. } | Phase::Idle => {
+                let so_far = if taken_in > 0.0 { taken_in / took.max(1.0) } else { UNMEASURED };
+                so_far.min(self.per_second(now) * FIRST_CUT)
+            }
+        };
+        self.taken_in = 0;
+        self.from_empty = until.since(now) <= LONGEST_MEASURED;
+        self.since = if self.from_empty { now } else { until };
+        let rate = rate.max(SLOWEST);
+        let most = FLAT.as_secs_f64().max(FLAT_REQUESTS / rate);
+        let cubic = Curve::Cubic { flat: took.clamp(FLAT_LEAST.as_secs_f64(), most) };
+        self.follow(rate, until, if ramps { Curve::Ramp } else { cubic });
+    }
+
+    fn follow(&mut self, rate: f64, since: Time, curve: Curve) {
+        self.phase = Phase::Following { rate, since, curve };
+        self.steer(since);
+    }
+
+    /// The pace now, in requests a second.
+    fn per_second(&self, now: Time) -> f64 {
+        match self.phase {
+            Phase::Idle => f64::from(u32::MAX),
+            Phase::Seeking { since, .. } => {
+                let doublings = now.since(since).as_secs_f64() / DOUBLES_IN.as_secs_f64();
+                FIRST * doublings.min(20.0).exp2()
+            }
+            Phase::Following { rate, since, curve: Curve::Ramp } => {
+                rate * (1.0 + now.since(since).as_secs_f64() / RAMP_DOUBLES_IN.as_secs_f64())
+            }
+            Phase::Following { rate, since, curve: Curve::Cubic { flat } } => {
+                let at = (now.since(since).as_secs_f64() - flat) / (flat * (DOUBLE - 1.0));
+                rate * (1.0 + at.powi(3))
+            }
+        }
+    }
+
+    /// Sets the bucket to the pace of this moment.
+    fn steer(&mut self, now: Time) {
+        let (since, most) = match self.phase {
+            Phase::Idle => return,
+            Phase::Seeking { since, .. } => (since, SOUGHT_FOR),
+            Phase::Following { since, .. } => (since, FORGOTTEN_AFTER),
+        };
+        if now.since(since) > most {
+            self.phase = Phase::Idle;
+        }
+        let per_second = self.per_second(now).min(1e6);
+        let at_once = match self.phase {
+            Phase::Idle => return,
+            Phase::Seeking { .. } => f64::from(FIRST_AT_ONCE),
+            Phase::Following { .. } => (per_second * LATE.as_secs_f64()).max(1.0),
+        };
+        let scale = SCALE as f64;
+        let per_minute = per_second * MINUTE.as_secs_f64() * scale;
+        self.bucket.change(per_minute as u64, (at_once * scale) as u64, now);
+    }
+}

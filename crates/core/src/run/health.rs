@@ -1,0 +1,193 @@
+//! What a run knows of its providers' health: the breaker of each gate, failures that are alike, and
+//! each account's retry quota. Changed by `apply` alone, so a resume knows what the run knew.
+
+use std::sync::Arc;
+
+use super::alike::{self, Alike};
+use super::breaker::{Barred, Breaker, Ended, Signal};
+use super::event::{AttemptId, Then};
+use super::input::Settings;
+use super::planted;
+use super::quota::Quota;
+use super::retry::jitter;
+use super::state::Run;
+use crate::failure::{Class, Failure, Policy};
+use crate::limit::{GateId, GateSpec};
+use crate::plan::TaskId;
+use crate::time::Time;
+
+/// The health of all gates and accounts.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Health {
+    gates: Vec<GateHealth>,
+    quotas: Vec<Quota>,
+    /// The place of each gate's account among the quotas.
+    account_of: Vec<usize>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct GateHealth {
+    breaker: Breaker,
+    alike: Alike,
+    /// Too many failed alike: how they did.
+    stopped: Option<Failure>,
+    in_flight: u32,
+}
+
+impl Health {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let mut accounts: Vec<&str> = Vec::new();
+        let mut account_of = Vec::with_capacity(settings.gates.len());
+        for GateSpec { account, .. } in &settings.gates {
+            let known = accounts.iter().position(|known| known == account);
+            account_of.push(known.unwrap_or(accounts.len()));
+            if known.is_none() {
+                accounts.push(account);
+            }
+        }
+        let well =
+            GateHealth { breaker: Breaker::new(), alike: Alike::default(), stopped: None, in_flight: 0 };
+        Health {
+            gates: vec![well; settings.gates.len()],
+            quotas: vec![Quota::new(); accounts.len()],
+            account_of,
+        }
+    }
+
+    /// What stopped the run before counts no more.
+    pub(super) fn resumed(&mut self, at: Time) {
+        for gate in &mut self.gates {
+            gate.breaker.resumed(at);
+            (gate.alike, gate.stopped) = (Alike::default(), None);
+        }
+    }
+
+    /// Why nothing more is sent through a gate, where too many calls failed alike.
+    pub(super) fn stopped(&self, gate: GateId) -> Option<&Failure> {
+        self.gates[gate.index()].stopped.as_ref()
+    }
+
+    pub(super) fn first_stopped(&self) -> Option<&Failure> {
+        self.gates.iter().find_map(|gate| gate.stopped.as_ref())
+    }
+
+    /// Whether a call may pass a gate's breaker now.
+    pub(super) fn check(&self, gate: GateId, now: Time) -> Result<(), Barred> {
+        let GateHealth { breaker, in_flight, .. } = &self.gates[gate.index()];
+        breaker.check(*in_flight, now)
+    }
+
+    /// Whether the next call through a gate is a probe.
+    pub(super) fn wants_probe(&self, gate: GateId) -> bool {
+        self.gates[gate.index()].breaker.wants_probe()
+    }
+
+    /// Whether it takes another task to know if a gate's provider is ill.
+    pub(super) fn doubts(&self, gate: GateId) -> bool {
+        self.gates[gate.index()].breaker.doubts()
+    }
+
+    /// Whether a gate's account has a retry to give.
+    pub(super) fn allows_retry(&self, gate: GateId) -> bool {
+        self.quotas[self.account_of[gate.index()]].allows_retry()
+    }
+}
+
+impl Run {
+    /// An attempt has started.
+    pub(super) fn note_start(&mut self, attempt: AttemptId, at: Time) {
+        let is_retry = self.task(attempt.task).is_retry;
+        let (gate, quota) = self.health_of(attempt.task);
+        gate.in_flight += 1;
+        gate.breaker.started(attempt, at);
+        quota.started(is_retry, gate.breaker.is_probe(attempt));
+    }
+
+    /// An attempt that started then brought its answer.
+    pub(super) fn note_success(&mut self, attempt: AttemptId, started: Time, at: Time) {
+        self.note_end(&Ended { attempt, started, at, signal: Signal::Well }, true);
+        if !planted!(SuccessForgotten) {
+            self.health_of(attempt.task).0.alike = Alike::default();
+        }
+    }
+
+    /// An attempt was lost, which tells nothing of its provider.
+    pub(super) fn note_loss(&mut self, attempt: AttemptId, at: Time) {
+        self.note_end(&Ended { attempt, started: at, at, signal: Signal::Nothing }, false);
+    }
+
+    /// An attempt that started then failed. Comes before its task is queued again: whether it draws
+    /// on the quota decides where.
+    pub(super) fn note_failure(
+        &mut self,
+        attempt: AttemptId,
+        failure: &Failure,
+        then: &Then,
+        started: Time,
+        at: Time,
+    ) {
+        let signal = Signal::of(failure);
+        self.note_end(&Ended { attempt, started, at, signal }, false);
+        self.state.tasks[attempt.task.index()].is_retry = signal == Signal::Ill;
+        let (gate, _) = self.health_of(attempt.task);
+        let is_money_stop = failure.policy() == Policy::StopAccount;
+        if *then == Then::StopAccount && !is_money_stop {
+            gate.stopped.get_or_insert_with(|| Failure { in_a_row: Some(alike::MOST), ..failure.clone() });
+        } else if failure.class == Class::Refused {
+            gate.alike = Alike::default(); // the model has read it
+        } else if alike::may_be_all_s(failure) {
+            gate.alike.add(failure, attempt.task, at);
+        }
+    }
+
+    /// Whether this failure is one too many that is like those before it.
+    pub(super) fn fails_alike(&self, attempt: AttemptId, failure: &Failure, now: Time) -> bool {
+        if !alike::may_be_all_s(failure) || planted!(AlikeIgnored) {
+            return false;
+        }
+        let mut alike = self.gate_health(attempt.task).alike.clone();
+        alike.add(failure, attempt.task, now);
+        alike.is_too_many()
+    }
+
+    /// Whether this failure says something of an outage rather than of its task, and does not count
+    /// against `max_retries`: it is a probe's, opens the breaker, or is of a call that was under way
+    /// when it opened.
+    pub(super) fn is_of_outage(
+        &self,
+        attempt: AttemptId,
+        failure: &Failure,
+        started: Time,
+        now: Time,
+    ) -> bool {
+        let mut breaker = self.gate_health(attempt.task).breaker.clone();
+        if breaker.is_probe(attempt) {
+            return !planted!(ProbesCounted);
+        }
+        let signal = Signal::of(failure);
+        breaker.ended(&Ended { attempt, started, at: now, signal }, u32::MAX, || 0.0);
+        signal == Signal::Ill && breaker.excuses(started)
+    }
+
+    fn note_end(&mut self, ended: &Ended, succeeded: bool) {
+        let attempt = ended.attempt;
+        let was_retry = self.task(attempt.task).is_retry;
+        let settings = Arc::clone(&self.settings);
+        let of_gate = settings.gates[self.plan.agent_of(attempt.task).gate.index()].max_concurrent;
+        let most = of_gate.unwrap_or(u32::MAX).min(settings.max_concurrent);
+        let (gate, quota) = self.health_of(attempt.task);
+        gate.in_flight = gate.in_flight.saturating_sub(1);
+        gate.breaker.ended(ended, most, || jitter(settings.seed, attempt));
+        quota.ended(was_retry, succeeded);
+    }
+
+    fn gate_health(&self, task: TaskId) -> &GateHealth {
+        &self.state.health.gates[self.plan.agent_of(task).gate.index()]
+    }
+
+    fn health_of(&mut self, task: TaskId) -> (&mut GateHealth, &mut Quota) {
+        let gate = self.plan.agent_of(task).gate;
+        let Health { gates, quotas, account_of } = &mut self.state.health;
+        (&mut gates[gate.index()], &mut quotas[account_of[gate.index()]])
+    }
+}

@@ -1,0 +1,89 @@
+//! What may follow a failure.
+
+use super::{Violation, World};
+use crate::agent::{Agent, Backoff};
+use crate::failure::{Class, Failure, Policy};
+use crate::run::event::{AttemptId, Then};
+use crate::time::Time;
+
+impl World {
+    pub(super) fn enter_failure(
+        &mut self,
+        attempt: AttemptId,
+        failure: &Failure,
+        then: &Then,
+        at: Time,
+    ) -> Result<(), Violation> {
+        let id = attempt.task;
+        let plan = self.plan.clone();
+        let agent = plan.agent_of(id);
+        let before = *self.failures.entry(id).or_default();
+        let says = self.provider_failed(attempt, failure, at);
+        match then {
+            Then::RetryAt(_) => {
+                must!(before < agent.retry.max_retries, "task {id:?} is retried too often");
+                must!(!says.of_outage, "task {id:?} is charged with an outage");
+                let own = match agent.retry.backoff {
+                    Backoff::Exponential => agent.retry.initial_delay * (1 << before),
+                    Backoff::Linear => agent.retry.initial_delay * (before + 1),
+                    Backoff::Constant => agent.retry.initial_delay,
+                };
+                let wait = failure.retry_after.unwrap_or(own.min(agent.retry.max_delay));
+                self.not_before.insert(id, at + wait);
+                self.failures.insert(id, before + 1);
+            }
+            Then::Fail => {
+                let was_asked = failure.class != Class::Throttled || agent.retry.retry_throttled;
+                let may_retry = failure.policy() == Policy::Retry && was_asked;
+                must!(!may_retry || before >= agent.retry.max_retries, "task {id:?} was given up too early");
+                must!(!may_retry || !says.of_outage, "task {id:?} failed for an outage");
+                self.failed.insert(id);
+            }
+            Then::AgainAt(at) => {
+                let is_echo = failure.class == Class::Throttled
+                    && self.started[&id] <= self.closed_at[agent.gate.index()];
+                must!(is_echo || says.of_outage, "{failure} of task {id:?} does not count");
+                self.not_before.insert(id, *at);
+            }
+            Then::StopAccount => {
+                must!(
+                    failure.policy() == Policy::StopAccount || says.too_many_alike,
+                    "{failure} stops a gate"
+                );
+                if failure.policy() == Policy::StopAccount {
+                    self.stopped.insert(self.account(agent.gate));
+                }
+            }
+        }
+        self.enter_throttling(agent, failure, then, at)?;
+        let stops = failure.policy() == Policy::StopAccount || says.too_many_alike;
+        must!(stops == (*then == Then::StopAccount), "{failure} led to {then:?}");
+        Ok(())
+    }
+
+    fn enter_throttling(
+        &mut self,
+        agent: &Agent,
+        failure: &Failure,
+        then: &Then,
+        at: Time,
+    ) -> Result<(), Violation> {
+        if failure.class != Class::Throttled || failure.hopeless {
+            return Ok(());
+        }
+        let index = agent.gate.index();
+        let named = failure.retry_after.map(|wait| at + wait);
+        let until = match then {
+            Then::RetryAt(until) | Then::AgainAt(until) => Some(*until),
+            Then::Fail | Then::StopAccount => named,
+        };
+        if let Some(until) = until {
+            if self.closed_until[index] <= at {
+                self.closed_at[index] = at;
+            }
+            self.closed_until[index] = self.closed_until[index].max(until);
+        }
+        must!(named.is_none_or(|named| self.closed_until[index] >= named), "a gate opens too early");
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! When a run meets the others that use its accounts, and what it takes from that.
+
+use std::collections::HashSet;
+
+use sortie_core::limit::{GateId, Gates};
+use sortie_core::run::Run;
+use sortie_core::time::Time;
+
+use crate::sharing::{MEETS_EVERY, Sharing, Used};
+
+/// A run's seat among those that share its accounts.
+#[derive(Debug)]
+pub(super) struct Seat {
+    sharing: Box<dyn Sharing>,
+    /// When to meet again; none where there is nobody to meet.
+    next: Option<Time>,
+    /// Gates of which something was known when the run began, or was told later.
+    recalled: HashSet<GateId>,
+}
+
+impl Seat {
+    pub(super) fn at(sharing: Option<Box<dyn Sharing>>) -> Self {
+        let next = sharing.as_ref().map(|_| Time::ZERO);
+        let sharing = sharing.unwrap_or_else(|| Box::new(crate::sharing::Alone));
+        Seat { sharing, next, recalled: HashSet::new() }
+    }
+
+    /// When to meet next.
+    pub(super) fn next(&self) -> Option<Time> {
+        self.next
+    }
+
+    /// Meets the others, where it is time.
+    pub(super) fn meet(&mut self, run: &Run, gates: &mut Gates, now: Time) {
+        if self.next.is_none_or(|next| now < next) {
+            return;
+        }
+        self.next = Some(now + MEETS_EVERY);
+        let ids = run.plan().agents().iter().map(|agent| agent.gate);
+        let mut ids: Vec<GateId> = ids.collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let used = |id: &GateId| {
+            let spec = &run.settings().gates[id.index()];
+            Used {
+                gate: format!("{} for {}", spec.account, spec.name),
+                now: gates.is_used(*id),
+                learned: gates.learned(*id, now),
+            }
+        };
+        let told: Vec<Used> = ids.iter().map(used).collect();
+        let met = self.sharing.meet(&told, now);
+        for ((id, told), met) in ids.into_iter().zip(told).zip(met) {
+            gates.share(id, met.users, now);
+            // What others have learned counts until this run has learned something itself.
+            if let Some(learned) = met.learned.filter(|_| told.learned.is_none())
+                && self.recalled.insert(id)
+            {
+                gates.recall(id, &learned, now);
+            }
+        }
+    }
+
+    /// The run is over: the next one begins with what this one knew at last.
+    pub(super) fn leave(&mut self, run: &Run, gates: &mut Gates, now: Time) {
+        if self.next.is_some() {
+            self.next = Some(now);
+            self.meet(run, gates, now);
+            self.sharing.leave();
+        }
+    }
+}

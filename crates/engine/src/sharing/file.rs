@@ -1,0 +1,189 @@
+//! Runs meet in a file of the results directory: `limits.db`, an SQLite database beside the journal's.
+//!
+//! It is not the journal's own, because it needs none of its promises and must not wait for its syncs.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use sortie_core::limit::Learned;
+use sortie_core::time::Time;
+
+use super::{FORGOTTEN_AFTER, GONE_AFTER, Met, Sharing, Used};
+use crate::private;
+
+/// The file in the results directory.
+const FILE: &str = "limits.db";
+
+/// How long to wait for another process that writes; a meeting that fails is made up for by the next.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS users (
+  gate TEXT NOT NULL,
+  user TEXT NOT NULL,
+  seen INTEGER NOT NULL,      -- microseconds since the Unix epoch
+  PRIMARY KEY (gate, user)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS learned (
+  gate TEXT PRIMARY KEY,
+  at INTEGER NOT NULL,
+  learned TEXT NOT NULL       -- JSON
+) STRICT, WITHOUT ROWID;
+";
+
+/// The file where runs meet.
+#[derive(Debug)]
+pub struct SharedFile {
+    /// Nobody else asks it; a connection that only one thread may look at could not be driven by a task.
+    db: Mutex<Connection>,
+    user: String,
+}
+
+impl SharedFile {
+    /// The meeting place of all runs of this results directory, for a run that calls itself `user`. None
+    /// where it cannot be opened; the log says why.
+    pub fn open(results_dir: &Path, user: &str) -> Option<Self> {
+        let opened = private::create_dir(results_dir)
+            .and_then(|()| private::open(&results_dir.join(FILE)).map(drop))
+            .map_err(|error| error.to_string())
+            .and_then(|()| connect(&results_dir.join(FILE)).map_err(|error| error.to_string()));
+        match opened {
+            Ok(db) => Some(SharedFile { db: Mutex::new(db), user: user.to_owned() }),
+            Err(error) => {
+                tracing::warn!(%error, "limits are not shared with other runs: {FILE} cannot be opened");
+                None
+            }
+        }
+    }
+
+    fn db(&mut self) -> &mut Connection {
+        self.db.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_meet(&mut self, gates: &[Used], now: Time) -> rusqlite::Result<Vec<Met>> {
+        let user = self.user.clone();
+        let tx = self.db().transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let met = gates.iter().map(|used| met(&tx, &user, used, now)).collect::<Result<_, _>>()?;
+        tx.commit()?;
+        Ok(met)
+    }
+}
+
+impl Sharing for SharedFile {
+    fn meet(&mut self, gates: &[Used], now: Time) -> Vec<Met> {
+        self.try_meet(gates, now).unwrap_or_else(|error| {
+            tracing::debug!(%error, "other runs were not met");
+            vec![Met::default(); gates.len()]
+        })
+    }
+
+    fn leave(&mut self) {
+        let user = self.user.clone();
+        if let Err(error) = self.db().execute("DELETE FROM users WHERE user = ?1", [&user]) {
+            tracing::debug!(%error, "others will think for a moment that the run goes on");
+        }
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let db = Connection::open(path)?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    db.pragma_update(None, "trusted_schema", false)?;
+    // What a power cut takes of this is found out again.
+    db.pragma_update(None, "synchronous", "off")?;
+    db.execute_batch(SCHEMA)?;
+    Ok(db)
+}
+
+/// A run uses a gate, and hears of the others who do.
+fn met(tx: &Transaction<'_>, user: &str, used: &Used, now: Time) -> rusqlite::Result<Met> {
+    let micros = |time: Time| time.micros().cast_signed();
+    let gate = &used.gate;
+    if used.now {
+        tx.execute(
+            "INSERT INTO users VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET seen = excluded.seen",
+            params![gate, user, micros(now)],
+        )?;
+    }
+    tx.execute("DELETE FROM users WHERE gate = ?1 AND seen < ?2", params![gate, micros(now - GONE_AFTER)])?;
+    let others: u32 = tx.query_row(
+        "SELECT count(*) FROM users WHERE gate = ?1 AND user <> ?2",
+        [gate.as_str(), user],
+        |row| row.get(0),
+    )?;
+    if let Some(learned) = &used.learned
+        && let Ok(json) = serde_json::to_string(learned)
+    {
+        tx.execute(
+            "INSERT INTO learned VALUES (?1, ?2, ?3)
+             ON CONFLICT DO UPDATE SET at = excluded.at, learned = excluded.learned",
+            params![gate, micros(learned.at), json],
+        )?;
+    }
+    let known = tx
+        .query_row(
+            "SELECT learned FROM learned WHERE gate = ?1 AND at >= ?2",
+            params![gate, micros(now - FORGOTTEN_AFTER)],
+            |row| row.get::<_, String>(0),
+        )
+        .optional()?;
+    // What another version wrote may be more than this one reads.
+    let learned = known.and_then(|json| serde_json::from_str::<Learned>(&json).ok());
+    Ok(Met { users: others + 1, learned })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn second(n: u64) -> Time {
+        Time::from_micros(1_800_000_000_000_000 + n * 1_000_000)
+    }
+
+    fn used(learned: Option<Learned>) -> [Used; 1] {
+        [Used { gate: "a/m".into(), now: true, learned }]
+    }
+
+    #[test]
+    fn runs_see_each_other_while_they_are_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut one = SharedFile::open(dir.path(), "one").unwrap();
+        let mut two = SharedFile::open(dir.path(), "two").unwrap();
+        assert_eq!(one.meet(&used(None), second(0))[0].users, 1);
+        assert_eq!(two.meet(&used(None), second(1))[0].users, 2);
+        assert_eq!(one.meet(&used(None), second(1))[0].users, 2);
+        assert_eq!(two.meet(&[Used { gate: "b/m".into(), now: true, learned: None }], second(2))[0].users, 1);
+        // Who dies says nothing more.
+        assert_eq!(one.meet(&used(None), second(5))[0].users, 2);
+        assert_eq!(one.meet(&used(None), second(6))[0].users, 1);
+        assert_eq!(two.meet(&used(None), second(6))[0].users, 2);
+        one.leave();
+        assert_eq!(two.meet(&used(None), second(6))[0].users, 1);
+    }
+
+    #[test]
+    fn what_one_learns_the_next_knows_for_a_week() {
+        let dir = tempfile::tempdir().unwrap();
+        let learned = Learned { at: second(0), quotas: Vec::new(), rate: Some(2.5) };
+        let mut one = SharedFile::open(dir.path(), "one").unwrap();
+        assert_eq!(one.meet(&used(None), second(0))[0].learned, None);
+        drop(one.meet(&used(Some(learned.clone())), second(0)));
+        let mut two = SharedFile::open(dir.path(), "two").unwrap();
+        assert_eq!(two.meet(&used(None), second(86_400))[0].learned, Some(learned));
+        assert_eq!(two.meet(&used(None), second(8 * 86_400))[0].learned, None);
+    }
+
+    #[test]
+    fn a_file_that_is_something_else_shares_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(
+            dir.path().join(FILE),
+            "no database, but longer than its header would have been".repeat(9),
+        )
+        .unwrap();
+        assert!(SharedFile::open(dir.path(), "one").is_none());
+    }
+}

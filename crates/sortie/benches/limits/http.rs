@@ -1,0 +1,94 @@
+//! The same over HTTP, in real time: the simulator on a port of this machine, the client as it is.
+
+use std::future::pending;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use sortie::engine::store::Store;
+use sortie::engine::store::memory::MemoryStore;
+use sortie::engine::store::sqlite::{Durability, SqliteStore};
+use sortie::session::Session;
+use sortie::sim::server::{Exposure, Server, TimeScale};
+use sortie::sim::{Model, Scenario};
+
+use super::Failed;
+use super::case::{CASES, Case, drive, environment};
+use super::figures::Figures;
+
+/// The cases that are played over HTTP, by how their names begin; with fewer tasks.
+const PLAYED: [(&str, usize, Option<f64>); 6] = [
+    ("known limit, bucket 10 of 600/min, 16", 310, Some(30.2)),
+    ("known limit, bucket 10 of 600/min, 64", 310, Some(30.2)),
+    ("known limit, bucket 600 of 600/min, 16", 900, Some(30.2)),
+    ("known limit, bucket 600 of 600/min, 64", 900, Some(30.2)),
+    ("told by headers, bucket 10 of", 900, None),
+    ("no headers, bucket 10 of", 900, None),
+];
+
+/// Plays them one after the other.
+pub(crate) fn all() -> Result<Vec<(Case, Figures)>, Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut all = Vec::new();
+    for (name, tasks, ideal_s) in PLAYED {
+        let case = CASES.iter().find(|case| case.name.starts_with(name)).ok_or("no such case")?;
+        let case = Case { tasks, ideal_s, ..case.clone() };
+        let figures = runtime.block_on(alone(&case))?;
+        all.push((case, figures));
+    }
+    all.extend(runtime.block_on(two())?);
+    Ok(all)
+}
+
+/// A simulator of a scenario that serves until the runtime ends.
+async fn simulator(scenario: &str) -> Result<String, Failed> {
+    let server = Server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Exposure::Loopback).await?;
+    let url = format!("http://{}", server.address());
+    let model = Model::new(Scenario::parse(scenario)?, 1);
+    let model = Arc::new(Mutex::new(model));
+    tokio::spawn(server.serve(model, TimeScale::REAL, pending()));
+    Ok(url)
+}
+
+async fn alone(case: &Case) -> Result<Figures, Failed> {
+    let url = simulator(&case.scenario()).await?;
+    played(case, &url, MemoryStore::new(), None).await
+}
+
+/// Two runs that share a key and a results directory, each with half of the work.
+async fn two() -> Result<Vec<(Case, Figures)>, Failed> {
+    let case = CASES.iter().find(|case| case.name.starts_with("told by headers, bucket 10 of"));
+    let case = case.ok_or("no such case")?;
+    let of = |name| Case { name, tasks: 450, ..case.clone() };
+    let (one, other) = (of("one of two who share a key, told"), of("the other"));
+    let url = simulator(&case.scenario()).await?;
+    let dir = tempfile::tempdir()?;
+    let open = || SqliteStore::open(dir.path(), Durability::Unsynced);
+    let (first, second) = tokio::join!(
+        played(&one, &url, open()?, Some(dir.path())),
+        played(&other, &url, open()?, Some(dir.path())),
+    );
+    let (mut first, mut second) = (first?, second?);
+    let fair = first.makespan_s / second.makespan_s;
+    println!("two who share a key took {:.3} times as long as each other", fair.max(1.0 / fair));
+    // Each has half of the quota.
+    for figures in [&mut first, &mut second] {
+        figures.used = figures.used.map(|used| used * 2.0);
+    }
+    Ok(vec![(one, first), (other, second)])
+}
+
+async fn played<S: Store>(
+    case: &Case,
+    url: &str,
+    store: S,
+    results_dir: Option<&Path>,
+) -> Result<Figures, Failed> {
+    let header = case.header(None, url)?;
+    let run_id = header.run_id.clone();
+    let session = Session::create(store, header, results_dir).await?;
+    let environment = environment();
+    let done = session.drive(drive(&environment), ()).await?;
+    let (_, records) = done.store.read(&run_id).await?;
+    Ok(Figures::of(&records, case.load))
+}
