@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn the_longest_waits_are_named_first_and_no_more_than_three() {
         let waits = [waited("the budget", 2), waited("a", 3), waited("b", 65), waited("c", 1)];
-        assert_eq!(in_words(&waits).unwrap(), "b (1 min 5 s), a (3 s), the budget (2 s)");
+        assert_eq!(in_words(&waits).unwrap(), "b (1 min 05 s), a (3.0 s), the budget (2.0 s)");
         assert_eq!(in_words(&[]), None);
     }
 

@@ -17,6 +17,8 @@ use sortie_core::time::Time;
 use sortie_engine::store::Header;
 use sortie_providers::http::Endpoint;
 use sortie_providers::keys::Environment;
+use sortie_sim::Scenario;
+use sortie_sim::scenario::Quotas;
 
 use crate::binding::{Binding, Simulation, endpoint_of};
 use crate::config::{Config, ConfiguredAgent};
@@ -78,7 +80,7 @@ impl Launch {
             alert_threshold: config.money.alert_threshold,
             auto_stop: config.money.auto_stop,
             run_timeout: Duration::ZERO,
-            gates: gates(config, self.simulation.is_some()),
+            gates: gates(config, self.simulation.as_ref()),
             max_concurrent: config.max_concurrent,
             simulated: self.simulation.is_some(),
             price_table: Some(table().name()),
@@ -133,10 +135,24 @@ pub(crate) fn unpriced(agent: &Agent, resumed: bool) -> Option<Setup> {
     Some(Setup::NoPrice { agent, model, resumed })
 }
 
-/// The gates of a run: real requests take their time on the way.
-fn gates(config: &Config, simulated: bool) -> Vec<GateSpec> {
-    let lag = if simulated { Duration::ZERO } else { LAG };
-    config.gates.iter().map(|gate| GateSpec { lag, ..gate.clone() }).collect()
+/// The gates of a run. Real requests take their time on the way; and where a simulator has no quotas, there
+/// is nothing to find out.
+fn gates(config: &Config, simulation: Option<&Simulation>) -> Vec<GateSpec> {
+    let Some(simulation) = simulation else {
+        return config.gates.iter().map(|gate| GateSpec { lag: LAG, ..gate.clone() }).collect();
+    };
+    let scenario = Scenario::parse(&simulation.scenario).ok();
+    let has_quotas = |agent: &Agent| {
+        let quotas = scenario.as_ref().map(|scenario| scenario.quotas_for(&agent.provider, &agent.model));
+        quotas.is_none_or(|quotas| quotas != Quotas::default())
+    };
+    let agents = || config.agents.iter().map(|configured| &configured.agent);
+    let gate = |(index, gate): (usize, &GateSpec)| {
+        let here = agents().filter(|agent| agent.gate.index() == index);
+        let probes = gate.probes && here.into_iter().any(has_quotas);
+        GateSpec { probes, lag: Duration::ZERO, ..gate.clone() }
+    };
+    config.gates.iter().enumerate().map(gate).collect()
 }
 
 /// DESIGN's rule is twice the forecast; until there is one, three times the least time that the

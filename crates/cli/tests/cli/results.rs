@@ -11,7 +11,7 @@ use crate::support::{Sandbox, Simulator, WEBSITE};
 /// The fields of `summary.json`: a format that other programs read.
 const SUMMARY: &str = "
     run_id success error mode simulated total_tasks successful_tasks failed_tasks skipped_tasks pending_tasks
-    success_rate total_duration avg_duration total_cost cost_per_task execution_history api_calls_count
+    success_rate total_duration avg_duration total_cost cost_per_task execution_history api_calls_count waits
     cost.total_cost cost.at_risk cost.budget cost.utilization cost.tasks_count cost.avg_cost_per_task cost.price_table
     cost.actual cost.estimated cost.overruns cost.unpriced_agents
     cost.most_expensive_task.task_id cost.most_expensive_task.cost

@@ -115,8 +115,8 @@ fn the_live_line_says_how_far_it_is_what_is_held_and_why_it_waits() {
     check(
         &story,
         &[waiting],
-        "2/5 done · 1 running · 1 queued · $0.0092 spent + $0.06 reserved of $10.00 · 7.0 s · 1 task paused by the \
-         user",
+        "2/5 done · 1 task paused by the user · 1 running · 1 queued · $0.0092 spent + $0.06 reserved of $10.00 · \
+         7.0 s",
     );
 }
 
