@@ -30,9 +30,10 @@ use crate::failing::Failed;
 /// Does what the command line asks for.
 pub(crate) async fn run(command: Command) -> Result<Exit, Failed> {
     match command {
-        Command::Run(args) => run::run(args).await,
+        // The futures of whole runs are large: they are not moved about.
+        Command::Run(args) => Box::pin(run::run(args)).await,
         Command::Forecast(args) => forecast::run(args).await,
-        Command::Resume(args) => resume::run(args).await,
+        Command::Resume(args) => Box::pin(resume::run(args)).await,
         Command::Check(args) => check::run(args).await,
         Command::Runs(args) => runs::run(args).await,
         Command::Show(args) => show::run(args).await,

@@ -116,19 +116,15 @@ impl Gate {
         }
         self.pace.heard(told.admitted, now);
         for left in &told.quotas {
-            match self.meters.iter_mut().position(|meter| meter.dimension() == left.dimension) {
-                Some(place) => {
-                    let mark = under_way.marks.get(place).copied();
-                    let meter = &mut self.meters[place];
-                    meter.hear(*left, told.admitted, under_way.started, mark, now);
-                }
-                None => {
-                    let mut meter = Meter::told(*left, self.lag, now);
-                    meter.share(self.users, now);
-                    meter.hear(*left, told.admitted, under_way.started, None, now);
-                    self.meters.push(meter);
-                }
-            }
+            let known = self.meters.iter().position(|meter| meter.dimension() == left.dimension);
+            let place = known.unwrap_or_else(|| {
+                let mut meter = Meter::told(*left, self.lag, now);
+                meter.share(self.users, now);
+                self.meters.push(meter);
+                self.meters.len() - 1
+            });
+            let mark = under_way.marks.get(place).copied();
+            self.meters[place].hear(*left, told.admitted, under_way.started, mark, now);
             if left.dimension == Dimension::Requests {
                 self.pace.known();
             }

@@ -167,7 +167,7 @@ impl World {
 
     fn way(&mut self) -> Duration {
         let (least, most) = self.provider.network;
-        Duration::from_secs_f64((least + (most - least) * self.chance.share()) / 2.0)
+        Duration::from_secs_f64(0.5 * (least + (most - least) * self.chance.share()))
     }
 
     fn send(&mut self, id: u32, now: Time) {

@@ -137,6 +137,8 @@ fn met(tx: &Transaction<'_>, user: &str, used: &Used, now: Time) -> rusqlite::Re
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     fn second(n: u64) -> Time {
@@ -179,11 +181,10 @@ mod tests {
     #[test]
     fn a_file_that_is_something_else_shares_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(
-            dir.path().join(FILE),
-            "no database, but longer than its header would have been".repeat(9),
-        )
-        .unwrap();
+        let mut other = private::open(&dir.path().join(FILE)).unwrap();
+        other
+            .write_all("no database, but longer than its header would have been".repeat(9).as_bytes())
+            .unwrap();
         assert!(SharedFile::open(dir.path(), "one").is_none());
     }
 }

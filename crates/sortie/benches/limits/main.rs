@@ -5,6 +5,8 @@
 //! failed, the share of requests that were answered 429, and the time as a multiple of the ideal, or the
 //! share of the quota that was used after the first minute.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+
 mod case;
 mod figures;
 mod http;
