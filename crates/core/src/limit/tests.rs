@@ -358,9 +358,9 @@ fn two_who_share_an_account_get_half_of_it_each() {
         let mut world = World::new(spec, Provider { tells, ..Provider::new(600, 10) }, 32);
         world.users.push(world.users[0].clone());
         world.users.iter_mut().for_each(|gates| gates.share(GATE, 2, Time::from_micros(1)));
-        let seen = world.work(181.0);
-        assert!(seen.refusals() < 0.015, "{}", seen.refusals());
-        assert!(seen.used(61.0, 181.0, 600) > 0.95, "{}", seen.used(61.0, 181.0, 600));
+        let seen = world.work(301.0);
+        assert!(seen.refusals() < 0.01, "{}", seen.refusals());
+        assert!(seen.used(61.0, 301.0, 600) > 0.95, "{}", seen.used(61.0, 301.0, 600));
         let share = seen.by_user[0] as f64 / seen.taken_in.len() as f64;
         assert!((0.45..0.55).contains(&share), "{share}");
     }

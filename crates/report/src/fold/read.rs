@@ -71,7 +71,7 @@ impl Fold {
         self.charge
     }
 
-    /// What all attempts came to, in the order of [`Grouping::WITHIN_RUN`].
+    /// What all attempts came to, in the order of [`crate::costs::Grouping::WITHIN_RUN`].
     pub fn costs(&self) -> &[Costs] {
         &self.costs
     }
