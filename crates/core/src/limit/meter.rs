@@ -208,6 +208,8 @@ impl Meter {
         let mut known = same.unwrap_or(Known { limit, granted: 0, burst: None });
         if admitted {
             known.granted = known.granted.max(lacked);
+            // What was granted from deeper shows that a refusal was no bucket's.
+            known.burst = known.burst.filter(|burst| lacked <= *burst);
         }
         if self.known != Some(known) {
             self.known = Some(known);
@@ -258,5 +260,46 @@ impl Meter {
             own.change(part.0, part.1, now);
             own
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::Usd;
+
+    const ASK: Cost = Cost { usd: Usd::ZERO, input_tokens: 1, output_tokens: 1 };
+
+    fn left(remaining: u64) -> Left {
+        Left { dimension: Dimension::Requests, limit: 600, remaining }
+    }
+
+    fn meter() -> Meter {
+        Meter::told(left(600), Duration::ZERO, Time::ZERO)
+    }
+
+    #[test]
+    fn a_refusal_with_something_left_tells_how_much_the_bucket_holds() {
+        let mut meter = meter();
+        assert_eq!(meter.account.capacity(), 10, "a second's worth");
+        assert!(meter.explains(&ASK, left(596), Time::ZERO));
+        assert_eq!(meter.account.capacity(), 4);
+        assert_eq!(meter.learned(Time::ZERO).unwrap().burst, Some(4));
+    }
+
+    #[test]
+    fn a_grant_from_deeper_shows_that_a_refusal_was_no_bucket_s() {
+        let mut meter = meter();
+        assert!(meter.explains(&ASK, left(599), Time::ZERO));
+        assert_eq!(meter.account.capacity(), 1);
+        meter.hear(left(580), true, Time::ZERO, None, Time::ZERO);
+        assert_eq!(meter.account.capacity(), 25, "tried a quarter deeper");
+    }
+
+    #[test]
+    fn a_refusal_of_a_full_bucket_is_not_explained_by_it() {
+        let mut meter = meter();
+        assert!(!meter.explains(&ASK, left(600), Time::ZERO));
+        assert!(meter.explains(&ASK, left(0), Time::ZERO));
     }
 }
