@@ -17,8 +17,8 @@ use crate::usage::Cost;
 struct UnderWay {
     started: Time,
     ask: Cost,
-    /// One for each meter that there was when it started.
-    marks: Vec<Mark>,
+    /// For each meter where it stood; none where the meter never counted it.
+    marks: Vec<Option<Mark>>,
     /// What the head of its reply told, once it came.
     heard: Option<Vec<Left>>,
 }
@@ -100,7 +100,7 @@ impl Gate {
     }
 
     pub(super) fn reserve(&mut self, attempt: AttemptId, ask: &Cost, now: Time) {
-        let marks = self.meters.iter_mut().map(|meter| meter.reserve(ask, now)).collect();
+        let marks = self.meters.iter_mut().map(|meter| Some(meter.reserve(ask, now))).collect();
         self.pace.reserve(now);
         if let Some(concurrency) = &mut self.concurrency {
             concurrency.start();
@@ -110,25 +110,38 @@ impl Gate {
 
     /// The head of an attempt's reply came.
     pub(super) fn hear(&mut self, attempt: AttemptId, told: &Told, now: Time) {
-        let Some(under_way) = self.under_way.get_mut(&attempt) else { return };
-        if under_way.heard.replace(told.quotas.clone()).is_some() {
+        let Some(one) = self.under_way.get_mut(&attempt) else { return };
+        if one.heard.replace(told.quotas.clone()).is_some() {
             return;
         }
+        let (started, marks) = (one.started, one.marks.clone());
         self.pace.heard(told.admitted, now);
         for left in &told.quotas {
             let known = self.meters.iter().position(|meter| meter.dimension() == left.dimension);
-            let place = known.unwrap_or_else(|| {
-                let mut meter = Meter::told(*left, self.lag, now);
-                meter.share(self.users, now);
-                self.meters.push(meter);
-                self.meters.len() - 1
-            });
-            let mark = under_way.marks.get(place).copied();
-            self.meters[place].hear(*left, told.admitted, under_way.started, mark, now);
+            let place = known.unwrap_or_else(|| self.begin(*left, now));
+            let mark = marks.get(place).copied().flatten().unwrap_or_default();
+            self.meters[place].hear(*left, told.admitted, started, mark, now);
             if left.dimension == Dimension::Requests {
                 self.pace.known();
             }
         }
+    }
+
+    /// A quota is told for the first time. Of the attempts under way, it knows those that have heard of it
+    /// by what it is told; of the others nobody can say whether it does: they are counted beside it.
+    fn begin(&mut self, left: Left, now: Time) -> usize {
+        let mut meter = Meter::told(left, self.lag, now);
+        meter.share(self.users, now);
+        let place = self.meters.len();
+        let unheard = self.under_way.iter_mut().filter(|(_, one)| one.heard.is_none());
+        let mut unheard: Vec<_> = unheard.map(|(id, one)| (*id, one)).collect();
+        unheard.sort_unstable_by_key(|(id, one)| (one.started, *id));
+        for (_, one) in unheard {
+            one.marks.resize(place, None);
+            one.marks.push(Some(meter.reserve(&one.ask, now)));
+        }
+        self.meters.push(meter);
+        place
     }
 
     /// An attempt has ended and took `used`.
@@ -137,7 +150,7 @@ impl Gate {
         if heard.is_none() {
             self.pace.heard(!throttled, now);
         }
-        for (meter, _) in self.meters.iter_mut().zip(&marks) {
+        for (meter, _) in self.meters.iter_mut().zip(&marks).filter(|(_, mark)| mark.is_some()) {
             meter.settle(&ask, used, now);
         }
         if let Some(concurrency) = &mut self.concurrency {

@@ -201,7 +201,7 @@ impl Meter {
     }
 
     /// A reply to an attempt that started then tells this quota.
-    pub(super) fn hear(&mut self, left: Left, admitted: bool, started: Time, mark: Option<Mark>, now: Time) {
+    pub(super) fn hear(&mut self, left: Left, admitted: bool, started: Time, mark: Mark, now: Time) {
         let limit = left.limit.max(1);
         let lacked = limit.saturating_sub(left.remaining);
         let same = self.known.filter(|known| known.limit == limit);
@@ -216,7 +216,7 @@ impl Meter {
             self.change(now);
         }
         let refilled = now.since(started).as_micros().cast_signed() * i128::from(limit);
-        let since = mark.map_or(0, |mark| (self.taken - mark).max(0));
+        let since = (self.taken - mark).max(0);
         self.account.lacks(i128::from(lacked) * UNIT - refilled + since, now);
     }
 
@@ -292,7 +292,7 @@ mod tests {
         let mut meter = meter();
         assert!(meter.explains(&ASK, left(599), Time::ZERO));
         assert_eq!(meter.account.capacity(), 1);
-        meter.hear(left(580), true, Time::ZERO, None, Time::ZERO);
+        meter.hear(left(580), true, Time::ZERO, 0, Time::ZERO);
         assert_eq!(meter.account.capacity(), 25, "tried a quarter deeper");
     }
 
