@@ -4,6 +4,7 @@
 mod anthropic;
 mod chat;
 mod responses;
+mod tools;
 
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};

@@ -15,8 +15,9 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
     let tools = tools(body)?;
     let format = format(body)?;
     let choice = &body["tool_choice"];
+    let all = body["tools"].as_array().map_or(&[][..], Vec::as_slice);
     let called = match choice["type"].as_str() {
-        _ if tools.is_empty() && !choice.is_null() && choice["type"] != "none" => {
+        _ if all.is_empty() && !choice.is_null() && choice["type"] != "none" => {
             return Err(invalid("tool_choice: may only be specified while providing `tools`"));
         }
         None if choice.is_null() => offered(&tools, body),
@@ -26,10 +27,12 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
         Some("tool") => {
             let name =
                 choice["name"].as_str().ok_or_else(|| invalid("tool_choice.tool.name: Field required"))?;
-            let known = tools.iter().find(|(known, _)| known == name);
-            Some(known.ok_or_else(|| {
-                invalid(format!("tool_choice.tool.name: Tool '{name}' not found in provided tools"))
-            })?)
+            if !all.iter().any(|tool| tool["name"] == name) {
+                let message = format!("tool_choice.tool.name: Tool '{name}' not found in provided tools");
+                return Err(invalid(message));
+            }
+            // Another's than the client's own has no schema that is known here.
+            tools.iter().find(|(known, _)| known == name)
         }
         _ => {
             return Err(invalid("tool_choice.type: Input should be 'auto' or 'any' or 'tool' or 'none'"));
@@ -60,6 +63,9 @@ fn tools(body: &Value) -> Result<Vec<(String, Value)>, WireError> {
         list => list.as_array().ok_or_else(|| invalid("tools: Input should be a valid list"))?,
     };
     for (i, tool) in list.iter().enumerate() {
+        if tool["type"] == "mcp_toolset" {
+            continue; // it is named by its server
+        }
         let name =
             tool["name"].as_str().ok_or_else(|| invalid(format!("tools.{i}.custom.name: Field required")))?;
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';

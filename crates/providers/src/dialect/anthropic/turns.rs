@@ -314,6 +314,9 @@ fn check_all_answered(turn: usize, open: &[&str]) -> Result<(), WireError> {
 /// The last turn may be the assistant's, for a model that goes on from it; then it ends with a word.
 fn check_last(turns: &[Value], model: Model<'_>) -> Result<(), WireError> {
     let Some(last) = turns.last().filter(|turn| turn["role"] == "assistant") else { return Ok(()) };
+    if is_paused(&last["content"]) {
+        return Ok(());
+    }
     if !model.takes_prefill() {
         return Err(invalid(
             "This model does not support assistant message prefill. The conversation must end with a user \
@@ -324,6 +327,14 @@ fn check_last(turns: &[Value], model: Model<'_>) -> Result<(), WireError> {
         return Err(invalid("messages: final assistant content cannot end with trailing whitespace"));
     }
     Ok(())
+}
+
+/// Whether a turn ends in what the provider's own tools did: a model that paused there goes on from it
+/// (Anthropic's documentation of server tools, `pause_turn`).
+fn is_paused(content: &Value) -> bool {
+    let last = content.as_array().and_then(|blocks| blocks.last());
+    let kind = last.and_then(|block| block["type"].as_str()).unwrap_or_default();
+    kind == "server_tool_use" || kind == "mcp_tool_use" || kind.ends_with("_tool_result")
 }
 
 /// The text that a content ends with, if it does with one.

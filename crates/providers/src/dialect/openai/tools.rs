@@ -26,16 +26,18 @@ pub(in super::super) fn shape(called: Option<&Tool>, format: Option<Value>) -> S
 }
 
 /// The function that is called: the one that is forced, or the first one that is offered, unless the
-/// model `has_result` of one already. A forced one is named by `name`, which stands at `field`.
+/// model `has_result` of one already. A forced one is named by `name`, which stands at `field`. `all` are the
+/// request's tools of every kind: those that are no functions are never called here.
 pub(in super::super) fn chosen<'a>(
-    tools: &'a [Tool],
+    (tools, all): (&'a [Tool], &Value),
     choice: &Value,
     field: &str,
     name: &Value,
     has_result: bool,
 ) -> Result<Option<&'a Tool>, WireError> {
     let word = choice.as_str().or_else(|| choice["type"].as_str());
-    if tools.is_empty() && matches!(word, Some("required" | "function")) {
+    let has_tools = all.as_array().is_some_and(|all| !all.is_empty());
+    if !has_tools && matches!(word, Some("required" | "function" | "custom" | "allowed_tools")) {
         let message =
             "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.";
         return Err(invalid(None, message).about("tool_choice"));
@@ -43,7 +45,8 @@ pub(in super::super) fn chosen<'a>(
     match word {
         None if choice.is_null() => Ok(tools.first().filter(|_| !has_result)),
         Some("auto") => Ok(tools.first().filter(|_| !has_result)),
-        Some("none") => Ok(None),
+        Some("none" | "custom") => Ok(None),
+        Some("allowed_tools") => Ok(tools.first().filter(|_| !has_result)),
         Some("required") => Ok(tools.first()),
         Some("function") => {
             let name = name.as_str().ok_or_else(|| missing(field))?;

@@ -20,7 +20,7 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
         ("response_format.json_schema", &format["json_schema"], "response_format"),
         ("messages", &body["messages"]),
     )?;
-    if functions.is_empty() && choice == "auto" {
+    if body["tools"].is_null() && choice == "auto" {
         let message =
             "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.";
         return Err(invalid(None, message).about("tool_choice"));
@@ -28,7 +28,8 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
     let last = body["messages"].as_array().and_then(|turns| turns.last());
     let has_result = last.is_some_and(|turn| turn["role"] == "tool");
     let name = &choice["function"]["name"];
-    let called = tools::chosen(&functions, choice, "tool_choice.function.name", name, has_result)?;
+    let called =
+        tools::chosen((&functions, &body["tools"]), choice, "tool_choice.function.name", name, has_result)?;
     Ok(tools::shape(called, format))
 }
 

@@ -21,7 +21,7 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
     let called = if is_hosted {
         None
     } else {
-        tools::chosen(&functions, choice, "tool_choice.name", &choice["name"], has_result)?
+        tools::chosen((&functions, &body["tools"]), choice, "tool_choice.name", &choice["name"], has_result)?
     };
     Ok(tools::shape(called, format))
 }

@@ -1,0 +1,70 @@
+//! What agents do with tools that are not their own functions, all of which the providers take.
+
+use serde_json::json;
+use sortie_providers::dialect::{Anthropic, OpenAiChat, OpenAiResponses};
+
+use super::{refused, said, taken, turns};
+
+#[test]
+fn anthropic_counts_tools_of_every_kind() {
+    let search = json!({"type": "web_search_20250305", "name": "web_search"});
+    let bash = json!({"type": "bash_20250124", "name": "bash"});
+    let own = json!({"name": "own", "input_schema": {"type": "object"}});
+    for (tools, choice) in [
+        (json!([search]), json!({"type": "auto"})),
+        (json!([search]), json!({"type": "tool", "name": "web_search"})),
+        (json!([bash]), json!({"type": "any"})),
+        (json!([bash, own]), json!({"type": "tool", "name": "bash"})),
+        (json!([{"type": "mcp_toolset", "mcp_server_name": "s"}]), json!({"type": "auto"})),
+    ] {
+        taken(&Anthropic, &json!({"tools": tools, "tool_choice": choice}));
+    }
+    let absent = json!({"tools": [bash], "tool_choice": {"type": "tool", "name": "own"}});
+    refused(&Anthropic, &absent, ("", ""), "tool_choice.tool.name: Tool 'own' not found");
+    refused(&Anthropic, &json!({"tool_choice": {"type": "any"}}), ("", ""), "tool_choice: may only be");
+}
+
+#[test]
+fn a_turn_that_paused_for_the_provider_s_own_tools_is_gone_on_from() {
+    let paused = said(
+        "assistant",
+        json!([
+            {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "q"}},
+            {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []},
+        ]),
+    );
+    let mut body = turns(&json!([said("user", json!("search")), paused]));
+    body["model"] = json!("claude-opus-4-8");
+    taken(&Anthropic, &body);
+}
+
+#[test]
+fn openai_takes_choices_of_other_tools_than_functions() {
+    let custom = json!({"type": "custom", "custom": {"name": "code"}});
+    let function = json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}});
+    let allowed = json!({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}});
+    for (tools, choice) in [
+        (json!([custom]), json!("auto")),
+        (json!([custom]), json!("required")),
+        (json!([custom]), json!({"type": "custom", "custom": {"name": "code"}})),
+        (json!([function]), allowed),
+    ] {
+        taken(&OpenAiChat, &json!({"tools": tools, "tool_choice": choice}));
+    }
+    for tool in [json!({"type": "web_search"}), json!({"type": "custom", "name": "c"})] {
+        taken(&OpenAiResponses, &json!({"tools": [tool], "tool_choice": "required"}));
+    }
+    let without = json!({"tool_choice": "required"});
+    refused(&OpenAiResponses, &without, ("tool_choice", ""), "Invalid value for 'tool_choice'");
+}
+
+#[test]
+fn what_shells_give_back_has_parts_of_its_own() {
+    let output = json!([{"stdout": "a", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}]);
+    let items = json!([
+        said("user", json!("list")),
+        {"type": "shell_call", "call_id": "c", "action": {"commands": ["ls"]}},
+        {"type": "shell_call_output", "call_id": "c", "output": output},
+    ]);
+    taken(&OpenAiResponses, &json!({"input": items}));
+}
