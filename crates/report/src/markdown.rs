@@ -252,13 +252,7 @@ fn prices(report: &Report) -> String {
 
 /// The agents that tasks go to, in the order of the configuration.
 fn used_agents(run: &RunView) -> impl Iterator<Item = &Agent> {
-    let mut used: Vec<bool> = vec![false; run.plan.agents().len()];
-    for task in run.plan.tasks() {
-        if let Some(used) = used.get_mut(usize::from(task.agent.0)) {
-            *used = true;
-        }
-    }
-    run.plan.agents().iter().zip(used).filter(|(_, used)| *used).map(|(agent, _)| agent)
+    run.plan.used_agents().into_iter().filter_map(|id| run.plan.agents().get(id.index()))
 }
 
 /// Tasks with what the plan says of them, in its order.

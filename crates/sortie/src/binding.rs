@@ -15,7 +15,6 @@ use sortie_sim::scenario::ScenarioError;
 use crate::config::written::{self, Api, Provider};
 use crate::config::{self, LogLevel};
 use crate::error::{Error, Setup};
-use crate::launch::used_agents;
 
 /// How the agents of a run are reached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,7 +47,7 @@ impl Binding {
             let is_free = plan.agent(id).pricing == Pricing::Free;
             !is_free && !is_this_machine(&self.endpoints[usize::from(id.0)].base_url)
         };
-        self.simulation.is_none() && used_agents(plan).into_iter().any(costs)
+        self.simulation.is_none() && plan.used_agents().into_iter().any(costs)
     }
 }
 

@@ -11,7 +11,7 @@ use sortie_core::chance::Chance;
 use sortie_core::failure::Policy;
 use sortie_core::forecast::{Calls, Forecast, History, Laws, PastCall, forecast, rest};
 use sortie_core::hash::Hash;
-use sortie_core::limit::GateSpec;
+use sortie_core::limit::{GateSpec, burst_of};
 use sortie_core::plan::template::{Part, Template};
 use sortie_core::plan::{Plan, TaskId};
 use sortie_core::run::Run;
@@ -26,7 +26,6 @@ use crate::binding::{Binding, Simulation};
 use crate::caller::SimulatedCaller;
 use crate::config::Endpoint;
 use crate::error::Error;
-use crate::launch::used_agents;
 
 /// Tasks of past runs that are read, newest first: reading these takes a part of a second.
 const MOST_PAST_TASKS: u64 = 20_000;
@@ -99,7 +98,7 @@ fn kind(plan: &Plan, binding: &Binding, id: AgentId) -> String {
 
 /// The past calls of the agents that this plan uses, from the runs of a journal, newest first.
 async fn history<S: Store>(plan: &Plan, binding: &Binding, journal: &S) -> History {
-    let kinds: BTreeSet<String> = used_agents(plan).into_iter().map(|id| kind(plan, binding, id)).collect();
+    let kinds: BTreeSet<String> = plan.used_agents().into_iter().map(|id| kind(plan, binding, id)).collect();
     let mut history = History::default();
     let mut tasks = 0;
     for run in journal.list().await.unwrap_or_default() {
@@ -122,7 +121,7 @@ async fn history<S: Store>(plan: &Plan, binding: &Binding, journal: &S) -> Histo
 fn simulated(header: &Header, binding: &Binding, simulation: &Simulation) -> Result<Laws, Error> {
     let scenario = Scenario::parse(&simulation.scenario)?;
     let plan = &header.plan;
-    let used = used_agents(plan);
+    let used = plan.used_agents();
     let probed = |id| if used.contains(&id) { probe(plan, id, binding, &scenario) } else { Calls::default() };
     let calls: Vec<Calls> = plan.agent_ids().map(probed).collect();
     // The simulator knows nothing of what a plan expects, but for what a prompt tells it. A plan that
@@ -196,7 +195,7 @@ fn allowed(plan: &Plan, gates: &[GateSpec], scenario: &Scenario) -> Vec<GateSpec
         let quotas =
             agent.map(|agent| scenario.quotas_for(&agent.provider, &agent.model)).unwrap_or_default();
         let per_minute = narrow(quotas.requests_per_minute);
-        let burst = narrow(quotas.requests_burst).or(per_minute.map(|rate| rate / 60)).unwrap_or(1);
+        let burst = narrow(quotas.requests_burst).or(per_minute.map(burst_of)).unwrap_or(1);
         GateSpec {
             name: gate.name.clone(),
             account: gate.account.clone(),

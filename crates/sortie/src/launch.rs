@@ -1,11 +1,10 @@
 //! From a checked plan and a configuration to a run that can be created: everything that has to
 //! be set up is checked here, all of it at once, before anything is written or sent.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sortie_core::agent::{Agent, AgentId};
+use sortie_core::agent::Agent;
 use sortie_core::ceiling::{Work, lower_bound};
 use sortie_core::hash::Hash;
 use sortie_core::limit::GateSpec;
@@ -107,16 +106,11 @@ impl Launch {
     }
 }
 
-/// The agents that tasks of this plan go to.
-pub(crate) fn used_agents(plan: &Plan) -> BTreeSet<AgentId> {
-    plan.tasks().iter().map(|task| task.agent).collect()
-}
-
 /// Everything that has to be set up before this plan can run; keys and endpoints only where they
 /// are used.
 fn setup(plan: &Plan, settings: &Settings, config: &Config, environment: &Environment) -> Vec<Setup> {
     let mut missing = Vec::new();
-    for id in used_agents(plan) {
+    for id in plan.used_agents() {
         if settings.limits_cost_of(plan, id) {
             missing.extend(unpriced(plan.agent(id), false));
         }

@@ -27,7 +27,7 @@ use crate::config::LogLevel;
 use crate::control;
 use crate::error::Error;
 use crate::files::{Recorder, export, result_of};
-use crate::launch::{unpriced, used_agents};
+use crate::launch::unpriced;
 
 /// A run that this process owns and has not driven yet.
 #[derive(Debug)]
@@ -159,7 +159,7 @@ impl<S: Store> Session<S> {
         if !drive.budgets.is_empty() {
             let plan = &self.header().plan;
             let missing: Vec<_> =
-                used_agents(plan).into_iter().filter_map(|id| unpriced(plan.agent(id), true)).collect();
+                plan.used_agents().into_iter().filter_map(|id| unpriced(plan.agent(id), true)).collect();
             if !missing.is_empty() {
                 return Err(Error::Setup(missing));
             }
@@ -226,7 +226,7 @@ fn endpoints(
     environment: &Environment,
 ) -> Result<Vec<Option<Endpoint>>, Error> {
     let plan = &header.plan;
-    let used = used_agents(plan);
+    let used = plan.used_agents();
     let mut missing = Vec::new();
     let mut endpoints = vec![None; plan.agents().len()];
     for id in used {

@@ -129,7 +129,7 @@ fn writable(directory: &Path) -> std::io::Result<()> {
 /// The agents that the plan uses; without a plan all of them.
 fn used(config: &Config, checked: Option<&Checked>) -> BTreeSet<AgentId> {
     match checked {
-        Some(checked) => checked.plan.tasks().iter().map(|task| task.agent).collect(),
+        Some(checked) => checked.plan.used_agents(),
         None => (0..config.agents.len() as u16).map(AgentId).collect(),
     }
 }

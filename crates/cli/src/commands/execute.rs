@@ -39,10 +39,7 @@ pub(super) fn announce(
     let mode = if settings.simulated { "simulated" } else { settings.mode.name() };
     let tasks = units::count(plan.len() as u64, "task");
     terminal.note(&format!("run {}: {} ({tasks}, {mode})", header.run_id, one_line(plan.name())));
-    let mut used: Vec<_> = plan.tasks().iter().map(|task| task.agent).collect();
-    used.sort_unstable();
-    used.dedup();
-    for id in used {
+    for id in plan.used_agents() {
         let (agent, endpoint) = (plan.agent(id), &binding.endpoints[usize::from(id.0)]);
         let from = match (&endpoint.base_url_from, settings.simulated) {
             (_, true) => "the simulator".to_owned(),
@@ -72,7 +69,7 @@ fn money_bounds(fold: &Fold, budgets: &Budgets) -> Vec<String> {
         vec![run.map_or("no budget".to_owned(), |budget| format!("budget {}{warns}", units::money(budget)))];
     let known: BTreeMap<&str, Usd> =
         fold.agent_budgets().map(|(agent, budget)| (agent.name.as_str(), budget)).collect();
-    for id in plan.agent_ids().filter(|id| plan.tasks().iter().any(|task| task.agent == *id)) {
+    for id in plan.used_agents() {
         let name = plan.agent(id).name.as_str();
         if let Some(budget) = budgets.agents.get(&id).or(known.get(name)) {
             bounds.push(format!("budget {} of agent {}", units::money(*budget), one_line(name)));

@@ -25,7 +25,7 @@ mod spread;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -180,8 +180,7 @@ pub fn rest(run: &Run, budgets: &Budgets, laws: &Laws, seed: u64) -> Forecast {
 
 /// The agents of this plan's tasks that have no price.
 fn unpriced(plan: &Plan, is_refused: impl Fn(AgentId) -> bool) -> BTreeMap<AgentId, bool> {
-    let used: BTreeSet<AgentId> = plan.tasks().iter().map(|task| task.agent).collect();
-    let unpriced = used.into_iter().filter(|id| plan.agent(*id).pricing == Pricing::Unknown);
+    let unpriced = plan.used_agents().into_iter().filter(|id| plan.agent(*id).pricing == Pricing::Unknown);
     unpriced.map(|id| (id, is_refused(id))).collect()
 }
 

@@ -76,11 +76,10 @@ pub(super) fn play(run: &Run, first: &Input, laws: &Laws, weather: Option<Weathe
         tasks: vec![PlayedTask::default(); plan.len()],
     };
     // What is expected of a provider that nobody knows is no limit; what it costs to find that out is weather.
-    let mut run = run.clone();
-    if weather.is_none() {
-        let settings = Arc::new(trusting(run.settings()));
-        run = run.bound_by(settings);
-    }
+    let mut run = match weather {
+        Some(_) => run.clone(),
+        None => run.under(Arc::new(trusting(run.settings()))),
+    };
     let mut gates = Gates::new(run.settings());
     let (mut now, mut input) = (begin, first.clone());
     loop {

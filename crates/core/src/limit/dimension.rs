@@ -19,10 +19,6 @@ pub enum Dimension {
 }
 
 impl Dimension {
-    /// All of them.
-    pub const ALL: [Dimension; 4] =
-        [Dimension::Requests, Dimension::InputTokens, Dimension::OutputTokens, Dimension::Tokens];
-
     /// The name of its quota of a minute, for people.
     pub const fn per_minute(self) -> &'static str {
         match self {

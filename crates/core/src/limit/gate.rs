@@ -117,8 +117,7 @@ impl Gate {
         let (started, marks) = (one.started, one.marks.clone());
         self.pace.heard(told.admitted, now);
         for left in &told.quotas {
-            let known = self.meters.iter().position(|meter| meter.dimension() == left.dimension);
-            let place = known.unwrap_or_else(|| self.begin(*left, now));
+            let place = self.place_of(left.dimension).unwrap_or_else(|| self.begin(*left, now));
             let mark = marks.get(place).copied().flatten().unwrap_or_default();
             self.meters[place].hear(*left, told.admitted, started, mark, now);
             if left.dimension == Dimension::Requests {
@@ -131,7 +130,6 @@ impl Gate {
     /// by what it is told; of the others nobody can say whether it does: they are counted beside it.
     fn begin(&mut self, left: Left, now: Time) -> usize {
         let mut meter = Meter::told(left, self.lag, now);
-        meter.share(self.users, now);
         let place = self.meters.len();
         let unheard = self.under_way.iter_mut().filter(|(_, one)| one.heard.is_none());
         let mut unheard: Vec<_> = unheard.map(|(id, one)| (*id, one)).collect();
@@ -140,8 +138,18 @@ impl Gate {
             one.marks.resize(place, None);
             one.marks.push(Some(meter.reserve(&one.ask, now)));
         }
+        self.add(meter, now)
+    }
+
+    fn place_of(&self, dimension: Dimension) -> Option<usize> {
+        self.meters.iter().position(|meter| meter.dimension() == dimension)
+    }
+
+    /// One more quota, of which we have the part that we have of the others; where it is.
+    fn add(&mut self, mut meter: Meter, now: Time) -> usize {
+        meter.share(self.users, now);
         self.meters.push(meter);
-        place
+        self.meters.len() - 1
     }
 
     /// An attempt has ended and took `used`.
@@ -198,9 +206,10 @@ impl Gate {
     /// The user states another rate of requests.
     pub(super) fn set_requests_per_minute(&mut self, per_minute: u32, now: Time) {
         let (rate, burst) = (u64::from(per_minute), u64::from(burst_of(per_minute)));
-        match self.meters.iter_mut().find(|meter| meter.dimension() == Dimension::Requests) {
-            Some(meter) => meter.state(rate, burst, now),
-            None => self.meters.push(Meter::stated(Dimension::Requests, rate, burst, self.lag)),
+        if let Some(place) = self.place_of(Dimension::Requests) {
+            self.meters[place].state(rate, burst, now);
+        } else {
+            self.add(Meter::stated(Dimension::Requests, rate, burst, self.lag), now);
         }
         self.pace.known();
     }
@@ -232,9 +241,10 @@ impl Gate {
 
     pub(super) fn recall(&mut self, learned: &Learned, now: Time) {
         for quota in &learned.quotas {
-            match self.meters.iter_mut().find(|meter| meter.dimension() == quota.dimension) {
-                Some(meter) => meter.recall(quota, learned.at, now),
-                None => self.meters.push(Meter::recalled(quota, self.lag, learned.at, now)),
+            if let Some(place) = self.place_of(quota.dimension) {
+                self.meters[place].recall(quota, learned.at, now);
+            } else {
+                self.add(Meter::recalled(quota, self.lag, learned.at, now), now);
             }
             if quota.dimension == Dimension::Requests {
                 self.pace.known();

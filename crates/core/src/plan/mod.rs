@@ -10,6 +10,7 @@ pub mod graph;
 pub mod template;
 pub mod written;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -175,6 +176,11 @@ impl Plan {
     /// The ids of all agents, in the order of [`Plan::agents`].
     pub fn agent_ids(&self) -> impl Iterator<Item = AgentId> + use<> {
         (0..self.agents.len() as u16).map(AgentId)
+    }
+
+    /// The agents that tasks go to, in the order of [`Plan::agents`].
+    pub fn used_agents(&self) -> BTreeSet<AgentId> {
+        self.tasks.iter().map(|task| task.agent).collect()
     }
 
     /// All tasks, in the order written.

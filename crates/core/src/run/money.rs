@@ -68,10 +68,14 @@ impl Run {
         money.budget.map(|budget| budget.minus(money.charged))
     }
 
+    /// What a task may cost; none: nothing limits it alone.
+    pub(super) fn limit_of_task(&self, id: TaskId) -> Option<Usd> {
+        self.plan.task(id).max_cost.or(self.settings.max_cost_per_task)
+    }
+
     /// What a task may still cost; none: nothing limits it alone.
     pub(crate) fn left_of_task(&self, id: TaskId) -> Option<Usd> {
-        let limit = self.plan.task(id).max_cost.or(self.settings.max_cost_per_task);
-        limit.map(|limit| limit.minus(self.task(id).charged.total()))
+        self.limit_of_task(id).map(|limit| limit.minus(self.task(id).charged.total()))
     }
 
     fn output_bytes(&self, id: TaskId) -> u64 {

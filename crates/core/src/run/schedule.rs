@@ -133,8 +133,7 @@ impl Deciding<'_> {
 
     fn affordable(&self, id: TaskId, agent: AgentId, ask: &Cost) -> Affordable {
         let state = &self.run.state;
-        let task_limit = self.run.plan.task(id).max_cost.or(self.run.settings.max_cost_per_task);
-        if let Some(limit) = task_limit.filter(|_| !planted!(TaskLimitIgnored)) {
+        if let Some(limit) = self.run.limit_of_task(id).filter(|_| !planted!(TaskLimitIgnored)) {
             let needed = self.run.task(id).charged.total() + ask.usd;
             if needed > limit {
                 return Affordable::PastTaskLimit(Excess { needed, limit });

@@ -218,11 +218,6 @@ impl Run {
         }
     }
 
-    /// The same run bound by other settings: for plays of it.
-    pub(crate) fn bound_by(self, settings: Arc<Settings>) -> Self {
-        Run { settings, ..self }
-    }
-
     /// How it ended, if it has.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.state.ended.as_ref()

@@ -11,31 +11,34 @@ use crate::sharing::{MEETS_EVERY, Sharing, Used};
 /// A run's seat among those that share its accounts.
 #[derive(Debug)]
 pub(super) struct Seat {
-    sharing: Box<dyn Sharing>,
-    /// When to meet again; none where there is nobody to meet.
-    next: Option<Time>,
+    /// None where there is nobody to meet.
+    sharing: Option<Box<dyn Sharing>>,
+    /// When to meet again.
+    next: Time,
     /// Gates of which something was known when the run began, or was told later.
     recalled: HashSet<GateId>,
 }
 
 impl Seat {
     pub(super) fn at(sharing: Option<Box<dyn Sharing>>) -> Self {
-        let next = sharing.as_ref().map(|_| Time::ZERO);
-        let sharing = sharing.unwrap_or_else(|| Box::new(crate::sharing::Alone));
-        Seat { sharing, next, recalled: HashSet::new() }
+        Seat { sharing, next: Time::ZERO, recalled: HashSet::new() }
     }
 
     /// When to meet next.
     pub(super) fn next(&self) -> Option<Time> {
-        self.next
+        self.sharing.as_ref().map(|_| self.next)
     }
 
     /// Meets the others, where it is time.
     pub(super) fn meet(&mut self, run: &Run, gates: &mut Gates, now: Time) {
-        if self.next.is_none_or(|next| now < next) {
-            return;
+        if now >= self.next {
+            self.meet_now(run, gates, now);
         }
-        self.next = Some(now + MEETS_EVERY);
+    }
+
+    fn meet_now(&mut self, run: &Run, gates: &mut Gates, now: Time) {
+        let Some(sharing) = &mut self.sharing else { return };
+        self.next = now + MEETS_EVERY;
         let ids = run.plan().agents().iter().map(|agent| agent.gate);
         let mut ids: Vec<GateId> = ids.collect();
         ids.sort_unstable();
@@ -49,7 +52,7 @@ impl Seat {
             }
         };
         let told: Vec<Used> = ids.iter().map(used).collect();
-        let met = self.sharing.meet(&told, now);
+        let met = sharing.meet(&told, now);
         for ((id, told), met) in ids.into_iter().zip(told).zip(met) {
             gates.share(id, met.users, now);
             // What others have learned counts until this run has learned something itself.
@@ -63,10 +66,9 @@ impl Seat {
 
     /// The run is over: the next one begins with what this one knew at last.
     pub(super) fn leave(&mut self, run: &Run, gates: &mut Gates, now: Time) {
-        if self.next.is_some() {
-            self.next = Some(now);
-            self.meet(run, gates, now);
-            self.sharing.leave();
+        self.meet_now(run, gates, now);
+        if let Some(sharing) = &mut self.sharing {
+            sharing.leave();
         }
     }
 }

@@ -59,15 +59,3 @@ pub trait Sharing: Send + Sync + Debug {
     /// This run uses nothing any more.
     fn leave(&mut self);
 }
-
-/// Nobody else is there.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Alone;
-
-impl Sharing for Alone {
-    fn meet(&mut self, gates: &[Used], _: Time) -> Vec<Met> {
-        vec![Met::default(); gates.len()]
-    }
-
-    fn leave(&mut self) {}
-}

@@ -43,6 +43,7 @@ pub(crate) use openai::is_own as is_openai;
 pub use openai_chat::OpenAiChat;
 pub use openai_responses::OpenAiResponses;
 pub use particulars::{Besides, Caching, Keep, Part, Particulars, Thinking};
+pub use sortie_core::limit::Dimension;
 pub use sortie_core::usage::Tier;
 pub(crate) use told::told;
 
@@ -230,19 +231,6 @@ pub struct Frames {
     pub closing: Bytes,
     /// How many bytes at the end of `closing` make the answer whole: without them it is cut.
     pub terminator: usize,
-}
-
-/// What a quota is counted in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Dimension {
-    /// Requests.
-    Requests,
-    /// Input tokens.
-    InputTokens,
-    /// Output tokens.
-    OutputTokens,
-    /// Tokens of both kinds in one quota.
-    Tokens,
 }
 
 /// A quota as the rate-limit headers tell it.

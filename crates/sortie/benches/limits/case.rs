@@ -56,13 +56,21 @@ pub(crate) struct Case {
 }
 
 /// 200 ms answers on this machine.
-const FAST: &str = "latency: { total: { seconds: { fixed: 0.2 }, first_token: { fixed: 0.05 } } }\nnetwork_ms: { min: 1, max: 3 }\noutput_tokens: { fixed: 20 }\n";
-
 macro_rules! scenario {
     ($($more:literal),*) => {
         concat!(
             "latency: { total: { seconds: { fixed: 0.2 }, first_token: { fixed: 0.05 } } }\nnetwork_ms: { min: 1, max: 3 }\noutput_tokens: { fixed: 20 }\n",
             $($more),*
+        )
+    };
+}
+
+/// Answers that take their time, as SPEC.md M has it.
+macro_rules! slow {
+    ($more:literal) => {
+        concat!(
+            "latency: { total: { seconds: { lognormal: { mean: 4, sigma: 0.35, min: 2, max: 10 } }, first_token: { fixed: 0.5 } } }\n",
+            $more
         )
     };
 }
@@ -74,7 +82,7 @@ const PLAIN: Case = Case {
     words: 4,
     max_tokens: 100,
     limits: "{ max_concurrent: 64 }",
-    scenario: FAST,
+    scenario: scenario!(),
     ideal_s: None,
     load: None,
     target: ANY,
@@ -137,7 +145,9 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "told by headers, bucket 10, answers of 4 s, far away",
-        scenario: "latency: { total: { seconds: { lognormal: { mean: 4, sigma: 0.35, min: 2, max: 10 } }, first_token: { fixed: 0.5 } } }\nnetwork_ms: { min: 100, max: 500 }\noutput_tokens: { fixed: 20 }\nrequests_per_minute: 600\nrequests_burst: 10\n",
+        scenario: slow!(
+            "network_ms: { min: 100, max: 500 }\noutput_tokens: { fixed: 20 }\nrequests_per_minute: 600\nrequests_burst: 10\n"
+        ),
         load: REQUESTS,
         target: TOLD,
         ..PLAIN
@@ -230,7 +240,9 @@ pub(crate) const CASES: &[Case] = &[
         name: "bound by output tokens, counted as produced",
         max_tokens: 1500,
         tasks: 400,
-        scenario: "latency: { total: { seconds: { lognormal: { mean: 4, sigma: 0.35, min: 2, max: 10 } }, first_token: { fixed: 0.5 } } }\nnetwork_ms: { min: 20, max: 120 }\noutput_tokens: { lognormal: { mean: 400, sigma: 0.5, min: 16, max: 1500 } }\nrequests_per_minute: 1000\noutput_tokens_per_minute: 40000\n",
+        scenario: slow!(
+            "network_ms: { min: 20, max: 120 }\noutput_tokens: { lognormal: { mean: 400, sigma: 0.5, min: 16, max: 1500 } }\nrequests_per_minute: 1000\noutput_tokens_per_minute: 40000\n"
+        ),
         load: Some(Load::OutputTokens { per_minute: 40_000.0 }),
         target: TOLD,
         ..PLAIN
@@ -239,7 +251,9 @@ pub(crate) const CASES: &[Case] = &[
         name: "bound by output tokens, charged from max_tokens",
         max_tokens: 1500,
         tasks: 400,
-        scenario: "latency: { total: { seconds: { lognormal: { mean: 4, sigma: 0.35, min: 2, max: 10 } }, first_token: { fixed: 0.5 } } }\nnetwork_ms: { min: 20, max: 120 }\noutput_tokens: { lognormal: { mean: 400, sigma: 0.5, min: 16, max: 1500 } }\nrequests_per_minute: 1000\noutput_tokens_per_minute: 40000\notpm: max_tokens_up_front\n",
+        scenario: slow!(
+            "network_ms: { min: 20, max: 120 }\noutput_tokens: { lognormal: { mean: 400, sigma: 0.5, min: 16, max: 1500 } }\nrequests_per_minute: 1000\noutput_tokens_per_minute: 40000\notpm: max_tokens_up_front\n"
+        ),
         load: Some(Load::OutputTokens { per_minute: 40_000.0 }),
         target: TOLD,
         ..PLAIN
@@ -249,7 +263,9 @@ pub(crate) const CASES: &[Case] = &[
         max_tokens: 1500,
         words: 200,
         tasks: 400,
-        scenario: "latency: { total: { seconds: { lognormal: { mean: 4, sigma: 0.35, min: 2, max: 10 } }, first_token: { fixed: 0.5 } } }\nnetwork_ms: { min: 20, max: 120 }\noutput_tokens: { lognormal: { mean: 400, sigma: 0.8, min: 16, max: 1500 } }\nrequests_per_minute: 1000\ninput_tokens_per_minute: 60000\noutput_tokens_per_minute: 40000\n",
+        scenario: slow!(
+            "network_ms: { min: 20, max: 120 }\noutput_tokens: { lognormal: { mean: 400, sigma: 0.8, min: 16, max: 1500 } }\nrequests_per_minute: 1000\ninput_tokens_per_minute: 60000\noutput_tokens_per_minute: 40000\n"
+        ),
         load: Some(Load::OutputTokens { per_minute: 40_000.0 }),
         target: TOLD,
         ..PLAIN
