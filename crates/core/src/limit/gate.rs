@@ -217,6 +217,7 @@ impl Gate {
     /// Of all who use this account we are one of so many.
     pub(super) fn share(&mut self, users: u32, now: Time) {
         self.users = users.max(1);
+        self.pace.share(self.users);
         self.meters.iter_mut().for_each(|meter| meter.share(users, now));
     }
 

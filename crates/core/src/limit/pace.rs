@@ -136,6 +136,17 @@ impl Pace {
         pace
     }
 
+    /// So many use the account. Where others are there already, what may start at once is theirs: one call
+    /// finds out what is left.
+    pub(super) fn share(&mut self, users: u32) {
+        if let Phase::Seeking { window, .. } = &mut self.phase
+            && users > 1
+            && self.since == Time::ZERO
+        {
+            *window = 1;
+        }
+    }
+
     /// The limits are known from elsewhere: nothing is to be sought.
     pub(super) fn known(&mut self) {
         if matches!(self.phase, Phase::Seeking { .. }) {

@@ -1,12 +1,17 @@
 //! When a run meets the others that use its accounts, and what it takes from that.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
 
 use sortie_core::limit::{GateId, Gates};
 use sortie_core::run::Run;
 use sortie_core::time::Time;
 
 use crate::sharing::{MEETS_EVERY, Sharing, Used};
+
+/// How soon a run meets the others again after it has met them first; then twice as long each time, up to
+/// [`MEETS_EVERY`]. Runs that a script starts together would otherwise each take all of an account meanwhile.
+const SOON: Duration = Duration::from_millis(50);
 
 /// A run's seat among those that share its accounts.
 #[derive(Debug)]
@@ -15,13 +20,15 @@ pub(super) struct Seat {
     sharing: Option<Box<dyn Sharing>>,
     /// When to meet again.
     next: Time,
+    /// How long it is from a meeting to the next; none before the first.
+    pause: Option<Duration>,
     /// Gates of which something was known when the run began, or was told later.
     recalled: HashSet<GateId>,
 }
 
 impl Seat {
     pub(super) fn at(sharing: Option<Box<dyn Sharing>>) -> Self {
-        Seat { sharing, next: Time::ZERO, recalled: HashSet::new() }
+        Seat { sharing, next: Time::ZERO, pause: None, recalled: HashSet::new() }
     }
 
     /// When to meet next.
@@ -38,16 +45,19 @@ impl Seat {
 
     fn meet_now(&mut self, run: &Run, gates: &mut Gates, now: Time) {
         let Some(sharing) = &mut self.sharing else { return };
-        self.next = now + MEETS_EVERY;
-        let ids = run.plan().agents().iter().map(|agent| agent.gate);
-        let mut ids: Vec<GateId> = ids.collect();
-        ids.sort_unstable();
-        ids.dedup();
+        let is_first = self.pause.is_none();
+        let pause = self.pause.map_or(SOON, |pause| MEETS_EVERY.min(pause * 2));
+        self.pause = Some(pause);
+        self.next = now + pause;
+        let ids: BTreeSet<GateId> = run.plan().agents().iter().map(|agent| agent.gate).collect();
+        // A run that begins uses nothing yet, and is about to.
+        let used = run.plan().used_agents().into_iter().map(|id| run.plan().agent(id).gate);
+        let begins: BTreeSet<GateId> = if is_first { used.collect() } else { BTreeSet::new() };
         let used = |id: &GateId| {
             let spec = &run.settings().gates[id.index()];
             Used {
                 gate: format!("{} for {}", spec.account, spec.name),
-                now: gates.is_used(*id),
+                now: gates.is_used(*id) || begins.contains(id),
                 learned: gates.learned(*id, now),
             }
         };

@@ -4,5 +4,6 @@ mod controls;
 mod cuts;
 mod endings;
 mod format;
+mod meetings;
 mod order;
 mod world;
