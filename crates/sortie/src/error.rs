@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use sortie_core::document::Problems;
+use sortie_core::limit::Dimension;
 use sortie_engine::driver::DriveError;
 use sortie_engine::store::StoreError;
 use sortie_providers::http::{ClientError, EndpointError};
@@ -127,6 +128,26 @@ pub enum Setup {
         /// Whether the limit came with a resume; a run keeps the prices that it began with.
         resumed: bool,
     },
+    /// Requests that the configured quota of a minute never holds.
+    #[error(
+        "{} more than the {limit} {} of agent {agent:?} in one request: {task:?} takes {takes}",
+        if *tasks == 1 { "1 task takes".to_owned() } else { format!("{tasks} tasks take") },
+        dimension.per_minute()
+    )]
+    TooLarge {
+        /// Which agent.
+        agent: String,
+        /// What the quota counts.
+        dimension: Dimension,
+        /// The quota.
+        limit: u64,
+        /// How many tasks.
+        tasks: usize,
+        /// The largest of them.
+        task: String,
+        /// What that one takes.
+        takes: u64,
+    },
 }
 
 impl Setup {
@@ -146,6 +167,14 @@ impl Setup {
                 "a run keeps the prices that it began with: resume it without a budget, or set agents.{agent}.price \
                  and run the plan anew"
             ),
+            Setup::TooLarge { dimension: Dimension::OutputTokens, limit, .. } => {
+                format!(
+                    "set max_tokens to {limit} or less, or rate_limiting.output_tokens_per_minute to more"
+                )
+            }
+            Setup::TooLarge { .. } => {
+                "make the prompt shorter, or set rate_limiting.input_tokens_per_minute to more".to_owned()
+            }
             Setup::NoPrice { agent, .. } => format!(
                 "set agents.{agent}.price to {{ input: USD, output: USD }} per million tokens, or to free, or drop the limit"
             ),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sortie_core::agent::Agent;
 use sortie_core::ceiling::{Work, lower_bound};
 use sortie_core::hash::Hash;
-use sortie_core::limit::GateSpec;
+use sortie_core::limit::{GateSpec, Oversized, oversized};
 use sortie_core::plan::check::Checked;
 use sortie_core::plan::{Plan, graph};
 use sortie_core::price::{Pricing, table};
@@ -119,7 +119,17 @@ fn setup(plan: &Plan, settings: &Settings, config: &Config, environment: &Enviro
             missing.extend(endpoint_of(plan.agent(id), endpoint, environment).err());
         }
     }
+    missing.extend(too_large(plan, settings));
     missing
+}
+
+/// Requests that the configured quotas never let pass.
+pub fn too_large(plan: &Plan, settings: &Settings) -> Vec<Setup> {
+    let named = |Oversized { agent, dimension, limit, task, takes, tasks }| {
+        let (agent, task) = (plan.agent(agent).name.clone(), plan.task(task).name.clone());
+        Setup::TooLarge { agent, dimension, limit, tasks, task, takes }
+    };
+    oversized(plan, &settings.gates).into_iter().map(named).collect()
 }
 
 /// An agent whose price nobody knows: no limit can hold it.

@@ -13,7 +13,7 @@ use sortie::core::plan::check::Checked;
 use sortie::core::price;
 use sortie::core::price::Pricing;
 use sortie::core::run::input::Mode;
-use sortie::launch::{Launch, endpoint};
+use sortie::launch::{Launch, endpoint, too_large};
 use sortie::providers::http::{Client, Probe};
 use sortie::report::terminal::{Paint, one_line};
 use sortie::report::units;
@@ -254,6 +254,10 @@ async fn tokens(checked: &Checked, setting: &Setting, offline: bool, list: &mut 
         counting::ask(&mut header, &setting.environment, Terminal::silent()).await?
     };
     let plan = &header.plan;
+    for setup in too_large(plan, &header.settings) {
+        list.add(State::Missing, "request size", chain(&setup));
+        list.hint(setup.hint());
+    }
     let counted = plan.tasks().iter().filter(|task| task.prompt.fixed_tokens.is_some()).count();
     let tasks = units::count(plan.len() as u64, "task");
     let found = match counted {

@@ -56,3 +56,22 @@ fn requests_per_minute_are_kept_so_that_the_provider_never_throttles() {
     let (hits, _) = throttled("rate_limiting: { max_concurrent: 10 }");
     assert!(hits > 0, "a provider with 50 requests a minute does throttle ten at once");
 }
+
+#[test]
+fn a_request_larger_than_a_minute_s_quota_is_refused_before_anything_is_sent() {
+    let config = "rate_limiting: { output_tokens_per_minute: 1000 }";
+    let plan = "tasks:\n  - { id: short, prompt: One., max_tokens: 1000 }\n  - { id: long, prompt: Two., max_tokens: 1001 }\n";
+    let sandbox = Sandbox::new().file("plan.yaml", plan).file("sortie.yaml", config);
+    for command in ["check plan.yaml --offline", "run plan.yaml --simulate"] {
+        let ran = sandbox.sortie(command).exits(4);
+        let all = ran.transcript();
+        assert!(
+            all.contains("1 task takes more than the 1000 output tokens/min of agent \"claude\""),
+            "{all}"
+        );
+        assert!(all.contains("\"long\" takes 1001") && all.contains("set max_tokens to 1000"), "{all}");
+    }
+    let plan = plan.replace("1001", "999");
+    let sandbox = Sandbox::new().file("plan.yaml", plan).file("sortie.yaml", config);
+    sandbox.sortie("run plan.yaml --simulate --quiet").exits(0);
+}

@@ -19,6 +19,7 @@ mod concurrency;
 mod dimension;
 mod gate;
 mod meter;
+mod oversized;
 mod pace;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use concurrency::Concurrency;
 pub use dimension::{Dimension, Left, Told};
 use gate::Gate;
 pub use meter::LearnedQuota;
+pub use oversized::{Oversized, oversized};
 
 /// A gate's place in [`crate::run::input::Settings::gates`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
