@@ -19,6 +19,7 @@ pub mod forecast;
 pub mod format;
 mod grade;
 mod json;
+pub mod learned;
 pub mod log;
 mod markdown;
 pub mod prices;

@@ -75,7 +75,7 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
         Event::Waited { waits } => {
             let held: Vec<String> =
                 waits.iter().map(|wait| format!("{} ({})", wait.reason, duration(wait.time))).collect();
-            (Level::Info, format!("ready tasks were held by {}", held.join(", ")))
+            (Level::Info, format!("ready tasks waited: {}", held.join(", ")))
         }
         Event::Controlled { control } => (Level::Info, controls::words(run, *control)),
         Event::AttemptStarted { .. }

@@ -63,6 +63,16 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
+/// How long ago something was, roughly: `40 s ago`, `12 min ago`, `3 h ago`, `5 days ago`.
+pub fn ago(age: Duration) -> String {
+    match age.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s ago"),
+        seconds @ 60..3600 => format!("{} min ago", seconds / 60),
+        seconds @ 3600..86_400 => format!("{} h ago", seconds / 3600),
+        seconds => format!("{} ago", count(seconds / 86_400, "day")),
+    }
+}
+
 /// A share of a hundred for people: `66.7 %`, `100 %`, `< 0.1 %`.
 pub fn percent(value: f64) -> String {
     if 0.0 < value && value < 0.05 {

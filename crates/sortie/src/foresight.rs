@@ -2,6 +2,7 @@
 //! simulated run, the simulator itself.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +12,15 @@ use sortie_core::chance::Chance;
 use sortie_core::failure::Policy;
 use sortie_core::forecast::{Calls, Forecast, History, Laws, PastCall, forecast, rest};
 use sortie_core::hash::Hash;
-use sortie_core::limit::{GateSpec, burst_of};
+use sortie_core::limit::{GateId, GateSpec, Learned, burst_of};
 use sortie_core::plan::template::{Part, Template};
 use sortie_core::plan::{Plan, TaskId};
 use sortie_core::run::Run;
 use sortie_core::run::event::{AttemptId, Record};
-use sortie_core::run::input::{Billing, Budgets};
+use sortie_core::run::input::{Billing, Budgets, Settings};
 use sortie_core::time::Time;
 use sortie_engine::executor::simulated::{Answered, Answerer};
+use sortie_engine::sharing::learned;
 use sortie_engine::store::{Header, Store, StoreError};
 use sortie_sim::{Model, Scenario, directive};
 
@@ -26,6 +28,7 @@ use crate::binding::{Binding, Simulation};
 use crate::caller::SimulatedCaller;
 use crate::config::Endpoint;
 use crate::error::Error;
+use crate::session::now;
 
 /// Tasks of past runs that are read, newest first: reading these takes a part of a second.
 const MOST_PAST_TASKS: u64 = 20_000;
@@ -35,6 +38,27 @@ const PROBES: u32 = 256;
 /// The prompt of such a call, so long that what every request adds to its text hardly counts.
 const PROBE_WORDS: u64 = 300;
 
+/// What earlier runs know that a forecast is drawn from.
+#[derive(Debug)]
+pub struct Past<'a, S> {
+    /// The runs that went before, if there are any. A journal that cannot be read is one without history.
+    pub journal: Option<&'a S>,
+    /// What they have learned of each gate's limits, in the order of the settings.
+    pub learned: Vec<Option<Learned>>,
+}
+
+impl<'a, S: Store> Past<'a, S> {
+    /// What the runs of a results directory know, for a run with these settings.
+    pub fn of(journal: Option<&'a S>, results_dir: &Path, settings: &Settings) -> Self {
+        Past { journal, learned: learned(results_dir, &settings.gates, now()) }
+    }
+
+    /// Nothing.
+    pub fn nothing() -> Self {
+        Past { journal: None, learned: Vec::new() }
+    }
+}
+
 /// A forecast with what it was drawn from.
 #[derive(Clone, Debug)]
 pub struct Foresight {
@@ -42,22 +66,25 @@ pub struct Foresight {
     pub laws: Laws,
     /// What was forecast.
     pub forecast: Forecast,
+    /// What binds the run, with what is expected of its providers.
+    pub settings: Arc<Settings>,
+    /// What that was learned from, by gate; a simulated run uses nobody's account.
+    pub learned: Vec<(GateId, Learned)>,
 }
 
 impl Foresight {
-    /// Forecasts a run before it begins. `journal` has the runs that went before, if there are any.
+    /// Forecasts a run before it begins.
     ///
     /// # Errors
-    /// Where the run does not say how its agents are reached, or its scenario is none. A journal that
-    /// cannot be read is one without history.
-    pub async fn of<S: Store>(header: &Header, journal: Option<&S>) -> Result<Self, Error> {
-        let laws = laws(header, journal).await?;
-        let forecast = forecast(&header.plan, &header.settings, &laws, header.settings.seed);
-        Ok(Foresight { laws, forecast })
+    /// Where the run does not say how its agents are reached, or its scenario is none.
+    pub async fn of<S: Store>(header: &Header, past: Past<'_, S>) -> Result<Self, Error> {
+        let laws = laws(header, past.journal).await?;
+        let (settings, learned) = expected(header, past.learned);
+        let forecast = forecast(&header.plan, &settings, &laws, header.settings.seed);
+        Ok(Foresight { laws, forecast, settings, learned })
     }
 
-    /// Forecasts what is left of a run, with these budgets from now on. `journal` has it and the runs
-    /// that went before.
+    /// Forecasts what is left of a run, with these budgets from now on.
     ///
     /// # Errors
     /// As [`Foresight::of`]; where its records do not follow from each other.
@@ -65,15 +92,35 @@ impl Foresight {
         header: &Header,
         records: &[Record],
         budgets: &Budgets,
-        journal: Option<&S>,
+        past: Past<'_, S>,
     ) -> Result<Self, Error> {
-        let run = Run::replay(Arc::clone(&header.plan), Arc::clone(&header.settings), records);
+        let laws = laws(header, past.journal).await?;
+        let (settings, learned) = expected(header, past.learned);
+        let run = Run::replay(Arc::clone(&header.plan), Arc::clone(&settings), records);
         let damaged = |what: String| StoreError::Damaged { run: header.run_id.clone(), what };
         let run = run.map_err(|illegal| damaged(illegal.to_string()))?;
-        let laws = laws(header, journal).await?;
         let forecast = rest(&run, budgets, &laws, header.settings.seed);
-        Ok(Foresight { laws, forecast })
+        Ok(Foresight { laws, forecast, settings, learned })
     }
+}
+
+/// The settings of a run with what was learned of the gates that it uses.
+fn expected(header: &Header, learned: Vec<Option<Learned>>) -> (Arc<Settings>, Vec<(GateId, Learned)>) {
+    let mut settings = Settings::clone(&header.settings);
+    if settings.simulated {
+        return (Arc::new(settings), Vec::new());
+    }
+    let used = header.plan.used_agents().into_iter().map(|id| header.plan.agent(id).gate);
+    let used: BTreeSet<GateId> = used.collect();
+    let known = |(index, learned): (usize, Option<Learned>)| Some((GateId(index as u16), learned?));
+    let learned: Vec<_> =
+        learned.into_iter().enumerate().filter_map(known).filter(|(id, _)| used.contains(id)).collect();
+    for (id, learned) in &learned {
+        if let Some(gate) = settings.gates.get_mut(id.index()) {
+            *gate = gate.expecting(learned);
+        }
+    }
+    (Arc::new(settings), learned)
 }
 
 async fn laws<S: Store>(header: &Header, journal: Option<&S>) -> Result<Laws, Error> {

@@ -13,8 +13,10 @@ use sortie::core::plan::check::Checked;
 use sortie::core::price;
 use sortie::core::price::Pricing;
 use sortie::core::run::input::Mode;
+use sortie::engine::sharing::learned;
 use sortie::launch::{Launch, endpoint, too_large};
 use sortie::providers::http::{Client, Probe};
+use sortie::report::learned::words;
 use sortie::report::terminal::{Paint, one_line};
 use sortie::report::units;
 use sortie::session::now;
@@ -221,9 +223,15 @@ fn bounds(config: &Config, used: &BTreeSet<AgentId>, list: &mut List) {
         .iter()
         .filter_map(|gate| Some(format!("{}/min at {}", gate.requests_per_minute?, gate.name)))
         .collect();
+    let known = learned(&config.results_dir, &config.gates, now());
+    let known: Vec<_> =
+        config.gates.iter().zip(known).filter_map(|(gate, learned)| Some((gate, learned?))).collect();
+    for (gate, learned) in &known {
+        list.add(State::Ok, "learned limits", words(&gate.name, learned, now()));
+    }
     if rates.is_empty() {
-        list.add(State::Warning, "rate limits", format!("none is set; {} at a time", config.max_concurrent));
-        list.hint("set rate_limiting.requests_per_minute to what your account allows");
+        let found = format!("none is set: they are found out; {} at a time", config.max_concurrent);
+        list.add(State::Ok, "rate limits", found);
     } else {
         list.add(
             State::Ok,

@@ -4,7 +4,7 @@ use sortie::config::{Overrides, WhatIf};
 use sortie::core::document::Source;
 use sortie::core::run::input::Mode;
 use sortie::engine::store::Header;
-use sortie::foresight::Foresight;
+use sortie::foresight::{Foresight, Past};
 use sortie::launch::Launch;
 use sortie::report::forecast::{self as texts, Forecasted};
 use sortie::session::now;
@@ -70,16 +70,19 @@ async fn foresee(
         terminal.note(&format!("warning: no past runs are known\n{}", failed.render(false).trim_end()));
         None
     });
-    let foresight = Foresight::of(&header, journal.as_ref()).await?;
+    let past = Past::of(journal.as_ref(), &setting.config.results_dir, &header.settings);
+    let foresight = Foresight::of(&header, past).await?;
     Ok((foresight, header))
 }
 
 fn forecasted<'a>(header: &'a Header, foresight: &'a Foresight) -> Forecasted<'a> {
     Forecasted {
         plan: &header.plan,
-        settings: &header.settings,
+        settings: &foresight.settings,
         laws: &foresight.laws,
         forecast: &foresight.forecast,
+        learned: &foresight.learned,
+        now: now(),
     }
 }
 

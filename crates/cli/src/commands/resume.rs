@@ -7,7 +7,7 @@ use sortie::core::run::input::Budgets;
 use sortie::engine::driver::Foreseen;
 use sortie::engine::executor::simulated::Pace;
 use sortie::engine::store::StoreError;
-use sortie::foresight::Foresight;
+use sortie::foresight::{Foresight, Past};
 use sortie::report::Fold;
 use sortie::report::terminal::so_far;
 use sortie::session::{Session, view};
@@ -42,7 +42,8 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
         terminal.note(&format!("  {}", so_far(&fold)));
         if !args.yes && may_ask(&header.plan, session.binding()) {
             let journal = journal(results_dir)?;
-            let rest = Foresight::of_rest(header, session.records(), &budgets, journal.as_ref()).await?;
+            let past = Past::of(journal.as_ref(), results_dir, &header.settings);
+            let rest = Foresight::of_rest(header, session.records(), &budgets, past).await?;
             terminal.note(&format!("  what is left: {}", forecast_line(header, &rest)));
             ask()?;
         }

@@ -9,7 +9,7 @@ use sortie::engine::driver::Foreseen;
 use sortie::engine::executor::simulated::Pace;
 use sortie::engine::store::Header;
 use sortie::engine::store::sqlite::{Durability, SqliteStore};
-use sortie::foresight::Foresight;
+use sortie::foresight::{Foresight, Past};
 use sortie::launch::Launch;
 use sortie::report::Fold;
 use sortie::session::{Session, now, view};
@@ -48,7 +48,8 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     let results_dir = &setting.config.results_dir;
     let foresight = if asks || header.settings.simulated {
         // Known before it begins, so that a simulated run has the same journal every time.
-        Some(Foresight::of(&header, journal(results_dir)?.as_ref()).await?)
+        let journal = journal(results_dir)?;
+        Some(Foresight::of(&header, Past::of(journal.as_ref(), results_dir, &header.settings)).await?)
     } else {
         None
     };
@@ -83,7 +84,8 @@ fn beside(header: &Header, results_dir: &Path) -> Foreseen {
     let (header, results_dir) = (header.clone(), results_dir.to_owned());
     let working = tokio::task::spawn_blocking(move || {
         let journal = journal(&results_dir).ok()?;
-        let foresight = tokio::runtime::Handle::current().block_on(Foresight::of(&header, journal.as_ref()));
+        let past = Past::of(journal.as_ref(), &results_dir, &header.settings);
+        let foresight = tokio::runtime::Handle::current().block_on(Foresight::of(&header, past));
         Some(foresight.ok()?.forecast.prediction())
     });
     Foreseen::coming(async move { working.await.ok().flatten() })

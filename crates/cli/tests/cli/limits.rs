@@ -75,3 +75,29 @@ fn a_request_larger_than_a_minute_s_quota_is_refused_before_anything_is_sent() {
     let sandbox = Sandbox::new().file("plan.yaml", plan).file("sortie.yaml", config);
     sandbox.sortie("run plan.yaml --simulate --quiet").exits(0);
 }
+
+#[test]
+fn what_a_run_learned_of_limits_is_shown_and_expected_by_the_next() {
+    let simulator = Simulator::with("requests_per_minute: 600\nrequests_burst: 10\n");
+    let sandbox = Sandbox::reaching(&simulator)
+        .file("plan.yaml", independent(3, ""))
+        .file("large.yaml", independent(310, ""));
+    let wide = || sandbox.sortie("forecast large.yaml --json --max-concurrent 310").exits(0).json();
+    let last_start = || {
+        let document = wide();
+        let starts =
+            document["schedule"].as_array().unwrap().iter().map(|slot| slot["start_s"].as_f64().unwrap());
+        starts.fold(0.0, f64::max)
+    };
+    assert_eq!(last_start(), 0.0);
+    sandbox.sortie("run plan.yaml --quiet").exits(0);
+    let learned = sandbox.sortie("check plan.yaml").exits(0).transcript();
+    assert!(learned.contains("allows 600 requests/min (learned "), "{learned}");
+    let forecast = sandbox.sortie("forecast large.yaml").exits(0).transcript();
+    assert!(forecast.contains("allows 600 requests/min (learned "), "{forecast}");
+    // Three hundred starts after the burst, ten a second; without the limit all would start at once.
+    let last = last_start();
+    assert!((29.0..31.0).contains(&last), "{last} s");
+    let document = wide();
+    assert_eq!(document["learned_limits"][0]["requests_per_minute"], 600);
+}

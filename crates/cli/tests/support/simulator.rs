@@ -33,9 +33,14 @@ pub(crate) struct Simulator {
 impl Simulator {
     /// One that answers within milliseconds.
     pub(crate) fn start() -> Self {
+        Self::with("")
+    }
+
+    /// The same with these lines in its scenario.
+    pub(crate) fn with(lines: &str) -> Self {
         let dir = TempDir::with_prefix("sortie-sim-").expect("the temporary directory takes another one");
         let scenario = dir.path().join("quick.yaml");
-        std::fs::write(&scenario, QUICK).expect("a temporary directory takes files");
+        std::fs::write(&scenario, format!("{QUICK}{lines}")).expect("a temporary directory takes files");
         let scenario = scenario.to_str().expect("temporary paths are UTF-8");
         Self::answering(&["--scenario", scenario], dir)
     }

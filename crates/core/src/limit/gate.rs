@@ -60,6 +60,7 @@ impl Gate {
                 .into_iter()
                 .chain(tokens(Dimension::InputTokens, spec.input_tokens_per_minute))
                 .chain(tokens(Dimension::OutputTokens, spec.output_tokens_per_minute))
+                .chain(tokens(Dimension::Tokens, spec.tokens_per_minute))
                 .collect(),
             users: 1,
             lag: spec.lag,

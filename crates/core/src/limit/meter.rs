@@ -37,6 +37,13 @@ pub struct LearnedQuota {
     pub missing: u64,
 }
 
+impl LearnedQuota {
+    /// How much the bucket is taken to hold.
+    pub(super) fn capacity(&self) -> u64 {
+        Known::from(self).capacity(self.dimension)
+    }
+}
+
 /// A rate that somebody stated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stated {
@@ -52,6 +59,12 @@ struct Known {
     granted: u64,
     /// How much the bucket holds, as a refusal showed.
     burst: Option<u64>,
+}
+
+impl From<&LearnedQuota> for Known {
+    fn from(learned: &LearnedQuota) -> Self {
+        Known { limit: learned.limit.max(1), granted: learned.granted, burst: learned.burst }
+    }
 }
 
 impl Known {
@@ -99,8 +112,7 @@ impl Meter {
 
     /// A quota that an earlier run has learned at a time.
     pub(super) fn recalled(learned: &LearnedQuota, lag: Duration, at: Time, now: Time) -> Self {
-        let known = Known { limit: learned.limit.max(1), granted: learned.granted, burst: learned.burst };
-        let mut meter = Meter::new(learned.dimension, None, Some(known), lag, at);
+        let mut meter = Meter::new(learned.dimension, None, Some(learned.into()), lag, at);
         meter.account.lacks(i128::from(learned.missing) * UNIT, at);
         meter.change(now);
         meter

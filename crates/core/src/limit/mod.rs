@@ -18,6 +18,7 @@ mod bucket;
 mod concurrency;
 mod dimension;
 mod gate;
+mod learned;
 mod meter;
 mod oversized;
 mod pace;
@@ -35,6 +36,7 @@ use crate::usage::Cost;
 use concurrency::Concurrency;
 pub use dimension::{Dimension, Left, Told};
 use gate::Gate;
+pub use learned::Learned;
 pub use meter::LearnedQuota;
 pub use oversized::{Oversized, oversized};
 
@@ -65,6 +67,9 @@ pub struct GateSpec {
     pub input_tokens_per_minute: Option<u64>,
     /// Output tokens a minute.
     pub output_tokens_per_minute: Option<u64>,
+    /// Tokens of both kinds a minute, in one quota (OpenAI's). Not configured: only learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_minute: Option<u64>,
     /// Attempts in flight.
     pub max_concurrent: Option<u32>,
     /// Whether input that is read from a cache does not count against the quota of input tokens, as at
@@ -91,17 +96,6 @@ pub enum Verdict {
     WaitUntil(Time),
     /// It may start once something in flight has settled.
     WaitForSettle,
-}
-
-/// What was learned of an account's limits, for the next run that uses it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Learned {
-    /// When.
-    pub at: Time,
-    /// The quotas that replies told.
-    pub quotas: Vec<LearnedQuota>,
-    /// The rate that refusals showed, in requests a second.
-    pub rate: Option<f64>,
 }
 
 /// The burst of a rate for which nobody states one: a second's worth of requests, at least 1,

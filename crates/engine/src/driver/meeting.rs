@@ -7,7 +7,7 @@ use sortie_core::limit::{GateId, Gates};
 use sortie_core::run::Run;
 use sortie_core::time::Time;
 
-use crate::sharing::{MEETS_EVERY, Sharing, Used};
+use crate::sharing::{MEETS_EVERY, Sharing, Used, name_of};
 
 /// How soon a run meets the others again after it has met them first; then twice as long each time, up to
 /// [`MEETS_EVERY`]. Runs that a script starts together would otherwise each take all of an account meanwhile.
@@ -56,7 +56,7 @@ impl Seat {
         let used = |id: &GateId| {
             let spec = &run.settings().gates[id.index()];
             Used {
-                gate: format!("{} for {}", spec.account, spec.name),
+                gate: name_of(spec),
                 now: gates.is_used(*id) || begins.contains(id),
                 learned: gates.learned(*id, now),
             }

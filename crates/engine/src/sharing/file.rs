@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use sortie_core::limit::Learned;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use sortie_core::limit::{GateSpec, Learned};
 use sortie_core::time::Time;
 
-use super::{FORGOTTEN_AFTER, GONE_AFTER, Met, Sharing, Used};
+use super::{FORGOTTEN_AFTER, GONE_AFTER, Met, Sharing, Used, name_of};
 use crate::private;
 
 /// The file in the results directory.
@@ -123,16 +123,32 @@ fn met(tx: &Transaction<'_>, user: &str, used: &Used, now: Time) -> rusqlite::Re
             params![gate, micros(learned.at), json],
         )?;
     }
-    let known = tx
-        .query_row(
-            "SELECT learned FROM learned WHERE gate = ?1 AND at >= ?2",
-            params![gate, micros(now - FORGOTTEN_AFTER)],
-            |row| row.get::<_, String>(0),
-        )
+    Ok(Met { users: others + 1, learned: learned_of(tx, gate, now)? })
+}
+
+fn learned_of(db: &Connection, gate: &str, now: Time) -> rusqlite::Result<Option<Learned>> {
+    let since = (now - FORGOTTEN_AFTER).micros().cast_signed();
+    let known = db
+        .query_row("SELECT learned FROM learned WHERE gate = ?1 AND at >= ?2", params![gate, since], |row| {
+            row.get::<_, String>(0)
+        })
         .optional()?;
     // What another version wrote may be more than this one reads.
-    let learned = known.and_then(|json| serde_json::from_str::<Learned>(&json).ok());
-    Ok(Met { users: others + 1, learned })
+    Ok(known.and_then(|json| serde_json::from_str(&json).ok()))
+}
+
+/// What the runs of this results directory have learned of these gates, in their order. Nothing where
+/// nobody has, or where it cannot be read.
+pub fn learned(results_dir: &Path, gates: &[GateSpec], now: Time) -> Vec<Option<Learned>> {
+    let only_read = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(results_dir.join(FILE), only_read);
+    let db = db.and_then(|db| {
+        db.busy_timeout(BUSY_TIMEOUT)?;
+        db.pragma_update(None, "trusted_schema", false)?;
+        Ok(db)
+    });
+    let of = |gate: &GateSpec| learned_of(db.as_ref().ok()?, &name_of(gate), now).ok()?;
+    gates.iter().map(of).collect()
 }
 
 #[cfg(test)]

@@ -9,10 +9,10 @@ mod file;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use sortie_core::limit::Learned;
+use sortie_core::limit::{GateSpec, Learned};
 use sortie_core::time::Time;
 
-pub use file::SharedFile;
+pub use file::{SharedFile, learned};
 
 /// How often runs meet.
 pub(crate) const MEETS_EVERY: Duration = Duration::from_secs(1);
@@ -33,6 +33,11 @@ pub struct Used {
     pub now: bool,
     /// What the run has learned of its limits.
     pub learned: Option<Learned>,
+}
+
+/// The name by which all who share a gate know it.
+pub(crate) fn name_of(gate: &GateSpec) -> String {
+    format!("{} for {}", gate.account, gate.name)
 }
 
 /// What others know of a gate.

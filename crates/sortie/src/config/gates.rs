@@ -33,6 +33,7 @@ impl Gates {
             requests_burst: 1,
             input_tokens_per_minute: own.input_tokens_per_minute.or(for_all.input_tokens_per_minute),
             output_tokens_per_minute: own.output_tokens_per_minute.or(for_all.output_tokens_per_minute),
+            tokens_per_minute: None,
             // The top level's is for the process, not for an account.
             max_concurrent: own.max_concurrent,
             // Anthropic's documentation of rate limits.

@@ -20,7 +20,7 @@ use sortie_sim::Scenario;
 use super::draw::{Draw, header};
 use super::world::{Hardship, Lived, live};
 use super::{again, seeds};
-use crate::foresight::Foresight;
+use crate::foresight::{Foresight, Past};
 
 /// Random plans that are forecast and run.
 const PLANS: u64 = 50;
@@ -120,7 +120,7 @@ async fn check(test: &str, config: &str, times_right: f64, foresee: impl AsyncFn
 }
 
 async fn by_the_simulator(header: &Header) -> Forecast {
-    Foresight::of(header, None::<&MemoryStore>).await.unwrap().forecast
+    Foresight::of(header, Past::<MemoryStore>::nothing()).await.unwrap().forecast
 }
 
 /// When each task of a run started and ended, from the run's start on, in the order of a forecast's

@@ -87,6 +87,7 @@ fn gate(rng: &mut Rng, index: u64) -> GateSpec {
         probes: rng.percent(50),
         lag: rng.pick(&[Duration::ZERO, Duration::from_millis(20)]),
         max_concurrent: rng.percent(40).then(|| rng.range(1, 4) as u32),
+        tokens_per_minute: rng.percent(10).then(|| rng.range(1_000, 100_000)),
     }
 }
 

@@ -1,22 +1,24 @@
 //! What `sortie forecast` says, as a table and as JSON (DESIGN.md), and in a line before a run.
 
-use std::fmt::Write;
-use std::time::Duration;
+mod document;
 
-use serde::Serialize;
-use sortie_core::agent::{Agent, AgentId};
-use sortie_core::ceiling::Binding;
-use sortie_core::forecast::{Basis, Forecast, Laws, TaskCost};
+use std::fmt::Write;
+
+use sortie_core::agent::AgentId;
+use sortie_core::forecast::{Forecast, Laws};
+use sortie_core::limit::{GateId, Learned};
 use sortie_core::money::Usd;
-use sortie_core::plan::{Plan, TaskId};
-use sortie_core::price::Pricing;
+use sortie_core::plan::Plan;
 use sortie_core::run::input::Settings;
+use sortie_core::time::Time;
 
 use crate::amounts::{cost_at, names};
-use crate::bound;
 use crate::table::{Side, table};
 use crate::terminal::{Paint, Style, one_line};
-use crate::units::{as_dollars, as_seconds, count, duration, money, percent};
+use crate::units::{count, duration, money, percent};
+use crate::{bound, learned};
+use document::agents;
+pub use document::{Document, document};
 
 /// A forecast, and what it is of.
 #[derive(Clone, Copy, Debug)]
@@ -29,199 +31,10 @@ pub struct Forecasted<'a> {
     pub laws: &'a Laws,
     /// What was forecast.
     pub forecast: &'a Forecast,
-}
-
-/// The JSON form: the names are the format's (DESIGN.md).
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Document {
-    /// How many tasks there are.
-    tasks: usize,
-    cost: Range,
-    makespan_s: Times,
-    /// How many times faster than one call after the other the plan can be at best.
-    ceiling: Option<f64>,
-    /// What keeps it from being faster.
-    binding: Option<&'static str>,
-    #[serde(with = "as_seconds")]
-    lower_bound_s: Duration,
-    /// Where a budget stops the run; null where none does.
-    budget_stop: Option<Stop>,
-    /// Agents whose price nobody knows: with any of them no sum is known. Absent where there are none.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    unpriced: Vec<Unpriced>,
-    /// How often the run was played.
-    plays: usize,
-    agents: Vec<AgentRow>,
-    schedule: Vec<Slot>,
-    /// In the order of the plan.
-    task_costs: Vec<TaskRow>,
-    /// The same without what was asked on the command line; absent where nothing was.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    as_configured: Option<Baseline>,
-}
-
-/// What a forecast comes to in short, to be compared with another.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Baseline {
-    cost: Range,
-    makespan_s: Times,
-    binding: Option<&'static str>,
-}
-
-/// Null where some calls have no price.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Range {
-    #[serde(with = "as_dollars::option")]
-    low: Option<Usd>,
-    #[serde(with = "as_dollars::option")]
-    expected: Option<Usd>,
-    #[serde(with = "as_dollars::option")]
-    worst: Option<Usd>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Unpriced {
-    agent: String,
-    model: String,
-    /// Whether a run would be refused for it: a limit in dollars holds its calls.
-    refused: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Times {
-    #[serde(with = "as_seconds")]
-    p5: Duration,
-    #[serde(with = "as_seconds")]
-    p50: Duration,
-    #[serde(with = "as_seconds")]
-    p95: Duration,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Stop {
-    /// The agent whose own budget it is; null: the run's.
-    agent: Option<String>,
-    #[serde(with = "as_dollars")]
-    budget: Usd,
-    /// Of the plays, 0 to 1.
-    share: f64,
-    after_tasks: usize,
-    #[serde(with = "as_seconds")]
-    after_s: Duration,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct AgentRow {
-    agent: String,
-    model: String,
-    tasks: usize,
-    input_tokens: u64,
-    /// Input tokens as expected to one that is reserved; null where nothing is.
-    input_ratio: Option<f64>,
-    output_tokens: u64,
-    /// Null where the agent has no price.
-    #[serde(with = "as_dollars::option")]
-    expected: Option<Usd>,
-    #[serde(with = "as_dollars::option")]
-    worst: Option<Usd>,
-    /// How many past calls it was drawn from; 0: from documented defaults.
-    past_calls: usize,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Slot {
-    task_id: String,
-    #[serde(with = "as_seconds")]
-    start_s: Duration,
-    #[serde(with = "as_seconds")]
-    end_s: Duration,
-}
-
-/// What a task is expected to cost, and the most; null where its agent has no price.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct TaskRow {
-    task_id: String,
-    #[serde(with = "as_dollars::option")]
-    expected: Option<Usd>,
-    #[serde(with = "as_dollars::option")]
-    worst: Option<Usd>,
-}
-
-/// A forecast as JSON holds it, beside the one without what was asked on the command line.
-pub fn document(of: &Forecasted, as_configured: Option<&Forecasted>) -> Document {
-    let Forecasted { plan, forecast, .. } = of;
-    let Baseline { cost, makespan_s, binding } = baseline(forecast);
-    let slot = |task: &sortie_core::forecast::Scheduled| Slot {
-        task_id: plan.task(task.task).name.clone(),
-        start_s: task.start,
-        end_s: task.end,
-    };
-    let task_cost = |(id, cost): (TaskId, &TaskCost)| TaskRow {
-        task_id: plan.task(id).name.clone(),
-        expected: if_priced(plan.agent_of(id), cost.expected),
-        worst: if_priced(plan.agent_of(id), cost.worst),
-    };
-    let unpriced = |(id, refused): (&AgentId, &bool)| {
-        let agent = plan.agent(*id);
-        Unpriced { agent: agent.name.clone(), model: agent.model.clone(), refused: *refused }
-    };
-    Document {
-        tasks: forecast.tasks,
-        cost,
-        makespan_s,
-        ceiling: forecast.ceiling,
-        binding,
-        lower_bound_s: forecast.lower_bound,
-        budget_stop: forecast.budget_stop.map(|stop| Stop {
-            agent: stop.agent.map(|id| plan.agent(id).name.clone()),
-            budget: stop.budget,
-            share: stop.share,
-            after_tasks: stop.after_tasks,
-            after_s: stop.after,
-        }),
-        unpriced: forecast.unpriced.iter().map(unpriced).collect(),
-        plays: forecast.plays,
-        agents: agents(of),
-        schedule: forecast.schedule.iter().map(slot).collect(),
-        task_costs: plan.ids().zip(&forecast.by_task).map(task_cost).collect(),
-        as_configured: as_configured.map(|configured| baseline(configured.forecast)),
-    }
-}
-
-fn baseline(forecast: &Forecast) -> Baseline {
-    let (cost, time) = (forecast.cost, forecast.makespan);
-    let known = |amount| forecast.unpriced.is_empty().then_some(amount);
-    Baseline {
-        cost: Range { low: known(cost.low), expected: known(cost.expected), worst: known(cost.worst) },
-        makespan_s: Times { p5: time.p5, p50: time.p50, p95: time.p95 },
-        binding: forecast.binding.map(Binding::name),
-    }
-}
-
-fn if_priced(agent: &Agent, amount: Usd) -> Option<Usd> {
-    (agent.pricing != Pricing::Unknown).then_some(amount)
-}
-
-fn agents(of: &Forecasted) -> Vec<AgentRow> {
-    let row = |(&id, share): (&AgentId, &sortie_core::forecast::AgentShare)| {
-        let agent = of.plan.agent(id);
-        AgentRow {
-            agent: agent.name.clone(),
-            model: agent.model.clone(),
-            tasks: share.tasks,
-            input_tokens: share.input_tokens,
-            input_ratio: (share.reserved_input > 0)
-                .then(|| share.input_tokens as f64 / share.reserved_input as f64),
-            output_tokens: share.output_tokens,
-            expected: if_priced(agent, share.expected),
-            worst: if_priced(agent, share.worst),
-            past_calls: match of.laws.basis().get(&id) {
-                Some(Basis::History(calls)) => *calls,
-                Some(Basis::Defaults) | None => 0,
-            },
-        }
-    };
-    of.forecast.by_agent.iter().map(row).collect()
+    /// What earlier runs have learned of its gates, and that is expected of their providers.
+    pub learned: &'a [(GateId, Learned)],
+    /// When it was forecast.
+    pub now: Time,
 }
 
 /// A forecast for a terminal; with every task where `verbose`. Every line ends with a line break.
@@ -251,6 +64,11 @@ pub fn text(of: &Forecasted, as_configured: Option<&Forecasted>, verbose: bool, 
             String::new()
         };
         let _ = writeln!(text, "at best {}{faster}", duration(forecast.lower_bound));
+    }
+    for (id, learned) in of.learned {
+        if let Some(gate) = of.settings.gates.get(id.index()) {
+            let _ = writeln!(text, "{}", one_line(&learned::words(&gate.name, learned, of.now)));
+        }
     }
     for warning in unpriced(of).into_iter().chain(budget_stop(of)) {
         let _ = writeln!(text, "{}", style.paint(Paint::Warn, &warning));
@@ -379,9 +197,12 @@ pub fn line(of: &Forecasted) -> String {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
+    use sortie_core::agent::Agent;
     use sortie_core::forecast::forecast;
-    use sortie_core::price::Price;
+    use sortie_core::money::Usd;
+    use sortie_core::price::{Price, Pricing};
 
     use super::*;
     use crate::testing::Story;
@@ -399,7 +220,10 @@ mod tests {
         let plan = Arc::new(plan);
         let laws = Laws::new(&plan, |_| None);
         let forecast = forecast(&plan, &story.settings, &laws, 1);
-        let of = Forecasted { plan: &plan, settings: &story.settings, laws: &laws, forecast: &forecast };
+        let (settings, now) = (&story.settings, Time::ZERO + Duration::from_secs(7300));
+        let learned = [(GateId(0), Learned { at: Time::ZERO, quotas: Vec::new(), rate: Some(10.0) })];
+        let (laws, forecast, learned) = (&laws, &forecast, &learned);
+        let of = Forecasted { plan: &plan, settings, laws, forecast, learned, now };
         show(&of)
     }
 

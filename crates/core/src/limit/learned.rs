@@ -1,0 +1,77 @@
+//! What was learned of an account's limits, for whoever uses it next.
+
+use serde::{Deserialize, Serialize};
+
+use super::meter::LearnedQuota;
+use super::{Dimension, GateSpec, MINUTE};
+use crate::time::Time;
+
+/// What was learned of an account's limits, for the next run that uses it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Learned {
+    /// When.
+    pub at: Time,
+    /// The quotas that replies told.
+    pub quotas: Vec<LearnedQuota>,
+    /// The rate that refusals showed, in requests a second.
+    pub rate: Option<f64>,
+}
+
+impl Learned {
+    /// The quota of a minute; where nobody told that of requests, the rate that refusals showed.
+    pub fn per_minute(&self, dimension: Dimension) -> Option<u64> {
+        let told = self.quotas.iter().find(|quota| quota.dimension == dimension).map(|quota| quota.limit);
+        told.or_else(|| {
+            let rate = self.rate.filter(|_| dimension == Dimension::Requests)?;
+            Some(((rate * MINUTE.as_secs_f64()) as u64).max(1))
+        })
+    }
+}
+
+impl GateSpec {
+    /// The same gate where it is to be expected of its provider that it keeps to what was learned. What is
+    /// configured stays the upper bound.
+    #[must_use]
+    pub fn expecting(&self, learned: &Learned) -> Self {
+        let stricter =
+            |stated: Option<u64>, dimension| stated.into_iter().chain(learned.per_minute(dimension)).min();
+        let narrow = |rate: u64| u32::try_from(rate).unwrap_or(u32::MAX);
+        let stated = self.requests_per_minute.map(u64::from);
+        let told = learned.quotas.iter().find(|quota| quota.dimension == Dimension::Requests);
+        let seen = told.and_then(|quota| quota.burst).map_or(u32::MAX, narrow);
+        // Where only a rate is known, what the bucket holds is not.
+        let burst = if stated.is_some() {
+            self.requests_burst
+        } else {
+            told.map_or(1, |quota| narrow(quota.capacity()))
+        };
+        GateSpec {
+            requests_per_minute: stricter(stated, Dimension::Requests).map(narrow),
+            requests_burst: burst.min(seen).max(1),
+            input_tokens_per_minute: stricter(self.input_tokens_per_minute, Dimension::InputTokens),
+            output_tokens_per_minute: stricter(self.output_tokens_per_minute, Dimension::OutputTokens),
+            tokens_per_minute: stricter(self.tokens_per_minute, Dimension::Tokens),
+            ..self.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_configured_stays_the_upper_bound_of_what_was_learned() {
+        let quota = |dimension, limit| LearnedQuota { dimension, limit, burst: None, granted: 0, missing: 9 };
+        let quotas = vec![quota(Dimension::Requests, 600), quota(Dimension::Tokens, 90_000)];
+        let learned = Learned { at: Time::ZERO, quotas, rate: Some(3.0) };
+        let nothing = GateSpec::default().expecting(&learned);
+        assert_eq!((nothing.requests_per_minute, nothing.requests_burst), (Some(600), 10));
+        assert_eq!((nothing.tokens_per_minute, nothing.input_tokens_per_minute), (Some(90_000), None));
+        let stated = GateSpec { requests_per_minute: Some(50), requests_burst: 2, ..GateSpec::default() };
+        let stated = stated.expecting(&learned);
+        assert_eq!((stated.requests_per_minute, stated.requests_burst), (Some(50), 2));
+        let sought = GateSpec::default().expecting(&Learned { quotas: Vec::new(), ..learned });
+        assert_eq!((sought.requests_per_minute, sought.requests_burst), (Some(180), 1));
+    }
+}
