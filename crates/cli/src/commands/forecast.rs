@@ -1,7 +1,10 @@
 //! `sortie forecast PLAN`
 
+use std::sync::Arc;
+
 use sortie::config::{Overrides, WhatIf};
 use sortie::core::document::Source;
+use sortie::core::plan::Plan;
 use sortie::core::run::input::Mode;
 use sortie::engine::store::Header;
 use sortie::foresight::{Foresight, Past};
@@ -28,11 +31,12 @@ pub(super) async fn run(args: ForecastArgs) -> Result<Exit, Failed> {
     load::known_agents(what_if.agents.keys().chain(overrides.agent_max_cost.keys()), &configured.config)?;
     let asked = !what_if.is_empty() || max_concurrent.is_some();
     let plan = load::plan_source(&args.plan)?;
-    let (plain, plain_header) = foresee(&plan, &args, &configured, terminal).await?;
+    let (plain, plain_header) = foresee(&plan, &args, &configured, None, terminal).await?;
     let supposed = if asked {
         let overrides = Overrides { max_concurrent, ..overrides };
         let supposed = load::setting_supposing(&args.places, &overrides, &what_if)?;
-        Some(foresee(&plan, &args, &supposed, Terminal::silent()).await?)
+        let known = Some(&*plain_header.plan);
+        Some(foresee(&plan, &args, &supposed, known, Terminal::silent()).await?)
     } else {
         None
     };
@@ -51,11 +55,13 @@ pub(super) async fn run(args: ForecastArgs) -> Result<Exit, Failed> {
 }
 
 /// What a run of the plan would be created with, and what is foreseen of it. Neither keys nor prices
-/// have to be there.
+/// have to be there. `known` is the same plan with its tokens counted: nobody is asked again about agents
+/// with the same model.
 async fn foresee(
     plan: &Source,
     args: &ForecastArgs,
     setting: &Setting,
+    known: Option<&Plan>,
     terminal: Terminal,
 ) -> Result<(Foresight, Header), Failed> {
     let checked = load::check_plan(plan, &setting.config)?;
@@ -64,6 +70,12 @@ async fn foresee(
     let mode = args.bounds.mode.map_or(Mode::Parallel, Mode::from);
     let launch = Launch { run_id: None, mode, seed, simulation };
     let mut header = launch.draft(checked, &setting.config, now())?;
+    if let Some(known) = known {
+        let same_model = |id| header.plan.agent_of(id).model == known.agent_of(id).model;
+        let counts: Vec<_> =
+            known.ids().map(|id| known.task(id).prompt.fixed_tokens.filter(|_| same_model(id))).collect();
+        Arc::make_mut(&mut header.plan).count_tokens(counts);
+    }
     counting::ask(&mut header, &setting.environment, terminal).await?;
     // A journal that cannot be read is one without history.
     let journal = journal(&setting.config.results_dir).unwrap_or_else(|failed| {

@@ -89,7 +89,7 @@ fn what_a_run_learned_of_limits_is_shown_and_expected_by_the_next() {
             document["schedule"].as_array().unwrap().iter().map(|slot| slot["start_s"].as_f64().unwrap());
         starts.fold(0.0, f64::max)
     };
-    assert_eq!(last_start(), 0.0);
+    assert!(last_start() < 0.1);
     sandbox.sortie("run plan.yaml --quiet").exits(0);
     let learned = sandbox.sortie("check plan.yaml").exits(0).transcript();
     assert!(learned.contains("allows 600 requests/min (learned "), "{learned}");

@@ -49,6 +49,13 @@ fn anthropic_counts_each_distinct_prompt_once_where_it_is_asked_to() {
     let (_, counted) = agent(&ran.json());
     assert!(by_bytes < 0.26 && counted > 0.7, "{by_bytes} {counted}");
     assert_eq!(simulator.stats().requests - before, 3);
+    // What is supposed of limits changes no prompt, another model counts anew.
+    let asked = |what_if: &str| {
+        let before = simulator.stats().requests;
+        sandbox.sortie(&format!("forecast plan.yaml {what_if} --quiet")).exits(0);
+        simulator.stats().requests - before
+    };
+    assert_eq!((asked("--rpm 60"), asked("--agent claude=claude-haiku-4-5")), (3, 6));
     sandbox.sortie("check plan.yaml").exits(0).says("input tokens: counted in 6 tasks");
 
     sandbox

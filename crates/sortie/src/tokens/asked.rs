@@ -85,7 +85,8 @@ impl Questions {
             let Some(configured) = binding.endpoints.get(task.agent.index()) else { continue };
             let is_asked =
                 configured.provider == Provider::Anthropic && configured.count_tokens == Some(true);
-            if !is_asked || task.invalid.is_some() {
+            let is_known = task.prompt.fixed_tokens.is_some();
+            if !is_asked || is_known || task.invalid.is_some() {
                 continue;
             }
             let agent = plan.agent(task.agent);
