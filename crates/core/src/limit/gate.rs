@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::concurrency::Concurrency;
 use super::dimension::{Dimension, Left, Told};
-use super::meter::{Mark, Meter};
+use super::meter::Meter;
 use super::pace::Pace;
 use super::{GateSpec, Held, Learned, Scope, Verdict, burst_of};
 use crate::run::event::AttemptId;
@@ -15,10 +15,12 @@ use crate::usage::Cost;
 /// An attempt under way.
 #[derive(Clone, Debug)]
 struct UnderWay {
+    /// The how manyth it is.
+    number: u64,
     started: Time,
     ask: Cost,
-    /// For each meter where it stood; none where the meter never counted it.
-    marks: Vec<Option<Mark>>,
+    /// For each meter whether it counts this attempt.
+    counted: Vec<bool>,
     /// What the head of its reply told, once it came.
     heard: Option<Vec<Left>>,
 }
@@ -33,6 +35,8 @@ pub(super) struct Gate {
     /// How late its quotas are counted ([`GateSpec::lag`]).
     lag: Duration,
     under_way: HashMap<AttemptId, UnderWay>,
+    /// How many attempts ever started.
+    starts: u64,
     /// The provider said slow down: nobody starts before this.
     closed_until: Time,
     /// When it said so, first, of the last time.
@@ -65,6 +69,7 @@ impl Gate {
             users: 1,
             lag: spec.lag,
             under_way: HashMap::new(),
+            starts: 0,
             closed_until: Time::ZERO,
             closed_at: None,
             doubted: None,
@@ -101,12 +106,15 @@ impl Gate {
     }
 
     pub(super) fn reserve(&mut self, attempt: AttemptId, ask: &Cost, now: Time) {
-        let marks = self.meters.iter_mut().map(|meter| Some(meter.reserve(ask, now))).collect();
+        self.meters.iter_mut().for_each(|meter| meter.reserve(ask, now));
+        let counted = vec![true; self.meters.len()];
+        self.starts += 1;
+        let number = self.starts;
         self.pace.reserve(now);
         if let Some(concurrency) = &mut self.concurrency {
             concurrency.start();
         }
-        self.under_way.insert(attempt, UnderWay { started: now, ask: *ask, marks, heard: None });
+        self.under_way.insert(attempt, UnderWay { number, started: now, ask: *ask, counted, heard: None });
     }
 
     /// The head of an attempt's reply came.
@@ -115,16 +123,25 @@ impl Gate {
         if one.heard.replace(told.quotas.clone()).is_some() {
             return;
         }
-        let (started, marks) = (one.started, one.marks.clone());
+        let (started, number) = (one.started, one.number);
         self.pace.heard(told.admitted, now);
         for left in &told.quotas {
             let place = self.place_of(left.dimension).unwrap_or_else(|| self.begin(*left, now));
-            let mark = marks.get(place).copied().flatten().unwrap_or_default();
-            self.meters[place].hear(*left, told.admitted, started, mark, now);
+            let since = self.sent_behind(number, place, left.dimension);
+            self.meters[place].hear(*left, told.admitted, started, since, now);
             if left.dimension == Dimension::Requests {
                 self.pace.known();
             }
         }
+    }
+
+    /// How much of a quota the provider had not counted yet when it took in the attempt of this number,
+    /// which was just heard of: what started later and is not heard of. What was heard of overtook it, as
+    /// requests do that start together.
+    fn sent_behind(&self, number: u64, place: usize, dimension: Dimension) -> u64 {
+        let counts = |one: &&UnderWay| one.counted.get(place).is_some_and(|counted| *counted);
+        let behind = self.under_way.values().filter(|one| one.number > number && one.heard.is_none());
+        behind.filter(counts).map(|one| dimension.of(&one.ask)).sum()
     }
 
     /// A quota is told for the first time. Of the attempts under way, it knows those that have heard of it
@@ -132,12 +149,10 @@ impl Gate {
     fn begin(&mut self, left: Left, now: Time) -> usize {
         let mut meter = Meter::told(left, self.lag, now);
         let place = self.meters.len();
-        let unheard = self.under_way.iter_mut().filter(|(_, one)| one.heard.is_none());
-        let mut unheard: Vec<_> = unheard.map(|(id, one)| (*id, one)).collect();
-        unheard.sort_unstable_by_key(|(id, one)| (one.started, *id));
-        for (_, one) in unheard {
-            one.marks.resize(place, None);
-            one.marks.push(Some(meter.reserve(&one.ask, now)));
+        for one in self.under_way.values_mut().filter(|one| one.heard.is_none()) {
+            one.counted.resize(place, false);
+            one.counted.push(true);
+            meter.reserve(&one.ask, now);
         }
         self.add(meter, now)
     }
@@ -155,11 +170,11 @@ impl Gate {
 
     /// An attempt has ended and took `used`.
     pub(super) fn settle(&mut self, attempt: AttemptId, used: &Cost, throttled: bool, now: Time) {
-        let Some(UnderWay { ask, marks, heard, .. }) = self.under_way.remove(&attempt) else { return };
+        let Some(UnderWay { ask, counted, heard, .. }) = self.under_way.remove(&attempt) else { return };
         if heard.is_none() {
             self.pace.heard(!throttled, now);
         }
-        for (meter, _) in self.meters.iter_mut().zip(&marks).filter(|(_, mark)| mark.is_some()) {
+        for (meter, _) in self.meters.iter_mut().zip(&counted).filter(|(_, counted)| **counted) {
             meter.settle(&ask, used, now);
         }
         if let Some(concurrency) = &mut self.concurrency {

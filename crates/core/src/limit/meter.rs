@@ -90,12 +90,7 @@ pub(super) struct Meter {
     users: u32,
     /// Our part of it, where others share it.
     own: Option<Bucket>,
-    /// Units that our attempts ever took, less what came back.
-    taken: i128,
 }
-
-/// Where a meter stood when an attempt started.
-pub(super) type Mark = i128;
 
 impl Meter {
     /// A quota that is configured.
@@ -126,7 +121,7 @@ impl Meter {
         now: Time,
     ) -> Self {
         let account = Bucket::full(1, 1, lag);
-        let mut meter = Meter { dimension, stated, known, account, users: 1, own: None, taken: 0 };
+        let mut meter = Meter { dimension, stated, known, account, users: 1, own: None };
         meter.change(now);
         meter
     }
@@ -189,15 +184,13 @@ impl Meter {
         self.account.wait_for(amount, now).into_iter().chain(own).max()
     }
 
-    /// Takes what an attempt asks, and gives the mark by which a reply of it is read.
-    pub(super) fn reserve(&mut self, ask: &Cost, now: Time) -> Mark {
+    /// Takes what an attempt asks.
+    pub(super) fn reserve(&mut self, ask: &Cost, now: Time) {
         let amount = self.dimension.of(ask);
         self.account.take(amount, now);
         if let Some(own) = &mut self.own {
             own.take(amount, now);
         }
-        self.taken += i128::from(amount) * UNIT;
-        self.taken
     }
 
     pub(super) fn settle(&mut self, ask: &Cost, used: &Cost, now: Time) {
@@ -209,11 +202,11 @@ impl Meter {
         if let Some(own) = &mut self.own {
             own.give_back(unused, now);
         }
-        self.taken -= unused * UNIT;
     }
 
-    /// A reply to an attempt that started then tells this quota.
-    pub(super) fn hear(&mut self, left: Left, admitted: bool, started: Time, mark: Mark, now: Time) {
+    /// A reply to an attempt that started then tells this quota. It counts nothing of what was sent
+    /// `since`.
+    pub(super) fn hear(&mut self, left: Left, admitted: bool, started: Time, since: u64, now: Time) {
         let limit = left.limit.max(1);
         let lacked = limit.saturating_sub(left.remaining);
         let same = self.known.filter(|known| known.limit == limit);
@@ -225,11 +218,16 @@ impl Meter {
         }
         if self.known != Some(known) {
             self.known = Some(known);
+            let holds = self.account.holds(now);
             self.change(now);
+            // A debt to a larger quota would be one of minutes to a smaller one.
+            if same.is_none() {
+                self.account.hold(holds, now);
+            }
         }
         let refilled = now.since(started).as_micros().cast_signed() * i128::from(limit);
-        let since = (self.taken - mark).max(0);
-        self.account.lacks(i128::from(lacked) * UNIT - refilled + since, now);
+        let sent = i128::from(lacked) + i128::from(since);
+        self.account.lacks(sent * UNIT - refilled, now);
     }
 
     /// The provider refused an attempt, and told this of the quota: whether that explains it.

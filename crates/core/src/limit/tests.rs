@@ -365,3 +365,36 @@ fn two_who_share_an_account_get_half_of_it_each() {
         assert!((0.45..0.55).contains(&share), "{share}");
     }
 }
+
+#[test]
+fn heads_that_come_out_of_order_are_not_taken_for_others_that_use_the_account() {
+    let at = |ms: u64| Time::from_micros(1_000_000 + ms * 1000);
+    let spec = GateSpec { lag: Duration::ZERO, ..stated(60_000, 1000) };
+    let mut gates = Gates::of(&[spec], 100);
+    for number in 0..10 {
+        gates.reserve(GATE, attempt(number), &ASK, at(0));
+    }
+    let left = |gates: &Gates| gates.left(GATE, at(1))[0].remaining;
+    assert_eq!(left(&gates), 59_991, "one refills in a millisecond");
+    // The provider took them in last to first; its milliseconds are ours.
+    for (missing, number) in (0..10).rev().enumerate() {
+        let quotas =
+            vec![Left { dimension: Dimension::Requests, limit: 60_000, remaining: 59_999 - missing as u64 }];
+        gates.hear(GATE, attempt(number), &Told { admitted: true, quotas }, at(1));
+        assert_eq!(left(&gates), 59_991, "{number}");
+    }
+    // Somebody else's five show all the same.
+    gates.reserve(GATE, attempt(10), &ASK, at(1));
+    let quotas = vec![Left { dimension: Dimension::Requests, limit: 60_000, remaining: 59_985 }];
+    gates.hear(GATE, attempt(10), &Told { admitted: true, quotas }, at(1));
+    assert_eq!(left(&gates), 59_985);
+}
+
+/// What was saved up before a limit was known is there to be used.
+#[test]
+fn a_large_bucket_is_used_as_soon_as_replies_tell_of_it() {
+    let provider = Provider { tells: true, ..Provider::new(600, 600) };
+    let seen = World::new(unknown(), provider, 64).work(31.0);
+    assert_eq!(seen.refused.len(), 0);
+    assert!(seen.taken_in.len() > 850, "{} of 900", seen.taken_in.len());
+}
