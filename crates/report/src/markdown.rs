@@ -10,7 +10,7 @@ mod escape;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use sortie_core::agent::{Agent, AgentId};
+use sortie_core::agent::Agent;
 use sortie_core::plan::Task;
 use sortie_core::price::Pricing;
 
@@ -19,7 +19,7 @@ use crate::bound;
 use crate::fold::{Report, RunView, Status, TaskView};
 use crate::format::Format;
 use crate::results;
-use crate::summary::Summary;
+use crate::summary::{InputTokens, Summary};
 use crate::units::{count, duration, moment, money, percent};
 use crate::waits;
 use escape::escape;
@@ -208,22 +208,13 @@ fn cost(report: &Report) -> Vec<(&'static str, String)> {
     rows
 }
 
-/// What the answers' input was of what was reserved for it, for each agent that has any: how far the
-/// estimate is above it.
+/// What the answers' input was of what was reserved for it, for each agent that has any.
 fn input_tokens(report: &Report) -> Option<String> {
-    let mut agents: BTreeMap<AgentId, (u64, u64)> = BTreeMap::new();
-    for (view, task) in with_tasks(report) {
-        let Some(input) = view.answer_input else { continue };
-        let (actual, reserved) = agents.entry(task.agent).or_default();
-        *actual = actual.saturating_add(input);
-        *reserved = reserved.saturating_add(view.reserved_input);
-    }
-    let alone = agents.len() == 1;
-    let figures = |(&id, &(actual, reserved)): (&AgentId, &(u64, u64))| {
-        let name = escape(&report.fold.run().plan.agent(id).name);
-        let share = percent(100.0 * actual as f64 / reserved.max(1) as f64);
-        let figures = format!("{actual} of {reserved} reserved ({share})");
-        if alone { figures } else { format!("{name}: {figures}") }
+    let agents = &report.summary.cost.input;
+    let figures = |(name, tokens): (&String, &InputTokens)| {
+        let share = percent(100.0 * tokens.ratio.unwrap_or_default());
+        let figures = format!("{} of {} reserved ({share})", tokens.actual, tokens.reserved);
+        if agents.len() == 1 { figures } else { format!("{}: {figures}", escape(name)) }
     };
     let all: Vec<String> = agents.iter().map(figures).collect();
     (!all.is_empty()).then(|| all.join("; "))

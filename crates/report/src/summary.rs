@@ -23,7 +23,7 @@ use crate::grade::Grade;
 use crate::units::{as_dollars, as_seconds, budget_exceeded, count, duration};
 use crate::waits::WaitedFor;
 
-pub use cost::{AgentBudget, CostSummary, OverrunCall, TaskCost};
+pub use cost::{AgentBudget, CostSummary, InputTokens, OverrunCall, TaskCost};
 
 /// A run in figures. Durations are written in seconds, money in US dollars.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

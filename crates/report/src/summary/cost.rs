@@ -56,6 +56,9 @@ pub struct CostSummary {
     pub price_table: Option<String>,
     /// The task that cost most, the first in the plan of those; null where nothing cost anything.
     pub most_expensive_task: Option<TaskCost>,
+    /// What the answers' input was of what was reserved for it, by agent: how far the estimate is above it.
+    #[serde(default)]
+    pub input: BTreeMap<String, InputTokens>,
     /// What the calls of each agent came to, by its name.
     #[serde(default)]
     pub by_agent: BTreeMap<String, Group>,
@@ -68,6 +71,17 @@ pub struct CostSummary {
     /// By the day of the record that charged the call, `YYYY-MM-DD`, UTC.
     #[serde(default)]
     pub by_day: BTreeMap<String, Group>,
+}
+
+/// Input tokens of an agent's answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InputTokens {
+    /// As the provider counted them.
+    pub actual: u64,
+    /// As they were reserved.
+    pub reserved: u64,
+    /// The first to one of the second; null where nothing was reserved.
+    pub ratio: Option<f64>,
 }
 
 /// An agent's own budget (its `max_cost`).
@@ -138,6 +152,7 @@ impl CostSummary {
             estimated: charge.estimated,
             at_risk: charge.at_risk,
             agent_budgets: agent_budgets(fold),
+            input: input(fold),
             overruns: fold.overruns().iter().map(|of| overrun_call(&fold.run().plan, of)).collect(),
             unpriced_agents: fold.unpriced().iter().map(|agent| agent.name.clone()).collect(),
             budget: fold.budget(),
@@ -163,6 +178,19 @@ fn overrun_call(plan: &Plan, of: &Overrun) -> OverrunCall {
         model: of.model.clone(),
         tier: of.tier,
     }
+}
+
+fn input(fold: &Fold) -> BTreeMap<String, InputTokens> {
+    let plan = &fold.run().plan;
+    let mut agents: BTreeMap<String, InputTokens> = BTreeMap::new();
+    for (view, task) in fold.tasks().iter().zip(plan.tasks()) {
+        let Some(actual) = view.answer_input else { continue };
+        let tokens = agents.entry(plan.agent(task.agent).name.clone()).or_default();
+        tokens.actual = tokens.actual.saturating_add(actual);
+        tokens.reserved = tokens.reserved.saturating_add(view.reserved_input);
+        tokens.ratio = (tokens.reserved > 0).then(|| tokens.actual as f64 / tokens.reserved as f64);
+    }
+    agents
 }
 
 fn agent_budgets(fold: &Fold) -> BTreeMap<String, AgentBudget> {

@@ -38,7 +38,7 @@ fn the_names_are_those_of_the_design_and_no_others() {
     assert_eq!(
         names(&summary["cost"]),
         "actual agent_budgets at_risk avg_cost_per_task budget by_agent by_day by_model by_type estimated \
-         most_expensive_task overruns price_table tasks_count total_cost unpriced_agents utilization"
+         input most_expensive_task overruns price_table tasks_count total_cost unpriced_agents utilization"
     );
     assert_eq!(
         names(&summary["metrics"]),
