@@ -39,6 +39,8 @@ pub(super) struct Gate {
     starts: u64,
     /// The provider said slow down: nobody starts before this.
     closed_until: Time,
+    /// Those who used the account before us know of us by then.
+    joins: Time,
     /// When it said so, first, of the last time.
     closed_at: Option<Time>,
     /// When the gate opened after a refusal that none of the told quotas explains.
@@ -71,6 +73,7 @@ impl Gate {
             under_way: HashMap::new(),
             starts: 0,
             closed_until: Time::ZERO,
+            joins: Time::ZERO,
             closed_at: None,
             doubted: None,
         }
@@ -88,6 +91,9 @@ impl Gate {
         if self.closed_until > now {
             let reason = format!("throttled by {}", self.name);
             return Err(Held { verdict: Verdict::WaitUntil(self.closed_until), reason, scope: Scope::Gate });
+        }
+        if self.joins > now {
+            return held(Verdict::WaitUntil(self.joins), "a share");
         }
         if self.concurrency.as_ref().is_some_and(Concurrency::is_full) {
             return held(Verdict::WaitForSettle, "max_concurrent");
@@ -232,9 +238,16 @@ impl Gate {
 
     /// Of all who use this account we are one of so many.
     pub(super) fn share(&mut self, users: u32, now: Time) {
+        self.pace.share(users.max(1), self.users);
         self.users = users.max(1);
-        self.pace.share(self.users);
         self.meters.iter_mut().for_each(|meter| meter.share(users, now));
+    }
+
+    /// The same for who has just come to others: they have what there is, and hear of it by `until`.
+    pub(super) fn join(&mut self, users: u32, until: Time, now: Time) {
+        self.share(users, now);
+        self.joins = until;
+        self.meters.iter_mut().for_each(|meter| meter.used_up(until));
     }
 
     pub(super) fn left(&self, now: Time) -> Vec<Left> {
@@ -252,7 +265,7 @@ impl Gate {
 
     pub(super) fn learned(&self, now: Time) -> Option<Learned> {
         let quotas: Vec<_> = self.meters.iter().filter_map(|meter| meter.learned(now)).collect();
-        let rate = self.pace.rate();
+        let rate = self.pace.rate().map(|rate| rate * f64::from(self.users));
         (!quotas.is_empty() || rate.is_some()).then_some(Learned { at: now, quotas, rate })
     }
 
@@ -268,7 +281,7 @@ impl Gate {
             }
         }
         if let Some(rate) = learned.rate {
-            self.pace = Pace::recalled(rate, now);
+            self.pace = Pace::recalled(rate / f64::from(self.users), now);
         }
     }
 }

@@ -170,6 +170,13 @@ impl Meter {
         self.change(now);
     }
 
+    /// Others have used it up, as far as anybody knows, until a time.
+    pub(super) fn used_up(&mut self, until: Time) {
+        for bucket in [Some(&mut self.account), self.own.as_mut()].into_iter().flatten() {
+            bucket.lacks(i128::from(bucket.capacity()) * UNIT, until);
+        }
+    }
+
     /// What a provider with this quota would tell of it.
     pub(super) fn left(&self, now: Time) -> Left {
         let limit = self.account.per_minute();
@@ -266,7 +273,12 @@ impl Meter {
         let users = u64::from(self.users);
         let part = (per_minute / users, capacity / users);
         self.own = (users > 1).then(|| {
-            let mut own = self.own.take().unwrap_or_else(|| Bucket::full(part.0, part.1, self.account.lag()));
+            let mut own = self.own.take().unwrap_or_else(|| {
+                // Of what is there now, too.
+                let mut own = Bucket::full(part.0, part.1, self.account.lag());
+                own.hold(self.account.holds(now) / i128::from(users), now);
+                own
+            });
             own.change(part.0, part.1, now);
             own
         });

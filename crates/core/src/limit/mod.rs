@@ -208,6 +208,12 @@ impl Gates {
         self.gates[gate.index()].share(users, now);
     }
 
+    /// The same for a process that has just come: the others have what there is, and hear of it by `until`.
+    /// Nothing of it passes before.
+    pub fn join(&mut self, gate: GateId, users: u32, until: Time, now: Time) {
+        self.gates[gate.index()].join(users, until, now);
+    }
+
     /// What is left of each quota of a gate, as a provider with these limits would tell it.
     pub fn left(&self, gate: GateId, now: Time) -> Vec<Left> {
         self.gates[gate.index()].left(now)

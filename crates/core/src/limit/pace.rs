@@ -136,14 +136,13 @@ impl Pace {
         pace
     }
 
-    /// So many use the account. Where others are there already, what may start at once is theirs: one call
-    /// finds out what is left.
-    pub(super) fn share(&mut self, users: u32) {
-        if let Phase::Seeking { window, .. } = &mut self.phase
-            && users > 1
-            && self.since == Time::ZERO
-        {
-            *window = 1;
+    /// So many use the account, where there were `before`: each has its part. Where nothing is known and
+    /// others are there, what may start at once is theirs: one call finds out what is left.
+    pub(super) fn share(&mut self, users: u32, before: u32) {
+        match &mut self.phase {
+            Phase::Following { rate, .. } => *rate *= f64::from(before) / f64::from(users),
+            Phase::Seeking { window, .. } if users > 1 && self.since == Time::ZERO => *window = 1,
+            Phase::Seeking { .. } | Phase::Idle => {}
         }
     }
 

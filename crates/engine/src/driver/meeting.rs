@@ -64,12 +64,16 @@ impl Seat {
         let told: Vec<Used> = ids.iter().map(used).collect();
         let met = sharing.meet(&told, now);
         for ((id, told), met) in ids.into_iter().zip(told).zip(met) {
-            gates.share(id, met.users, now);
             // What others have learned counts until this run has learned something itself.
             if let Some(learned) = met.learned.filter(|_| told.learned.is_none())
                 && self.recalled.insert(id)
             {
                 gates.recall(id, &learned, now);
+            }
+            if begins.contains(&id) && met.users > 1 {
+                gates.join(id, met.users, now + MEETS_EVERY, now);
+            } else {
+                gates.share(id, met.users, now);
             }
         }
     }

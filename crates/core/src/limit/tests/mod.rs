@@ -1,0 +1,236 @@
+//! Gates against providers that keep their own books, in virtual time, with more to do than they allow.
+
+mod world;
+
+use std::time::Duration;
+
+use super::*;
+use world::{ASK, GATE, Job, Provider, World, attempt};
+
+fn stated(per_minute: u32, burst: u32) -> GateSpec {
+    GateSpec {
+        name: "a/m".into(),
+        account: "a".into(),
+        requests_per_minute: Some(per_minute),
+        requests_burst: burst,
+        lag: Duration::from_millis(20),
+        ..GateSpec::default()
+    }
+}
+
+fn unknown() -> GateSpec {
+    GateSpec {
+        name: "a/m".into(),
+        account: "a".into(),
+        probes: true,
+        lag: Duration::from_millis(20),
+        ..GateSpec::default()
+    }
+}
+
+#[test]
+fn a_stated_limit_is_used_up_and_never_overdrawn() {
+    for (burst, wide) in [(10, 16), (10, 64), (600, 16), (600, 64), (1, 16)] {
+        let seen = World::new(stated(600, burst), Provider::new(600, u64::from(burst)), wide).work(181.0);
+        assert_eq!(seen.refused.len(), 0, "burst {burst}, {wide} wide");
+        let used = (seen.taken_in.len() as f64 - f64::from(burst)) / 1800.0;
+        assert!(used > 0.985, "burst {burst}, {wide} wide: {used}");
+    }
+}
+
+/// On this machine, and over the sea.
+const NETWORKS: [(f64, f64); 2] = [(0.001, 0.003), (0.1, 0.5)];
+
+/// Buckets and how many are in flight.
+const SIZES: [(u64, u32); 4] = [(10, 16), (10, 64), (600, 16), (600, 64)];
+
+#[test]
+fn a_limit_that_replies_tell_is_used_up_with_few_refusals() {
+    for network in NETWORKS {
+        for (burst, wide) in SIZES {
+            let provider = Provider { tells: true, network, ..Provider::new(600, burst) };
+            let seen = World::new(unknown(), provider, wide).work(241.0);
+            let (refusals, used) = (seen.refusals(), seen.used(61.0, 241.0, 600));
+            let case = format!("bucket {burst}, {wide} wide, {network:?}: {refusals} refused, {used} used");
+            assert!(refusals < 0.005 && used > 0.99, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_limit_that_nobody_tells_is_found() {
+    for retry_after in [None, Some(Duration::from_secs(1))] {
+        for network in NETWORKS {
+            for (burst, wide) in SIZES {
+                let provider = Provider { retry_after, network, ..Provider::new(600, burst) };
+                let seen = World::new(unknown(), provider, wide).work(241.0);
+                let (refusals, used) = (seen.refusals(), seen.used(61.0, 241.0, 600));
+                let case =
+                    format!("bucket {burst}, {wide} wide, {network:?}: {refusals} refused, {used} used");
+                assert!(refusals < 0.03 && used > 0.95, "{case}");
+            }
+        }
+    }
+}
+
+/// Where nothing can be saved up, every refusal costs what refills meanwhile; and where requests overtake
+/// each other on the way, any pace near the limit is refused.
+#[test]
+fn a_bucket_of_one_is_used_as_far_as_it_can_be() {
+    for (tells, refusals, used) in [(true, 0.008, 0.98), (false, 0.01, 0.8)] {
+        let provider = Provider { tells, ..Provider::new(600, 1) };
+        let seen = World::new(unknown(), provider, 16).work(241.0);
+        assert!(seen.refusals() < refusals, "{}", seen.refusals());
+        assert!(seen.used(61.0, 241.0, 600) > used, "{}", seen.used(61.0, 241.0, 600));
+    }
+}
+
+#[test]
+fn a_limit_that_changes_is_followed() {
+    for tells in [true, false] {
+        for burst in [10, 600] {
+            let changes = vec![(0.0, 600), (121.0, 300), (241.0, 600)];
+            let provider = Provider { per_minute: changes, tells, ..Provider::new(600, burst) };
+            let seen = World::new(unknown(), provider, 64).work(361.0);
+            let refused =
+                |from: f64, to: f64| seen.refused.iter().filter(|at| (from..to).contains(*at)).count();
+            let halved = seen.used(131.0, 241.0, 300);
+            assert!(halved > 0.95, "{tells} {burst}: {halved}");
+            assert!(refused(121.0, 131.0) < 5, "{tells} {burst}: {} refused at first", refused(121.0, 131.0));
+            assert!(refused(131.0, 241.0) < 15, "{tells} {burst}: {} refused later", refused(131.0, 241.0));
+            let doubled = seen.used(301.0, 361.0, 600);
+            assert!(doubled > 0.95, "{tells} {burst}: {doubled}");
+        }
+    }
+}
+
+#[test]
+fn calls_that_are_refused_together_come_back_apart() {
+    let provider = Provider { holds: Some(0.0), ..Provider::new(6_000, 100) };
+    let seen = World::new(stated(1_000_000, 256), provider, 256).work(60.0);
+    let last = seen.again.iter().take(256).copied().collect::<Vec<_>>();
+    assert!(last.len() == 256, "{} came back", last.len());
+    let most =
+        last.iter().map(|from| last.iter().filter(|at| (*from..from + 0.1).contains(*at)).count()).max();
+    assert!(most.unwrap() <= 256 / 5, "{most:?} came back within 100 ms");
+}
+
+#[test]
+fn a_long_wait_at_the_start_costs_no_more_than_itself() {
+    for tells in [true, false] {
+        let first_wait = Some(Duration::from_secs(89));
+        let provider = Provider { tells, first_wait, holds: Some(0.0), ..Provider::new(600, 600) };
+        let seen = World::new(unknown(), provider.clone(), 64).work(89.0);
+        assert!(seen.sent.len() <= 10, "{} were sent while the gate was closed", seen.sent.len());
+        let seen = World::new(unknown(), provider, 64).work(180.0);
+        let used = seen.used(110.0, 180.0, 600);
+        assert!(used > 0.95, "tells {tells}: {used}");
+    }
+}
+
+#[test]
+fn two_who_share_an_account_get_half_of_it_each() {
+    for (spec, tells) in [(stated(600, 10), false), (unknown(), true)] {
+        let mut world = World::new(spec, Provider { tells, ..Provider::new(600, 10) }, 32);
+        world.users.push(world.users[0].clone());
+        world.users.iter_mut().for_each(|gates| gates.share(GATE, 2, Time::from_micros(1)));
+        let seen = world.work(301.0);
+        assert!(seen.refusals() < 0.01, "{}", seen.refusals());
+        assert!(seen.used(61.0, 301.0, 600) > 0.95, "{}", seen.used(61.0, 301.0, 600));
+        let share = seen.by_user[0] as f64 / seen.taken_in.len() as f64;
+        assert!((0.45..0.55).contains(&share), "{share}");
+    }
+}
+
+#[test]
+fn heads_that_come_out_of_order_are_not_taken_for_others_that_use_the_account() {
+    let at = |ms: u64| Time::from_micros(1_000_000 + ms * 1000);
+    let spec = GateSpec { lag: Duration::ZERO, ..stated(60_000, 1000) };
+    let mut gates = Gates::of(&[spec], 100);
+    for number in 0..10 {
+        gates.reserve(GATE, attempt(number), &ASK, at(0));
+    }
+    let left = |gates: &Gates| gates.left(GATE, at(1))[0].remaining;
+    assert_eq!(left(&gates), 59_991, "one refills in a millisecond");
+    // The provider took them in last to first; its milliseconds are ours.
+    for (missing, number) in (0..10).rev().enumerate() {
+        let quotas =
+            vec![Left { dimension: Dimension::Requests, limit: 60_000, remaining: 59_999 - missing as u64 }];
+        gates.hear(GATE, attempt(number), &Told { admitted: true, quotas }, at(1));
+        assert_eq!(left(&gates), 59_991, "{number}");
+    }
+    // Somebody else's five show all the same.
+    gates.reserve(GATE, attempt(10), &ASK, at(1));
+    let quotas = vec![Left { dimension: Dimension::Requests, limit: 60_000, remaining: 59_985 }];
+    gates.hear(GATE, attempt(10), &Told { admitted: true, quotas }, at(1));
+    assert_eq!(left(&gates), 59_985);
+}
+
+/// What was saved up before a limit was known is there to be used.
+#[test]
+fn a_large_bucket_is_used_as_soon_as_replies_tell_of_it() {
+    let provider = Provider { tells: true, ..Provider::new(600, 600) };
+    let seen = World::new(unknown(), provider, 64).work(31.0);
+    assert_eq!(seen.refused.len(), 0);
+    assert!(seen.taken_in.len() > 850, "{} of 900", seen.taken_in.len());
+}
+
+/// RELIABILITY.md R9: who comes with little to an account that another uses up gets through all the same.
+#[test]
+fn a_small_job_beside_a_flood_takes_at_most_twice_its_time() {
+    for (spec, tells) in [(stated(600, 10), false), (unknown(), true), (unknown(), false)] {
+        let provider = Provider { tells, answers: 4.0, ..Provider::new(600, 10) };
+        let job = Job { from: 61.0, tasks: 10 };
+        let mut alone = World::new(spec.clone(), provider.clone(), 64);
+        alone.jobs = vec![job];
+        let alone = alone.work(90.0).ended[0] - job.from;
+
+        let mut world = World::new(spec, provider, 64);
+        world.users.push(world.users[0].clone());
+        world.jobs = vec![Job { from: 0.0, tasks: 10_000 }, job];
+        // The new one knows at once that it is not alone, the other a second later.
+        world.meetings = vec![(61.0, 1, 2), (62.0, 0, 2)];
+        let seen = world.work(90.0);
+        let took = seen.ended[1] - job.from;
+        assert!(seen.by_user[1] == 10 && took <= 2.0 * alone, "{tells}: {took} s, {alone} s alone");
+        assert!(seen.refusals() < 0.02, "{tells}: {}", seen.refusals());
+    }
+}
+
+/// Starts as many as may start between two seconds, each taken in at once; how many those were.
+fn greedy(gates: &mut Gates, from: f64, to: f64, next: &mut u32) -> usize {
+    let at = |second: f64| Time::from_micros((second * 1e6) as u64);
+    let (mut now, first) = (at(from), *next);
+    while now < at(to) {
+        match gates.check(GATE, &ASK, now) {
+            Ok(()) => {
+                gates.reserve(GATE, attempt(*next), &ASK, now);
+                gates.hear(GATE, attempt(*next), &Told { admitted: true, quotas: Vec::new() }, now);
+                gates.settle(GATE, attempt(*next), &ASK, false, now);
+                *next += 1;
+            }
+            Err(Held { verdict: Verdict::WaitUntil(until), .. }) => now = until,
+            Err(held) => panic!("nothing is under way: {held:?}"),
+        }
+    }
+    (*next - first) as usize
+}
+
+/// OpenAI's `slow_down` and Anthropic's acceleration limit: the account grew too fast.
+#[test]
+fn a_provider_that_minds_growth_is_asked_for_little_more_each_quarter_of_an_hour() {
+    let at = |second: f64| Time::from_micros((second * 1e6) as u64);
+    let mut gates = Gates::of(&[unknown()], 1000);
+    let mut next = 0;
+    let before = greedy(&mut gates, 1.0, 3.0, &mut next);
+    gates.reserve(GATE, attempt(next), &ASK, at(3.0));
+    gates.throttled(GATE, attempt(next), true, at(13.0), at(3.0));
+    gates.settle(GATE, attempt(next), &ASK, true, at(3.0));
+    next += 1;
+    assert_eq!(greedy(&mut gates, 3.0, 13.0, &mut next), 0, "its wait is kept to");
+    let first = greedy(&mut gates, 13.0, 73.0, &mut next) as f64;
+    assert!(before > 100 && first <= before as f64 / 2.0 * 60.0, "{before} in 2 s, {first} in a minute");
+    greedy(&mut gates, 73.0, 13.0 + 840.0, &mut next);
+    let last = greedy(&mut gates, 13.0 + 840.0, 13.0 + 900.0, &mut next) as f64;
+    assert!((1.2..1.55).contains(&(last / first)), "from {first} a minute to {last}");
+}
