@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::support::{Sandbox, Simulator};
+use crate::support::{Sandbox, Simulator, until};
 
 /// Tasks that depend on nothing, with this in front of each prompt.
 fn independent(tasks: u32, steering: &str) -> String {
@@ -100,4 +100,20 @@ fn what_a_run_learned_of_limits_is_shown_and_expected_by_the_next() {
     assert!((29.0..31.0).contains(&last), "{last} s");
     let document = wide();
     assert_eq!(document["learned_limits"][0]["requests_per_minute"], 600);
+}
+
+#[test]
+fn processes_that_use_one_account_know_of_each_other() {
+    let simulator = Simulator::with("requests_per_minute: 600\nrequests_burst: 10\n");
+    let sandbox = Sandbox::reaching(&simulator)
+        .file("long.yaml", independent(10_000, ""))
+        .file("short.yaml", independent(5, ""));
+    let mut long = sandbox.start("run long.yaml --run-id long --quiet");
+    until("the long run calls", || (simulator.stats().generations > 0).then_some(()));
+    let short = sandbox.sortie("run short.yaml --json --quiet").exits(0).json();
+    assert!(long.is_running());
+    long.kill();
+    let waits = short["waits"].as_array().unwrap();
+    let shares = waits.iter().filter(|wait| wait["reason"].as_str().unwrap().starts_with("a share of"));
+    assert_eq!(shares.count(), 1, "{waits:?}");
 }
