@@ -204,9 +204,26 @@ fn the_server_refuses_what_the_provider_would() {
     anthropic(
         old,
         &good.replace("user", "robot").replacen('"', "{\"", 1).replace("}]", "}]}"),
-        "messages.0.role",
+        "messages: Unexpected role \"robot\".",
     );
-    anthropic(old, &format!("{{{good},\"temperature\":1.5}}"), "temperature: Input should be");
+    anthropic(old, &format!("{{{good},\"temperature\":1.5}}"), "temperature: range: 0..1");
+    anthropic(
+        old,
+        &format!("{{{good},\"temperature\":\"1\"}}"),
+        "temperature: Input should be a valid number",
+    );
+    for (field, wrong, why) in [
+        ("stop_sequences", "3", ": Input should be a valid array"),
+        ("stop_sequences", "[3]", ".0: Input should be a valid string"),
+        ("thinking", "3", ": Input should be an object"),
+        ("tool_choice", "3", ": Input should be an object"),
+        ("cache_control", "3", ": Input should be an object"),
+        ("metadata", "3", ": Input does not match the expected shape."),
+        ("output_config", "3", ": Input does not match the expected shape."),
+        ("tools", "3", ": Input should be a valid array"),
+    ] {
+        anthropic(old, &format!("{{{good},\"{field}\":{wrong}}}"), &format!("{field}{why}"));
+    }
     for extra in ["temperature", "top_p", "top_k"] {
         let body = format!("{{{good},\"{extra}\":1}}");
         anthropic(new, &body, &format!("{extra}: Extra inputs are not permitted"));

@@ -66,7 +66,7 @@ fn anthropic_s_tools_and_formats_are_read() {
     let check = |more, part| refused(&Anthropic, more, part);
     check(json!({"tools": [tool("one")], "tool_choice": {"type": "tool", "name": "two"}}), "'two' not found");
     check(json!({"tools": [tool("one")], "tool_choice": {"type": "some"}}), "tool_choice.type");
-    check(json!({"tool_choice": {"type": "any"}}), "while providing `tools`");
+    check(json!({"tool_choice": {"type": "any"}}), "while providing tools");
     check(json!({"tools": [tool("one"), tool("one")]}), "unique");
     check(json!({"tools": [tool("a b")]}), "tools.0.custom.name");
     check(json!({"tools": [{"name": "one"}]}), "input_schema: Field required");

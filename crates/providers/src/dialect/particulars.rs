@@ -32,7 +32,8 @@ pub struct Particulars {
     pub tier: Tier,
     /// Where the model is to run, if that is asked (`us`).
     pub geo: Option<String>,
-    /// Whether the answer is kept, to be fetched later by its id (OpenAI's `store`).
+    /// Whether the answer is kept, to be fetched later by its id (OpenAI's `store`), or to be gone on from
+    /// (Anthropic's `thread`).
     pub is_stored: bool,
     /// Whether nobody waits for the answer: it is fetched later (OpenAI's `background`).
     pub in_background: bool,

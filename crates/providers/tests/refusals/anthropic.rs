@@ -1,4 +1,4 @@
-//! Messages: calls and their results, what turns and blocks are made of, and what depends on the model.
+//! Messages: calls and their results, and what turns and blocks are made of.
 
 use serde_json::{Value, json};
 use sortie_providers::dialect::Anthropic;
@@ -23,6 +23,15 @@ fn call(id: &str) -> Value {
 
 fn result(id: &str) -> Value {
     json!({"type": "tool_result", "tool_use_id": id, "content": "9 degrees"})
+}
+
+/// A call of one of the provider's tools, and its result.
+fn search(id: &str) -> Value {
+    json!({"type": "server_tool_use", "id": format!("srvtoolu_{id}"), "name": "web_search", "input": {}})
+}
+
+fn found(id: &str) -> Value {
+    json!({"type": "web_search_tool_result", "tool_use_id": format!("srvtoolu_{id}"), "content": []})
 }
 
 fn refuse(more: &Value, message: &str) {
@@ -56,11 +65,6 @@ fn every_call_has_its_result_in_the_next_turn_and_no_other_call_has() {
             assistant(json!([call("a")])),
             directive,
             user(json!([{"type": "tool_result", "tool_use_id": "a"}]))
-        ]),
-        json!([
-            ask(),
-            assistant(json!([{"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}])),
-            ask()
         ]),
     ] {
         take(&said);
@@ -116,6 +120,112 @@ fn every_call_has_its_result_in_the_next_turn_and_no_other_call_has() {
 }
 
 #[test]
+fn the_provider_s_own_calls_have_their_results_before_the_user_says_more() {
+    let ask = || user(json!("Weather?"));
+    let mut by_code = search("c");
+    by_code["caller"] = json!({"type": "code_execution_20260120", "tool_id": "srvtoolu_d"});
+    for said in [
+        // What paused goes on, be it after what the client's own tools gave.
+        json!([ask(), assistant(json!([search("s")]))]),
+        json!([ask(), assistant(json!([search("s"), found("s"), text("So:")])), ask()]),
+        json!([ask(), assistant(json!([search("s")])), assistant(json!([found("s"), text("So:")])), ask()]),
+        json!([ask(), assistant(json!([search("s"), call("a")])), user(json!([result("a")]))]),
+        json!([
+            ask(),
+            assistant(json!([search("s"), call("a")])),
+            user(json!([result("a")])),
+            assistant(json!([found("s")])),
+            ask()
+        ]),
+        json!([ask(), assistant(json!([by_code])), ask()]),
+    ] {
+        take(&said);
+    }
+    let check = |said: Value, message: &str| refuse(&turns(&said), message);
+    let open = "messages.1: `web_search` tool use with id `srvtoolu_s` was found without a corresponding \
+                `web_search_tool_result` block";
+    check(json!([ask(), assistant(json!([search("s")])), ask()]), open);
+    check(
+        json!([ask(), assistant(json!([search("s"), call("a")])), user(json!([result("a"), text("And?")]))]),
+        open,
+    );
+    let mut tools = search("s");
+    tools["name"] = json!("tool_search_tool_bm25");
+    check(
+        json!([ask(), assistant(json!([tools])), ask()]),
+        "messages.1: `tool_search_tool_bm25` tool use with id `srvtoolu_s` was found without a corresponding \
+         `tool_search_tool_result` block",
+    );
+    let unexpected = "messages.1.content.0: unexpected `tool_use_id` found in `web_search_tool_result` blocks: \
+                      srvtoolu_s. Each `web_search_tool_result` block must have a corresponding `server_tool_use` \
+                      block before it.";
+    check(json!([ask(), assistant(json!([found("s")])), ask()]), unexpected);
+    check(json!([ask(), assistant(json!([found("s"), search("s")]))]), unexpected);
+}
+
+#[test]
+fn blocks_hold_what_their_fields_are_of() {
+    let check = |said: Value, message: &str| refuse(&turns(&said), message);
+    let by_user = |block: Value, message: &str| {
+        check(json!([user(json!([block]))]), &format!("messages.0.content.0.{message}"));
+    };
+    let string = "Input should be a valid string";
+    for wrong in [json!(1), json!({"text": "a"}), json!(null)] {
+        by_user(json!({"type": "text", "text": wrong}), &format!("text.text: {string}"));
+    }
+    by_user(
+        json!({"type": "text", "text": "a", "citations": {}}),
+        "text.citations: Input should be a valid array",
+    );
+    let document = |field: &str, value: Value| {
+        let mut block = json!({"type": "document", "source": {"type": "file", "file_id": "file_1"}});
+        block[field] = value;
+        block
+    };
+    by_user(document("title", json!(1)), &format!("document.title: {string}"));
+    by_user(document("citations", json!([])), "document.citations: Input should be an object");
+    by_user(
+        json!({"type": "image", "source": {"type": "url", "url": 1}}),
+        &format!("image.source.url.url: {string}"),
+    );
+    by_user(json!({"type": "image", "source": "a"}), "image.source: Input should be an object");
+    let mut given = result("a");
+    given["is_error"] = json!("no");
+    by_user(given, "tool_result.is_error: Input should be a valid boolean");
+    let mut given = result("a");
+    given["content"] = json!(9);
+    by_user(given, "tool_result.content: Input should be a valid array");
+    let by_assistant = |block: Value, message: &str| {
+        check(
+            json!([user(json!("a")), assistant(json!([block]))]),
+            &format!("messages.1.content.0.{message}"),
+        );
+    };
+    let with = |mut block: Value, field: &str, value: Value| {
+        block[field] = value;
+        block
+    };
+    for wrong in [json!("{}"), json!([]), json!(null)] {
+        by_assistant(with(call("a"), "input", wrong), "tool_use.input: Input should be an object");
+    }
+    let pattern = "tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'";
+    for wrong in ["a.b", "", "call|fc"] {
+        by_assistant(call(wrong), pattern);
+    }
+    by_assistant(
+        with(search("s"), "id", json!("toolu_s")),
+        "server_tool_use.id: String should match pattern '^srvtoolu_[a-zA-Z0-9_]+$'",
+    );
+    by_assistant(
+        json!({"type": "thinking", "thinking": "a", "signature": 1}),
+        &format!("thinking.signature: {string}"),
+    );
+    // What is not told is told as `null` as well.
+    take(&json!([user(json!([document("title", json!(null)), document("context", json!("c"))]))]));
+    take(&json!([user(json!("a")), assistant(json!([call("a-B_9")])), user(json!([result("a-B_9")]))]));
+}
+
+#[test]
 fn only_the_last_turn_of_the_assistant_may_say_nothing() {
     let ask = || user(json!("a"));
     for said in [
@@ -161,6 +271,12 @@ fn only_the_last_turn_of_the_assistant_may_say_nothing() {
 #[test]
 fn turns_and_blocks_have_no_fields_but_their_own() {
     let check = |turn: Value, message: &str| refuse(&turns(&json!([turn])), message);
+    check(json!("a"), "messages.0: Input should be an object");
+    check(json!({"content": "a"}), "messages.0.role: Field required");
+    check(
+        json!({"role": "tool", "content": "a"}),
+        "messages: Unexpected role \"tool\". Allowed roles are \"user\" or \"assistant\"",
+    );
     check(
         json!({"role": "user", "content": "a", "name": "n"}),
         "messages.0.name: Extra inputs are not permitted",
@@ -247,7 +363,7 @@ fn the_system_speaks_between_others_and_may_only_say_how() {
     let effort =
         |content: Value| json!({"role": "system", "content": content, "output_config": {"effort": "low"}});
     let bare = json!({"role": "system", "output_config": {"effort": "low"}});
-    let searched = assistant(json!([{"type": "web_search_tool_result", "tool_use_id": "s", "content": []}]));
+    let searched = assistant(json!([search("s"), found("s")]));
     for said in [
         json!([ask, system(json!("Brief."))]),
         json!([ask, system(json!([text("Brief.")])), cleared, answer, ask]),
@@ -290,95 +406,4 @@ fn the_system_speaks_between_others_and_may_only_say_how() {
     );
     let most = json!({"role": "system", "content": [], "output_config": {"effort": "most"}});
     check(json!([ask, most]), "messages.1.output_config.effort: Input should be");
-}
-
-/// A row: models that take it, models that do not, and in which words.
-fn check_models(more: &Value, takers: &[&str], others: &[&str], message: &str) {
-    let of = |model: &str| {
-        let mut more = more.clone();
-        more["model"] = json!(model);
-        more
-    };
-    // Of a model whose name tells nothing, nothing is refused.
-    for model in takers.iter().chain(&["some-model"]) {
-        taken(&Anthropic, &of(model));
-    }
-    for model in others {
-        refuse(&of(model), message);
-    }
-}
-
-#[test]
-fn models_take_what_their_generation_has() {
-    let effort = json!({"output_config": {"effort": "low"}});
-    let with_effort = ["claude-opus-4-5", "claude-sonnet-4-6", "claude-haiku-5-5", "claude-fable-5"];
-    let without =
-        ["claude-haiku-4-5", "claude-sonnet-4-5-20250929", "claude-opus-4-1", "claude-3-5-haiku-20241022"];
-    check_models(&effort, &with_effort, &without, "This model does not support the effort parameter.");
-
-    let thinking = |thinking: Value| json!({"thinking": thinking});
-    let (early, late) = (["claude-haiku-4-5", "claude-opus-4-5"], ["claude-opus-4-7", "claude-sonnet-5-5"]);
-    let adaptive = thinking(json!({"type": "adaptive"}));
-    check_models(&adaptive, &late, &early, "adaptive thinking is not supported on this model");
-    let enabled = thinking(json!({"type": "enabled", "budget_tokens": 1024}));
-    let message = |kind: &str| {
-        format!(
-            "\"thinking.type.{kind}\" is not supported for this model. Use \"thinking.type.adaptive\" and \
-             \"output_config.effort\" to control thinking behavior."
-        )
-    };
-    check_models(&enabled, &early, &late, &message("enabled"));
-    check_models(&enabled, &["claude-sonnet-4-6"], &["claude-haiku-5-5"], &message("enabled"));
-    let disabled = thinking(json!({"type": "disabled"}));
-    let always = ["claude-opus-5-5", "claude-fable-5", "claude-mythos-5-1"];
-    let at_will = ["claude-opus-5", "claude-sonnet-5", "claude-haiku-5-5", "claude-haiku-4-5"];
-    check_models(&disabled, &at_will, &always, &message("disabled"));
-    let between = "To turn thinking off on this model, send \"thinking\": {\"type\": \"between_tools\"} instead of \
-                   {\"type\": \"disabled\"}.";
-    check_models(&disabled, &[], &["claude-sonnet-5-5"], between);
-    check_models(
-        &thinking(json!({"type": "between_tools"})),
-        &["claude-sonnet-5-5"],
-        &["claude-opus-5-5", "claude-sonnet-5"],
-        "\"thinking.type.between_tools\" is not supported for this model.",
-    );
-    let mut hard = disabled;
-    hard["output_config"] = json!({"effort": "xhigh"});
-    let easy = "\"thinking.type.disabled\" is not supported with \"output_config.effort\"";
-    check_models(
-        &hard,
-        &["claude-sonnet-5", "claude-opus-4-8"],
-        &["claude-opus-5", "claude-haiku-5-5"],
-        easy,
-    );
-}
-
-#[test]
-fn models_are_sampled_and_placed_and_forced_as_their_generation_is() {
-    let both = json!({"temperature": 1, "top_p": 1});
-    check_models(
-        &both,
-        &["claude-sonnet-4-20250514", "claude-3-opus-20240229", "claude-opus-4-7"],
-        &["claude-opus-4-1", "claude-haiku-4-5", "claude-sonnet-4-6"],
-        "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
-    );
-    for place in ["us", "global"] {
-        let placed = ["claude-sonnet-4-6", "claude-opus-5"];
-        let message = "inference_geo: not supported for this model";
-        check_models(
-            &json!({"inference_geo": place}),
-            &placed,
-            &["claude-haiku-4-5", "claude-opus-4-5"],
-            message,
-        );
-    }
-    refuse(&json!({"inference_geo": "eu"}), "inference_geo: must be one of ['global', 'us']");
-    refuse(&json!({"inference_geo": 1}), "inference_geo: Input should be a valid string");
-    let tool = json!({"name": "f", "input_schema": {"type": "object"}});
-    let free = ["claude-opus-5", "claude-sonnet-5", "claude-fable-5", "claude-haiku-5-5"];
-    let unforced = ["claude-opus-5-5", "claude-sonnet-5-5", "claude-fable-5-1"];
-    for choice in [json!({"type": "any"}), json!({"type": "tool", "name": "f"})] {
-        let message = "tool_choice: type \"tool\" and \"any\" are not supported for this model.";
-        check_models(&json!({"tools": [tool], "tool_choice": choice}), &free, &unforced, message);
-    }
 }

@@ -2,6 +2,9 @@
 //! close to it. A request that is taken has an empty word in its row.
 
 mod anthropic;
+mod anthropic_models;
+mod anthropic_thinking;
+mod anthropic_tools;
 mod chat;
 mod responses;
 mod tools;
@@ -124,6 +127,6 @@ fn a_field_of_another_type_is_refused_by_its_name() {
     responses(json!({"background": "x"}), "background");
     let anthropic = |more: Value, part: &str| check(&Anthropic, &more, None, part);
     anthropic(json!({"stream": "true"}), "stream: Input should be a valid boolean");
-    anthropic(json!({"system": 3}), "system: Input should be a valid string");
+    anthropic(json!({"system": 3}), "system: Input should be a valid array");
     anthropic(json!({"system": "", "stream": null}), "");
 }

@@ -20,8 +20,15 @@ fn anthropic_counts_tools_of_every_kind() {
         taken(&Anthropic, &json!({"tools": tools, "tool_choice": choice}));
     }
     let absent = json!({"tools": [bash], "tool_choice": {"type": "tool", "name": "own"}});
-    refused(&Anthropic, &absent, ("", ""), "tool_choice.tool.name: Tool 'own' not found");
-    refused(&Anthropic, &json!({"tool_choice": {"type": "any"}}), ("", ""), "tool_choice: may only be");
+    refused(&Anthropic, &absent, ("", ""), "Tool 'own' not found in provided tools");
+    let without = json!({"tool_choice": {"type": "any"}});
+    refused(&Anthropic, &without, ("", ""), "tool_choice.any may only be specified while providing tools");
+    refused(
+        &Anthropic,
+        &json!({"tool_choice": {"type": "tool", "name": "f"}}),
+        ("", ""),
+        "Tool 'f' not found in provided tools",
+    );
 }
 
 #[test]

@@ -1,27 +1,11 @@
-//! The server's half: what the API refuses of the blocks of a turn. Kinds and fields are those of the
-//! official SDKs' `types/*_block_param.py` and of the beta's, of all versions that are tested here; what
-//! a beta's header brings is taken without it too. The forms of messages are those of recorded replies.
+//! The server's half: what the API refuses of the blocks of a turn. Kinds are those of the official SDKs'
+//! `types/*_block_param.py` and of the beta's.
 
 use serde_json::Value;
 
 use super::super::WireError;
+use super::kinds::{Kind, check_fields, kind, kind_of};
 use super::reading::invalid;
-
-/// A kind of block, or of what one is made from: its `type`, the fields that it has to have, and those
-/// that it may have beside it.
-struct Kind {
-    name: &'static str,
-    required: &'static [&'static str],
-    others: &'static [&'static str],
-}
-
-const fn kind(
-    name: &'static str,
-    required: &'static [&'static str],
-    others: &'static [&'static str],
-) -> Kind {
-    Kind { name, required, others }
-}
 
 const CACHED: &[&str] = &["cache_control"];
 
@@ -111,38 +95,6 @@ fn check_all(
 fn of_result(name: &str) -> Option<&'static Kind> {
     let all = || BLOCKS.iter().chain(&OF_RESULTS);
     all().find(|kind| kind.name == name && RESULT_KINDS.contains(&name))
-}
-
-fn kind_of(
-    field: &str,
-    block: &Value,
-    find: &dyn Fn(&str) -> Option<&'static Kind>,
-) -> Result<&'static Kind, WireError> {
-    if !block.is_object() {
-        return Err(invalid(format!("{field}: Input should be an object")));
-    }
-    let name = match &block["type"] {
-        Value::Null => return Err(invalid(format!("{field}.type: Field required"))),
-        name => name.as_str().map_or_else(|| name.to_string(), str::to_owned),
-    };
-    find(&name).ok_or_else(|| {
-        // The API lists what it has by its own version and betas; what is here is all of them.
-        invalid(format!(
-            "{field}: Input tag '{name}' found using 'type' does not match any of the expected tags"
-        ))
-    })
-}
-
-fn check_fields(field: &str, block: &Value, kind: &Kind) -> Result<(), WireError> {
-    if let Some(name) = kind.required.iter().find(|name| block[**name].is_null()) {
-        return Err(invalid(format!("{field}.{name}: Field required")));
-    }
-    let is_known =
-        |name: &str| name == "type" || kind.required.contains(&name) || kind.others.contains(&name);
-    match block.as_object().into_iter().flatten().find(|(name, _)| !is_known(name)) {
-        None => Ok(()),
-        Some((extra, _)) => Err(invalid(format!("{field}.{extra}: Extra inputs are not permitted"))),
-    }
 }
 
 fn check_source(field: &str, of: &str, source: &Value) -> Result<(), WireError> {

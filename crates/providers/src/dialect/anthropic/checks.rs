@@ -7,28 +7,30 @@ use serde_json::Value;
 
 use super::super::turns::whole_number;
 use super::super::{Keep, WireError};
-use super::blocks;
-use super::models::Model;
-use super::reading::{invalid, keep, parts, read_in_order, thinking};
-use super::turns::{EFFORTS, check_texts, word};
-use super::{V2023, V2026, VERSION};
+use super::kinds::{Kind, check_fields, kind, kind_of};
+use super::models::{EFFORTS, Model};
+use super::reading::{invalid, keep, parts, read_in_order};
+use super::turns::{check_texts, word};
+use super::{V2023, V2026, VERSION, blocks, thinking};
 
 /// Places in a request that the cache can be told to keep it up to, at most (Anthropic's
 /// documentation of prompt caching).
 const MOST_BREAKPOINTS: usize = 4;
 
-/// The least that a thinking budget may be, in tokens (Anthropic's documentation of extended
-/// thinking).
-const LEAST_THINKING: u32 = 1_024;
+/// The same where the conversation is a thread: the last place is marked by the server.
+const MOST_OF_THREADS: usize = 3;
+
+/// What may be done with a thread.
+const THREADS: [Kind; 2] = [kind("continue", &["previous_message_id"], &[]), kind("create", &[], &[])];
 
 /// The sampling parameters, which the version of 2026-10-21 does not have.
 const SAMPLING: [&str; 3] = ["temperature", "top_k", "top_p"];
 
+/// The beta of thinking between calls of tools, without its date.
+const INTERLEAVED: &str = "interleaved-thinking-";
+
 /// Where a model may be told to run (Anthropic's documentation of data residency).
 const PLACES: [&str; 2] = ["global", "us"];
-
-/// The highest efforts, for which some models have to think before they answer.
-const THOUGHTFUL: [&str; 2] = ["xhigh", "max"];
 
 /// Every parameter of the official SDKs' `types/message_create_params.py` and of the beta's, of all
 /// versions that are tested here. What a beta's header brings is taken without it too.
@@ -67,6 +69,30 @@ const KNOWN: [&str; 31] = [
     "betas",
 ];
 
+/// What headers say of how a body is to be taken.
+pub(super) struct Headers {
+    /// Whether the version is that of 2026-10-21.
+    pub(super) is_2026: bool,
+    /// Whether a model may think between calls of tools, with a budget for the turn as a whole.
+    pub(super) is_interleaved: bool,
+}
+
+impl Headers {
+    /// Reads them; betas may also be named in the body.
+    ///
+    /// # Errors
+    /// The version is none.
+    pub(super) fn read(headers: &HeaderMap, body: &Value) -> Result<Self, WireError> {
+        let named = headers.get_all("anthropic-beta").iter().filter_map(|value| value.to_str().ok());
+        let listed = body["betas"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let mut betas = named.flat_map(|value| value.split(',')).chain(listed).map(str::trim);
+        Ok(Headers {
+            is_2026: is_2026(headers)?,
+            is_interleaved: betas.any(|beta| beta.starts_with(INTERLEAVED)),
+        })
+    }
+}
+
 /// The version that a request is of: whether it is that of 2026-10-21.
 ///
 /// # Errors
@@ -85,19 +111,16 @@ pub(super) fn check(
     body: &Value,
     model: Model<'_>,
     max_tokens: u32,
-    is_2026: bool,
+    said: &Headers,
 ) -> Result<Option<f64>, WireError> {
     let unknown = body.as_object().into_iter().flatten().find(|(name, _)| !KNOWN.contains(&name.as_str()));
     if let Some((extra, _)) = unknown {
         return Err(invalid(format!("{extra}: Extra inputs are not permitted")));
     }
-    if !matches!(body["system"], Value::Null | Value::String(_) | Value::Array(_)) {
-        return Err(invalid("system: Input should be a valid string or a list of text blocks"));
-    }
     blocks::check_system(&body["system"])?;
     check_texts("system", &body["system"], false)?;
-    let temperature = sampling(body, model, is_2026)?;
-    check_thinking(body, model, max_tokens)?;
+    let temperature = sampling(body, model, said.is_2026)?;
+    thinking::check(body, model, max_tokens, said.is_interleaved)?;
     check_cache(body)?;
     check_words(body, model)?;
     check_metadata(&body["metadata"])?;
@@ -113,7 +136,8 @@ fn sampling(body: &Value, model: Model<'_>, is_2026: bool) -> Result<Option<f64>
         Value::Null => Ok(None),
         value => match value.as_f64().filter(|t| (0.0..=1.0).contains(t)) {
             Some(share) => Ok(Some(share)),
-            None => Err(invalid(format!("{field}: Input should be a number from 0 to 1"))),
+            None if value.is_number() => Err(invalid(format!("{field}: range: 0..1"))),
+            None => Err(invalid(format!("{field}: Input should be a valid number"))),
         },
     };
     let (temperature, top_p) = (share("temperature")?, share("top_p")?);
@@ -137,95 +161,47 @@ fn sampling(body: &Value, model: Model<'_>, is_2026: bool) -> Result<Option<f64>
     Ok(temperature)
 }
 
+/// Parameters that are objects or lists, whatever is in them.
+pub(super) fn check_forms(body: &Value) -> Result<(), WireError> {
+    let shapeless = "Input does not match the expected shape.";
+    let objects = [
+        ("tool_choice", "Input should be an object"),
+        ("thinking", "Input should be an object"),
+        ("output_config", shapeless),
+        ("cache_control", "Input should be an object"),
+        ("metadata", shapeless),
+    ];
+    if !matches!(body["system"], Value::Null | Value::String(_) | Value::Array(_)) {
+        return Err(invalid("system: Input should be a valid array"));
+    }
+    if let Some((field, why)) =
+        objects.iter().find(|(field, _)| !body[*field].is_null() && !body[*field].is_object())
+    {
+        return Err(invalid(format!("{field}: {why}")));
+    }
+    let thread = &body["thread"];
+    if thread.is_null() {
+        return Ok(());
+    }
+    let kind = kind_of("thread", thread, &|name| THREADS.iter().find(|kind| kind.name == name))?;
+    check_fields(&format!("thread.{}", kind.name), thread, kind)
+}
+
 /// The texts that end an answer.
 pub(super) fn stop_sequences(body: &Value) -> Result<Vec<String>, WireError> {
-    let not_a_list = || invalid("stop_sequences: Input should be a valid list of strings");
     let list = match &body["stop_sequences"] {
         Value::Null => return Ok(Vec::new()),
-        list => list.as_array().ok_or_else(not_a_list)?,
+        Value::Array(list) => list,
+        _ => return Err(invalid("stop_sequences: Input should be a valid array")),
     };
-    let sequence = |text: &Value| match text.as_str() {
-        None => Err(not_a_list()),
+    let sequence = |(i, text): (usize, &Value)| match text.as_str() {
+        None => Err(invalid(format!("stop_sequences.{i}: Input should be a valid string"))),
         Some(text) if text.trim().is_empty() => {
             Err(invalid("stop_sequences: each stop sequence must contain non-whitespace"))
         }
         Some(text) => Ok(text.to_owned()),
     };
-    list.iter().map(sequence).collect()
-}
-
-/// Whether and how it thinks, as its model can be told.
-fn check_thinking(body: &Value, model: Model<'_>, max_tokens: u32) -> Result<(), WireError> {
-    let asked = &body["thinking"];
-    match asked["type"].as_str() {
-        None if asked.is_null() => return Ok(()),
-        Some(kind @ ("disabled" | "between_tools")) => return check_thoughtless(kind, body, model),
-        Some("adaptive") if !model.takes_adaptive() => {
-            return Err(invalid("adaptive thinking is not supported on this model"));
-        }
-        Some("adaptive") => {}
-        Some("enabled") if !model.takes_budget() => return Err(unthinkable("enabled")),
-        Some("enabled") => check_budget(body, max_tokens)?,
-        _ => return Err(invalid("thinking.type: Input should be 'adaptive', 'enabled' or 'disabled'")),
-    }
-    if body["temperature"].as_f64().is_some_and(|t| (t - 1.0).abs() > f64::EPSILON) {
-        return Err(invalid("`temperature` may only be set to 1 when thinking is enabled"));
-    }
-    if forces_tools(body) {
-        return Err(invalid("Thinking may not be enabled when tool_choice forces tool use."));
-    }
-    let is_prefilled =
-        body["messages"].as_array().and_then(|turns| turns.last()).is_some_and(|t| t["role"] == "assistant");
-    if is_prefilled && asked["type"] == "enabled" {
-        // Anthropic's documentation of extended thinking: no response can be pre-filled with it.
-        return Err(invalid("Thinking may not be enabled when the final message is the assistant's."));
-    }
-    Ok(())
-}
-
-/// A way to think that the model does not have.
-fn unthinkable(kind: &str) -> WireError {
-    invalid(format!(
-        "\"thinking.type.{kind}\" is not supported for this model. Use \"thinking.type.adaptive\" and \
-         \"output_config.effort\" to control thinking behavior."
-    ))
-}
-
-/// A model that is told not to think before it answers: each has its own word for that, or none, and
-/// some not at the highest efforts (which Anthropic's guides of migration say; those words are ours).
-fn check_thoughtless(kind: &str, body: &Value, model: Model<'_>) -> Result<(), WireError> {
-    let effort = body["output_config"]["effort"].as_str().unwrap_or_default();
-    match kind {
-        "disabled" if model.takes_between_tools() && !model.takes_disabled() => Err(invalid(
-            "To turn thinking off on this model, send \"thinking\": {\"type\": \"between_tools\"} instead of \
-             {\"type\": \"disabled\"}.",
-        )),
-        "disabled" if !model.takes_disabled() => Err(unthinkable(kind)),
-        "between_tools" if !model.takes_between_tools() => {
-            Err(invalid("\"thinking.type.between_tools\" is not supported for this model."))
-        }
-        _ if model.needs_thought_for_effort() && THOUGHTFUL.contains(&effort) => Err(invalid(format!(
-            "\"thinking.type.{kind}\" is not supported with \"output_config.effort\" set to \"{effort}\"."
-        ))),
-        _ => Ok(()),
-    }
-}
-
-fn check_budget(body: &Value, max_tokens: u32) -> Result<(), WireError> {
-    let field = "thinking.enabled.budget_tokens";
-    let budget = thinking(body).ok_or_else(|| invalid(format!("{field}: Field required")))?;
-    if budget < LEAST_THINKING {
-        let rule = format!("Input should be greater than or equal to {LEAST_THINKING}");
-        return Err(invalid(format!("{field}: {rule}")));
-    }
-    if budget >= max_tokens {
-        return Err(invalid("`max_tokens` must be greater than `thinking.budget_tokens`"));
-    }
-    Ok(())
-}
-
-fn forces_tools(body: &Value) -> bool {
-    matches!(body["tool_choice"]["type"].as_str(), Some("any" | "tool"))
+    list.iter().enumerate().map(sequence).collect()
 }
 
 /// Fields that take one of a few words, and not of all models.
@@ -234,10 +210,8 @@ fn check_words(body: &Value, model: Model<'_>) -> Result<(), WireError> {
     word("speed", &body["speed"], &["standard", "fast"])?;
     let effort = &body["output_config"]["effort"];
     word("output_config.effort", effort, &EFFORTS)?;
-    if !effort.is_null() && !model.takes_effort() {
-        return Err(invalid("This model does not support the effort parameter."));
-    }
-    if forces_tools(body) && !model.takes_forced_tools() {
+    check_effort(effort.as_str(), model)?;
+    if thinking::forces_tools(body) && !model.takes_forced_tools() {
         return Err(invalid("tool_choice: type \"tool\" and \"any\" are not supported for this model."));
     }
     match &body["inference_geo"] {
@@ -254,15 +228,27 @@ fn check_words(body: &Value, model: Model<'_>) -> Result<(), WireError> {
     }
 }
 
+/// How much effort is asked for, of those that the model makes.
+fn check_effort(effort: Option<&str>, model: Model<'_>) -> Result<(), WireError> {
+    let Some(effort) = effort else { return Ok(()) };
+    match model.efforts() {
+        [] => Err(invalid("This model does not support the effort parameter.")),
+        efforts if efforts.contains(&effort) => Ok(()),
+        efforts => {
+            let mut efforts = efforts.to_vec();
+            efforts.sort_unstable();
+            let efforts = efforts.join(", ");
+            Err(invalid(format!(
+                "This model does not support effort level '{effort}'. Supported levels: {efforts}."
+            )))
+        }
+    }
+}
+
 /// Who asks, in no other than an opaque word of the client's.
 fn check_metadata(metadata: &Value) -> Result<(), WireError> {
-    let fields = match metadata {
-        Value::Null => return Ok(()),
-        metadata => metadata
-            .as_object()
-            .ok_or_else(|| invalid("metadata: Input should be a valid dictionary or object"))?,
-    };
-    match fields.iter().find(|(name, value)| *name != "user_id" || !(value.is_string() || value.is_null())) {
+    let mut fields = metadata.as_object().into_iter().flatten();
+    match fields.find(|(name, value)| *name != "user_id" || !(value.is_string() || value.is_null())) {
         None => Ok(()),
         Some((name, _)) if name == "user_id" => {
             Err(invalid("metadata.user_id: Input should be a valid string"))
@@ -277,6 +263,15 @@ fn check_cache(body: &Value) -> Result<(), WireError> {
         keep(&block["cache_control"])?;
     }
     let kept: Vec<_> = parts(body).into_iter().filter_map(|part| part.keep).collect();
+    if kept.len() > MOST_OF_THREADS && body["thread"].is_object() {
+        let found = kept.len();
+        let message = format!(
+            "thread: a maximum of {MOST_OF_THREADS} blocks with cache_control may be provided when `thread` is set -- \
+             the fourth marker slot is reserved for the marker the server places on the conversation's last \
+             cache-eligible block. Found {found}."
+        );
+        return Err(WireError { code: Some("thread_unsupported_request".to_owned()), ..invalid(message) });
+    }
     if kept.len() > MOST_BREAKPOINTS {
         let found = kept.len();
         return Err(invalid(format!(

@@ -5,11 +5,16 @@
 //! it, it takes a temperature, and nothing that sortie sends gains by the newer one.
 
 mod blocks;
+mod calls;
 mod checks;
 mod client;
+mod kinds;
 mod models;
 mod reading;
+mod schemas;
 mod server;
+mod thinking;
+mod tool_kinds;
 mod tools;
 mod turns;
 

@@ -2,6 +2,9 @@
 //! of migration, its documentation of thinking, effort and data residency, and what users of the models
 //! have shown. Of a name that tells no generation nothing is known, and nothing is refused.
 
+/// How much effort may be asked for.
+pub(super) const EFFORTS: [&str; 5] = ["low", "medium", "high", "xhigh", "max"];
+
 /// A model, as far as its name tells.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Model<'a> {
@@ -28,6 +31,10 @@ const PLACED: Generation = (4, 6);
 /// The first generation whose effort can be told; of `opus` it was one before.
 const WITH_EFFORT: Generation = (4, 6);
 const OPUS_WITH_EFFORT: Generation = (4, 5);
+
+/// The first generations that make the effort of `max`, and of `xhigh`.
+const WITH_MAX: Generation = (4, 6);
+const WITH_XHIGH: Generation = (4, 7);
 
 /// The first generation of `opus` and `sonnet` that always thinks and cannot be made to call a tool, and
 /// of `fable` and `mythos` that cannot be made to; these have always thought.
@@ -81,10 +88,18 @@ impl<'a> Model<'a> {
         self.known.is_none_or(|(family, generation)| family == "sonnet" && generation >= ALWAYS_THINKING)
     }
 
-    /// Whether it may be told how much effort to make.
-    pub(super) fn takes_effort(self) -> bool {
+    /// How much effort it may be told to make; nothing where it cannot be told.
+    pub(super) fn efforts(self) -> &'static [&'static str] {
         let is_early = |(family, generation)| family == "opus" && generation >= OPUS_WITH_EFFORT;
-        self.is_since(WITH_EFFORT) || self.known.is_some_and(is_early)
+        if !self.is_since(WITH_EFFORT) && !self.known.is_some_and(is_early) {
+            &[]
+        } else if !self.is_since(WITH_MAX) {
+            &["low", "medium", "high"]
+        } else if !self.is_since(WITH_XHIGH) {
+            &["low", "medium", "high", "max"]
+        } else {
+            &EFFORTS
+        }
     }
 
     /// Whether it makes the highest efforts only where it may think before it answers.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::super::turns::{flag, last_of, text_of, whole_number};
 use super::super::{Caching, Keep, Part, Particulars, Request, Tier, WireError};
+use super::checks::Headers;
 use super::models::Model;
 use super::{checks, tools, turns};
 
@@ -19,22 +20,30 @@ pub(super) fn invalid(message: impl Into<String>) -> WireError {
 }
 
 pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Request, WireError> {
-    let is_2026 = checks::is_2026(headers)?;
+    checks::is_2026(headers)?;
     let body: Value = serde_json::from_slice(body)
         .map_err(|error| invalid(format!("The request body is not valid JSON: {error}")))?;
+    let said = Headers::read(headers, &body)?;
     let required = |field: &str| invalid(format!("{field}: Field required"));
 
-    let model = body["model"].as_str().ok_or_else(|| required("model"))?;
+    let model = match &body["model"] {
+        Value::Null => return Err(required("model")),
+        model => model.as_str().ok_or_else(|| invalid("model: Input should be a valid string"))?,
+    };
     let max_tokens = whole_number(&body, "max_tokens")
         .map_err(|_| invalid("max_tokens: Input should be a valid integer"))?
         .ok_or_else(|| required("max_tokens"))?;
-    let said = body["messages"].as_array().ok_or_else(|| required("messages"))?;
+    let turns = match &body["messages"] {
+        Value::Null => return Err(required("messages")),
+        turns => turns.as_array().ok_or_else(|| invalid("messages: Input should be a valid array"))?,
+    };
+    checks::check_forms(&body)?;
     let taken = Model::named(model);
-    turns::check(said, taken, is_2026)?;
+    turns::check(turns, taken, said.is_2026)?;
     let prompt =
-        last_of(said, "user").ok_or_else(|| invalid("messages: a user turn with content is required"))?;
+        last_of(turns, "user").ok_or_else(|| invalid("messages: a user turn with content is required"))?;
     let shape = tools::shape(&body)?;
-    let temperature = checks::check(&body, taken, max_tokens, is_2026)?;
+    let temperature = checks::check(&body, taken, max_tokens, &said)?;
     Ok(Request {
         model: model.to_owned(),
         system: text_of(&body["system"]),
@@ -117,7 +126,7 @@ pub(super) fn particulars(body: &[u8]) -> Particulars {
         choices: 1,
         tier: if body["speed"] == "fast" { Tier::Fast } else { Tier::Standard },
         geo: body["inference_geo"].as_str().map(str::to_owned),
-        is_stored: false,
+        is_stored: body["thread"].is_object(),
         in_background: false,
     }
 }

@@ -1,20 +1,15 @@
 //! The server's half: what the API refuses of the turns of a request. Rules and words are those that
 //! recorded replies show, and those of Anthropic's documentation of tool use.
 
-use std::collections::HashSet;
-
 use serde_json::Value;
 
 use super::super::WireError;
-use super::blocks;
-use super::models::Model;
+use super::models::{EFFORTS, Model};
 use super::reading::invalid;
+use super::{blocks, calls};
 
 /// Turns of a request, at most (Anthropic's reference of `messages`).
 const MOST_TURNS: usize = 100_000;
-
-/// How much effort may be asked for.
-pub(super) const EFFORTS: [&str; 5] = ["low", "medium", "high", "xhigh", "max"];
 
 /// What may be in front of the model for one turn only.
 const CLEARED: [&str; 2] = ["next_user_message", "never"];
@@ -41,15 +36,24 @@ pub(super) fn check(turns: &[Value], model: Model<'_>, is_2026: bool) -> Result<
     }
     check_system(turns)?;
     check_content(turns)?;
-    check_calls(turns)?;
+    calls::check(turns)?;
     check_last(turns, model)
 }
 
 /// A turn by itself.
 fn check_turn(field: &str, turn: &Value, is_2026: bool) -> Result<(), WireError> {
-    let role = turn["role"].as_str().unwrap_or_default();
+    if !turn.is_object() {
+        return Err(invalid(format!("{field}: Input should be an object")));
+    }
+    let role = match &turn["role"] {
+        Value::String(role) => role.as_str(),
+        Value::Null => return Err(invalid(format!("{field}.role: Field required"))),
+        _ => return Err(invalid(format!("{field}.role: Input should be a valid string"))),
+    };
     if !matches!(role, "user" | "assistant" | "system") {
-        return Err(invalid(format!("{field}.role: Input should be 'user' or 'assistant'")));
+        return Err(invalid(format!(
+            "messages: Unexpected role \"{role}\". Allowed roles are \"user\" or \"assistant\""
+        )));
     }
     let is_known = |name: &str| match name {
         "role" | "content" => true,
@@ -83,7 +87,11 @@ pub(super) fn word(field: &str, value: &Value, words: &[&str]) -> Result<(), Wir
     match value {
         Value::Null => Ok(()),
         Value::String(word) if words.contains(&word.as_str()) => Ok(()),
-        _ => Err(invalid(format!("{field}: Input should be '{}'", words.join("' or '")))),
+        _ => {
+            let mut choices: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
+            let last = choices.pop().unwrap_or_default();
+            Err(invalid(format!("{field}: Input should be {} or {last}", choices.join(", "))))
+        }
     }
 }
 
@@ -146,19 +154,19 @@ fn system_fault(turn: &Value, before: Option<&Value>, after: Option<&Value>) -> 
 }
 
 /// Turns of one role in a row, which the API takes as one.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     /// The place of the first of them.
-    first: usize,
-    turns: &'a [Value],
+    pub(super) first: usize,
+    pub(super) turns: &'a [Value],
 }
 
 impl<'a> Run<'a> {
-    fn is_of(&self, role: &str) -> bool {
+    pub(super) fn is_of(&self, role: &str) -> bool {
         self.turns[0]["role"] == role
     }
 
     /// The blocks of them all.
-    fn blocks(&self) -> Vec<Placed<'a>> {
+    pub(super) fn blocks(&self) -> Vec<Placed<'a>> {
         let mut all = Vec::new();
         for (i, turn) in self.turns.iter().enumerate() {
             let blocks = turn["content"].as_array().into_iter().flatten().enumerate();
@@ -169,7 +177,7 @@ impl<'a> Run<'a> {
 }
 
 /// A block, after the place of its turn and its own in that.
-type Placed<'a> = (usize, usize, &'a Value);
+pub(super) type Placed<'a> = (usize, usize, &'a Value);
 
 /// What is said, each in its turn.
 fn runs(turns: &[Value]) -> impl Iterator<Item = Run<'_>> {
@@ -182,7 +190,7 @@ fn runs(turns: &[Value]) -> impl Iterator<Item = Run<'_>> {
 }
 
 /// What the user and the assistant say.
-fn spoken(turns: &[Value]) -> impl Iterator<Item = Run<'_>> {
+pub(super) fn spoken(turns: &[Value]) -> impl Iterator<Item = Run<'_>> {
     runs(turns).filter(|run| !run.is_of("system"))
 }
 
@@ -239,78 +247,6 @@ fn is_blank(text: &str) -> bool {
     !text.is_empty() && text.trim().is_empty()
 }
 
-/// Calls of tools are the assistant's; their results are the first that the user says next.
-fn check_calls(turns: &[Value]) -> Result<(), WireError> {
-    let mut seen: HashSet<&str> = HashSet::new();
-    let mut open: Vec<&str> = Vec::new();
-    for run in spoken(turns) {
-        let blocks = run.blocks();
-        if run.is_of("user") {
-            check_none(&blocks, "tool_use", "assistant")?;
-            check_results(&blocks, &open)?;
-            let first = blocks.iter().take_while(|(.., block)| block["type"] == "tool_result");
-            let answered: HashSet<_> =
-                first.filter_map(|(.., block)| block["tool_use_id"].as_str()).collect();
-            open.retain(|id| !answered.contains(id));
-        } else {
-            check_none(&blocks, "tool_result", "user")?;
-        }
-        check_all_answered(run.first, &open)?;
-        for (turn, i, block) in blocks.iter().filter(|(.., block)| block["type"] == "tool_use") {
-            let id = block["id"].as_str().unwrap_or_default();
-            if !seen.insert(id) {
-                return Err(invalid(format!("messages.{turn}.content.{i}: `tool_use` ids must be unique")));
-            }
-            open.push(id);
-        }
-    }
-    check_all_answered(turns.len() - 1, &open)
-}
-
-/// Refuses blocks of a kind that only `others` have.
-fn check_none(blocks: &[Placed<'_>], kind: &str, others: &str) -> Result<(), WireError> {
-    match blocks.iter().find(|(.., block)| block["type"] == kind) {
-        None => Ok(()),
-        Some((turn, ..)) => {
-            Err(invalid(format!("messages.{turn}: `{kind}` blocks can only be in `{others}` messages")))
-        }
-    }
-}
-
-/// A result is one of a call that the turn before made, and the only one.
-fn check_results(blocks: &[Placed<'_>], calls: &[&str]) -> Result<(), WireError> {
-    let calls: HashSet<&str> = calls.iter().copied().collect();
-    let mut seen: HashSet<&str> = HashSet::new();
-    for (turn, i, block) in blocks.iter().filter(|(.., block)| block["type"] == "tool_result") {
-        let id = block["tool_use_id"].as_str().unwrap_or_default();
-        let refuse = |why: &str| Err(invalid(format!("messages.{turn}.content.{i}: {why}")));
-        if !calls.contains(id) {
-            return refuse(&format!(
-                "unexpected `tool_use_id` found in `tool_result` blocks: {id}. Each `tool_result` block must have \
-                 a corresponding `tool_use` block in the previous message."
-            ));
-        }
-        if !seen.insert(id) {
-            return refuse(&format!(
-                "each tool_use must have a single result. Found multiple `tool_result` blocks with id: {id}"
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses calls that nobody has answered by this turn.
-fn check_all_answered(turn: usize, open: &[&str]) -> Result<(), WireError> {
-    if open.is_empty() {
-        return Ok(());
-    }
-    Err(invalid(format!(
-        "messages.{turn}: `tool_use` ids were found without `tool_result` blocks immediately after: {}. Each \
-         `tool_use` block must have a corresponding `tool_result` block in the next message.",
-        open.join(", ")
-    )))
-}
-
 /// The last turn may be the assistant's, for a model that goes on from it; then it ends with a word.
 fn check_last(turns: &[Value], model: Model<'_>) -> Result<(), WireError> {
     let Some(last) = turns.last().filter(|turn| turn["role"] == "assistant") else { return Ok(()) };
@@ -331,7 +267,7 @@ fn check_last(turns: &[Value], model: Model<'_>) -> Result<(), WireError> {
 
 /// Whether a turn ends in what the provider's own tools did: a model that paused there goes on from it
 /// (Anthropic's documentation of server tools, `pause_turn`).
-fn is_paused(content: &Value) -> bool {
+pub(super) fn is_paused(content: &Value) -> bool {
     let last = content.as_array().and_then(|blocks| blocks.last());
     let kind = last.and_then(|block| block["type"].as_str()).unwrap_or_default();
     kind == "server_tool_use" || kind == "mcp_tool_use" || kind.ends_with("_tool_result")

@@ -1,0 +1,192 @@
+//! The server's half: what the API refuses of a schema that has to be fitted to the letter, be it that of
+//! an `output_config.format` or of a tool that is `strict`. The rules are those of Anthropic's
+//! documentation of structured outputs ("JSON Schema limitations"); the forms of messages are those of
+//! recorded replies, where there are any.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use super::super::WireError;
+use super::super::schema::is_open;
+use super::reading::invalid;
+
+/// Keywords that no schema may have. Lengths of arrays have a rule of their own.
+const UNSUPPORTED: [&str; 20] = [
+    "contains",
+    "else",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "if",
+    "maxContains",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minContains",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "multipleOf",
+    "not",
+    "prefixItems",
+    "propertyNames",
+    "then",
+    "uniqueItems",
+];
+
+/// What a string may be the form of.
+const FORMATS: [&str; 10] =
+    ["date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uri", "uuid"];
+
+/// What says of which kind a value is.
+const KINDS: [&str; 7] = ["type", "enum", "const", "anyOf", "allOf", "$ref", "properties"];
+
+/// Where schemas lie by name: those of fields, and those that others refer to.
+const PROPERTIES: &str = "properties";
+const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
+const NAMED: [&str; 3] = [PROPERTIES, DEFINITIONS[0], DEFINITIONS[1]];
+
+/// Refuses what a schema cannot say; it stands at `field`.
+pub(super) fn check(field: &str, schema: &Value) -> Result<(), WireError> {
+    let open = || {
+        let why = "For 'object' type, 'additionalProperties' must be explicitly set to false";
+        is_open(schema).then(|| why.to_owned())
+    };
+    match fault(schema, schema).or_else(open).or_else(|| circle(schema)) {
+        None => Ok(()),
+        Some(why) => Err(invalid(format!("{field}: {why}"))),
+    }
+}
+
+/// What is wrong with a schema or with one in it; `root` is the whole.
+fn fault(root: &Value, schema: &Value) -> Option<String> {
+    let fields = schema.as_object()?;
+    if let Some(place) = fields.get("$ref").and_then(Value::as_str) {
+        return reference_fault(root, place);
+    }
+    own_fault(fields).or_else(|| within(fields, &NAMED).into_iter().find_map(|inner| fault(root, inner)))
+}
+
+fn reference_fault(root: &Value, place: &str) -> Option<String> {
+    match place.strip_prefix('#') {
+        // That it is refused is documented; the words are ours.
+        None => Some(format!("Invalid schema: External references are not supported: {place}")),
+        Some(pointer) if root.pointer(pointer).is_some() => None,
+        Some(_) => Some(format!("Invalid schema: Reference to non-existent definition: {place}")),
+    }
+}
+
+/// What is wrong with a schema itself, whatever those in it are.
+fn own_fault(fields: &Map<String, Value>) -> Option<String> {
+    if fields.contains_key("oneOf") {
+        return Some("Schema type 'oneOf' is not supported".to_owned());
+    }
+    if !KINDS.iter().any(|keyword| fields.contains_key(*keyword)) {
+        return Some("Invalid schema: Schema type is missing".to_owned());
+    }
+    let kind = match &fields.get("type") {
+        Some(Value::Array(kinds)) => kinds.iter().find_map(Value::as_str).unwrap_or("object"),
+        kind => kind.and_then(Value::as_str).unwrap_or("object"),
+    };
+    let found: Vec<_> = UNSUPPORTED.into_iter().filter(|keyword| fields.contains_key(*keyword)).collect();
+    match found.as_slice() {
+        [] => (),
+        [one] => return Some(format!("For '{kind}' type, property '{one}' is not supported")),
+        several => {
+            let several = several.join(", ");
+            return Some(format!("For '{kind}' type, properties {several} are not supported"));
+        }
+    }
+    value_fault(kind, fields)
+}
+
+/// Keywords that may not have every value.
+fn value_fault(kind: &str, fields: &Map<String, Value>) -> Option<String> {
+    let is_complex = |value: &Value| value.is_array() || value.is_object();
+    match fields.get("minItems").map(Value::as_u64) {
+        None | Some(Some(0 | 1)) => (),
+        _ => {
+            return Some(format!("For '{kind}' type, 'minItems' values other than 0 or 1 are not supported"));
+        }
+    }
+    match fields.get("format").and_then(Value::as_str) {
+        Some(form) if kind == "string" && !FORMATS.contains(&form) => {
+            return Some(format!("For 'string' type, format '{form}' is not supported"));
+        }
+        _ => (),
+    }
+    if fields.get("items").is_some_and(Value::is_array) {
+        return Some("Array types must be specified with a single object schema for 'items'".to_owned());
+    }
+    if fields.get("enum").and_then(Value::as_array).is_some_and(|values| values.iter().any(is_complex)) {
+        // That it is refused is documented; the words are ours.
+        return Some("Enum values must be strings, numbers, booleans or null".to_owned());
+    }
+    let rest = match fields.get("additionalProperties")? {
+        Value::Bool(true) => "true",
+        Value::Object(_) => "object",
+        _ => return None,
+    };
+    Some(format!(
+        "For 'object' type, 'additionalProperties: {rest}' is not supported. Please set \
+         'additionalProperties' to false"
+    ))
+}
+
+/// The schemas in a schema: under `named` keywords by name, and those that it is made of.
+fn within<'a>(fields: &'a Map<String, Value>, named: &[&str]) -> Vec<&'a Value> {
+    let mut all: Vec<&Value> = fields.get("items").into_iter().collect();
+    all.extend(
+        ["anyOf", "allOf"].into_iter().filter_map(|keyword| fields.get(keyword)?.as_array()).flatten(),
+    );
+    all.extend(named.iter().filter_map(|keyword| fields.get(*keyword)?.as_object()).flat_map(Map::values));
+    all
+}
+
+/// The first definition that comes back to itself.
+fn circle(root: &Value) -> Option<String> {
+    let mut over = HashSet::new();
+    let starts =
+        DEFINITIONS.into_iter().filter_map(|keyword| Some((keyword, root.get(keyword)?.as_object()?)));
+    let mut starts: Vec<String> = starts
+        .flat_map(|(keyword, schemas)| schemas.keys().map(move |name| format!("#/{keyword}/{name}")))
+        .collect();
+    starts.push("#".to_owned());
+    let found = starts.into_iter().find_map(|start| back(root, start, &mut Vec::new(), &mut over))?;
+    let names: Vec<&str> = found.iter().map(|place| place.rsplit('/').next().unwrap_or_default()).collect();
+    Some(format!("Circular reference detected in schema definitions: {}", names.join(" -> ")))
+}
+
+/// The way from a place back to itself, by what refers to what; `over` is what has no such way.
+fn back(
+    root: &Value,
+    place: String,
+    way: &mut Vec<String>,
+    over: &mut HashSet<String>,
+) -> Option<Vec<String>> {
+    if let Some(first) = way.iter().position(|known| *known == place) {
+        let mut circle = way[first..].to_vec();
+        circle.push(place);
+        return Some(circle);
+    }
+    if over.contains(&place) {
+        return None;
+    }
+    let schema = root.pointer(place.trim_start_matches('#'))?;
+    way.push(place);
+    let mut next = Vec::new();
+    references(schema, &mut next);
+    let found = next.into_iter().find_map(|place| back(root, place, way, over));
+    over.extend(way.pop());
+    found
+}
+
+/// What a schema refers to, but for its definitions' own references.
+fn references(schema: &Value, found: &mut Vec<String>) {
+    let Some(fields) = schema.as_object() else { return };
+    found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
+    for inner in within(fields, &[PROPERTIES]) {
+        references(inner, found);
+    }
+}
