@@ -44,7 +44,7 @@ pub(super) fn responses(model: &Model, asker: &Asker<'_>, now: Duration) -> Resu
         fields.remove("personality");
     }
     let request = ServerRequest { body: body.to_string().into(), ..asker.request.clone() };
-    let told = kept::responses::continued(&model.kept, dialect, &request, asker.key, now)?;
+    let told = kept::continued(&model.kept, dialect, &request, asker.key, now)?;
     let read = dialect.read(&told.headers, &told.body).map_err(Refusal::new)?;
     models::check_served(&model.scenario, dialect, &read.model)?;
     let tokens = input_tokens(dialect, &read, &dialect.particulars(&told.body));

@@ -277,7 +277,7 @@ impl Model {
         key: &str,
         now: Duration,
     ) -> Result<Asked, Box<Refusal>> {
-        let told = responses::continued(&self.kept, dialect, request, key, now)?;
+        let told = kept::continued(&self.kept, dialect, request, key, now)?;
         Asked::read(&self.scenario, self.seed, dialect, &told)
     }
 

@@ -9,6 +9,7 @@ mod kept;
 mod lists;
 mod quotas;
 mod refusals;
+mod threads;
 
 use std::time::Duration;
 

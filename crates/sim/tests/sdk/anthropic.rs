@@ -57,6 +57,8 @@ fn answers() -> Vec<Row> {
         row("a structured answer", "parse", WEATHER).prompt(QUESTION),
         row("a streamed structured answer", "stream_parse", WEATHER).prompt(QUESTION),
         row("a message by the path of betas", "beta", HELLO).requests(1),
+        row("the loop over tools", "tool_runner", "tool_use, end_turn; called 1").prompt(QUESTION),
+        row("a thread", "thread", "6 turns, more each time True").not_for(&[PYTHON_0, PYTHON_1, JAVASCRIPT]),
         row("every field of usage", "usage", "all"),
         row("a prompt that is cached", "cached", "written, then read"),
         row("thinking", "thinking", "thinking Hello [end_turn]").extra(json!({ "model": FORCED })),

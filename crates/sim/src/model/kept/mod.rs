@@ -1,5 +1,5 @@
-//! Answers that OpenAI keeps: completions with `store`, responses unless they say no, and responses in
-//! the background, which nobody waits for.
+//! Answers that are kept: OpenAI's completions with `store`, its responses unless they say no, and those in
+//! the background, which nobody waits for; Anthropic's messages of a thread.
 //!
 //! All that is to be told of an answer is worked out when it is asked for; what of it is there depends
 //! on the time alone. An answer that never reached its client is kept like any other, which is how a
@@ -8,17 +8,20 @@
 
 pub(super) mod completions;
 pub(super) mod responses;
+mod threads;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
-use sortie_providers::dialect::WireError;
+use sortie_providers::dialect::{Dialect, WireError};
 
 use super::reply::Try;
-use super::{Asker, Model, Refusal};
+use super::{Asker, Model, Refusal, is_anthropic};
 use crate::ledger::{Delivery, Entry, Generation, Ticket};
+use crate::timeline::ServerRequest;
 
 /// Answers that are kept at a time. A provider keeps them for 30 days; a simulator has to stay small.
 const MOST: usize = 10_000;
@@ -37,12 +40,25 @@ struct Answer {
     done: Duration,
     /// What it is then.
     body: Value,
-    /// The items that it was asked with, those of what it continues before its own; of responses only.
-    said: Vec<Value>,
+    /// What it was asked with; of responses and threads only.
+    said: Said,
     bytes: usize,
     /// The reply that it streams by: an answer whose client hangs up before its end is not kept.
     ticket: Option<Ticket>,
     job: Option<Job>,
+}
+
+/// What goes before the answers that go on from a kept one.
+#[derive(Debug, Default)]
+struct Said {
+    /// The items or turns that it was asked with, those of what it continues before its own.
+    items: Vec<Value>,
+    /// What all turns of a thread share.
+    shared: Value,
+    /// The id of the answer that it continues, where nothing else may.
+    continues: Option<String>,
+    /// About how many bytes all of that is.
+    bytes: usize,
 }
 
 /// An answer in the background.
@@ -104,6 +120,21 @@ impl Kept {
     }
 }
 
+/// The request with what was said before it, where it goes on from an answer that is kept.
+pub(super) fn continued<'a>(
+    kept: &Kept,
+    dialect: &dyn Dialect,
+    request: &'a ServerRequest,
+    key: &str,
+    now: Duration,
+) -> Result<Cow<'a, ServerRequest>, Box<Refusal>> {
+    if is_anthropic(dialect) {
+        threads::continued(kept, dialect, request, key, now)
+    } else {
+        responses::continued(kept, dialect, request, key, now)
+    }
+}
+
 impl Model {
     /// Keeps the answer of a try, where it asks for that and the answer is generated whole.
     pub(super) fn keep_answer(
@@ -128,8 +159,12 @@ impl Model {
 
 /// The answer of a try, as it is kept.
 fn kept(this: &Try, (key, body): (&str, Bytes), now: Duration, ticket: Option<Ticket>) -> Answer {
-    let (said, said_bytes) = responses::said(&this.asked);
-    let bytes = body.len() + said_bytes;
+    let said = if is_anthropic(this.asked.dialect) {
+        threads::said(&this.asked)
+    } else {
+        responses::said(&this.asked)
+    };
+    let bytes = body.len() + said.bytes;
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     Answer {
         id: body["id"].as_str().unwrap_or_default().to_owned(),
@@ -162,7 +197,7 @@ mod tests {
             dialect: "openai",
             done: Duration::ZERO,
             body: Value::Null,
-            said: Vec::new(),
+            said: Said::default(),
             bytes,
             ticket: None,
             job: None,

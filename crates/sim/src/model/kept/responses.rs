@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use sortie_providers::dialect::Dialect;
 
-use super::{Answer, Job, Kept, kept, unknown};
+use super::{Answer, Job, Kept, Said, kept, unknown};
 use crate::fault::Fault;
 use crate::ledger::{Entry, Generation};
 use crate::model::asked::Asked;
@@ -78,7 +78,7 @@ pub(in crate::model) fn delete(
 /// The request with what was said before it: the items of the response that it continues, those of the
 /// one before that included, and what that has answered. Its own instructions stay its own (OpenAI's
 /// reference of `previous_response_id`); all that is read is billed as input.
-pub(in crate::model) fn continued<'a>(
+pub(super) fn continued<'a>(
     kept: &Kept,
     dialect: &dyn Dialect,
     request: &'a ServerRequest,
@@ -101,7 +101,7 @@ pub(in crate::model) fn continued<'a>(
         refusal.coded("previous_response_not_found").about("previous_response_id")
     })?;
     let answered = previous.body["output"].as_array().into_iter().flatten();
-    let items = previous.said.iter().chain(answered).cloned().chain(items(&body["input"]));
+    let items = previous.said.items.iter().chain(answered).cloned().chain(items(&body["input"]));
     body["input"] = Value::Array(items.collect());
     // All of the conversation is here: nothing that it lacks may be looked for elsewhere.
     body["previous_response_id"] = Value::Null;
@@ -116,13 +116,13 @@ fn items(input: &Value) -> Vec<Value> {
     }
 }
 
-/// The items that a response was asked with, and about how many bytes they are.
-pub(super) fn said(asked: &Asked) -> (Vec<Value>, usize) {
+/// What is kept of the request of a response.
+pub(super) fn said(asked: &Asked) -> Said {
     if asked.dialect.name() != DIALECT {
-        return (Vec::new(), 0);
+        return Said::default();
     }
     let body: Value = serde_json::from_slice(&asked.told).unwrap_or_default();
-    (items(&body["input"]), asked.told.len())
+    Said { items: items(&body["input"]), bytes: asked.told.len(), ..Said::default() }
 }
 
 impl Answer {

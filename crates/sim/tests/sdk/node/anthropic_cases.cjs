@@ -3,6 +3,7 @@
 
 const { BASE_URL, SCHEMA, collected, inOrder, load, missing, other, poll, run, weather } = require("./cases.cjs");
 const Anthropic = load("@anthropic-ai/sdk").default;
+const { betaTool } = load("@anthropic-ai/sdk/helpers/beta/json-schema");
 const { jsonSchemaOutputFormat } = load("@anthropic-ai/sdk/helpers/json-schema");
 
 const MODEL = "claude-sonnet-5-5";
@@ -66,6 +67,17 @@ const verbs = {
   // By `?beta=true` in the older versions, by headers alone in the newer.
   beta: async (client, kase) =>
     shown(await client.beta.messages.create(body(kase, { betas: ["some-beta-2026-01-01"] }))),
+  // The SDK's own loop over tools.
+  tool_runner: async (client, kase) => {
+    let called = 0;
+    const run = () => {
+      called += 1;
+      return "9 degrees";
+    };
+    const asked = body(kase, { tools: [betaTool({ ...TOOL, inputSchema: SCHEMA, run })], system: "Be brief." });
+    const stops = await collected(client.beta.messages.toolRunner(asked), (message) => message.stop_reason);
+    return `${stops.join(", ")}; called ${called}`;
+  },
   usage: async (client, kase) =>
     missing(
       (await client.messages.create(body(kase))).usage,

@@ -84,6 +84,30 @@ def beta(client, case):
     return f"{message.content[0].text} [{message.stop_reason}]"
 
 
+def tool_runner(client, case):
+    """The SDK's own loop over tools. The newest says only what is new, in a thread that the server keeps."""
+    called = []
+
+    @anthropic.beta_tool
+    def get_weather(city: str, unit: str) -> str:
+        """The weather of a city."""
+        called.append((city, unit))
+        return "9 degrees"
+
+    asked = body(case, tools=[get_weather], system="Be brief.")
+    stops = [message.stop_reason for message in client.beta.messages.tool_runner(**asked)]
+    return f"{', '.join(stops)}; called {len(called)}"
+
+
+def thread(client, case):
+    """A conversation in a thread: each time all that was said before is read, though only the new is sent."""
+    turns = client.beta.messages.thread(**body(case), system="Be brief.")
+    first = turns.send()
+    replies = [turns.send({"role": "user", "content": f"And {n}?"}) for n in range(2)]
+    used = [reply.usage.input_tokens for reply in (first, *replies)]
+    return f"{len(turns.messages)} turns, more each time {sorted(set(used)) == used}"
+
+
 def usage(client, case):
     fields = (
         "input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens",
@@ -178,7 +202,7 @@ VERBS = {
     for verb in (
         create, stream, events, tool, stream_tool, parse, stream_parse, thinking, beta, usage, cached,
         count_tokens, models, model_unknown, headers, batch, batch_cancel,
-        batch_expired,
+        batch_expired, tool_runner, thread,
     )
 }  # fmt: skip
 
