@@ -46,6 +46,25 @@ fn a_budget_is_less_than_the_answer_s_bound_unless_thinking_is_interleaved() {
 }
 
 #[test]
+fn ways_to_think_have_no_fields_but_their_own() {
+    check(&json!({"thinking": {"type": "enabled", "budget_tokens": 2000, "display": "omitted"}}), "");
+    let extra = "Extra inputs are not permitted";
+    check(
+        &json!({"thinking": {"type": "enabled", "budget_tokens": 2000, "effort": "low"}}),
+        &format!("thinking.enabled.effort: {extra}"),
+    );
+    check(
+        &json!({"thinking": {"type": "disabled", "budget_tokens": 2000}}),
+        &format!("thinking.disabled.budget_tokens: {extra}"),
+    );
+    check(&json!({"thinking": {"type": "enabled"}}), "thinking.enabled.budget_tokens: Field required");
+    check(
+        &json!({"thinking": {"type": "enabled", "budget_tokens": "2000"}}),
+        "thinking.enabled.budget_tokens: Input should be a valid integer",
+    );
+}
+
+#[test]
 fn what_paused_goes_on_thinking_and_what_is_pre_filled_does_not() {
     let ask = said("user", json!("a"));
     let search =

@@ -225,3 +225,81 @@ fn schemas_that_are_fitted_to_the_letter_refer_to_their_own_definitions_and_not_
         "Invalid schema: External references are not supported",
     );
 }
+
+#[test]
+fn schemas_that_are_fitted_to_the_letter_are_not_too_much_together() {
+    let fields = |count: usize, of: &Value| {
+        let fields: Vec<_> = (0..count).map(|n| (format!("f{n}"), of.clone())).collect();
+        json!({"type": "object", "properties": serde_json::Map::from_iter(fields), "additionalProperties": false})
+    };
+    let required = |count: usize, of: &Value| {
+        let names: Vec<_> = (0..count).map(|n| format!("f{n}")).collect();
+        with(fields(count, of), "required", json!(names))
+    };
+    let format = |schema: Value| json!({"format": {"type": "json_schema", "schema": schema}});
+    let text = json!({"type": "string"});
+    let nullable = json!({"type": ["string", "null"]});
+    let either = json!({"anyOf": [text, {"type": "null"}]});
+    let all = |schema: &Value, output: &Value, message: &str| {
+        let more = json!({"tools": [with(own(schema), "strict", json!(true))], "output_config": output});
+        match message {
+            "" => taken(&Anthropic, &more),
+            message => refused(&Anthropic, &more, ("", ""), message),
+        }
+    };
+    let optional = "Schemas contains too many optional parameters (25), which would make grammar compilation \
+                    inefficient. Reduce the number of optional parameters in your tool schemas (limit: 24).";
+    all(&fields(24, &text), &Value::Null, "");
+    all(&fields(25, &text), &Value::Null, optional);
+    all(&fields(12, &text), &format(fields(13, &text)), optional);
+    all(&required(1, &fields(25, &text)), &Value::Null, optional);
+    all(&required(30, &text), &Value::Null, "");
+    let unions =
+        "Schemas contains too many parameters with union types (17 parameters with type arrays or anyOf).";
+    all(&required(16, &nullable), &Value::Null, "");
+    all(&required(17, &nullable), &Value::Null, unions);
+    all(&required(8, &nullable), &format(required(9, &either)), unions);
+    // What is not strict is no matter.
+    check(&own(&fields(99, &nullable)), "");
+}
+
+#[test]
+fn formats_and_choices_have_no_fields_but_their_own() {
+    let schema = json!({"type": "object", "properties": {}, "additionalProperties": false});
+    let format = json!({"type": "json_schema", "schema": schema});
+    let tools = json!([own(&schema)]);
+    for more in [
+        json!({"output_config": {"format": format, "effort": null, "task_budget": {"type": "tokens", "total": 9}}}),
+        json!({"output_format": format}),
+        json!({"tools": tools, "tool_choice": {"type": "auto", "disable_parallel_tool_use": true}}),
+        json!({"tools": tools, "tool_choice": {"type": "tool", "name": "f", "disable_parallel_tool_use": false}}),
+        json!({"tools": tools, "tool_choice": {"type": "none"}}),
+    ] {
+        taken(&Anthropic, &more);
+    }
+    let refuse = |more: Value, message: &str| refused(&Anthropic, &more, ("", ""), message);
+    let extra = "Extra inputs are not permitted";
+    refuse(json!({"output_config": {"verbosity": "low"}}), &format!("output_config.verbosity: {extra}"));
+    let named = with(format, "name", json!("n"));
+    refuse(json!({"output_config": {"format": named}}), &format!("output_config.format.name: {extra}"));
+    refuse(json!({"output_format": named}), &format!("output_format.name: {extra}"));
+    let bare = json!({"type": "json_schema"});
+    refuse(json!({"output_config": {"format": bare}}), "output_config.format.schema: Field required");
+    let text = json!({"type": "text"});
+    refuse(
+        json!({"output_config": {"format": text}}),
+        "output_config.format.type: Input should be 'json_schema'",
+    );
+    let open = json!({"type": "json_schema", "schema": {"type": "object"}});
+    refuse(
+        json!({"output_format": open}),
+        "output_format.schema: For 'object' type, 'additionalProperties' must be",
+    );
+    let choose = |choice: Value| json!({"tools": tools, "tool_choice": choice});
+    refuse(choose(json!({"type": "auto", "name": "f"})), &format!("tool_choice.auto.name: {extra}"));
+    refuse(choose(json!({"type": "tool"})), "tool_choice.tool.name: Field required");
+    refuse(
+        choose(json!({"type": "any", "disable_parallel_tool_use": "no"})),
+        "tool_choice.any.disable_parallel_tool_use: Input should be a valid boolean",
+    );
+}

@@ -23,6 +23,9 @@ const MOST_OF_THREADS: usize = 3;
 /// What may be done with a thread.
 const THREADS: [Kind; 2] = [kind("continue", &["previous_message_id"], &[]), kind("create", &[], &[])];
 
+/// What may be said of the output (the official SDKs' `types/beta/beta_output_config_param.py`).
+const OUTPUT: Kind = kind("output_config", &[], &["effort", "format", "task_budget"]);
+
 /// The sampling parameters, which the version of 2026-10-21 does not have.
 const SAMPLING: [&str; 3] = ["temperature", "top_k", "top_p"];
 
@@ -208,6 +211,9 @@ pub(super) fn stop_sequences(body: &Value) -> Result<Vec<String>, WireError> {
 fn check_words(body: &Value, model: Model<'_>) -> Result<(), WireError> {
     word("service_tier", &body["service_tier"], &["auto", "standard_only"])?;
     word("speed", &body["speed"], &["standard", "fast"])?;
+    if body["output_config"].is_object() {
+        check_fields("output_config", &body["output_config"], &OUTPUT)?;
+    }
     let effort = &body["output_config"]["effort"];
     word("output_config.effort", effort, &EFFORTS)?;
     check_effort(effort.as_str(), model)?;

@@ -50,7 +50,7 @@ enum Form {
 
 /// What fields hold: a field, the kinds that it is of where not all, and its form. The first that fits
 /// counts. What is not here is looked at elsewhere, or not at all.
-const FORMS: [(&str, &[&str], Form); 27] = [
+const FORMS: [(&str, &[&str], Form); 29] = [
     ("caller", &[], Form::Object),
     ("citations", &["text"], Form::List),
     ("citations", &["document", "search_result"], Form::Object),
@@ -59,6 +59,7 @@ const FORMS: [(&str, &[&str], Form); 27] = [
     ("context", &["document"], Form::Text),
     ("data", &[], Form::Text),
     ("description", &["custom"], Form::Text),
+    ("disable_parallel_tool_use", &[], Form::Flag),
     ("file_id", &[], Form::Text),
     ("id", &["server_tool_use"], Form::ServerId),
     ("id", &["mcp_tool_use", "tool_use"], Form::Id),
@@ -68,6 +69,7 @@ const FORMS: [(&str, &[&str], Form); 27] = [
     ("media_type", &[], Form::Text),
     ("name", &[], Form::Text),
     ("previous_message_id", &[], Form::Text),
+    ("schema", &[], Form::Object),
     ("server_name", &[], Form::Text),
     ("signature", &["thinking"], Form::Text),
     ("source", &["search_result"], Form::Text),

@@ -105,7 +105,7 @@ pub(super) fn parts(body: &Value) -> Vec<Part> {
     };
     let mut parts = Vec::new();
     // A schema for the answer is read before all else.
-    if let Some(schema) = body["output_config"]["format"].get("schema") {
+    if let Some(schema) = tools::asked_format(body).1.get("schema") {
         parts.push(Part::text(schema.to_string()));
     }
     parts.extend(read_in_order(body).into_iter().map(of));

@@ -35,6 +35,11 @@ const UNSUPPORTED: [&str; 20] = [
     "uniqueItems",
 ];
 
+/// The most fields that may be left out, and that may be of several kinds, of all schemas of a request
+/// together (Anthropic's documentation of structured outputs, "Schema complexity limits").
+const MOST_OPTIONAL: usize = 24;
+const MOST_UNIONS: usize = 16;
+
 /// What a string may be the form of.
 const FORMATS: [&str; 10] =
     ["date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uri", "uuid"];
@@ -56,6 +61,43 @@ pub(super) fn check(field: &str, schema: &Value) -> Result<(), WireError> {
     match fault(schema, schema).or_else(open).or_else(|| circle(schema)) {
         None => Ok(()),
         Some(why) => Err(invalid(format!("{field}: {why}"))),
+    }
+}
+
+/// Refuses schemas that are too much together, whatever each of them is.
+pub(super) fn check_all(schemas: &[&Value]) -> Result<(), WireError> {
+    let (mut optional, mut unions) = (0, 0);
+    for schema in schemas {
+        count(schema, &mut optional, &mut unions);
+    }
+    if unions > MOST_UNIONS {
+        return Err(invalid(format!(
+            "Schemas contains too many parameters with union types ({unions} parameters with type arrays or anyOf). \
+             This causes exponential compilation cost. Reduce the number of nullable or union-typed parameters \
+             (limit: {MOST_UNIONS} parameters with unions)."
+        )));
+    }
+    if optional > MOST_OPTIONAL {
+        return Err(invalid(format!(
+            "Schemas contains too many optional parameters ({optional}), which would make grammar compilation \
+             inefficient. Reduce the number of optional parameters in your tool schemas (limit: {MOST_OPTIONAL})."
+        )));
+    }
+    Ok(())
+}
+
+/// Counts the fields of a schema, and of those in it, that may be left out or are of several kinds.
+fn count(schema: &Value, optional: &mut usize, unions: &mut usize) {
+    let Some(fields) = schema.as_object() else { return };
+    let is_required = |name: &String| {
+        schema["required"].as_array().is_some_and(|names| names.iter().any(|known| known == name))
+    };
+    for (name, field) in schema[PROPERTIES].as_object().into_iter().flatten() {
+        *optional += usize::from(!is_required(name));
+        *unions += usize::from(field["type"].is_array() || field["anyOf"].is_array());
+    }
+    for inner in within(fields, &NAMED) {
+        count(inner, optional, unions);
     }
 }
 

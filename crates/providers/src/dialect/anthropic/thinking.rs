@@ -4,9 +4,18 @@
 use serde_json::Value;
 
 use super::super::WireError;
+use super::kinds::{Kind, check_fields, kind};
 use super::models::Model;
 use super::reading::{invalid, thinking as budget};
 use super::turns::{Placed, Run, is_paused, spoken};
+
+/// Ways to think (the official SDKs' `types/thinking_config_*_param.py` and the beta's).
+const WAYS: [Kind; 4] = [
+    kind("adaptive", &[], &["block_binding", "display"]),
+    kind("between_tools", &[], &[]),
+    kind("disabled", &[], &[]),
+    kind("enabled", &["budget_tokens"], &["block_binding", "display"]),
+];
 
 /// The least that a thinking budget may be, in tokens.
 const LEAST_THINKING: u32 = 1_024;
@@ -25,6 +34,9 @@ pub(super) fn check(
     is_interleaved: bool,
 ) -> Result<(), WireError> {
     let asked = &body["thinking"];
+    if let Some(kind) = WAYS.iter().find(|kind| asked["type"] == kind.name) {
+        check_fields(&format!("thinking.{}", kind.name), asked, kind)?;
+    }
     match asked["type"].as_str() {
         None if asked.is_null() => return Ok(()),
         Some(kind @ ("disabled" | "between_tools")) => return check_thoughtless(kind, body, model),
@@ -128,7 +140,7 @@ fn check_thoughtless(kind: &str, body: &Value, model: Model<'_>) -> Result<(), W
 
 fn check_budget(body: &Value, max_tokens: u32, is_interleaved: bool) -> Result<(), WireError> {
     let field = "thinking.enabled.budget_tokens";
-    let budget = budget(body).ok_or_else(|| invalid(format!("{field}: Field required")))?;
+    let budget = budget(body).ok_or_else(|| invalid(format!("{field}: Input should be a valid integer")))?;
     if budget < LEAST_THINKING {
         let rule = format!("Input should be greater than or equal to {LEAST_THINKING}");
         return Err(invalid(format!("{field}: {rule}")));

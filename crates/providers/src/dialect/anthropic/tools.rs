@@ -3,8 +3,20 @@
 use serde_json::{Value, json};
 
 use super::super::{Shape, WireError};
+use super::kinds::{Kind, check_fields, kind};
 use super::reading::invalid;
 use super::{schemas, tool_kinds};
+
+/// Which of the tools are to be called (the official SDKs' `types/tool_choice_*_param.py`).
+const CHOICES: [Kind; 4] = [
+    kind("any", &[], &["disable_parallel_tool_use"]),
+    kind("auto", &[], &["disable_parallel_tool_use"]),
+    kind("none", &[], &[]),
+    kind("tool", &["name"], &["disable_parallel_tool_use"]),
+];
+
+/// The one format that an answer may be asked to have.
+const FORMAT: Kind = kind("json_schema", &["schema"], &[]);
 
 /// What the answer has to look like: a tool's call where one is forced, or where tools are offered
 /// and the last turn is not already a tool's result; else the format that is asked for.
@@ -13,6 +25,11 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
     let format = format(body)?;
     let choice = &body["tool_choice"];
     let all = body["tools"].as_array().map_or(&[][..], Vec::as_slice);
+    let strict = all.iter().filter(|tool| tool["strict"] == true).map(|tool| &tool["input_schema"]);
+    schemas::check_all(&strict.chain(&format).collect::<Vec<_>>())?;
+    if let Some(kind) = CHOICES.iter().find(|kind| choice["type"] == kind.name) {
+        check_fields(&format!("tool_choice.{}", kind.name), choice, kind)?;
+    }
     let called = match choice["type"].as_str() {
         None if choice.is_null() => offered(&tools, body),
         Some("none") => None,
@@ -22,8 +39,7 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
         Some("auto") => offered(&tools, body),
         Some("any") => tools.first(),
         Some("tool") => {
-            let name =
-                choice["name"].as_str().ok_or_else(|| invalid("tool_choice.tool.name: Field required"))?;
+            let name = choice["name"].as_str().unwrap_or_default();
             if !all.iter().any(|tool| tool["name"] == name) {
                 return Err(invalid(format!("Tool '{name}' not found in provided tools")));
             }
@@ -73,17 +89,22 @@ fn tools(body: &Value) -> Result<Vec<(String, Value)>, WireError> {
 
 /// The schema that the text has to fit, if one is given.
 fn format(body: &Value) -> Result<Option<Value>, WireError> {
-    let format = &body["output_config"]["format"];
+    let (field, format) = asked_format(body);
     if format.is_null() {
         return Ok(None);
     }
-    if format["type"] != json!("json_schema") {
-        return Err(invalid("output_config.format.type: Input should be 'json_schema'"));
+    if format["type"] != json!(FORMAT.name) {
+        return Err(invalid(format!("{field}.type: Input should be '{}'", FORMAT.name)));
     }
-    let schema = &format["schema"];
-    if !schema.is_object() {
-        return Err(invalid("output_config.format.schema: Field required"));
+    check_fields(field, format, &FORMAT)?;
+    schemas::check(&format!("{field}.schema"), &format["schema"])?;
+    Ok(Some(format["schema"].clone()))
+}
+
+/// The format that is asked for, and where that stands: once it was a parameter of its own.
+pub(super) fn asked_format(body: &Value) -> (&'static str, &Value) {
+    match &body["output_format"] {
+        Value::Null => ("output_config.format", &body["output_config"]["format"]),
+        format => ("output_format", format),
     }
-    schemas::check("output_config.format.schema", schema)?;
-    Ok(Some(schema.clone()))
 }
