@@ -79,6 +79,15 @@ fn tools_are_of_a_kind_and_have_no_fields_but_its_own() {
         "tools.0.computer_20250124.display_height_px: Field required",
     );
     check(&json!({"type": "computer_toolset_20260801"}), "");
+    check(
+        &json!({"type": "browser_toolset_20260801", "name": "browser"}),
+        "tools.0.browser_toolset_20260801: name is not accepted on a toolset entry",
+    );
+    check(&json!({"type": "mcp_toolset", "mcp_server_name": "s"}), "");
+    check(
+        &json!({"type": "mcp_toolset", "mcp_server_name": "s", "name": "n"}),
+        "tools.0.mcp_toolset.name: Extra inputs are not permitted",
+    );
     for (kind, name) in [
         ("text_editor_20250124", "str_replace_editor"),
         ("text_editor_20250728", "str_replace_based_edit_tool"),

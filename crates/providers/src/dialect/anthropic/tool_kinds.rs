@@ -14,8 +14,10 @@ const LONGEST_NAME: usize = 128;
 /// The longest name of a property of a tool's schema, in characters, as recorded replies say it.
 const LONGEST_KEY: usize = 64;
 
-/// Tools of the provider's that are many in one, and named by what they are made of.
-const UNNAMED: [&str; 3] = ["browser_toolset_20260801", "computer_toolset_20260801", "mcp_toolset"];
+/// Tools of the provider's that are many in one, and named by their kinds; those of an MCP server are
+/// named by that.
+const TOOLSETS: [&str; 2] = ["browser_toolset_20260801", "computer_toolset_20260801"];
+const OF_SERVER: &str = "mcp_toolset";
 
 /// Keywords that a tool's schema may not have at its top.
 const COMBINING: [&str; 3] = ["oneOf", "allOf", "anyOf"];
@@ -41,7 +43,7 @@ const TOOLS: [Kind; 30] = [
     kind("advisor_20260301", &["model", "name"], &["caching", "max_tokens", "max_uses"]).sharing(USUAL),
     kind("bash_20241022", NAMED, EXAMPLES).sharing(USUAL),
     kind("bash_20250124", NAMED, EXAMPLES).sharing(USUAL),
-    kind("browser_toolset_20260801", &[], SET),
+    kind(TOOLSETS[0], &[], SET),
     kind("code_execution_20250522", NAMED, USUAL),
     kind("code_execution_20250825", NAMED, USUAL),
     kind("code_execution_20260120", NAMED, USUAL),
@@ -49,9 +51,9 @@ const TOOLS: [Kind; 30] = [
     kind("computer_20241022", SCREEN, ON_SCREEN).sharing(USUAL),
     kind("computer_20250124", SCREEN, ON_SCREEN).sharing(USUAL),
     kind("computer_20251124", SCREEN, &["display_number", "enable_zoom", "input_examples"]).sharing(USUAL),
-    kind("computer_toolset_20260801", &[], SET),
+    kind(TOOLSETS[1], &[], SET),
     CUSTOM.sharing(USUAL),
-    kind("mcp_toolset", &["mcp_server_name"], &["cache_control", "configs", "default_config", "tools"]),
+    kind(OF_SERVER, &["mcp_server_name"], &["cache_control", "configs", "default_config", "tools"]),
     kind("memory_20250818", NAMED, EXAMPLES).sharing(USUAL),
     kind("text_editor_20241022", NAMED, EXAMPLES).sharing(USUAL),
     kind("text_editor_20250124", NAMED, EXAMPLES).sharing(USUAL),
@@ -91,8 +93,15 @@ pub(super) fn check(place: usize, tool: &Value) -> Result<&'static str, WireErro
         return Err(invalid(format!("{}: {}", unknown(&field, &name), tags.join(", "))));
     };
     let field = format!("{field}.{name}");
+    let is_set = TOOLSETS.contains(&kind.name);
+    if is_set && tool.get("name").is_some() {
+        return Err(invalid(format!(
+            "{field}: name is not accepted on a toolset entry: the member names are fixed by the dated type, and \
+             the served tool keeps the family's bare name"
+        )));
+    }
     check_fields(&field, tool, kind)?;
-    if !UNNAMED.contains(&kind.name) {
+    if !is_set && kind.name != OF_SERVER {
         check_name(&field, kind.name, tool["name"].as_str().unwrap_or_default())?;
     }
     if kind.name == CUSTOM.name {
