@@ -221,6 +221,14 @@ fn the_server_refuses_what_the_provider_would() {
         ("metadata", "3", ": Input does not match the expected shape."),
         ("output_config", "3", ": Input does not match the expected shape."),
         ("tools", "3", ": Input should be a valid array"),
+        ("context_management", "[]", ": Input should be an object"),
+        ("mcp_servers", "{}", ": Input should be a valid array"),
+        ("container", "3", ".ContainerParams: Input does not match the expected shape."),
+        (
+            "container",
+            "\"c\"",
+            ": Container identifier can only be provided when using the code execution tool",
+        ),
     ] {
         anthropic(old, &format!("{{{good},\"{field}\":{wrong}}}"), &format!("{field}{why}"));
     }

@@ -19,6 +19,9 @@ fn anthropic_counts_tools_of_every_kind() {
     ] {
         taken(&Anthropic, &json!({"tools": tools, "tool_choice": choice}));
     }
+    let code = json!({"type": "code_execution_20250825", "name": "code_execution"});
+    taken(&Anthropic, &json!({"tools": [own, code], "container": "container_1"}));
+    taken(&Anthropic, &json!({"container": {"skills": []}}));
     let absent = json!({"tools": [bash], "tool_choice": {"type": "tool", "name": "own"}});
     refused(&Anthropic, &absent, ("", ""), "Tool 'own' not found in provided tools");
     let without = json!({"tool_choice": {"type": "any"}});

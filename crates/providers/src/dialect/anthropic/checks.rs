@@ -127,6 +127,13 @@ pub(super) fn check(
     check_cache(body)?;
     check_words(body, model)?;
     check_metadata(&body["metadata"])?;
+    let is_own = |tool: &Value| matches!(tool["type"].as_str(), None | Some("custom"));
+    if body["container"].is_string() && body["tools"].as_array().into_iter().flatten().all(is_own) {
+        // Other tools of the provider's may run code as well.
+        return Err(invalid(
+            "container: Container identifier can only be provided when using the code execution tool",
+        ));
+    }
     Ok(temperature)
 }
 
@@ -164,23 +171,38 @@ fn sampling(body: &Value, model: Model<'_>, is_2026: bool) -> Result<Option<f64>
     Ok(temperature)
 }
 
+/// What is said of parameters that are no objects, and have to be.
+const NO_OBJECT: &str = "Input should be an object";
+const SHAPELESS: &str = "Input does not match the expected shape.";
+
+/// Parameters that are objects.
+const OBJECTS: [(&str, &str); 9] = [
+    ("tool_choice", NO_OBJECT),
+    ("thinking", NO_OBJECT),
+    ("output_config", SHAPELESS),
+    ("cache_control", NO_OBJECT),
+    ("metadata", SHAPELESS),
+    ("context_management", NO_OBJECT),
+    ("compaction", NO_OBJECT),
+    ("diagnostics", NO_OBJECT),
+    ("billing_policy", NO_OBJECT),
+];
+
 /// Parameters that are objects or lists, whatever is in them.
 pub(super) fn check_forms(body: &Value) -> Result<(), WireError> {
-    let shapeless = "Input does not match the expected shape.";
-    let objects = [
-        ("tool_choice", "Input should be an object"),
-        ("thinking", "Input should be an object"),
-        ("output_config", shapeless),
-        ("cache_control", "Input should be an object"),
-        ("metadata", shapeless),
-    ];
-    if !matches!(body["system"], Value::Null | Value::String(_) | Value::Array(_)) {
+    let is_wrong =
+        |field: &str, is_right: fn(&Value) -> bool| !body[field].is_null() && !is_right(&body[field]);
+    if is_wrong("system", |system| system.is_string() || system.is_array()) {
         return Err(invalid("system: Input should be a valid array"));
     }
-    if let Some((field, why)) =
-        objects.iter().find(|(field, _)| !body[*field].is_null() && !body[*field].is_object())
-    {
+    if let Some((field, why)) = OBJECTS.iter().find(|(field, _)| is_wrong(field, Value::is_object)) {
         return Err(invalid(format!("{field}: {why}")));
+    }
+    if let Some(field) = ["mcp_servers", "betas"].iter().find(|field| is_wrong(field, Value::is_array)) {
+        return Err(invalid(format!("{field}: Input should be a valid array")));
+    }
+    if is_wrong("container", |container| container.is_string() || container.is_object()) {
+        return Err(invalid(format!("container.ContainerParams: {SHAPELESS}")));
     }
     let thread = &body["thread"];
     if thread.is_null() {
