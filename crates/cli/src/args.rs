@@ -238,6 +238,9 @@ pub(crate) struct ResumeArgs {
     /// Do not ask before spending
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// Where the run's journal is damaged, go on from before the damage; what is behind it may be paid for again
+    #[arg(long, requires = "run")]
+    pub(crate) salvage: bool,
     #[command(flatten)]
     pub(crate) places: Places,
     #[command(flatten)]

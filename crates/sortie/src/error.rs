@@ -201,6 +201,9 @@ impl Error {
             Error::Store(StoreError::Owned { .. }) => {
                 Some("wait until it has ended, or stop it with SIGINT and resume the run here".to_owned())
             }
+            Error::Store(StoreError::Damaged { run, .. }) => {
+                Some(format!("`sortie resume {run} --salvage` goes on from before the damage"))
+            }
             Error::Drive(DriveError::Store(_)) => {
                 Some("what was finished is kept: `sortie resume` goes on once the cause is mended".to_owned())
             }

@@ -6,10 +6,12 @@ use sortie::core::run::event::Outcome;
 use sortie::core::run::input::Budgets;
 use sortie::engine::driver::Foreseen;
 use sortie::engine::executor::simulated::Pace;
-use sortie::engine::store::StoreError;
+use sortie::engine::store::sqlite::SqliteStore;
+use sortie::engine::store::{Salvaged, StoreError};
 use sortie::foresight::{Foresight, Past};
 use sortie::report::Fold;
 use sortie::report::terminal::so_far;
+use sortie::report::units::count;
 use sortie::session::{Session, view};
 
 use super::execute::{announce, ask, drive, may_ask};
@@ -26,11 +28,14 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
     args.caps.check()?;
     let setting = load::setting(&args.places, &Overrides::default())?;
     let results_dir = &setting.config.results_dir;
-    let store = match (journal(results_dir)?, &args.run) {
+    let mut store = match (journal(results_dir)?, &args.run) {
         (Some(store), _) => store,
         (None, Some(run)) => return Err(StoreError::NoSuchRun(run.clone()).into()),
         (None, None) => return Err(sortie::Error::NothingToResume.into()),
     };
+    if let Some(run) = args.run.as_ref().filter(|_| args.salvage) {
+        salvage(&mut store, run, terminal).await?;
+    }
     let session = Session::resume(store, args.run.as_deref(), Some(results_dir)).await?;
     let budgets = budgets(&args.caps, &session.header().plan)?;
     if session.outcome() == Some(&Outcome::Completed) {
@@ -50,6 +55,20 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
     }
     let pace = if args.realtime { Pace::RealTime } else { Pace::Jumping };
     drive(session, &setting.environment, budgets, Foreseen::nothing(), pace, terminal).await
+}
+
+/// Cuts off what is damaged of a run, and says what is gone.
+async fn salvage(store: &mut SqliteStore, run: &str, terminal: Terminal) -> Result<(), Failed> {
+    let Some(Salvaged { kept, dropped, what }) = store.salvage(run).await? else {
+        terminal.note(&format!("the journal of run {run} is whole: nothing had to be cut off"));
+        return Ok(());
+    };
+    let (kept, dropped) = (count(kept, "record"), count(dropped, "record"));
+    terminal.note(&format!(
+        "warning: the journal of run {run} is damaged: {what}\n  \
+         {kept} kept, {dropped} behind that dropped: what these paid for is in no sum and may be paid for again"
+    ));
+    Ok(())
 }
 
 /// The budgets that the run goes on with, where the command line names some.

@@ -95,3 +95,23 @@ fn a_name_that_is_taken_is_refused_and_a_finished_run_is_only_shown() {
     sandbox.sortie("resume").exits(2);
     assert_eq!(simulator.stats().requests, 1);
 }
+
+#[test]
+fn a_damaged_journal_is_refused_and_goes_on_from_before_the_damage_if_asked() {
+    let sandbox = Sandbox::new().file("plan.yaml", plan(1));
+    sandbox.sortie("run plan.yaml --simulate --run-id one --quiet").exits(0);
+    let journal = rusqlite::Connection::open(sandbox.path("results/sortie.db")).unwrap();
+    let answered = "SELECT min(seq) FROM records WHERE event LIKE '%attempt_succeeded%'";
+    let seq: i64 = journal.query_row(answered, [], |row| row.get(0)).unwrap();
+    journal.execute("UPDATE records SET at = at + 1 WHERE seq = ?1", [seq + 1]).unwrap();
+    drop(journal);
+
+    let refused = sandbox.sortie("resume one").exits(4);
+    let refused = refused.says(&format!("record {} is not as it was written", seq + 1));
+    refused.says("`sortie resume one --salvage` goes on from before the damage");
+    let ran = sandbox.sortie("resume one --salvage --json").exits(0).says(&format!("{seq} records kept"));
+    let document = ran.json();
+    assert_eq!(document["successful_tasks"], 3);
+    assert_eq!(document["execution_history"], serde_json::json!(["first", "second", "third"]));
+    sandbox.sortie("resume one --salvage").exits(0).says("is whole");
+}

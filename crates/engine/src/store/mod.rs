@@ -112,6 +112,17 @@ impl StoreError {
     }
 }
 
+/// What became of a damaged run that was cut off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Salvaged {
+    /// Records that are as they were written.
+    pub kept: u64,
+    /// Records behind the damage, which are gone: what they paid for is not known any more.
+    pub dropped: u64,
+    /// What was wrong.
+    pub what: String,
+}
+
 /// An output to keep under its hash.
 pub type Output = (Hash, Arc<str>);
 

@@ -14,15 +14,15 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use sortie_core::hash::Hash;
 use sortie_core::run::event::Record;
 use sortie_core::time::Time;
 
 use super::owner::{Owner, is_taken};
+use super::reading::{header_sum, parsed, read, row_of, salvage, sum};
 use super::{Durability, schema};
-use crate::store::{Header, Listed, Output, StoreError};
+use crate::store::{Header, Listed, Output, Salvaged, StoreError};
 
 /// The open database and the runs that we own.
 #[derive(Debug)]
@@ -61,25 +61,13 @@ impl Row {
         sum(&format!("{before}\n{} {}\n{}", self.seq, self.at, self.event))
     }
 
-    fn record(&self) -> Result<Record, serde_json::Error> {
+    pub(super) fn record(&self) -> Result<Record, serde_json::Error> {
         Ok(Record {
             seq: self.seq.cast_unsigned(),
             at: Time::from_micros(self.at.cast_unsigned()),
             event: serde_json::from_str(&self.event)?,
         })
     }
-}
-
-/// 64 bits are enough against chance; nobody is kept from forging a journal of their own.
-fn sum(text: &str) -> String {
-    let mut sum = Hash::of(text.as_bytes()).to_string();
-    sum.truncate(16);
-    sum
-}
-
-/// Where a run's chain of sums begins.
-fn header_sum(run_id: &str, header: &str) -> String {
-    sum(&format!("{run_id}\n{header}"))
 }
 
 impl Journal {
@@ -122,6 +110,19 @@ impl Journal {
         tx.commit().map_err(opening())?;
         self.owned.insert(run_id.to_owned(), Ownership { _owner: owner, epoch, in_doubt: false });
         Ok(journal)
+    }
+
+    /// Cuts off what is damaged of a run that nobody owns.
+    pub(super) fn salvage(&mut self, run_id: &str) -> Result<Option<Salvaged>, StoreError> {
+        let opening = || StoreError::io(format!("open run {run_id:?} in the journal"));
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opening())?;
+        if epoch(&tx, run_id).map_err(opening())?.is_none() {
+            return Err(StoreError::NoSuchRun(run_id.to_owned()));
+        }
+        let _alone = Owner::take(&self.results_dir, run_id)?;
+        let salvaged = salvage(&tx, run_id)?;
+        tx.commit().map_err(opening())?;
+        Ok(salvaged)
     }
 
     pub(super) fn release(&mut self, run_id: &str) {
@@ -189,7 +190,7 @@ impl Journal {
         while let Some(row) = rows.next().map_err(listing())? {
             let (mut listed, last) = listed(row).map_err(listing())?;
             // Whoever reads the run is told what is wrong with it; the others are listed all the same.
-            listed.last = last.and_then(|row| parsed(&listed.run_id, &row).ok());
+            listed.last = last.and_then(|row| parsed(&row).ok());
             listed.owned = Owner::exists(&self.results_dir, &listed.run_id);
             runs.push(listed);
         }
@@ -257,65 +258,6 @@ fn insert_run(tx: &Transaction<'_>, header: &Header, json: &str) -> rusqlite::Re
     )?;
     tx.execute("INSERT INTO headers VALUES (?1, ?2, ?3)", params![header.run_id, json, sum])?;
     Ok(())
-}
-
-/// The header and the records of a run, every sum checked.
-fn read(tx: &Transaction<'_>, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {
-    let reading = || StoreError::io(format!("read run {run_id:?} from the journal"));
-    let damaged = |what: String| StoreError::Damaged { run: run_id.to_owned(), what };
-    let (last_seq, last_sum): (i64, String) = tx
-        .query_row("SELECT last_seq, last_sum FROM runs WHERE run_id = ?1", [run_id], pair)
-        .optional()
-        .map_err(reading())?
-        .ok_or_else(|| StoreError::NoSuchRun(run_id.to_owned()))?;
-    let (json, mut sum): (String, String) = tx
-        .query_row("SELECT header, sum FROM headers WHERE run_id = ?1", [run_id], pair)
-        .optional()
-        .map_err(reading())?
-        .ok_or_else(|| damaged("its header is missing".to_owned()))?;
-    if sum != header_sum(run_id, &json) {
-        return Err(damaged("its header is not as it was written".to_owned()));
-    }
-    let header = serde_json::from_str(&json)
-        .map_err(|error| damaged(format!("its header is none that this program knows: {error}")))?;
-
-    let mut query = tx
-        .prepare("SELECT seq, at, event, sum FROM records WHERE run_id = ?1 ORDER BY seq")
-        .map_err(reading())?;
-    let mut rows = query.query([run_id]).map_err(reading())?;
-    let mut records = Vec::new();
-    while let Some(row) = rows.next().map_err(reading())? {
-        let kept: String = row.get(3).map_err(reading())?;
-        let row = row_of(row, 0).map_err(reading())?;
-        let due = records.len() as u64 + 1;
-        if row.seq.cast_unsigned() != due {
-            return Err(damaged(format!("record {due} is missing")));
-        }
-        sum = row.sum(&sum);
-        if sum != kept {
-            return Err(damaged(format!("record {due} is not as it was written")));
-        }
-        records.push(parsed(run_id, &row)?);
-    }
-    if (records.len() as u64, &sum) != (last_seq.cast_unsigned(), &last_sum) {
-        return Err(damaged(format!("it ends at record {}, not at record {last_seq}", records.len())));
-    }
-    Ok((header, records))
-}
-
-fn parsed(run_id: &str, row: &Row) -> Result<Record, StoreError> {
-    let unknown = |error| format!("record {} is none that this program knows: {error}", row.seq);
-    row.record().map_err(|error| StoreError::Damaged { run: run_id.to_owned(), what: unknown(error) })
-}
-
-/// The two columns of a row.
-fn pair<A: FromSql, B: FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<(A, B)> {
-    Ok((row.get(0)?, row.get(1)?))
-}
-
-/// `seq, at, event`, from this column on.
-fn row_of(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Row> {
-    Ok(Row { seq: row.get(column)?, at: row.get(column + 1)?, event: row.get(column + 2)? })
 }
 
 fn listed(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Listed, Option<Row>)> {

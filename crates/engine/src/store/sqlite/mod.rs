@@ -8,6 +8,7 @@
 
 mod journal;
 mod owner;
+mod reading;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ use sortie_core::hash::Hash;
 use sortie_core::run::event::Record;
 use tokio::sync::oneshot;
 
-use super::{Header, Listed, Output, Store, StoreError, check_numbers, check_run_id};
+use super::{Header, Listed, Output, Salvaged, Store, StoreError, check_numbers, check_run_id};
 use journal::{Journal, Row};
 
 /// What survives what.
@@ -62,6 +63,17 @@ impl SqliteStore {
             })
             .map_err(StoreError::io("start the journal's thread"))?;
         Ok(SqliteStore { work: Some(work), thread: Some(thread) })
+    }
+
+    /// Cuts a run off before the first record that is not as it was written, where it is damaged: a
+    /// resume then goes on from there. None where it is whole.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; `Damaged` where not even its header is as it was written.
+    pub async fn salvage(&mut self, run_id: &str) -> Result<Option<Salvaged>, StoreError> {
+        check_run_id(run_id)?;
+        let run_id = run_id.to_owned();
+        self.ask(move |journal| journal.salvage(&run_id)).await
     }
 
     /// Has the journal's thread do this, after all that it was asked before.

@@ -177,6 +177,29 @@ async fn a_journal_that_is_not_as_it_was_written_is_refused() {
 }
 
 #[tokio::test]
+async fn the_sound_beginning_of_a_damaged_run_can_be_saved() {
+    let check = async |sql: &str, kept: u64, dropped: u64| {
+        let place = Directory::with_a_run().await;
+        Connection::open(place.db()).unwrap().execute_batch(sql).unwrap();
+        let mut store = place.store();
+        let salvaged = store.salvage("r").await.unwrap().unwrap();
+        assert_eq!((salvaged.kept, salvaged.dropped), (kept, dropped), "{sql}: {salvaged:?}");
+        assert_eq!(store.salvage("r").await.unwrap(), None, "it is whole now");
+        assert_eq!(store.open("r").await.unwrap().1, records(1..=kept), "{sql}");
+        store.append("r", kept, &records(kept + 1..=kept + 1), &[]).await.unwrap();
+        assert!(matches!(place.store().salvage("r").await, Err(StoreError::Owned { .. })));
+    };
+    check("DELETE FROM records WHERE seq = 2", 1, 2).await;
+    check("UPDATE records SET at = at + 1 WHERE seq = 3", 2, 2).await;
+    check("UPDATE records SET event = 'no JSON' WHERE seq = 1", 0, 4).await;
+    check("UPDATE runs SET last_seq = 9", 4, 0).await;
+    let place = Directory::with_a_run().await;
+    assert_eq!(place.store().salvage("r").await.unwrap(), None);
+    Connection::open(place.db()).unwrap().execute_batch("DELETE FROM headers").unwrap();
+    assert!(matches!(place.store().salvage("r").await, Err(StoreError::Damaged { .. })));
+}
+
+#[tokio::test]
 async fn a_record_of_a_later_program_is_named() {
     let place = Directory::with_a_run().await;
     let db = Connection::open(place.db()).unwrap();
@@ -191,6 +214,8 @@ async fn a_record_of_a_later_program_is_named() {
         what.starts_with("record 5 is none that this program knows: unknown variant `moon_landed`"),
         "{what}"
     );
+    let salvaged = place.store().salvage("r").await;
+    assert!(matches!(salvaged, Err(StoreError::Damaged { .. })), "it is not damage: {salvaged:?}");
     let listed = place.store().list().await.unwrap();
     assert_eq!((listed.len(), &listed[0].last), (1, &None), "it hides no other run");
 }
