@@ -22,7 +22,7 @@ pub(crate) struct Served {
     pub(crate) in_us: bool,
 }
 
-/// What these tokens cost, in whole picodollars, a fraction rounded up; tools are not simulated.
+/// What these tokens cost, in whole picodollars, a fraction rounded up, and the web searches that were made.
 pub(crate) fn bill(row: &Row, tokens: &Usage, served: Served) -> Usd {
     let prompt = u128::from(tokens.input)
         + u128::from(tokens.cache_read)
@@ -39,7 +39,9 @@ pub(crate) fn bill(row: &Row, tokens: &Usage, served: Served) -> Usd {
     };
     let in_us = served.in_us && row.price.region_percent > 100;
     let percent = if in_us { UNITED_STATES_PERCENT } else { 100 };
-    Usd::from_pico(u64::try_from((cost * percent).div_ceil(100)).unwrap_or(u64::MAX))
+    let searches = u128::from(row.price.web_search.pico()) * u128::from(tokens.web_searches);
+    let all = (cost * percent).div_ceil(100) + searches;
+    Usd::from_pico(u64::try_from(all).unwrap_or(u64::MAX))
 }
 
 fn sum(rates: &Rates, tokens: &Usage) -> u128 {
@@ -76,6 +78,10 @@ mod tests {
         check(sonnet, mixed, Standard, true, 1_870_000_000);
         check(sonnet, mixed, Batch, true, 935_000_000);
         check("claude-haiku-4-5", [1000, 0, 0, 0, 0], Standard, true, 1_000_000_000); // sold for no region
+        let searched = Usage { input: 100, web_searches: 3, ..Usage::default() };
+        let in_us = Served { in_us: true, ..Served::default() };
+        // A cent a search, which no region changes.
+        assert_eq!(bill(table().find(sonnet).unwrap(), &searched, in_us).pico(), 30_220_000_000);
         let haiku = "claude-haiku-5-5"; // 0.1 in, 0.01 read, 0.5 out; above 100,000: five times
         check(haiku, [40_000, 60_000, 0, 0, 10], Standard, false, 4_605_000_000);
         check(haiku, [40_001, 60_000, 0, 0, 10], Standard, false, 23_025_500_000);

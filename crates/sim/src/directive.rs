@@ -19,6 +19,8 @@ pub struct Steering {
     pub ttft: Option<f64>,
     /// Tokens of the answer, before the request's own limit.
     pub output_tokens: Option<u64>,
+    /// Web searches that the provider makes for the answer and bills (Anthropic's API only).
+    pub web_searches: u64,
     /// The answer, literally.
     pub text: Option<String>,
     /// What happens to the request's tries, in order; those after the last are answered.
@@ -99,6 +101,7 @@ impl Steering {
             "latency" => self.latency = Some(seconds(key, value)?),
             "ttft" => self.ttft = Some(seconds(key, value)?),
             "output_tokens" => self.output_tokens = Some(tokens(key, value)?),
+            "web_searches" => self.web_searches = tokens(key, value)?,
             "text" => self.text = Some(value),
             "fail" => self.fail = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
             "retry_after" => self.retry_after = Some(value),

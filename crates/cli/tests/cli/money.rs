@@ -186,3 +186,16 @@ fn what_can_never_fit_is_told_with_the_max_tokens_that_would() {
     let fitting = CHAIN.replace("prompt: Task a.", "prompt: Task a., max_cost: 0.0005, max_tokens: 35");
     Sandbox::new().file("plan.yaml", fitting).sortie("run plan.yaml --simulate").exits(0);
 }
+
+#[test]
+fn web_searches_are_charged_beside_tokens() {
+    let simulator = Simulator::start();
+    let plan = "tasks: [{ id: one, prompt: '[[sim web_searches=3]] Look it up.' }]";
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", plan);
+    let document = sandbox.sortie("run plan.yaml --json").exits(0).json();
+    let [entry] = simulator.ledger().try_into().unwrap();
+    let cost = document["total_cost"].as_f64().unwrap();
+    // Three cents, and some tokens.
+    assert!((0.03..0.031).contains(&cost), "{cost}");
+    assert_eq!(document["total_cost"].to_string(), entry.cost_picodollars.to_string());
+}

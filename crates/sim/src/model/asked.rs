@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sortie_core::hash::Hash;
 use sortie_core::run::event::Finish;
 use sortie_core::usage::Usage;
-use sortie_providers::dialect::{Dialect, Part, Particulars, Request, Shape};
+use sortie_providers::dialect::{Anthropic, Dialect, Part, Particulars, Request, Shape};
 use sortie_providers::tokens::{self, Counter};
 
 use super::{Refusal, cache, is_anthropic, models, room};
@@ -59,7 +59,8 @@ impl Asked {
         let tokens = (scenario.output_tokens.draw(&mut chance("output")) as u64).min(MAX_OUTPUT_TOKENS);
         let answer = answer::compose(&request, &said, &steering, tokens, &mut chance("words"));
         let output = answer.output_tokens;
-        let usage = Usage { input, output, ..Usage::default() };
+        let web_searches = if dialect.name() == Anthropic.name() { steering.web_searches } else { 0 };
+        let usage = Usage { input, output, web_searches, ..Usage::default() };
         let network = scenario.network(&mut chance("network"));
         let pace = pace(scenario, &mut chance("latency"), &steering, &answer, network);
         Ok(Asked {
@@ -74,6 +75,12 @@ impl Asked {
             pace,
             network: seconds(network),
         })
+    }
+
+    /// Takes in how its input is read, from caches or not.
+    pub(super) fn read_as(&mut self, input: Usage) {
+        let Usage { output, web_searches, .. } = self.usage;
+        self.usage = Usage { output, web_searches, ..input };
     }
 
     /// Makes the answer longer than the request allows; its text begins anew where it would have ended.

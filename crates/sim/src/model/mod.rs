@@ -34,7 +34,6 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sortie_core::hash::Hash;
-use sortie_core::usage::Usage;
 use sortie_providers::dialect::{self, Dialect, Quota, ServerAnswer};
 
 use crate::control::Standing;
@@ -254,7 +253,7 @@ impl Model {
     ) -> Result<Timeline, Box<Refusal>> {
         let mut asked = self.asked(dialect, request, key, now)?;
         let reading = self.caches.read(&asked.said, key, &asked.request.model, asked.usage.input, now);
-        asked.usage = Usage { output: asked.usage.output, ..reading.input };
+        asked.read_as(reading.input);
         self.ledger.ignored_directives(asked.steering.unknown);
         let quotas = self.admit(&asked, key, now)?;
         let attempt = *self.tries.entry(asked.content).and_modify(|tries| *tries += 1).or_insert(1);

@@ -42,7 +42,7 @@ fn usage_of(answer: &ServerAnswer, output: u64) -> Value {
         "cache_read_input_tokens": usage.cache_read,
         "output_tokens": output,
         "output_tokens_details": {"thinking_tokens": thinking.min(output)},
-        "server_tool_use": {"web_search_requests": 0, "web_fetch_requests": 0},
+        "server_tool_use": {"web_search_requests": usage.web_searches, "web_fetch_requests": 0},
         "service_tier": match answer.besides.tier {
             Tier::Batch => "batch",
             Tier::Priority => "priority",

@@ -230,7 +230,7 @@ impl Model {
             Err(refusal) => return Outcome::Refused(refusal.error),
         };
         let reading = self.caches.read(&asked.said, key, &asked.request.model, asked.usage.input, now);
-        asked.usage = Usage { output: asked.usage.output, ..reading.input };
+        asked.read_as(reading.input);
         asked.answer.besides.tier = Tier::Batch;
         let attempt = *self.tries.entry(asked.content).and_modify(|tries| *tries += 1).or_insert(1);
         let fault = asked.steering.fail.get(attempt as usize - 1).cloned().unwrap_or(Fault::None);
