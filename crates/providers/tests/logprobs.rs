@@ -117,11 +117,11 @@ fn models_that_reason_do_not_tell_them() {
     check("gpt-4o", &json!({"top_logprobs": 20}), None);
     check("my-own-model", &json!({"top_logprobs": 20}), None);
     for model in ["o3", "o4-mini", "gpt-5", "gpt-5-mini-2025-08-07"] {
-        check(model, &none, never);
+        check(model, &json!({"reasoning_effort": "low"}), never);
         check(model, &json!({"logprobs": false}), None);
     }
-    for model in ["gpt-5.4-mini", "gpt-5.6-terra"] {
-        check(model, &json!({}), unsupported);
+    for (model, untold) in [("gpt-5.4-mini", None), ("gpt-5.6-terra", unsupported)] {
+        check(model, &json!({}), untold);
         check(model, &json!({"reasoning_effort": "low"}), unsupported);
         check(model, &none, None);
         check(model, &json!({"reasoning_effort": "none", "top_logprobs": 5}), None);

@@ -312,6 +312,11 @@ fn the_server_refuses_what_openai_would() {
     with(r#""stream_options":{}"#, "", "stream_options", "'stream' is enabled");
     with(r#""metadata":{"a":1}"#, "invalid_type", "metadata.a", "a string");
     let reasoning = r#""model":"o3","input":"a","temperature":0.5"#;
-    check(reasoning, "unsupported_value", "temperature", "does not support 0.5 with this model");
+    check(
+        reasoning,
+        "",
+        "temperature",
+        "Unsupported parameter: 'temperature' is not supported with this model.",
+    );
     assert!(read(r#"{"model":"m","input":"a","background":true,"text":{"verbosity":"low"}}"#).is_ok());
 }

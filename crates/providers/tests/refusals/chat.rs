@@ -24,6 +24,17 @@ fn result(id: &str) -> Value {
     json!({"role": "tool", "tool_call_id": id, "content": "9 degrees"})
 }
 
+/// A request of this model, bounded as all of them are.
+fn of(model: &str, more: Value) -> Value {
+    let mut body = more;
+    for (field, value) in
+        [("model", json!(model)), ("max_tokens", Value::Null), ("max_completion_tokens", json!(50))]
+    {
+        body[field] = value;
+    }
+    body
+}
+
 fn refuse(more: &Value, param: &str, code: &str, message: &str) {
     refused(&OpenAiChat, more, (param, code), message);
 }
@@ -127,11 +138,6 @@ fn a_bias_is_a_number_for_a_token() {
 
 #[test]
 fn models_that_reason_and_others_are_asked_different_things() {
-    let of = |model: &str, more: Value| {
-        let mut body = json!({"model": model, "max_tokens": null, "max_completion_tokens": 50});
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        body
-    };
     for model in ["gpt-4o", "gpt-4.1-mini", "gpt-3.5-turbo"] {
         let message = "Unrecognized request argument supplied: reasoning_effort";
         refuse(&of(model, json!({"reasoning_effort": "low"})), "", "", message);
@@ -158,6 +164,92 @@ fn models_that_reason_and_others_are_asked_different_things() {
         let message = format!("Unsupported parameter: '{field}' is not supported with this model.");
         refuse(&of("gpt-5.6-terra", json!({field: value})), field, UNSUPPORTED, &message);
         taken(&OpenAiChat, &of("gpt-5.6-terra", json!({field: value, "reasoning_effort": "none"})));
+    }
+}
+
+#[test]
+fn a_model_that_thinks_is_sampled_its_own_way() {
+    for model in ["o3", "gpt-5", "gpt-5.5", "gpt-5.6-terra", "gpt-6-luna"] {
+        refuse(
+            &of(model, json!({"temperature": 0.5})),
+            "temperature",
+            "unsupported_value",
+            "Unsupported value: 'temperature' does not support 0.5 with this model. Only the default (1) value is \
+             supported.",
+        );
+        taken(&OpenAiChat, &of(model, json!({"temperature": 1})));
+    }
+    for model in ["gpt-5.1", "gpt-5.2-2025-12-11", "gpt-5.4", "gpt-5.4-mini"] {
+        let sampled = json!({"temperature": 0, "top_p": 0.5, "presence_penalty": 1, "logprobs": true});
+        taken(&OpenAiChat, &of(model, sampled));
+        let told = of(model, json!({"temperature": 0, "reasoning_effort": "low"}));
+        refuse(
+            &told,
+            "temperature",
+            "unsupported_value",
+            "Unsupported value: 'temperature' does not support 0",
+        );
+    }
+}
+
+#[test]
+fn a_model_thinks_as_much_as_it_can() {
+    let told = |model: &str, effort: Value| of(model, json!({"reasoning_effort": effort}));
+    for (model, effort, efforts) in [
+        ("o3", "minimal", "'low', 'medium', and 'high'"),
+        ("gpt-5", "none", "'minimal', 'low', 'medium', and 'high'"),
+        ("gpt-5-2025-08-07", "xhigh", "'minimal', 'low', 'medium', and 'high'"),
+        ("gpt-5.1", "minimal", "'none', 'low', 'medium', and 'high'"),
+        ("gpt-5.4", "max", "'none', 'low', 'medium', 'high', and 'xhigh'"),
+        ("gpt-5.6-terra", "max", "'none', 'low', 'medium', 'high', and 'xhigh'"),
+        ("gpt-5.6-terra", "most", "'none', 'low', 'medium', 'high', and 'xhigh'"),
+        ("gpt-6.1-sol", "none", "'low', 'medium', 'high', and 'xhigh'"),
+    ] {
+        let message = format!(
+            "Unsupported value: 'reasoning_effort' does not support '{effort}' with this model. Supported values \
+             are: {efforts}."
+        );
+        refuse(&told(model, json!(effort)), "reasoning_effort", "unsupported_value", &message);
+        for known in efforts.split('\'').skip(1).step_by(2) {
+            taken(&OpenAiChat, &told(model, json!(known)));
+        }
+    }
+    let message = "Unsupported value: 'reasoning_effort' does not support 5 with this model.";
+    refuse(&told("gpt-5.6-sol", json!(5)), "reasoning_effort", "unsupported_value", message);
+    taken(&OpenAiChat, &told("some-model", json!("max")));
+    refuse(&told("some-model", json!("most")), "reasoning_effort", "invalid_value", "Invalid value: 'most'.");
+}
+
+#[test]
+fn functions_are_not_for_a_model_that_thinks() {
+    let tool = json!({"type": "function", "function": {"name": "f"}});
+    let custom = json!({"type": "custom", "custom": {"name": "f"}});
+    let asked =
+        |model: &str, effort: Option<&str>| of(model, json!({"tools": [tool], "reasoning_effort": effort}));
+    for (model, effort) in [
+        ("gpt-5.4-mini", Some("low")),
+        ("gpt-5.5", Some("high")),
+        ("gpt-5.6-terra", None),
+        ("gpt-5.6-terra", Some("low")),
+        ("gpt-6-luna", None),
+        ("gpt-6.1-sol", None),
+    ] {
+        let message = format!(
+            "Function tools with reasoning_effort are not supported for {model} in /v1/chat/completions. To use \
+             function tools, use /v1/responses or set reasoning_effort to 'none'."
+        );
+        refuse(&asked(model, effort), "reasoning_effort", "", &message);
+        taken(&OpenAiChat, &of(model, json!({"tools": [custom], "reasoning_effort": effort})));
+    }
+    for (model, effort) in [
+        ("gpt-5.2", Some("high")),
+        ("gpt-5.4-mini", None),
+        ("gpt-5.5", None),
+        ("gpt-5.6-terra", Some("none")),
+        ("o3", Some("high")),
+        ("gpt-60", Some("high")),
+    ] {
+        taken(&OpenAiChat, &asked(model, effort));
     }
 }
 

@@ -211,8 +211,59 @@ fn models_that_reason_and_others_are_asked_different_things() {
         refuse(&json!({"model": "gpt-5.6-terra", field: value}), field, UNSUPPORTED, message);
         taken(&OpenAiResponses, &json!({"model": "gpt-4o", field: value}));
     }
-    let top_p = json!({"model": "gpt-5.6-terra", "top_p": 0.5});
-    refuse(&top_p, "top_p", UNSUPPORTED, "Unsupported parameter: 'top_p'");
+}
+
+#[test]
+fn a_model_that_thinks_is_sampled_its_own_way() {
+    for model in ["o3", "gpt-5", "gpt-5.2-chat-latest", "gpt-5.5", "gpt-5.6-terra", "gpt-6.1-sol"] {
+        for field in ["temperature", "top_p"] {
+            let message = format!("Unsupported parameter: '{field}' is not supported with this model.");
+            refuse(&json!({"model": model, field: 0.5}), field, "", &message);
+            taken(&OpenAiResponses, &json!({"model": model, field: 1}));
+        }
+    }
+    for model in ["gpt-4.1", "gpt-5.1", "gpt-5.1-2025-11-13", "gpt-5.2", "gpt-5.3-codex", "gpt-5.4-nano"] {
+        taken(&OpenAiResponses, &json!({"model": model, "temperature": 0.5, "top_p": 0.5}));
+    }
+    let told = |model: &str, effort: &str| json!({"model": model, "temperature": 0, "reasoning": {"effort": effort}});
+    taken(&OpenAiResponses, &told("gpt-5.6-sol", "none"));
+    refuse(&told("gpt-5.1", "low"), "temperature", "", "Unsupported parameter: 'temperature'");
+}
+
+#[test]
+fn a_model_thinks_as_much_as_it_can() {
+    for (model, efforts) in [
+        ("o3", "'low', 'medium', and 'high'"),
+        ("gpt-5-mini", "'minimal', 'low', 'medium', and 'high'"),
+        ("gpt-5-pro", "'high'"),
+        ("gpt-5.1", "'none', 'low', 'medium', and 'high'"),
+        ("gpt-5.2-chat-latest", "'medium'"),
+        ("gpt-5.4", "'none', 'low', 'medium', 'high', and 'xhigh'"),
+        ("gpt-5.4-pro", "'medium', 'high', and 'xhigh'"),
+        ("gpt-5.6-terra", "'none', 'low', 'medium', 'high', 'xhigh', and 'max'"),
+        ("gpt-6.1-sol", "'low', 'medium', 'high', 'xhigh', and 'max'"),
+    ] {
+        for effort in ["none", "minimal", "low", "medium", "high", "xhigh", "max"] {
+            let more = json!({"model": model, "reasoning": {"effort": effort}});
+            if efforts.contains(&format!("'{effort}'")) {
+                taken(&OpenAiResponses, &more);
+                continue;
+            }
+            let message = format!(
+                "Unsupported value: '{effort}' is not supported with the '{model}' model. Supported values are: \
+                 {efforts}."
+            );
+            refuse(&more, "reasoning.effort", "unsupported_value", &message);
+        }
+    }
+    let most = json!({"model": "gpt-5.6-sol", "reasoning": {"effort": "most"}});
+    refuse(
+        &most,
+        "reasoning.effort",
+        INVALID,
+        "Invalid value: 'most'. Supported values are: 'none', 'minimal',",
+    );
+    taken(&OpenAiResponses, &json!({"model": "gpt-6.2-sol", "reasoning": {"effort": "minimal"}}));
 }
 
 #[test]

@@ -57,8 +57,8 @@ fn answers() -> Vec<Row> {
         row("how likely tokens were", "logprobs", "True [2]; True [2]")
             .prompt(LONG)
             .extra(json!({ "model": "gpt-4o", "logprobs": true, "top_logprobs": 2 })),
-        row("what a model that reasons does not tell", "create", "BadRequestError 400 unsupported_parameter")
-            .extra(json!({ "logprobs": true }))
+        row("what a model that thinks does not tell", "create", "BadRequestError 400 unsupported_parameter")
+            .extra(json!({ "model": "gpt-5.5", "logprobs": true }))
             .requests(1),
         row("the old bound at a reasoning model", "create", "BadRequestError 400 unsupported_parameter")
             .extra(json!({ "max_tokens": 200 }))

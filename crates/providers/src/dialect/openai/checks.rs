@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::super::WireError;
 use super::super::turns::{self, whole_number};
+use super::efforts::thinks_untold;
 use super::invalid;
 
 /// Pairs of `metadata`, at most, and the most characters of a key and of a value.
@@ -153,7 +154,7 @@ fn not_one_of(field: &str, value: &Value, words: &[&str]) -> WireError {
 }
 
 /// Words as the API lists them: `'a' and 'b'`, `'a', 'b', and 'c'`.
-fn listed(words: &[&str]) -> String {
+pub(super) fn listed(words: &[&str]) -> String {
     let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
     match quoted.as_slice() {
         [first, second] => format!("{first} and {second}"),
@@ -175,27 +176,30 @@ pub(in super::super) fn at_most(field: &str, list: &[Value], most: usize) -> Res
     Err(invalid(Some("array_above_max_length"), message).about(field))
 }
 
-/// Whether a request is answered by a model that thinks: one that reasons and is not told not to.
+/// Whether a request is answered by a model that thinks: one that reasons, and is not told not to or does
+/// not unless it is told to.
 pub(in super::super) fn thinks(model: &str, effort: &Value) -> bool {
-    super::is_reasoning(model) && effort != "none"
+    let does = if effort.is_null() { thinks_untold(model) } else { effort != "none" };
+    super::is_reasoning(model) && does
 }
 
-/// How a request is sampled, and what is kept with it: what both APIs call the same. Reasoning models
-/// take no temperature but their own; `effort` is how much they are told to think.
+/// How a request is sampled, and what is kept with it: what both APIs call the same. Models that think
+/// take no temperature but their own, which each API has words of its `own` for.
 ///
 /// # Errors
 /// The first field that is not as the reference has it.
-pub(in super::super) fn shared(body: &Value, model: &str, effort: &Value) -> Result<Option<f64>, WireError> {
-    let temperature = number(body, "temperature", 0.0, 2.0)?;
-    // As users of o3, o4-mini, gpt-5-mini and gpt-5.4 have shown it; from gpt-5.1 on a model that is
-    // told not to reason is sampled like any other.
+pub(in super::super) fn shared(
+    body: &Value,
+    (model, effort): (&str, &Value),
+    own: fn(&str, f64) -> WireError,
+) -> Result<Option<f64>, WireError> {
     let other_than_usual = |value: Option<f64>| value.filter(|value| (value - 1.0).abs() > f64::EPSILON);
-    if let Some(other) = other_than_usual(temperature).filter(|_| thinks(model, effort)) {
-        let message = format!(
-            "Unsupported value: 'temperature' does not support {other} with this model. Only the default (1) \
-             value is supported."
-        );
-        return Err(invalid(Some("unsupported_value"), message).about("temperature"));
+    let temperature = number(body, "temperature", 0.0, 2.0)?;
+    // As users of o3, o4-mini, gpt-5-mini, gpt-5.5 and gpt-5.6 have shown it.
+    for (field, value) in [("temperature", temperature), ("top_p", number(body, "top_p", 0.0, 1.0)?)] {
+        if let Some(other) = other_than_usual(value).filter(|_| thinks(model, effort)) {
+            return Err(own(field, other));
+        }
     }
     let is_streamed = flag(body, "stream")?;
     for name in ["store", "parallel_tool_calls"] {
@@ -203,9 +207,6 @@ pub(in super::super) fn shared(body: &Value, model: &str, effort: &Value) -> Res
     }
     for name in ["user", "safety_identifier", "prompt_cache_key"] {
         text(body, name)?;
-    }
-    if other_than_usual(number(body, "top_p", 0.0, 1.0)?).is_some() && thinks(model, effort) {
-        return Err(unsupported("top_p", ""));
     }
     whole(body, "top_logprobs", 0, MOST_LOGPROBS)?;
     metadata(&body["metadata"])?;

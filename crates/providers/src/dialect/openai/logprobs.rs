@@ -9,6 +9,7 @@ use sortie_core::chance::Chance;
 use sortie_core::hash::Hash;
 
 use super::super::WireError;
+use super::checks::{thinks, unsupported};
 use super::{invalid, is_reasoning};
 
 /// Bytes of a token.
@@ -82,7 +83,7 @@ impl Logprobs {
 }
 
 /// Refuses what Chat Completions does not tell of this model. The first that reasoned never tell it
-/// (users of o4-mini, gpt-5 and gpt-5-mini have shown the reply); later ones do when they do not reason.
+/// (users of o4-mini, gpt-5 and gpt-5-mini have shown the reply); later ones do when they do not think.
 pub(in super::super) fn check_chat(body: &Value, model: &str) -> Result<(), WireError> {
     if body["logprobs"] != true || !is_reasoning(model) {
         return Ok(());
@@ -91,8 +92,8 @@ pub(in super::super) fn check_chat(body: &Value, model: &str) -> Result<(), Wire
         let message = "You are not allowed to request logprobs from this model";
         return Err(WireError { status: 403, ..invalid(None, message) });
     }
-    if body["reasoning_effort"] != "none" {
-        return Err(super::checks::unsupported("logprobs", ""));
+    if thinks(model, &body["reasoning_effort"]) {
+        return Err(unsupported("logprobs", ""));
     }
     if body["top_logprobs"].as_u64() > Some(MOST_OF_REASONING) {
         let message =

@@ -3,6 +3,7 @@
 //! its official SDKs.
 
 pub(in super::super) mod checks;
+pub(super) mod efforts;
 pub(super) mod logprobs;
 pub(super) mod padding;
 pub(super) mod tools;

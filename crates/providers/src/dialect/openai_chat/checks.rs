@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::WireError;
 use super::super::openai::checks::{self, at_most, number, number_at, unsupported, whole, word, wrong_type};
-use super::super::openai::{invalid, is_plain, is_reasoning, logprobs};
+use super::super::openai::{efforts, invalid, is_plain, is_reasoning, logprobs};
 use super::turns;
 
 /// Every parameter of the official SDKs' `types/chat/completion_create_params.py`, of all versions that
@@ -77,9 +77,12 @@ pub(super) fn check(body: &Value, model: &str, said: &[Value]) -> Result<Option<
     let tiers = ["auto", "default", "flex", "scale", "priority", "fast"];
     word("service_tier", &body["service_tier"], &tiers)?;
     word("verbosity", &body["verbosity"], &["low", "medium", "high"])?;
-    word("reasoning_effort", &body["reasoning_effort"], &checks::EFFORTS)?;
-    let temperature = checks::shared(body, model, &body["reasoning_effort"])?;
+    let effort = &body["reasoning_effort"];
+    efforts::check_chat(model, effort)?;
+    let temperature = checks::shared(body, (model, effort), other_than_usual)?;
     check_reasoning(body, model)?;
+    let tools = body["tools"].as_array().into_iter().flatten();
+    efforts::check_functions(model, effort, tools.into_iter().any(|tool| tool["type"] == "function"))?;
     if !body["seed"].is_null() && body["seed"].as_i64().is_none() {
         return Err(wrong_type("seed", "an integer"));
     }
@@ -89,6 +92,18 @@ pub(super) fn check(body: &Value, model: &str, said: &[Value]) -> Result<Option<
     }
     logprobs::check_chat(body, model)?;
     Ok(temperature)
+}
+
+/// A number that a model which thinks has no choice of.
+fn other_than_usual(field: &str, value: f64) -> WireError {
+    if field != "temperature" {
+        return unsupported(field, "");
+    }
+    let message = format!(
+        "Unsupported value: '{field}' does not support {value} with this model. Only the default (1) value is \
+         supported."
+    );
+    invalid(Some("unsupported_value"), message).about(field)
 }
 
 /// Refuses what models that reason do not take, and what only they take (as users of gpt-5.4-nano,

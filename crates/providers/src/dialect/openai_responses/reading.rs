@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::openai::checks::{self, empty, unsupported, whole, word, wrong_type};
-use super::super::openai::{MAX_TOKENS_UNLESS_SAID, invalid, is_plain, missing, tier};
+use super::super::openai::{MAX_TOKENS_UNLESS_SAID, efforts, invalid, is_plain, missing, tier};
 use super::super::turns::{asked_of, text_of};
 use super::super::{Caching, Part, Particulars, Request, WireError};
 use super::{items, tools};
@@ -87,7 +87,11 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
     })?;
     check_parameters(&body)?;
     let model = body["model"].as_str().ok_or_else(|| missing("model"))?;
-    let temperature = checks::shared(&body, model, &body["reasoning"]["effort"])?;
+    let effort = &body["reasoning"]["effort"];
+    let temperature = checks::shared(&body, (model, effort), |field, _| WireError {
+        code: None,
+        ..unsupported(field, "")
+    })?;
     check_thinking(&body, model)?;
     let is_continued = !body["previous_response_id"].is_null() || !body["conversation"].is_null();
     let (prompt, spoken) = input(&body["input"], is_continued)?;
@@ -137,7 +141,7 @@ fn check_parameters(body: &Value) -> Result<(), WireError> {
 fn check_words(body: &Value) -> Result<(), WireError> {
     let (reasoning, text) = (&body["reasoning"], &body["text"]);
     checks::only_known_in("reasoning", reasoning, &OF_REASONING)?;
-    word("reasoning.effort", &reasoning["effort"], &checks::EFFORTS)?;
+    efforts::check_response(body["model"].as_str().unwrap_or_default(), &reasoning["effort"])?;
     for name in ["summary", "generate_summary"] {
         word(&format!("reasoning.{name}"), &reasoning[name], &["concise", "detailed", "auto"])?;
     }
