@@ -1,4 +1,4 @@
-//! The server's half: what APIs ask of the schemas that answers have to fit to the letter.
+//! The server's half: the schemas within a schema, for what APIs ask of each of them.
 
 use std::collections::HashSet;
 
@@ -11,50 +11,63 @@ const ONE: [&str; 8] =
 const SEVERAL: [&str; 4] = ["anyOf", "allOf", "oneOf", "prefixItems"];
 const NAMED: [&str; 5] = ["properties", "$defs", "definitions", "patternProperties", "dependentSchemas"];
 
+/// Those of them that lead a level deeper into a value.
+const DEEPER: [&str; 6] =
+    ["properties", "patternProperties", "additionalProperties", "items", "prefixItems", "contains"];
+
+/// Those that lead nowhere: what they hold is used elsewhere.
+const ASIDE: [&str; 2] = ["$defs", "definitions"];
+
 /// Whether an object in the schema does not say `additionalProperties: false`.
 pub(super) fn is_open(schema: &Value) -> bool {
-    objects(schema).iter().any(|object| !object.is_closed())
+    all(schema).iter().any(|within| within.is_object() && !within.is_closed())
 }
 
-/// The first thing that OpenAI refuses of a schema that is `strict`, in its words (as recorded
-/// replies have them): each object has to be closed, and to require all of its fields.
-pub(super) fn unstrict(schema: &Value) -> Option<String> {
-    objects(schema).into_iter().find_map(|object| {
-        let why = if object.is_closed() {
-            let missing = object.unrequired()?;
-            format!(
-                "'required' is required to be supplied and to be an array including every key in \
-                 properties. Missing '{missing}'."
-            )
-        } else {
-            "'additionalProperties' is required to be supplied and to be false.".to_owned()
-        };
-        Some(format!("In context={}, {why}", object.place()))
-    })
+/// All schemas of a schema, itself among them, each before those within it.
+pub(super) fn all(schema: &Value) -> Vec<Within<'_>> {
+    let mut found = Vec::new();
+    collect(schema, &mut Vec::new(), 0, &mut found);
+    found
 }
 
-/// An object in a schema.
-struct Object<'a> {
+/// A schema in another.
+pub(super) struct Within<'a> {
     /// The keywords and names that lead to it.
     path: Vec<String>,
-    fields: &'a Map<String, Value>,
+    /// How deep in a value it is, from 0.
+    pub(super) level: usize,
+    pub(super) fields: &'a Map<String, Value>,
 }
 
-impl Object<'_> {
-    fn is_closed(&self) -> bool {
+impl Within<'_> {
+    /// Whether it is one of objects, be it among others (`["object", "null"]`).
+    pub(super) fn is_object(&self) -> bool {
+        match self.fields.get("type") {
+            Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
+            Some(kind) => kind == "object",
+            None => self.fields.contains_key("properties"),
+        }
+    }
+
+    /// Whether it takes the fields that it names and no others.
+    pub(super) fn is_closed(&self) -> bool {
         self.fields.get("additionalProperties") == Some(&Value::Bool(false))
     }
 
-    /// The first of its fields that may be left out.
-    fn unrequired(&self) -> Option<&str> {
+    /// The fields that it names.
+    pub(super) fn properties(&self) -> impl Iterator<Item = &str> {
+        let named = self.fields.get("properties").and_then(Value::as_object);
+        named.into_iter().flat_map(|named| named.keys().map(String::as_str))
+    }
+
+    /// The fields that may not be left out.
+    pub(super) fn required(&self) -> HashSet<&str> {
         let required = self.fields.get("required").and_then(Value::as_array).into_iter().flatten();
-        let required: HashSet<&str> = required.filter_map(Value::as_str).collect();
-        let fields = self.fields.get("properties")?.as_object()?;
-        fields.keys().map(String::as_str).find(|name| !required.contains(name))
+        required.filter_map(Value::as_str).collect()
     }
 
     /// Where it is, as Python prints a tuple: `()`, `('items',)`, `('properties', 'a')`.
-    fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         let steps: Vec<_> = self.path.iter().map(|step| format!("'{step}'")).collect();
         match steps.as_slice() {
             [one] => format!("({one},)"),
@@ -63,23 +76,19 @@ impl Object<'_> {
     }
 }
 
-/// All objects of a schema, each before those within it.
-fn objects(schema: &Value) -> Vec<Object<'_>> {
-    let mut found = Vec::new();
-    collect(schema, &mut Vec::new(), &mut found);
-    found
-}
-
-fn collect<'a>(schema: &'a Value, path: &mut Vec<String>, found: &mut Vec<Object<'a>>) {
+fn collect<'a>(schema: &'a Value, path: &mut Vec<String>, level: usize, found: &mut Vec<Within<'a>>) {
     let Some(fields) = schema.as_object() else { return };
-    if is_object(fields) {
-        found.push(Object { path: path.clone(), fields });
-    }
+    found.push(Within { path: path.clone(), level, fields });
     for (keyword, held) in fields {
+        let level = match keyword.as_str() {
+            deeper if DEEPER.contains(&deeper) => level + 1,
+            aside if ASIDE.contains(&aside) => 0,
+            _ => level,
+        };
         path.push(keyword.clone());
         let mut within = |step: String, schema| {
             path.push(step);
-            collect(schema, path, found);
+            collect(schema, path, level, found);
             path.pop();
         };
         match held {
@@ -89,19 +98,10 @@ fn collect<'a>(schema: &'a Value, path: &mut Vec<String>, found: &mut Vec<Object
             Value::Object(schemas) if NAMED.contains(&keyword.as_str()) => {
                 schemas.iter().for_each(|(name, schema)| within(name.clone(), schema));
             }
-            _ if ONE.contains(&keyword.as_str()) => collect(held, path, found),
+            _ if ONE.contains(&keyword.as_str()) => collect(held, path, level, found),
             _ => (),
         }
         path.pop();
-    }
-}
-
-/// Whether a schema is one of objects, be it among others (`["object", "null"]`).
-fn is_object(fields: &Map<String, Value>) -> bool {
-    match fields.get("type") {
-        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
-        Some(kind) => kind == "object",
-        None => fields.contains_key("properties"),
     }
 }
 
@@ -111,42 +111,48 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_strict_schema_s_objects_are_closed_and_require_all_that_they_have() {
-        let check = |schema: Value, expected: &str| {
-            let found = unstrict(&schema).unwrap_or_default();
-            assert!(
-                found.starts_with(expected) && found.is_empty() == expected.is_empty(),
-                "{schema}: {found}"
-            );
+    fn schemas_are_found_where_keywords_hold_them() {
+        let check = |schema: Value, expected: &[(&str, usize)]| {
+            let found = all(&schema);
+            let found: Vec<_> = found.iter().map(|within| (within.place(), within.level)).collect();
+            let expected: Vec<_> =
+                expected.iter().map(|(place, level)| ((*place).to_owned(), *level)).collect();
+            assert_eq!(found, expected, "{schema}");
         };
-        let object = |properties: Value, required: Value| {
-            json!({"type": "object", "properties": properties, "required": required,
-                "additionalProperties": false})
-        };
-        let whole = object(json!({"a": {"type": "string"}}), json!(["a"]));
-        let part = object(json!({"a": {"type": "string"}, "b": {}}), json!(["a"]));
-        let open = json!({"type": ["object", "null"]});
-        check(whole.clone(), "");
-        check(object(json!({}), Value::Null), "");
-        check(part.clone(), "In context=(), 'required'");
-        check(json!({"properties": {"a": {}}}), "In context=(), 'additionalProperties'");
-        let held = |inner: &Value| object(json!({"a": inner}), json!(["a"]));
-        check(held(&whole), "");
-        check(held(&part), "In context=('properties', 'a'), 'required'");
+        check(json!(true), &[]);
+        check(json!({"items": {"not": {}}}), &[("()", 0), ("('items',)", 1), ("('items', 'not')", 1)]);
         check(
-            held(&json!({"type": "array", "items": part})),
-            "In context=('properties', 'a', 'items'), 'req",
+            json!({"properties": {"a": {"anyOf": [{}, {"items": {}}]}}}),
+            &[
+                ("()", 0),
+                ("('properties', 'a')", 1),
+                ("('properties', 'a', 'anyOf', '0')", 1),
+                ("('properties', 'a', 'anyOf', '1')", 1),
+                ("('properties', 'a', 'anyOf', '1', 'items')", 2),
+            ],
         );
-        check(json!({"type": "array", "items": open}), "In context=('items',), 'additionalProperties'");
         check(
-            held(&json!({"anyOf": [{"type": "null"}, part]})),
-            "In context=('properties', 'a', 'anyOf', '1'), 'required'",
+            json!({"items": {"$defs": {"d": {}}}}),
+            &[("()", 0), ("('items',)", 1), ("('items', '$defs', 'd')", 0)],
         );
-        let mut defined = whole;
-        defined["$defs"] = json!({"d": open});
-        check(defined.clone(), "In context=('$defs', 'd'), 'additionalProperties'");
-        assert!(is_open(&defined) && !is_open(&part));
         // What is a value, and a field that is called like a keyword.
-        check(object(json!({"enum": {"enum": [open]}}), json!(["enum"])), "");
+        check(
+            json!({"enum": [{"type": "object"}], "properties": {"enum": {}}}),
+            &[("()", 0), ("('properties', 'enum')", 1)],
+        );
+    }
+
+    #[test]
+    fn a_schema_is_open_where_one_of_its_objects_is() {
+        let closed = json!({"type": "object", "additionalProperties": false});
+        assert!(!is_open(&closed) && !is_open(&json!({"type": "string", "properties": {"a": 1}})));
+        for open in [
+            json!({"type": ["object", "null"]}),
+            json!({"properties": {}}),
+            json!({"items": {"type": "object"}}),
+            json!({"type": "object", "additionalProperties": false, "$defs": {"d": {"type": "object"}}}),
+        ] {
+            assert!(is_open(&open), "{open}");
+        }
     }
 }

@@ -260,7 +260,8 @@ fn strict_schemas_say_all_that_they_have() {
             "name": "n", "strict": true, "schema": schema}}})
     };
     let function = |schema: &Value| json!({"tools": [{"type": "function", "function": {"name": "f", "strict": true, "parameters": schema}}]});
-    let inner = json!({"type": "object", "properties": {"b": {}}, "additionalProperties": false});
+    let inner =
+        json!({"type": "object", "properties": {"b": {"type": "null"}}, "additionalProperties": false});
     let outer = json!({"type": "object", "properties": {"a": inner}, "required": ["a"],
         "additionalProperties": false});
     let check = |schema: Value, why: &str| {
@@ -293,10 +294,43 @@ fn strict_schemas_say_all_that_they_have() {
     );
     let mut whole = outer;
     whole["properties"]["a"]["required"] = json!(["b"]);
+    let mut either = whole.clone();
+    either["properties"]["a"]["properties"]["b"] = json!({"oneOf": [{"type": "null"}]});
+    check(either, "In context=('properties', 'a', 'properties', 'b'), 'oneOf' is not permitted.");
     for strict in [format(&whole), function(&whole)] {
         taken(&OpenAiChat, &strict);
     }
     let mut loose = format(&json!({"type": "object"}));
     loose["response_format"]["json_schema"]["strict"] = json!(false);
     taken(&OpenAiChat, &loose);
+}
+
+#[test]
+fn functions_that_are_not_strict_take_objects_all_the_same() {
+    let function = |parameters: &Value| json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": parameters}}]});
+    let of = |a: Value| json!({"type": "object", "properties": {"a": a}});
+    for parameters in
+        [Value::Null, json!({}), of(json!({})), of(json!({"type": "array", "items": {}, "default": []}))]
+    {
+        taken(&OpenAiChat, &function(&parameters));
+    }
+    for (parameters, why) in [
+        (of(json!({"type": "array"})), "In context=('properties', 'a'), array schema missing items."),
+        (json!({"type": "object"}), "In context=(), object schema missing properties."),
+        (
+            json!({"type": "string"}),
+            "schema must be a JSON Schema of 'type: \"object\"', got 'type: \"string\"'.",
+        ),
+        (
+            json!({"type": "object", "properties": {}, "anyOf": [{"required": ["a"]}]}),
+            "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level.",
+        ),
+    ] {
+        refuse(
+            &function(&parameters),
+            "tools[0].function.parameters",
+            "invalid_function_parameters",
+            &format!("Invalid schema for function 'f': {why}"),
+        );
+    }
 }

@@ -287,6 +287,12 @@ fn tools_and_schemas_are_refused_by_where_they_stand() {
         &format!("Invalid schema for function 'f': {missing}"),
     );
     taken(&OpenAiResponses, &json!({"tools": [function(false)]}));
+    refuse(
+        &json!({"tools": [function(false), {"type": "function", "name": "g", "parameters": {"type": "object"}}]}),
+        "tools[1].parameters",
+        "invalid_function_parameters",
+        "Invalid schema for function 'g': In context=(), object schema missing properties.",
+    );
     refuse(&json!({"tools": [function(false), function(false)]}), "tools", "", "Tool names must be unique.");
     refuse(&json!({"tools": "f"}), "tools", "invalid_type", "Invalid type for 'tools'");
 }

@@ -6,6 +6,7 @@ pub(in super::super) mod checks;
 pub(super) mod efforts;
 pub(super) mod logprobs;
 pub(super) mod padding;
+mod schemas;
 pub(super) mod tools;
 
 use std::time::Duration;

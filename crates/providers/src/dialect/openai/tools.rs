@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::super::schema::unstrict;
 use super::super::{Shape, WireError};
+use super::schemas::{unfit, unstrict};
 use super::{invalid, missing};
 
 /// The longest name of a function or schema, in characters (OpenAI's reference of `tools` and
@@ -86,10 +86,15 @@ pub(in super::super) fn function(field: &str, function: &Value) -> Result<Tool, 
         Value::Null => json!({"type": "object", "properties": {}, "additionalProperties": false}),
         schema => schema.clone(),
     };
-    if function["strict"] == true {
-        check_strict("invalid_function_parameters", &format!("function '{name}'"), &schema)
-            .map_err(|error| error.about(format!("{field}.parameters")))?;
-    }
+    // One that is empty says as little as one that is not there.
+    let is_said = schema.as_object().is_none_or(|fields| !fields.is_empty());
+    let why = match function["strict"] == true {
+        true => unstrict(&schema),
+        false if is_said => unfit(&schema),
+        false => None,
+    };
+    check_schema("invalid_function_parameters", &format!("function '{name}'"), why)
+        .map_err(|error| error.about(format!("{field}.parameters")))?;
     Ok((name, schema))
 }
 
@@ -122,7 +127,8 @@ pub(in super::super) fn format(
                 return Err(missing(&format!("{schema_field}.schema")));
             }
             if asked["strict"] == true {
-                check_strict("invalid_json_schema", &format!("response_format '{name}'"), schema)
+                let whose = format!("response_format '{name}'");
+                check_schema("invalid_json_schema", &whose, unstrict(schema))
                     .map_err(|error| error.about(strict_field))?;
             }
             Ok(Some(schema.clone()))
@@ -148,16 +154,8 @@ fn check_name(field: &str, name: &Value) -> Result<String, WireError> {
     Ok(name.to_owned())
 }
 
-/// A strict schema is an object, and all its objects are closed and require all of their fields.
-fn check_strict(code: &str, whose: &str, schema: &Value) -> Result<(), WireError> {
-    let why = match &schema["type"] {
-        Value::String(kind) if kind == "object" => unstrict(schema),
-        kind => {
-            // Absent, it is Python's word for nothing.
-            let kind = kind.as_str().unwrap_or("None");
-            Some(format!("schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{kind}\"'."))
-        }
-    };
+/// Refuses a schema, if there is a reason to.
+fn check_schema(code: &str, whose: &str, why: Option<String>) -> Result<(), WireError> {
     match why {
         None => Ok(()),
         Some(why) => Err(invalid(Some(code), format!("Invalid schema for {whose}: {why}"))),
