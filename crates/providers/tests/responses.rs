@@ -250,7 +250,12 @@ fn the_server_refuses_what_openai_would() {
     check("", missing, "model", "'model'");
     check(r#""model":"m""#, missing, "input", "'input'");
     check(r#""model":"m","input":[]"#, "empty_array", "input", "empty array");
-    check(r#""model":"m","input":5"#, "invalid_type", "input", "a string or an array");
+    check(
+        r#""model":"m","input":5"#,
+        "invalid_type",
+        "input",
+        "a string or array of input items, but got an integer",
+    );
     check(r#""model":"m","input":[{"content":"a"}]"#, "invalid_value", "input[0]", "Invalid value: ''.");
     check(r#""model":"m","input":[{"role":"user"}]"#, missing, "input[0].content", "'input[0].content'");
     check(r#""model":"m","input":[{"role":"robot","content":"a"}]"#, "invalid_value", "input[0]", "'robot'");
@@ -270,7 +275,7 @@ fn the_server_refuses_what_openai_would() {
         "max_output_tokens",
         "Expected a value >= 16, but got 15",
     );
-    with(r#""max_output_tokens":-1"#, "invalid_type", "max_output_tokens", "'max_output_tokens'");
+    with(r#""max_output_tokens":-1"#, "integer_below_min_value", "max_output_tokens", "but got -1 instead");
     with(r#""temperature":3"#, "decimal_above_max_value", "temperature", "'temperature'");
     with(r#""previous_response_id":{}"#, "invalid_type", "previous_response_id", "a string");
     with(r#""background":true,"store":false"#, "", "background", "'store'");
@@ -279,9 +284,9 @@ fn the_server_refuses_what_openai_would() {
         r#""tools":[{"type":"function","name":"g"}],"tool_choice":{"type":"function","name":"f"}"#,
         "",
         "tool_choice",
-        "no function named 'f'",
+        "Tool choice 'f' not found in 'tools' parameter.",
     );
-    with(r#""tool_choice":"sometimes""#, "invalid_value", "tool_choice", "'tool_choice'");
+    with(r#""tool_choice":"sometimes""#, "invalid_value", "tool_choice", "Invalid value: 'sometimes'.");
     with(r#""tools":[{"name":"f"}]"#, missing, "tools[0].type", "'tools[0].type'");
     with(r#""tools":[{"type":"function"}]"#, missing, "tools[0].name", "'tools[0].name'");
     with(
@@ -297,7 +302,7 @@ fn the_server_refuses_what_openai_would() {
         "text.format.schema",
         "'text.format.schema'",
     );
-    with(r#""text":{"format":{"type":"xml"}}"#, "invalid_value", "text.format.type", "'text.format.type'");
+    with(r#""text":{"format":{"type":"xml"}}"#, "invalid_value", "text.format.type", "Invalid value: 'xml'.");
     with(r#""text":{"format":{"type":"json_object"}}"#, "", "input", "'input' must contain the word 'json'");
     with(
         r#""text":{"format":{"type":"json_schema","name":"a","strict":true,"schema":{"type":"object"}}}"#,

@@ -249,8 +249,8 @@ fn the_server_refuses_what_the_provider_would() {
     }
     openai(
         &format!("{{\"model\":\"m\",\"max_tokens\":-5,{good}}}"),
-        "invalid_type",
-        "Invalid type for 'max_tokens'",
+        "integer_below_min_value",
+        "Invalid 'max_tokens': integer below minimum value.",
     );
     openai(
         &format!("{{\"model\":\"m\",\"temperature\":3,{good}}}"),

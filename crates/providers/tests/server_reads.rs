@@ -148,14 +148,14 @@ fn openai_s_tools_and_formats_are_read() {
     let check = |more, part| refused(&OpenAiChat, more, part);
     let unknown = json!({"type": "function", "function": {"name": "two"}});
     check(json!({"tools": [tool("one")], "tool_choice": unknown}), "no function named 'two'");
-    check(json!({"tools": [tool("one")], "tool_choice": "any"}), "tool_choice");
+    check(json!({"tools": [tool("one")], "tool_choice": "any"}), "Invalid value: 'any'");
     check(json!({"tool_choice": "required"}), "only allowed when 'tools'");
     check(json!({"tools": []}), "empty array");
     check(json!({"tools": [tool("a b")]}), "tools[0].function.name");
     check(json!({"tools": [{"name": "one"}]}), "tools[0].type");
     check(format(open()), "In context=('properties', 'a'), 'additionalProperties'");
     check(format(json!({"type": "array"})), "got 'type: \"array\"'");
-    check(json!({"response_format": {"type": "json_schema"}}), "json_schema.name");
+    check(json!({"response_format": {"type": "json_schema"}}), "'response_format.json_schema'");
     check(
         json!({"response_format": {"type": "json_schema", "json_schema": {"name": "n"}}}),
         "json_schema.schema",
@@ -239,7 +239,7 @@ fn openai_s_refusals_name_their_parameter_and_their_code() {
     check(json!({"metadata": {"a": 1}}), "metadata.a", "invalid_type");
     check(json!({"metadata": {"a": "v".repeat(513)}}), "metadata.a", "string_above_max_length");
     let key = "k".repeat(65);
-    check(json!({"metadata": {&key: "v"}}), &format!("metadata.{key}"), "string_above_max_length");
+    check(json!({"metadata": {&key: "v"}}), &format!("metadata.{key}"), "property_name_above_max_length");
     let full = json!({"k".repeat(64): "v".repeat(512)});
     assert!(read(&OpenAiChat, json!({"metadata": full, "store": true})).is_ok());
     assert!(read(&OpenAiChat, json!({"metadata": pairs(16)})).is_ok());
@@ -250,7 +250,11 @@ fn openai_s_refusals_name_their_parameter_and_their_code() {
     check(format(json!({"type": "json_object"})), "messages", "");
     check(schema(json!({})), "response_format.json_schema.name", missing);
     check(schema(json!({"name": "a b"})), "response_format.json_schema.name", "invalid_value");
-    check(schema(json!({"name": "n".repeat(65)})), "response_format.json_schema.name", "invalid_value");
+    check(
+        schema(json!({"name": "n".repeat(65)})),
+        "response_format.json_schema.name",
+        "string_above_max_length",
+    );
     check(schema(json!({"name": "n"})), "response_format.json_schema.schema", missing);
     let strict = json!({"name": "n", "strict": true, "schema": open()});
     check(schema(strict), "response_format", "invalid_json_schema");

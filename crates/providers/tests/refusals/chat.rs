@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sortie_providers::dialect::OpenAiChat;
 
-use crate::{refused, taken, turns};
+use crate::{of, refused, taken, turns};
 
 const HIGH: &str = "decimal_above_max_value";
 const MISSING: &str = "missing_required_parameter";
@@ -22,17 +22,6 @@ fn calls(ids: &[&str]) -> Value {
 
 fn result(id: &str) -> Value {
     json!({"role": "tool", "tool_call_id": id, "content": "9 degrees"})
-}
-
-/// A request of this model, bounded as all of them are.
-fn of(model: &str, more: Value) -> Value {
-    let mut body = more;
-    for (field, value) in
-        [("model", json!(model)), ("max_tokens", Value::Null), ("max_completion_tokens", json!(50))]
-    {
-        body[field] = value;
-    }
-    body
 }
 
 fn refuse(more: &Value, param: &str, code: &str, message: &str) {
@@ -168,92 +157,6 @@ fn models_that_reason_and_others_are_asked_different_things() {
 }
 
 #[test]
-fn a_model_that_thinks_is_sampled_its_own_way() {
-    for model in ["o3", "gpt-5", "gpt-5.5", "gpt-5.6-terra", "gpt-6-luna"] {
-        refuse(
-            &of(model, json!({"temperature": 0.5})),
-            "temperature",
-            "unsupported_value",
-            "Unsupported value: 'temperature' does not support 0.5 with this model. Only the default (1) value is \
-             supported.",
-        );
-        taken(&OpenAiChat, &of(model, json!({"temperature": 1})));
-    }
-    for model in ["gpt-5.1", "gpt-5.2-2025-12-11", "gpt-5.4", "gpt-5.4-mini"] {
-        let sampled = json!({"temperature": 0, "top_p": 0.5, "presence_penalty": 1, "logprobs": true});
-        taken(&OpenAiChat, &of(model, sampled));
-        let told = of(model, json!({"temperature": 0, "reasoning_effort": "low"}));
-        refuse(
-            &told,
-            "temperature",
-            "unsupported_value",
-            "Unsupported value: 'temperature' does not support 0",
-        );
-    }
-}
-
-#[test]
-fn a_model_thinks_as_much_as_it_can() {
-    let told = |model: &str, effort: Value| of(model, json!({"reasoning_effort": effort}));
-    for (model, effort, efforts) in [
-        ("o3", "minimal", "'low', 'medium', and 'high'"),
-        ("gpt-5", "none", "'minimal', 'low', 'medium', and 'high'"),
-        ("gpt-5-2025-08-07", "xhigh", "'minimal', 'low', 'medium', and 'high'"),
-        ("gpt-5.1", "minimal", "'none', 'low', 'medium', and 'high'"),
-        ("gpt-5.4", "max", "'none', 'low', 'medium', 'high', and 'xhigh'"),
-        ("gpt-5.6-terra", "max", "'none', 'low', 'medium', 'high', and 'xhigh'"),
-        ("gpt-5.6-terra", "most", "'none', 'low', 'medium', 'high', and 'xhigh'"),
-        ("gpt-6.1-sol", "none", "'low', 'medium', 'high', and 'xhigh'"),
-    ] {
-        let message = format!(
-            "Unsupported value: 'reasoning_effort' does not support '{effort}' with this model. Supported values \
-             are: {efforts}."
-        );
-        refuse(&told(model, json!(effort)), "reasoning_effort", "unsupported_value", &message);
-        for known in efforts.split('\'').skip(1).step_by(2) {
-            taken(&OpenAiChat, &told(model, json!(known)));
-        }
-    }
-    let message = "Unsupported value: 'reasoning_effort' does not support 5 with this model.";
-    refuse(&told("gpt-5.6-sol", json!(5)), "reasoning_effort", "unsupported_value", message);
-    taken(&OpenAiChat, &told("some-model", json!("max")));
-    refuse(&told("some-model", json!("most")), "reasoning_effort", "invalid_value", "Invalid value: 'most'.");
-}
-
-#[test]
-fn functions_are_not_for_a_model_that_thinks() {
-    let tool = json!({"type": "function", "function": {"name": "f"}});
-    let custom = json!({"type": "custom", "custom": {"name": "f"}});
-    let asked =
-        |model: &str, effort: Option<&str>| of(model, json!({"tools": [tool], "reasoning_effort": effort}));
-    for (model, effort) in [
-        ("gpt-5.4-mini", Some("low")),
-        ("gpt-5.5", Some("high")),
-        ("gpt-5.6-terra", None),
-        ("gpt-5.6-terra", Some("low")),
-        ("gpt-6-luna", None),
-        ("gpt-6.1-sol", None),
-    ] {
-        let message = format!(
-            "Function tools with reasoning_effort are not supported for {model} in /v1/chat/completions. To use \
-             function tools, use /v1/responses or set reasoning_effort to 'none'."
-        );
-        refuse(&asked(model, effort), "reasoning_effort", "", &message);
-        taken(&OpenAiChat, &of(model, json!({"tools": [custom], "reasoning_effort": effort})));
-    }
-    for (model, effort) in [
-        ("gpt-5.2", Some("high")),
-        ("gpt-5.4-mini", None),
-        ("gpt-5.5", None),
-        ("gpt-5.6-terra", Some("none")),
-        ("o3", Some("high")),
-        ("gpt-60", Some("high")),
-    ] {
-        taken(&OpenAiChat, &asked(model, effort));
-    }
-}
-
-#[test]
 fn strict_schemas_say_all_that_they_have() {
     let format = |schema: &Value| {
         json!({"response_format": {"type": "json_schema", "json_schema": {
@@ -332,5 +235,196 @@ fn functions_that_are_not_strict_take_objects_all_the_same() {
             "invalid_function_parameters",
             &format!("Invalid schema for function 'f': {why}"),
         );
+    }
+}
+
+#[test]
+fn a_turn_says_something_of_the_right_type() {
+    for said in [json!(""), json!([]), json!([{"type": "text", "text": ""}])] {
+        taken(&OpenAiChat, &turns(&json!([{"role": "user", "content": said}])));
+    }
+    for instead in [json!({"refusal": "No."}), json!({"audio": {"id": "a"}})] {
+        let mut turn = instead;
+        turn["role"] = json!("assistant");
+        taken(&OpenAiChat, &turns(&json!([user(), turn])));
+        turn["role"] = json!("user");
+        let silent = "Invalid value for 'content': expected a string, got null.";
+        refuse(&turns(&json!([user(), turn])), "messages.[1].content", "", silent);
+    }
+    let check = |turn: Value, param: &str, code: &str, message: &str| {
+        refuse(&turns(&json!([turn])), param, code, message);
+    };
+    let content = "messages[0].content";
+    check(
+        json!("Hello"),
+        "messages[0]",
+        "invalid_type",
+        "Invalid type for 'messages[0]': expected an object, but got a",
+    );
+    check(
+        json!({"role": "user", "content": 7}),
+        content,
+        "invalid_type",
+        "Invalid type for 'messages[0].content': expected one of a string or array of objects, but got an integer \
+         instead.",
+    );
+    check(
+        json!({"role": "user", "content": ["a"]}),
+        "messages[0].content[0]",
+        "invalid_type",
+        "Invalid type",
+    );
+    check(
+        json!({"role": "developer"}),
+        content,
+        MISSING,
+        "Missing required parameter: 'messages[0].content'.",
+    );
+    check(json!({"role": "developer", "content": null}), content, "invalid_type", "Invalid type for");
+    for kind in ["file", "input_audio"] {
+        let part = json!({"role": "user", "content": [{"type": kind}]});
+        check(part, &format!("messages[0].content[0].{kind}"), MISSING, "Missing required parameter");
+    }
+    refuse(
+        &turns(&json!("Hello")),
+        "messages",
+        "invalid_type",
+        "Invalid type for 'messages': expected an array of",
+    );
+}
+
+#[test]
+fn a_developer_s_turn_has_nothing_that_it_cannot_have() {
+    let marked = json!([{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]);
+    let turn = |role: &str, content: &Value| turns(&json!([{"role": role, "content": content, "name": "n"}]));
+    for role in ["system", "user"] {
+        taken(&OpenAiChat, &turn(role, &marked));
+    }
+    taken(&OpenAiChat, &turn("developer", &json!("a")));
+    let message = "Unknown parameter: 'messages[0].content[0].cache_control'.";
+    let unknown = "unknown_parameter";
+    refuse(&turn("developer", &marked), "messages[0].content[0].cache_control", unknown, message);
+    let more = turns(&json!([{"role": "developer", "content": "a", "tool_calls": null}]));
+    refuse(&more, "messages[0].tool_calls", unknown, "Unknown parameter: 'messages[0].tool_calls'.");
+}
+
+#[test]
+fn tools_and_choices_are_of_the_kinds_that_there_are() {
+    let function = json!({"type": "function", "function": {"name": "f"}});
+    let custom = json!({"type": "custom", "custom": {"name": "g"}});
+    let chosen = |choice: Value| json!({"tools": [function, custom], "tool_choice": choice});
+    for choice in [
+        json!("none"),
+        json!("required"),
+        json!({"type": "function", "function": {"name": "f"}}),
+        json!({"type": "custom", "custom": {"name": "g"}}),
+        json!({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}),
+    ] {
+        taken(&OpenAiChat, &chosen(choice));
+    }
+    for (choice, param, code, message) in [
+        (
+            json!("any"),
+            "tool_choice",
+            "invalid_value",
+            "Invalid value: 'any'. Supported values are: 'none', 'auto', and",
+        ),
+        (
+            json!(7),
+            "tool_choice",
+            "invalid_type",
+            "Invalid type for 'tool_choice': expected one of one of 'none',",
+        ),
+        (
+            json!({"type": "any"}),
+            "tool_choice.function",
+            MISSING,
+            "Missing required parameter: 'tool_choice.function'.",
+        ),
+        (
+            json!({"type": "function", "function": {}}),
+            "tool_choice.function.name",
+            MISSING,
+            "Missing required",
+        ),
+        (
+            json!({"type": "function", "function": {"name": "h"}}),
+            "function_call",
+            "",
+            "Invalid value for 'function_call': no function named 'h' was specified in the 'functions' parameter.",
+        ),
+    ] {
+        refuse(&chosen(choice), param, code, message);
+    }
+    let named = |name: &str| json!({"type": "function", "function": {"name": name}});
+    let (name, long) = ("tools[0].function.name", "a".repeat(65));
+    taken(&OpenAiChat, &json!({"tools": [named(&long[1..])]}));
+    for (tool, param, code, message) in [
+        (
+            json!({"type": "web_search"}),
+            "tools[0].type",
+            "invalid_value",
+            "Invalid value: 'web_search'. Supported values are: 'function' and 'custom'.",
+        ),
+        (json!({"function": {"name": "f"}}), "tools[0].type", MISSING, "Missing"),
+        (json!({"type": "function", "name": "f"}), "tools[0].function", MISSING, "Missing"),
+        (
+            json!("f"),
+            "tools[0]",
+            "invalid_type",
+            "Invalid type for 'tools[0]': expected an object, but got a string",
+        ),
+        (
+            named(""),
+            name,
+            "empty_string",
+            "Invalid 'tools[0].function.name': empty string. Expected a string with",
+        ),
+        (
+            named("a.b"),
+            name,
+            "invalid_value",
+            "Invalid 'tools[0].function.name': string does not match pattern.",
+        ),
+        (named(&long), name, "string_above_max_length", "Invalid 'tools[0].function.name': string too long."),
+    ] {
+        refuse(&json!({"tools": [tool]}), param, code, message);
+    }
+}
+
+#[test]
+fn a_format_is_one_of_three() {
+    let format = |format: Value| json!({"response_format": format});
+    for right in [Value::Null, json!({"type": "text"})] {
+        taken(&OpenAiChat, &format(right));
+    }
+    for (wrong, param, code, message) in [
+        (
+            json!("json"),
+            "response_format",
+            "invalid_type",
+            "Invalid type for 'response_format': expected an object, but",
+        ),
+        (json!({}), "response_format.type", MISSING, "Missing required parameter: 'response_format.type'."),
+        (
+            json!({"type": "xml"}),
+            "response_format.type",
+            "invalid_value",
+            "Invalid value: 'xml'. Supported values are: 'json_object', 'json_schema', and 'text'.",
+        ),
+        (
+            json!({"type": "json_schema"}),
+            "response_format.json_schema",
+            MISSING,
+            "Missing required parameter",
+        ),
+        (
+            json!({"type": "json_schema", "json_schema": {}}),
+            "response_format.json_schema.name",
+            MISSING,
+            "Missing required parameter",
+        ),
+    ] {
+        refuse(&format(wrong), param, code, message);
     }
 }

@@ -214,59 +214,6 @@ fn models_that_reason_and_others_are_asked_different_things() {
 }
 
 #[test]
-fn a_model_that_thinks_is_sampled_its_own_way() {
-    for model in ["o3", "gpt-5", "gpt-5.2-chat-latest", "gpt-5.5", "gpt-5.6-terra", "gpt-6.1-sol"] {
-        for field in ["temperature", "top_p"] {
-            let message = format!("Unsupported parameter: '{field}' is not supported with this model.");
-            refuse(&json!({"model": model, field: 0.5}), field, "", &message);
-            taken(&OpenAiResponses, &json!({"model": model, field: 1}));
-        }
-    }
-    for model in ["gpt-4.1", "gpt-5.1", "gpt-5.1-2025-11-13", "gpt-5.2", "gpt-5.3-codex", "gpt-5.4-nano"] {
-        taken(&OpenAiResponses, &json!({"model": model, "temperature": 0.5, "top_p": 0.5}));
-    }
-    let told = |model: &str, effort: &str| json!({"model": model, "temperature": 0, "reasoning": {"effort": effort}});
-    taken(&OpenAiResponses, &told("gpt-5.6-sol", "none"));
-    refuse(&told("gpt-5.1", "low"), "temperature", "", "Unsupported parameter: 'temperature'");
-}
-
-#[test]
-fn a_model_thinks_as_much_as_it_can() {
-    for (model, efforts) in [
-        ("o3", "'low', 'medium', and 'high'"),
-        ("gpt-5-mini", "'minimal', 'low', 'medium', and 'high'"),
-        ("gpt-5-pro", "'high'"),
-        ("gpt-5.1", "'none', 'low', 'medium', and 'high'"),
-        ("gpt-5.2-chat-latest", "'medium'"),
-        ("gpt-5.4", "'none', 'low', 'medium', 'high', and 'xhigh'"),
-        ("gpt-5.4-pro", "'medium', 'high', and 'xhigh'"),
-        ("gpt-5.6-terra", "'none', 'low', 'medium', 'high', 'xhigh', and 'max'"),
-        ("gpt-6.1-sol", "'low', 'medium', 'high', 'xhigh', and 'max'"),
-    ] {
-        for effort in ["none", "minimal", "low", "medium", "high", "xhigh", "max"] {
-            let more = json!({"model": model, "reasoning": {"effort": effort}});
-            if efforts.contains(&format!("'{effort}'")) {
-                taken(&OpenAiResponses, &more);
-                continue;
-            }
-            let message = format!(
-                "Unsupported value: '{effort}' is not supported with the '{model}' model. Supported values are: \
-                 {efforts}."
-            );
-            refuse(&more, "reasoning.effort", "unsupported_value", &message);
-        }
-    }
-    let most = json!({"model": "gpt-5.6-sol", "reasoning": {"effort": "most"}});
-    refuse(
-        &most,
-        "reasoning.effort",
-        INVALID,
-        "Invalid value: 'most'. Supported values are: 'none', 'minimal',",
-    );
-    taken(&OpenAiResponses, &json!({"model": "gpt-6.2-sol", "reasoning": {"effort": "minimal"}}));
-}
-
-#[test]
 fn tools_and_schemas_are_refused_by_where_they_stand() {
     let open = json!({"type": "object", "properties": {"a": {}}, "additionalProperties": false});
     let format = json!({"type": "json_schema", "name": "n", "strict": true, "schema": open});
@@ -295,4 +242,124 @@ fn tools_and_schemas_are_refused_by_where_they_stand() {
     );
     refuse(&json!({"tools": [function(false), function(false)]}), "tools", "", "Tool names must be unique.");
     refuse(&json!({"tools": "f"}), "tools", "invalid_type", "Invalid type for 'tools'");
+}
+
+#[test]
+fn ids_say_of_which_kind_an_item_is() {
+    let reasoning = json!({"type": "reasoning", "summary": [], "encrypted_content": "e"});
+    let message = user(json!("a"));
+    let custom = json!({"type": "custom_tool_call", "call_id": "a", "name": "f", "input": "x"});
+    let search = json!({"type": "web_search_call", "status": "completed"});
+    for (item, begins) in [
+        (message, "msg"),
+        (reasoning, "rs"),
+        (call("a"), "fc"),
+        (output("a"), "fc"),
+        (custom, "ctc"),
+        (search, "ws"),
+    ] {
+        let of = |id: Value| {
+            let mut item = item.clone();
+            item["id"] = id;
+            // What it goes on from has the other halves of calls.
+            json!({"input": [item], "previous_response_id": "resp_1"})
+        };
+        taken(&OpenAiResponses, &of(json!(format!("{begins}_1"))));
+        taken(&OpenAiResponses, &of(Value::Null));
+        let message = format!("Invalid 'input[0].id': 'x_1'. Expected an ID that begins with '{begins}'.");
+        refuse(&of(json!("x_1")), "input[0].id", INVALID, &message);
+        refuse(&of(json!(1)), "input[0].id", "invalid_type", "Invalid type for 'input[0].id'");
+    }
+    taken(&OpenAiResponses, &input(&json!([{"type": "item_reference", "id": "x_1"}])));
+}
+
+#[test]
+fn what_was_thought_stands_before_what_was_said() {
+    let thought = json!({"type": "reasoning", "id": "rs_1", "summary": []});
+    let whole = json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "e"});
+    let (asked, said) = (user(json!("a")), said("assistant", json!("b")));
+    for items in [
+        json!([asked, thought, said]),
+        json!([asked, thought, thought, call("a"), output("a")]),
+        json!([asked, whole, asked]),
+        json!([asked, whole]),
+    ] {
+        taken(&OpenAiResponses, &input(&items));
+    }
+    let message = "Item 'rs_1' of type 'reasoning' was provided without its required following item.";
+    for items in [json!([asked, thought]), json!([asked, thought, thought, asked, said])] {
+        refuse(&input(&items), "input", "", message);
+    }
+}
+
+#[test]
+fn tools_and_choices_are_of_the_kinds_that_there_are() {
+    let function = json!({"type": "function", "name": "f"});
+    let search = json!({"type": "web_search"});
+    let chosen = |choice: Value| json!({"tools": [function, search], "tool_choice": choice});
+    for choice in [
+        json!("auto"),
+        json!({"type": "function", "name": "f"}),
+        json!({"type": "web_search_preview"}),
+        json!({"type": "allowed_tools", "mode": "auto", "tools": [function]}),
+    ] {
+        taken(&OpenAiResponses, &chosen(choice));
+    }
+    for (choice, param, code, message) in [
+        (
+            json!("any"),
+            "tool_choice",
+            INVALID,
+            "Invalid value: 'any'. Supported values are: 'none', 'auto', and",
+        ),
+        (
+            json!(7),
+            "tool_choice",
+            "invalid_type",
+            "Invalid type for 'tool_choice': expected one of an object or 'none',",
+        ),
+        (
+            json!({"type": "tool"}),
+            "tool_choice.type",
+            INVALID,
+            "Invalid value: 'tool'. Supported values are: 'code_",
+        ),
+        (
+            json!({"type": "function"}),
+            "tool_choice.name",
+            MISSING,
+            "Missing required parameter: 'tool_choice.name'.",
+        ),
+        (
+            json!({"type": "function", "name": "h"}),
+            "tool_choice",
+            "",
+            "Tool choice 'h' not found in 'tools' parameter.",
+        ),
+        (json!({"type": "mcp"}), "tool_choice", "", "Tool choice 'mcp' not found in 'tools' parameter."),
+    ] {
+        refuse(&chosen(choice), param, code, message);
+    }
+    let bash = json!({"tools": [{"type": "bash_20250124"}]});
+    refuse(
+        &bash,
+        "tools[0].type",
+        INVALID,
+        "Invalid value: 'bash_20250124'. Supported values are: 'code_interpreter',",
+    );
+    let named = json!({"model": 7});
+    refuse(
+        &named,
+        "model",
+        "invalid_type",
+        "Invalid type for 'model': expected a string, but got an integer instead.",
+    );
+    let key = "k".repeat(65);
+    taken(&OpenAiResponses, &json!({"prompt_cache_key": &key[1..]}));
+    refuse(
+        &json!({"prompt_cache_key": key}),
+        "prompt_cache_key",
+        "string_above_max_length",
+        "Invalid 'prompt_cache_key'",
+    );
 }

@@ -5,11 +5,11 @@
 use serde_json::Value;
 
 use super::super::WireError;
-use super::super::turns::{self, whole_number};
+use super::super::turns;
 use super::efforts::thinks_untold;
 use super::invalid;
 
-/// Pairs of `metadata`, at most, and the most characters of a key and of a value.
+/// Pairs of `metadata`, at most, and the most characters of a key and of a value; other keys are bound alike.
 const MOST_PAIRS: usize = 16;
 const LONGEST_KEY: usize = 64;
 const LONGEST_VALUE: usize = 512;
@@ -30,7 +30,7 @@ pub(in super::super) fn only_known(body: &Value, known: &[&str]) -> Result<(), W
 pub(in super::super) fn only_known_in(field: &str, value: &Value, known: &[&str]) -> Result<(), WireError> {
     let fields = match value {
         Value::Null => return Ok(()),
-        value => value.as_object().ok_or_else(|| wrong_type(field, "an object"))?,
+        value => value.as_object().ok_or_else(|| wrong_type(field, "an object", value))?,
     };
     let unknown = fields.keys().find(|name| !known.contains(&name.as_str()));
     unknown.map_or(Ok(()), |name| Err(unknown_parameter(&format!("{field}.{name}"))))
@@ -42,8 +42,17 @@ pub(in super::super) fn unknown_parameter(field: &str) -> WireError {
 }
 
 /// A field that is of another type than it has to be.
-pub(in super::super) fn wrong_type(field: &str, expected: &str) -> WireError {
-    let message = format!("Invalid type for '{field}': expected {expected}.");
+pub(in super::super) fn wrong_type(field: &str, expected: &str, found: &Value) -> WireError {
+    let found = match found {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(number) if number.is_f64() => "a decimal number",
+        Value::Number(_) => "an integer",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    };
+    let message = format!("Invalid type for '{field}': expected {expected}, but got {found} instead.");
     invalid(Some("invalid_type"), message).about(field)
 }
 
@@ -64,15 +73,28 @@ pub(in super::super) fn unsupported(field: &str, more: &str) -> WireError {
 
 /// A field that is true or false, if it is there.
 pub(in super::super) fn flag(body: &Value, field: &str) -> Result<bool, WireError> {
-    turns::flag(body, field).map_err(|_| wrong_type(field, "a boolean"))
+    turns::flag(body, field).map_err(|_| wrong_type(field, "a boolean", &body[field]))
 }
 
 /// A field that is text, if it is there.
 pub(in super::super) fn text(body: &Value, field: &str) -> Result<(), WireError> {
     match &body[field] {
         Value::Null | Value::String(_) => Ok(()),
-        _ => Err(wrong_type(field, "a string")),
+        other => Err(wrong_type(field, "a string", other)),
     }
+}
+
+/// A text at `field` of at most this many characters.
+pub(in super::super) fn short(field: &str, text: &str, most: usize) -> Result<(), WireError> {
+    let found = text.chars().count();
+    if found <= most {
+        return Ok(());
+    }
+    let message = format!(
+        "Invalid '{field}': string too long. Expected a string with maximum length {most}, but got a string \
+         with length {found} instead."
+    );
+    Err(invalid(Some("string_above_max_length"), message).about(field))
 }
 
 /// A field that is a whole number from `least` to `most`, if it is there.
@@ -82,13 +104,14 @@ pub(in super::super) fn whole(
     least: u32,
     most: u32,
 ) -> Result<Option<u32>, WireError> {
-    let Some(number) = whole_number(body, field).map_err(|_| wrong_type(field, "an integer"))? else {
-        return Ok(None);
+    let number = match &body[field] {
+        Value::Null => return Ok(None),
+        value => value.as_i64().ok_or_else(|| wrong_type(field, "an integer", value))?,
     };
-    let (code, side, sign, bound) = match number {
-        low if low < least => ("integer_below_min_value", "below minimum", ">=", least),
-        high if high > most => ("integer_above_max_value", "above maximum", "<=", most),
-        within => return Ok(Some(within)),
+    let (code, side, sign, bound) = match u32::try_from(number) {
+        Ok(within) if (least..=most).contains(&within) => return Ok(Some(within)),
+        _ if number < i64::from(least) => ("integer_below_min_value", "below minimum", ">=", least),
+        _ => ("integer_above_max_value", "above maximum", "<=", most),
     };
     let message = format!(
         "Invalid '{field}': integer {side} value. Expected a value {sign} {bound}, but got {number} instead."
@@ -115,7 +138,7 @@ pub(in super::super) fn number_at(
 ) -> Result<Option<f64>, WireError> {
     let number = match value {
         Value::Null => return Ok(None),
-        value => value.as_f64().ok_or_else(|| wrong_type(field, "a decimal"))?,
+        value => value.as_f64().ok_or_else(|| wrong_type(field, "a decimal", value))?,
     };
     let (code, side, sign, bound) = match number {
         low if low < least => ("decimal_below_min_value", "below minimum", ">=", least),
@@ -208,6 +231,9 @@ pub(in super::super) fn shared(
     for name in ["user", "safety_identifier", "prompt_cache_key"] {
         text(body, name)?;
     }
+    for name in ["safety_identifier", "prompt_cache_key"] {
+        short(name, body[name].as_str().unwrap_or_default(), LONGEST_KEY)?;
+    }
     whole(body, "top_logprobs", 0, MOST_LOGPROBS)?;
     metadata(&body["metadata"])?;
     if !body["stream_options"].is_null() && !is_streamed {
@@ -224,7 +250,7 @@ pub(in super::super) fn shared(
 pub fn metadata(metadata: &Value) -> Result<(), WireError> {
     let pairs = match metadata {
         Value::Null => return Ok(()),
-        metadata => metadata.as_object().ok_or_else(|| wrong_type("metadata", "an object"))?,
+        other => other.as_object().ok_or_else(|| wrong_type("metadata", "a metadata object", other))?,
     };
     if pairs.len() > MOST_PAIRS {
         let found = pairs.len();
@@ -236,17 +262,27 @@ pub fn metadata(metadata: &Value) -> Result<(), WireError> {
     }
     for (key, value) in pairs {
         let field = format!("metadata.{key}");
-        let value = value.as_str().ok_or_else(|| wrong_type(&field, "a string"))?;
-        for (text, most) in [(key.as_str(), LONGEST_KEY), (value, LONGEST_VALUE)] {
-            let found = text.chars().count();
-            if found > most {
-                let message = format!(
-                    "Invalid '{field}': string too long. Expected a string with maximum length {most}, but got \
-                     a string with length {found} instead."
-                );
-                return Err(invalid(Some("string_above_max_length"), message).about(field));
-            }
+        let found = key.chars().count();
+        if found > LONGEST_KEY {
+            let (head, tail) = (ends(key, false), ends(key, true));
+            let message = format!(
+                "Invalid property name in 'metadata': '{head}...{tail}' is too long. Expected a string with \
+                 maximum length {LONGEST_KEY}, but got a string with length {found} instead."
+            );
+            return Err(invalid(Some("property_name_above_max_length"), message).about(field));
         }
+        let value = value.as_str().ok_or_else(|| wrong_type(&field, "a string", value))?;
+        short(&field, value, LONGEST_VALUE)?;
     }
     Ok(())
+}
+
+/// The three characters that a text begins or ends with.
+fn ends(text: &str, at_its_end: bool) -> String {
+    let all = text.chars();
+    if at_its_end {
+        all.skip(text.chars().count().saturating_sub(3)).collect()
+    } else {
+        all.take(3).collect()
+    }
 }

@@ -5,6 +5,7 @@
 pub(in super::super) mod checks;
 pub(super) mod efforts;
 pub(super) mod logprobs;
+pub(super) mod media;
 pub(super) mod padding;
 mod schemas;
 pub(super) mod tools;

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::super::{Shape, WireError};
+use super::checks::{short, word, wrong_type};
 use super::schemas::{unfit, unstrict};
 use super::{invalid, missing};
 
@@ -26,14 +27,15 @@ pub(in super::super) fn shape(called: Option<&Tool>, format: Option<Value>) -> S
 }
 
 /// The function that is called: the one that is forced, or the first one that is offered, unless the
-/// model `has_result` of one already. A forced one is named by `name`, which stands at `field`. `all` are the
-/// request's tools of every kind: those that are no functions are never called here.
+/// model `has_result` of one already. A forced one is named by the value at this field; one that is not
+/// offered is refused in the API's own words. `all` are the request's tools of every kind: those that are
+/// no functions are never called here.
 pub(in super::super) fn chosen<'a>(
     (tools, all): (&'a [Tool], &Value),
     choice: &Value,
-    field: &str,
-    name: &Value,
+    (field, name): (&str, &Value),
     has_result: bool,
+    not_offered: fn(&str) -> WireError,
 ) -> Result<Option<&'a Tool>, WireError> {
     let word = choice.as_str().or_else(|| choice["type"].as_str());
     let has_tools = all.as_array().is_some_and(|all| !all.is_empty());
@@ -43,27 +45,15 @@ pub(in super::super) fn chosen<'a>(
         return Err(invalid(None, message).about("tool_choice"));
     }
     match word {
-        None if choice.is_null() => Ok(tools.first().filter(|_| !has_result)),
-        Some("auto") => Ok(tools.first().filter(|_| !has_result)),
-        Some("none" | "custom") => Ok(None),
-        Some("allowed_tools") => Ok(tools.first().filter(|_| !has_result)),
+        None | Some("auto" | "allowed_tools") => Ok(tools.first().filter(|_| !has_result)),
         Some("required") => Ok(tools.first()),
         Some("function") => {
             let name = name.as_str().ok_or_else(|| missing(field))?;
             let known = tools.iter().find(|(known, _)| known == name);
-            known.map(Some).ok_or_else(|| {
-                let message = format!(
-                    "Invalid value for 'tool_choice': no function named '{name}' was specified in the \
-                     'tools' parameter."
-                );
-                invalid(None, message).about("tool_choice")
-            })
+            known.map(Some).ok_or_else(|| not_offered(name))
         }
-        _ => {
-            let message =
-                "Invalid value for 'tool_choice': expected 'none', 'auto', 'required' or a function.";
-            Err(invalid(Some("invalid_value"), message).about("tool_choice"))
-        }
+        // None of them, or one that is no function.
+        Some(_) => Ok(None),
     }
 }
 
@@ -106,9 +96,14 @@ pub(in super::super) fn format(
     (schema_field, asked, strict_field): (&str, &Value, &str),
     (input_field, input): (&str, &Value),
 ) -> Result<Option<Value>, WireError> {
+    let kind = format!("{field}.type");
+    match format {
+        Value::Null => return Ok(None),
+        Value::Object(_) if format["type"].is_null() => return Err(missing(&kind)),
+        Value::Object(_) => word(&kind, &format["type"], &["json_object", "json_schema", "text"])?,
+        other => return Err(wrong_type(field, "an object", other)),
+    }
     match format["type"].as_str() {
-        None if format.is_null() => Ok(None),
-        Some("text") => Ok(None),
         Some("json_object") => {
             if !input.to_string().to_lowercase().contains("json") {
                 let message = format!(
@@ -121,6 +116,9 @@ pub(in super::super) fn format(
             Ok(Some(answer))
         }
         Some("json_schema") => {
+            if asked.is_null() {
+                return Err(missing(schema_field));
+            }
             let name = check_name(&format!("{schema_field}.name"), &asked["name"])?;
             let schema = &asked["schema"];
             if !schema.is_object() {
@@ -133,25 +131,33 @@ pub(in super::super) fn format(
             }
             Ok(Some(schema.clone()))
         }
-        _ => {
-            let message =
-                format!("Invalid value for '{field}.type': expected 'text', 'json_object' or 'json_schema'.");
-            Err(invalid(Some("invalid_value"), message).about(format!("{field}.type")))
-        }
+        _ => Ok(None),
     }
 }
 
 fn check_name(field: &str, name: &Value) -> Result<String, WireError> {
-    let name = name.as_str().ok_or_else(|| missing(field))?;
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(is_name) {
+    let text = match name {
+        Value::String(text) => text,
+        Value::Null => return Err(missing(field)),
+        other => return Err(wrong_type(field, "a string", other)),
+    };
+    if text.is_empty() {
         let message = format!(
-            "Invalid '{field}': expected a string of at most {LONGEST_NAME} characters that matches the \
-             pattern '^[a-zA-Z0-9_-]+$'."
+            "Invalid '{field}': empty string. Expected a string with minimum length 1, but got an empty string \
+             instead."
+        );
+        return Err(invalid(Some("empty_string"), message).about(field));
+    }
+    short(field, text, LONGEST_NAME)?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !text.chars().all(is_name) {
+        let message = format!(
+            "Invalid '{field}': string does not match pattern. Expected a string that matches the pattern \
+             '^[a-zA-Z0-9_-]+$'."
         );
         return Err(invalid(Some("invalid_value"), message).about(field));
     }
-    Ok(name.to_owned())
+    Ok(text.clone())
 }
 
 /// Refuses a schema, if there is a reason to.

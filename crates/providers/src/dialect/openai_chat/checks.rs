@@ -84,7 +84,7 @@ pub(super) fn check(body: &Value, model: &str, said: &[Value]) -> Result<Option<
     let tools = body["tools"].as_array().into_iter().flatten();
     efforts::check_functions(model, effort, tools.into_iter().any(|tool| tool["type"] == "function"))?;
     if !body["seed"].is_null() && body["seed"].as_i64().is_none() {
-        return Err(wrong_type("seed", "an integer"));
+        return Err(wrong_type("seed", "an integer", &body["seed"]));
     }
     if !checks::flag(body, "logprobs")? && !body["top_logprobs"].is_null() {
         let message = "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.";
@@ -127,7 +127,7 @@ fn check_reasoning(body: &Value, model: &str) -> Result<(), WireError> {
 fn check_bias(bias: &Value) -> Result<(), WireError> {
     let biases = match bias {
         Value::Null => return Ok(()),
-        bias => bias.as_object().ok_or_else(|| wrong_type("logit_bias", "an object"))?,
+        bias => bias.as_object().ok_or_else(|| wrong_type("logit_bias", "an object", bias))?,
     };
     for (token, bias) in biases {
         if token.parse::<u32>().is_err() {
@@ -148,7 +148,7 @@ pub(super) fn choices(body: &Value) -> Result<u32, WireError> {
 
 /// The texts that end an answer.
 pub(super) fn stops(body: &Value, model: &str) -> Result<Vec<String>, WireError> {
-    let not_text = || wrong_type("stop", "a string or an array of strings");
+    let not_text = || wrong_type("stop", "a string or an array of strings", &body["stop"]);
     let is_without = || is_reasoning(model) && WITHOUT_STOP.into_iter().any(|name| model.starts_with(name));
     match &body["stop"] {
         Value::Null => Ok(Vec::new()),

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::super::openai::{MAX_TOKENS_UNLESS_SAID, checks::empty, invalid, missing, tier};
+use super::super::openai::checks::{empty, wrong_type};
+use super::super::openai::{MAX_TOKENS_UNLESS_SAID, invalid, missing, tier};
 use super::super::turns::{asked_of, text_of};
 use super::super::{Caching, Part, Particulars, Request, WireError};
 use super::{checks, tools};
@@ -12,7 +13,11 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
         invalid(None, format!("We could not parse the JSON body of your request: {error}"))
     })?;
     let model = body["model"].as_str().ok_or_else(|| invalid(None, "you must provide a model parameter"))?;
-    let turns = body["messages"].as_array().ok_or_else(|| missing("messages"))?;
+    let turns = match &body["messages"] {
+        Value::Array(turns) => turns,
+        Value::Null => return Err(missing("messages")),
+        other => return Err(wrong_type("messages", "an array of objects", other)),
+    };
     if turns.is_empty() {
         return Err(empty("messages"));
     }

@@ -3,18 +3,23 @@
 
 use serde_json::Value;
 
-use super::super::openai::checks::{at_most, empty, wrong_type};
-use super::super::openai::invalid;
+use super::super::openai::checks::{at_most, empty, word, wrong_type};
 use super::super::openai::tools::{self, Tool};
+use super::super::openai::{invalid, missing};
 use super::super::{Shape, WireError};
 
 /// Tools, at most (as recorded replies have it; the reference does not say).
 const MOST_TOOLS: usize = 128;
 
+/// What a tool is, and what a choice is of.
+const KINDS: [&str; 2] = ["function", "custom"];
+const CHOICES: [&str; 3] = ["function", "custom", "allowed_tools"];
+
 /// What the answer has to look like: a function's call where one is forced, or where functions are
 /// offered and the last turn is not already a tool's result; else the format that is asked for.
 pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
     let (functions, choice, format) = (functions(body)?, &body["tool_choice"], &body["response_format"]);
+    check_choice(choice)?;
     let format = tools::format(
         ("response_format", format),
         ("response_format.json_schema", &format["json_schema"], "response_format"),
@@ -28,15 +33,15 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
     let last = body["messages"].as_array().and_then(|turns| turns.last());
     let has_result = last.is_some_and(|turn| turn["role"] == "tool");
     let name = &choice["function"]["name"];
-    let called =
-        tools::chosen((&functions, &body["tools"]), choice, "tool_choice.function.name", name, has_result)?;
+    let named = ("tool_choice.function.name", name);
+    let called = tools::chosen((&functions, &body["tools"]), choice, named, has_result, not_offered)?;
     Ok(tools::shape(called, format))
 }
 
 fn functions(body: &Value) -> Result<Vec<Tool>, WireError> {
     let list = match &body["tools"] {
         Value::Null => return Ok(Vec::new()),
-        list => list.as_array().ok_or_else(|| wrong_type("tools", "an array of objects"))?,
+        list => list.as_array().ok_or_else(|| wrong_type("tools", "an array of objects", list))?,
     };
     if list.is_empty() {
         return Err(empty("tools"));
@@ -45,15 +50,47 @@ fn functions(body: &Value) -> Result<Vec<Tool>, WireError> {
     let names =
         ["function", "custom"].map(|kind| list.iter().filter_map(move |tool| tool[kind]["name"].as_str()));
     tools::check_unique(names.into_iter().flatten())?;
-    let functions = list.iter().enumerate().filter(|(_, tool)| tool["type"] != "custom");
-    functions
-        .map(|(i, tool)| {
-            if tool["type"] == "function" {
-                return tools::function(&format!("tools[{i}].function"), &tool["function"]);
-            }
-            let field = format!("tools[{i}].type");
-            let message = format!("Invalid value for '{field}': expected 'function' or 'custom'.");
-            Err(invalid(Some("invalid_value"), message).about(field))
-        })
-        .collect()
+    let mut functions = Vec::new();
+    for (i, tool) in list.iter().enumerate() {
+        let field = format!("tools[{i}]");
+        if !tool.is_object() {
+            return Err(wrong_type(&field, "an object", tool));
+        }
+        let kind = format!("{field}.type");
+        let Some(named) = tool["type"].as_str() else { return Err(missing(&kind)) };
+        word(&kind, &tool["type"], &KINDS)?;
+        let field = format!("{field}.{named}");
+        if tool[named].is_null() {
+            return Err(missing(&field));
+        }
+        if named == "function" {
+            functions.push(tools::function(&field, &tool[named])?);
+        }
+    }
+    Ok(functions)
+}
+
+/// Refuses a choice that there is not. Of one of no kind the API speaks as of a function.
+fn check_choice(choice: &Value) -> Result<(), WireError> {
+    match choice {
+        Value::Null | Value::String(_) => word("tool_choice", choice, &["none", "auto", "required"]),
+        Value::Object(fields) => {
+            let kind = choice["type"].as_str().filter(|kind| CHOICES.contains(kind)).unwrap_or("function");
+            let is_there = fields.get(kind).is_some_and(|held| !held.is_null());
+            if is_there { Ok(()) } else { Err(missing(&format!("tool_choice.{kind}"))) }
+        }
+        other => {
+            let expected = "one of one of 'none', 'auto', or 'required' or object";
+            Err(wrong_type("tool_choice", expected, other))
+        }
+    }
+}
+
+/// A choice of a function that is not offered, in the words of before there were tools.
+fn not_offered(name: &str) -> WireError {
+    let message = format!(
+        "Invalid value for 'function_call': no function named '{name}' was specified in the 'functions' \
+         parameter."
+    );
+    invalid(None, message).about("function_call")
 }

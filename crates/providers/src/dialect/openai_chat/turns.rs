@@ -7,7 +7,8 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::super::WireError;
-use super::super::openai::checks::{empty, word, wrong_type};
+use super::super::openai::checks::{empty, only_known_in, unknown_parameter, word, wrong_type};
+use super::super::openai::media::check_chat_image;
 use super::super::openai::{invalid, missing};
 
 /// Who may speak: the reference's roles. `function` is the one that `tool` replaced.
@@ -15,6 +16,14 @@ const ROLES: [&str; 6] = ["system", "assistant", "user", "function", "tool", "de
 
 /// What a content may be made of.
 const PARTS: [&str; 6] = ["text", "image_url", "input_audio", "refusal", "audio", "file"];
+
+/// What parts of a kind have to have.
+const HELD: [(&str, &str); 4] =
+    [("text", "text"), ("input_audio", "input_audio"), ("file", "file"), ("refusal", "refusal")];
+
+/// What a developer's turn may have (the official SDKs'
+/// `types/chat/chat_completion_developer_message_param.py`).
+const OF_DEVELOPER: [&str; 3] = ["role", "content", "name"];
 
 /// What an assistant may call.
 const CALLS: [&str; 2] = ["function", "custom"];
@@ -25,6 +34,9 @@ const BESIDES: [&str; 4] = ["tool_calls", "function_call", "refusal", "audio"];
 /// Refuses turns that no conversation has.
 pub(super) fn check(turns: &[Value]) -> Result<(), WireError> {
     for (i, turn) in turns.iter().enumerate() {
+        if !turn.is_object() {
+            return Err(wrong_type(&format!("messages[{i}]"), "an object", turn));
+        }
         let field = format!("messages[{i}].role");
         if turn["role"].is_null() {
             return Err(missing(&field));
@@ -38,33 +50,79 @@ pub(super) fn check(turns: &[Value]) -> Result<(), WireError> {
             check_calls(i, &turn["tool_calls"])?;
         }
     }
-    check_answers(turns)
+    check_answers(turns)?;
+    check_said(turns)
 }
 
-/// Every turn has a content, but an assistant's may call or refuse instead.
+/// A content is text or parts. A developer's turn has to have one and nothing that it cannot have, which
+/// the API overlooks in other turns.
 fn check_content(i: usize, turn: &Value) -> Result<(), WireError> {
-    match &turn["content"] {
-        Value::String(_) => Ok(()),
-        Value::Array(parts) => parts
-            .iter()
-            .enumerate()
-            .try_for_each(|(j, part)| check_part(&format!("messages[{i}].content[{j}]"), part)),
-        Value::Null if turn["role"] == "assistant" && BESIDES.iter().any(|f| !turn[f].is_null()) => Ok(()),
-        Value::Null if turn["role"] == "function" => Ok(()),
-        _ => Err(wrong_type(&format!("messages[{i}].content"), "a string or an array of parts")),
+    let (turn_field, field) = (format!("messages[{i}]"), format!("messages[{i}].content"));
+    let is_developer = turn["role"] == "developer";
+    match turn.get("content") {
+        None if is_developer => return Err(missing(&field)),
+        Some(Value::Null) if !is_developer => (),
+        None | Some(Value::String(_)) => (),
+        Some(Value::Array(parts)) => {
+            for (j, part) in parts.iter().enumerate() {
+                check_part(&format!("{field}[{j}]"), part)?;
+                if part["type"] == "image_url" && turn["role"] != "user" {
+                    return Err(no_image_of(&turn_field, &turn["role"]));
+                }
+                if is_developer && !part["cache_control"].is_null() {
+                    return Err(unknown_parameter(&format!("{field}[{j}].cache_control")));
+                }
+            }
+        }
+        Some(other) => return Err(wrong_type(&field, "one of a string or array of objects", other)),
     }
+    if is_developer { only_known_in(&turn_field, turn, &OF_DEVELOPER) } else { Ok(()) }
+}
+
+/// An image that somebody else than the user shows.
+fn no_image_of(field: &str, role: &Value) -> WireError {
+    let role = role.as_str().unwrap_or_default();
+    let message = format!(
+        "Invalid '{field}'. Image URLs are only allowed for messages with role 'user', but this message with \
+         role '{role}' contains an image URL."
+    );
+    invalid(Some("invalid_value"), message).about(field)
 }
 
 fn check_part(field: &str, part: &Value) -> Result<(), WireError> {
     let kind = format!("{field}.type");
+    if !part.is_object() {
+        return Err(wrong_type(field, "an object", part));
+    }
     if part["type"].is_null() {
         return Err(missing(&kind));
     }
     word(&kind, &part["type"], &PARTS)?;
-    if part["type"] == "text" && part["text"].as_str().is_none() {
-        return Err(missing(&format!("{field}.text")));
+    if part["type"] == "image_url" {
+        return check_chat_image(field, &part["image_url"]);
     }
-    Ok(())
+    match HELD.into_iter().find(|(kind, name)| part["type"] == *kind && part[*name].is_null()) {
+        Some((_, name)) => Err(missing(&format!("{field}.{name}"))),
+        None if part["type"] == "text" && !part["text"].is_string() => {
+            Err(wrong_type(&format!("{field}.text"), "a string", &part["text"]))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Every turn says something, but an assistant's may call or refuse instead. The API looks at this last.
+fn check_said(turns: &[Value]) -> Result<(), WireError> {
+    let is_silent = |turn: &Value| {
+        let instead = turn["role"] == "assistant" && BESIDES.iter().any(|field| !turn[field].is_null());
+        turn["content"].is_null() && !instead && turn["role"] != "function"
+    };
+    match turns.iter().position(is_silent) {
+        None => Ok(()),
+        Some(i) => {
+            let message = "Invalid value for 'content': expected a string, got null.";
+            Err(invalid(None, message).about(format!("messages.[{i}].content")))
+        }
+    }
 }
 
 /// The calls of an assistant: each has an id, and a function is called with text.
@@ -74,7 +132,7 @@ fn check_calls(i: usize, calls: &Value) -> Result<(), WireError> {
         Value::Null => return Ok(()),
         Value::Array(calls) if calls.is_empty() => return Err(empty(&field)),
         Value::Array(calls) => calls,
-        _ => return Err(wrong_type(&field, "an array of objects")),
+        other => return Err(wrong_type(&field, "an array of objects", other)),
     };
     for (j, call) in calls.iter().enumerate() {
         let field = |name: &str| format!("{field}[{j}].{name}");
@@ -90,7 +148,7 @@ fn check_calls(i: usize, calls: &Value) -> Result<(), WireError> {
             match &call[kind][name] {
                 Value::String(_) => (),
                 Value::Null => return Err(missing(&field)),
-                _ => return Err(wrong_type(&field, "a string")),
+                other => return Err(wrong_type(&field, "a string", other)),
             }
         }
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::super::WireError;
 use super::super::openai::checks::{known_word, unknown_parameter, word, wrong_type};
+use super::super::openai::media::check_response_image;
 use super::super::openai::{invalid, missing};
 
 /// Who may speak.
@@ -72,6 +73,18 @@ const OF_RESULT: [&str; 3] = ["input_text", "input_image", "input_file"];
 const FIELDS: [&str; 6] = ["type", "role", "content", "status", "id", "phase"];
 const PHASES: [&str; 2] = ["commentary", "final_answer"];
 
+/// What ids of items begin with (as users have shown it of gpt-6-astra, kind by kind).
+const IDS: [(&str, &str); 8] = [
+    ("message", "msg"),
+    ("reasoning", "rs"),
+    ("function_call", "fc"),
+    ("function_call_output", "fc"),
+    ("custom_tool_call", "ctc"),
+    ("custom_tool_call_output", "ctco"),
+    ("web_search_call", "ws"),
+    ("tool_search_call", "tsc"),
+];
+
 /// A call that the client answers.
 struct Called {
     call: &'static str,
@@ -103,6 +116,7 @@ pub(super) fn check(items: &[Value], is_continued: bool) -> Result<(), WireError
     for (i, item) in items.iter().enumerate() {
         check_item(&format!("input[{i}]"), item)?;
     }
+    check_thoughts(items)?;
     if is_continued || items.iter().any(is_reference) {
         Ok(())
     } else {
@@ -118,10 +132,11 @@ fn is_reference(item: &Value) -> bool {
 
 fn check_item(field: &str, item: &Value) -> Result<(), WireError> {
     if !item.is_object() {
-        return Err(wrong_type(field, "an input item"));
+        return Err(wrong_type(field, "an input item", item));
     }
     word(field, &item["type"], &KINDS)?;
     let kind = if is_reference(item) { "item_reference" } else { item["type"].as_str().unwrap_or("message") };
+    check_id(&format!("{field}.id"), &item["id"], kind)?;
     if kind == "message" {
         return check_message(field, item);
     }
@@ -140,6 +155,37 @@ fn check_item(field: &str, item: &Value) -> Result<(), WireError> {
     Ok(())
 }
 
+/// An item that the API gave has an id that says of which kind it is.
+fn check_id(field: &str, id: &Value, kind: &str) -> Result<(), WireError> {
+    let Some((_, begins)) = IDS.into_iter().find(|(of, _)| *of == kind) else { return Ok(()) };
+    let said = match id {
+        Value::Null => return Ok(()),
+        id => id.as_str().ok_or_else(|| wrong_type(field, "a string", id))?,
+    };
+    if said.starts_with(begins) {
+        return Ok(());
+    }
+    let message = format!("Invalid '{field}': '{said}'. Expected an ID that begins with '{begins}'.");
+    Err(invalid(Some("invalid_value"), message).about(field))
+}
+
+/// What a model thought stands before what it said then. Where it comes along whole, encrypted, the API
+/// does not look at that.
+fn check_thoughts(items: &[Value]) -> Result<(), WireError> {
+    let is_thought = |item: &Value| item["type"] == "reasoning";
+    for (i, item) in items.iter().enumerate().filter(|(_, item)| is_thought(item)) {
+        let next = items[i..].iter().find(|item| !is_thought(item));
+        let is_followed = next.is_some_and(|next| next["role"].is_null() || next["role"] == "assistant");
+        if item["encrypted_content"].is_null() && !is_followed {
+            let id = item["id"].as_str().unwrap_or_default();
+            let message =
+                format!("Item '{id}' of type 'reasoning' was provided without its required following item.");
+            return Err(invalid(None, message).about("input"));
+        }
+    }
+    Ok(())
+}
+
 fn check_message(field: &str, item: &Value) -> Result<(), WireError> {
     known_word(field, &item["role"], &ROLES)?;
     let is_assistant = item["role"] == "assistant";
@@ -147,7 +193,7 @@ fn check_message(field: &str, item: &Value) -> Result<(), WireError> {
     match &item["content"] {
         Value::Null => return Err(missing(&content)),
         Value::String(_) | Value::Array(_) => (),
-        _ => return Err(wrong_type(&content, "a string or an array of content parts")),
+        other => return Err(wrong_type(&content, "one of a string or array of content parts", other)),
     }
     let is_known = |name: &str| FIELDS.contains(&name) && (is_assistant || name != "phase");
     if let Some((name, _)) = item.as_object().into_iter().flatten().find(|(name, _)| !is_known(name)) {
@@ -163,7 +209,7 @@ fn check_parts(field: &str, parts: &Value, allowed: &[&str]) -> Result<(), WireE
     for (i, part) in parts.as_array().into_iter().flatten().enumerate() {
         let field = format!("{field}[{i}]");
         if !part.is_object() {
-            return Err(wrong_type(&field, "a content part"));
+            return Err(wrong_type(&field, "a content part", part));
         }
         let kind = &part["type"];
         if !allowed.iter().any(|allowed| kind == allowed) {
@@ -172,6 +218,9 @@ fn check_parts(field: &str, parts: &Value, allowed: &[&str]) -> Result<(), WireE
         }
         if (kind == "input_text" || kind == "output_text") && part["text"].as_str().is_none() {
             return Err(missing(&format!("{field}.text")));
+        }
+        if kind == "input_image" {
+            check_response_image(&field, part)?;
         }
     }
     Ok(())

@@ -86,7 +86,10 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
         invalid(None, format!("We could not parse the JSON body of your request: {error}"))
     })?;
     check_parameters(&body)?;
-    let model = body["model"].as_str().ok_or_else(|| missing("model"))?;
+    let model = match &body["model"] {
+        Value::Null => return Err(missing("model")),
+        model => model.as_str().ok_or_else(|| wrong_type("model", "a string", model))?,
+    };
     let effort = &body["reasoning"]["effort"];
     let temperature = checks::shared(&body, (model, effort), |field, _| WireError {
         code: None,
@@ -150,7 +153,9 @@ fn check_words(body: &Value) -> Result<(), WireError> {
     word("truncation", &body["truncation"], &["auto", "disabled"])?;
     let included = match &body["include"] {
         Value::Null => return Ok(()),
-        included => included.as_array().ok_or_else(|| wrong_type("include", "an array of strings"))?,
+        included => {
+            included.as_array().ok_or_else(|| wrong_type("include", "an array of strings", included))?
+        }
     };
     for (i, one) in included.iter().enumerate() {
         checks::known_word(&format!("include[{i}]"), one, &INCLUDABLE)?;
@@ -187,7 +192,7 @@ fn input(input: &Value, is_continued: bool) -> Result<(String, Vec<String>), Wir
         Value::Array(items) if items.is_empty() => return Err(empty("input")),
         Value::Array(items) => items,
         Value::Null => return Err(missing("input")),
-        _ => return Err(wrong_type("input", "a string or an array of items")),
+        other => return Err(wrong_type("input", "one of a string or array of input items", other)),
     };
     items::check(items, is_continued)?;
     let is_system = |item: &&Value| item["role"] == "system" || item["role"] == "developer";

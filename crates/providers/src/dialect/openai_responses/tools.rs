@@ -3,15 +3,44 @@
 
 use serde_json::Value;
 
-use super::super::openai::checks::wrong_type;
-use super::super::openai::missing;
+use super::super::openai::checks::{known_word, word, wrong_type};
 use super::super::openai::tools::{self, Tool};
+use super::super::openai::{invalid, missing};
 use super::super::{Shape, WireError};
+
+/// What tools there are: those of recorded replies, with those beside them that the official SDKs know.
+const KINDS: [&str; 18] = [
+    "code_interpreter",
+    "programmatic_tool_calling",
+    "function",
+    "namespace",
+    "tool_search",
+    "file_search",
+    "web_search",
+    "web_search_2025_08_26",
+    "web_search_preview",
+    "web_search_preview_2025_03_11",
+    "image_generation",
+    "mcp",
+    "custom",
+    "computer",
+    "computer_use_preview",
+    "local_shell",
+    "shell",
+    "apply_patch",
+];
+
+/// Choices that are no tools: of several, and an old name.
+const CHOICES: [&str; 2] = ["allowed_tools", "computer_use"];
+
+/// Tools that have several names.
+const FAMILIES: [&str; 2] = ["web_search", "computer"];
 
 /// What the answer has to look like: a call of a function where one is forced, or where functions
 /// are offered and the last item is not already a tool's result; else the format that is asked for.
 pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
     let (functions, choice, format) = (functions(body)?, &body["tool_choice"], &body["text"]["format"]);
+    check_choice(choice, &body["tools"])?;
     let asked = ("text.format", format, "text.format.schema");
     let format = tools::format(("text.format", format), asked, ("input", &body["input"]))?;
     let last = body["input"].as_array().and_then(|items| items.last());
@@ -21,7 +50,8 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
     let called = if is_hosted {
         None
     } else {
-        tools::chosen((&functions, &body["tools"]), choice, "tool_choice.name", &choice["name"], has_result)?
+        let named = ("tool_choice.name", &choice["name"]);
+        tools::chosen((&functions, &body["tools"]), choice, named, has_result, not_offered)?
     };
     Ok(tools::shape(called, format))
 }
@@ -31,17 +61,52 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
 fn functions(body: &Value) -> Result<Vec<Tool>, WireError> {
     let list = match &body["tools"] {
         Value::Null => return Ok(Vec::new()),
-        list => list.as_array().ok_or_else(|| wrong_type("tools", "an array of tools"))?,
+        list => list.as_array().ok_or_else(|| wrong_type("tools", "an array of tools", list))?,
     };
     tools::check_unique(list.iter().filter_map(|tool| tool["name"].as_str()))?;
     let mut functions = Vec::new();
     for (i, tool) in list.iter().enumerate() {
         let field = format!("tools[{i}]");
-        match tool["type"].as_str() {
-            Some("function") => functions.push(tools::function(&field, tool)?),
-            Some(_) => (),
-            None => return Err(missing(&format!("{field}.type"))),
+        if !tool.is_object() {
+            return Err(wrong_type(&field, "an object", tool));
+        }
+        let kind = format!("{field}.type");
+        if tool["type"].is_null() {
+            return Err(missing(&kind));
+        }
+        word(&kind, &tool["type"], &KINDS)?;
+        if tool["type"] == "function" {
+            functions.push(tools::function(&field, tool)?);
         }
     }
     Ok(functions)
+}
+
+/// Refuses a choice that there is not, and one of the provider's own tools that is not among `tools`.
+fn check_choice(choice: &Value, tools: &Value) -> Result<(), WireError> {
+    match choice {
+        Value::Null | Value::String(_) => word("tool_choice", choice, &["none", "auto", "required"]),
+        Value::Object(_) => {
+            let kind = choice["type"].as_str().unwrap_or_default();
+            if !CHOICES.contains(&kind) {
+                known_word("tool_choice.type", &choice["type"], &KINDS)?;
+            }
+            let family = FAMILIES.into_iter().find(|family| kind.starts_with(family)).unwrap_or(kind);
+            let mut offered = tools.as_array().into_iter().flatten().filter_map(|tool| tool["type"].as_str());
+            let is_offered = family == "function"
+                || CHOICES.contains(&kind)
+                || offered.any(|offered| offered.starts_with(family));
+            if is_offered { Ok(()) } else { Err(not_offered(kind)) }
+        }
+        other => {
+            let expected = "one of an object or 'none', 'auto', or 'required'";
+            Err(wrong_type("tool_choice", expected, other))
+        }
+    }
+}
+
+/// A choice of a tool that is not offered.
+fn not_offered(name: &str) -> WireError {
+    let message = format!("Tool choice '{name}' not found in 'tools' parameter.");
+    invalid(None, message).about("tool_choice")
 }
