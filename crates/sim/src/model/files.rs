@@ -24,7 +24,7 @@ pub(super) struct File {
     key: String,
     created: Duration,
     name: String,
-    purpose: String,
+    pub(super) purpose: String,
     pub(super) content: Bytes,
 }
 
@@ -122,10 +122,20 @@ impl Model {
             );
         }
         let file = part("file").ok_or_else(|| invalid("'file' is a required property").about("file"))?;
+        if purpose == "batch" && !begins_as_json(&file.content) {
+            return Err(invalid("Invalid file format for Batch API. Must be .jsonl"));
+        }
         let name = file.filename.clone().unwrap_or_else(|| "upload".to_owned());
         let id = self.keep_file(asker.key, &name, &purpose, file.content.clone(), now);
         Ok(self.files.find(asker, &id)?.shown())
     }
+}
+
+/// Whether the first line of a file that has any is one of JSON: the API looks no further when a file comes
+/// (as users have recorded it).
+fn begins_as_json(content: &[u8]) -> bool {
+    let first = content.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).find(|line| !line.is_empty());
+    first.is_none_or(|line| serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok())
 }
 
 /// A part of a multipart form.

@@ -10,7 +10,7 @@ use crate::{ANTHROPIC, NOON, OPENAI, calm, json_of, raw, reply};
 
 const BATCHES: &str = "/v1/messages/batches";
 
-fn after(ms: u64) -> Duration {
+pub(crate) fn after(ms: u64) -> Duration {
     NOON + Duration::from_millis(ms)
 }
 
@@ -165,7 +165,7 @@ fn the_newer_version_binds_each_request_of_a_batch() {
 }
 
 /// Uploads these lines and makes a batch of them.
-fn openai_batch(model: &mut Model, lines: &str) -> Value {
+pub(crate) fn openai_batch(model: &mut Model, lines: &str) -> Value {
     let form = format!(
         "--xx\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--xx\r\nContent-Disposition: \
          form-data; name=\"file\"; filename=\"in.jsonl\"\r\n\r\n{lines}\r\n--xx--\r\n"
@@ -179,11 +179,11 @@ fn openai_batch(model: &mut Model, lines: &str) -> Value {
     json_of(model, OPENAI, (Method::POST, "/v1/batches"), &body, (NOON, 200))
 }
 
-fn openai_line(id: &str, body: &Value) -> String {
+pub(crate) fn openai_line(id: &str, body: &Value) -> String {
     json!({"custom_id": id, "method": "POST", "url": "/v1/chat/completions", "body": body}).to_string() + "\n"
 }
 
-fn chat(n: usize) -> Value {
+pub(crate) fn chat(n: usize) -> Value {
     json!({"model": "gpt-4o", "messages": [{"role": "user", "content": format!("Question {n}")}]})
 }
 
@@ -238,26 +238,6 @@ fn an_openai_batch_can_be_cancelled_and_tells_what_was_not_made() {
     assert!(errors.contains("batch_cancelled"));
     assert_eq!(model.ledger().len(), 4);
     assert_eq!(reply(&mut model, OPENAI, (Method::POST, &cancel), "", after(2_500)).0, 409);
-}
-
-#[test]
-fn an_openai_batch_of_a_file_that_is_wrong_fails_as_a_whole() {
-    let check = |input: &str, code: &str| {
-        let mut model = calm();
-        let batch = openai_batch(&mut model, input);
-        let path = format!("/v1/batches/{}", batch["id"].as_str().unwrap());
-        let failed = json_of(&mut model, OPENAI, (Method::GET, &path), &Value::Null, (after(500), 200));
-        assert_eq!(failed["status"], "failed", "{failed}");
-        assert_eq!(failed["errors"]["data"][0]["code"], code, "{failed}");
-        assert_eq!((model.ledger().len(), &failed["request_counts"]["total"]), (0, &json!(0)));
-    };
-    let line = openai_line("a", &chat(1));
-    check("", "empty_file");
-    check(&format!("{line}{{"), "invalid_json_line");
-    check(&format!("{line}{line}"), "duplicate_custom_id");
-    check(&line.replace("/v1/chat/completions", "/v1/responses"), "mismatched_url");
-    check(&line.replace("POST", "GET"), "invalid_method");
-    check(&line.replace("custom_id", "id"), "missing_required_parameter");
 }
 
 fn with_batches(more: &str) -> Model {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by where it panics")]
 
 mod answers;
+mod batch_files;
 mod batches;
 mod errors;
 mod kept;

@@ -7,6 +7,7 @@
 //! and faults of a connection do not reach them.
 
 pub(super) mod anthropic;
+mod lines;
 pub(super) mod openai;
 
 use std::collections::HashSet;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sortie_core::usage::Usage;
 use sortie_providers::dialect::{Dialect, check_metadata};
 
-use super::{Asker, Batch, Item, Model, Outcome, Refusal, Written, repeated};
+use super::{Asker, Batch, Item, Model, Outcome, Refusal, Written, lines};
 use crate::answer::BYTES_PER_TOKEN;
 use crate::model::is_anthropic;
 use crate::model::page::{Limits, Page};
@@ -19,9 +19,9 @@ use crate::scenario::class;
 /// What ids of batches begin with.
 const PREFIX: &str = "batch_";
 
-/// Lines of a file, and its bytes, at most (OpenAI's guide to batches).
-const MOST_LINES: usize = 50_000;
-const MOST_BYTES: usize = 200 * 1024 * 1024;
+/// What batches are of, as the API lists it (recorded by users; of these only those that answer prompts are
+/// taken here).
+const ENDPOINTS: &str = "'/v1/chat/completions', '/v1/completions', '/v1/embeddings', and '/v1/responses'";
 
 /// The part of its time that a batch is validated in, and as much at its end is it finalized in: one
 /// in so many.
@@ -66,12 +66,16 @@ pub(in crate::model) fn create(
     let answering =
         model.dialects.iter().copied().find(|other| other.path() == endpoint && !is_anthropic(*other));
     let answering = answering.ok_or_else(|| {
-        let message = format!("Invalid value: '{endpoint}'. No batches of it are taken here.");
+        let message = format!("Invalid value: '{endpoint}'. Supported values are: {ENDPOINTS}.");
         unknown("endpoint", message)
     })?;
     check_metadata(&body["metadata"]).map_err(Refusal::new)?;
-    let content = model.files.find(asker, input)?.content.clone();
-    let (written, problems) = match written(&content, endpoint) {
+    let file = model.files.find(asker, input)?;
+    if file.purpose != "batch" {
+        let message = format!("Invalid file purpose '{}' for Batch API. Must be 'batch'.", file.purpose);
+        return Err(invalid(message).about("input_file_id"));
+    }
+    let (written, problems) = match lines::written(&file.content, endpoint) {
         Ok(written) => (written, Vec::new()),
         Err(problems) => (Vec::new(), problems),
     };
@@ -92,57 +96,6 @@ pub(in crate::model) fn create(
         errors: None,
     };
     Ok(shown(batch, now))
-}
-
-/// The requests of a file, or all that is wrong with it.
-fn written(content: &[u8], endpoint: &str) -> Result<Vec<Written>, Vec<Value>> {
-    let content = String::from_utf8_lossy(content);
-    let lines: Vec<(usize, &str)> =
-        (1..).zip(content.lines()).filter(|(_, line)| !line.trim().is_empty()).collect();
-    let problem = |code: &str, message: String, line: Option<usize>| json!({"code": code, "message": message, "param": null, "line": line});
-    if lines.is_empty() {
-        return Err(vec![problem("empty_file", "The input file is empty.".to_owned(), None)]);
-    }
-    if content.len() > MOST_BYTES {
-        let message = format!("The input file has more than {MOST_BYTES} bytes.");
-        return Err(vec![problem("file_too_large", message, None)]);
-    }
-    if lines.len() > MOST_LINES {
-        let message = format!("The input file has more than {MOST_LINES} requests.");
-        return Err(vec![problem("too_many_tasks", message, None)]);
-    }
-    let mut problems = Vec::new();
-    let mut written = Vec::with_capacity(lines.len());
-    for (number, line) in lines {
-        match self::line(line, endpoint) {
-            Ok(one) => written.push(one),
-            Err((code, message)) => problems.push(problem(code, message, Some(number))),
-        }
-    }
-    if let Some(id) = repeated(written.iter().map(|written| written.custom_id.as_str())) {
-        let message = format!("The custom_id '{id}' is used by more than one request.");
-        problems.push(problem("duplicate_custom_id", message, None));
-    }
-    if problems.is_empty() { Ok(written) } else { Err(problems) }
-}
-
-/// One line, or the code and the words for what is wrong with it.
-fn line(line: &str, endpoint: &str) -> Result<Written, (&'static str, String)> {
-    let line: Value = serde_json::from_str(line)
-        .map_err(|_| ("invalid_json_line", "This line is not parseable as valid JSON.".to_owned()))?;
-    let missing =
-        |name: &str| ("missing_required_parameter", format!("Missing required parameter: '{name}'."));
-    let custom_id = line["custom_id"].as_str().ok_or_else(|| missing("custom_id"))?;
-    if line["method"] != "POST" {
-        return Err(("invalid_method", "The method has to be POST.".to_owned()));
-    }
-    if line["url"] != endpoint {
-        return Err(("mismatched_url", format!("The url does not match the batch's endpoint '{endpoint}'.")));
-    }
-    if !line["body"].is_object() {
-        return Err(missing("body"));
-    }
-    Ok(Written { custom_id: custom_id.to_owned(), body: line["body"].to_string().into() })
 }
 
 /// `GET /v1/batches`.
