@@ -111,6 +111,40 @@ fn events_come_in_the_documented_order() {
 }
 
 #[test]
+fn what_was_thought_is_an_item_of_its_own_before_the_answer() {
+    for (tool, text, said) in
+        [(None, "Hi there", "message"), (Some("weather"), r#"{"a":1}"#, "function_call")]
+    {
+        let thinking = Some(Thinking { text: String::new(), tokens: 20 });
+        let answer =
+            ServerAnswer { besides: Besides { thinking, ..Besides::default() }, ..answer(tool, text) };
+        let stream = stream(&answer, &[text]);
+        let events = events(&stream);
+        let numbers: Vec<_> = events.iter().map(|event| event["sequence_number"].as_u64().unwrap()).collect();
+        assert_eq!(numbers, (0..events.len() as u64).collect::<Vec<_>>());
+        let items: Vec<_> = events.iter().filter(|event| event["item"].is_object()).collect();
+        let kinds: Vec<_> = items.iter().map(|event| event["item"]["type"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["reasoning", "reasoning", said, said]);
+        let indices: Vec<_> = items.iter().map(|event| event["output_index"].as_u64().unwrap()).collect();
+        assert_eq!(indices, [0, 0, 1, 1]);
+        let placed = events.iter().filter(|event| event["item_id"].is_string());
+        assert!(placed.clone().count() > 1 && placed.into_iter().all(|event| event["output_index"] == 1));
+        let response = &events.last().unwrap()["response"];
+        assert_eq!(response["output"], json!([items[1]["item"], items[3]["item"]]));
+        assert_eq!(serde_json::from_slice::<Value>(&OpenAiResponses.body(&answer, b"")).unwrap(), *response);
+        assert!(items[0]["item"]["id"].as_str().unwrap().starts_with("rs_"));
+
+        let mut decoder = OpenAiResponses.decoder(200, &HeaderMap::new(), Duration::ZERO);
+        decoder.push(&stream);
+        let decoded = decoder.finish(true);
+        assert_eq!((decoded.result.unwrap().text, decoded.usage), (text.to_owned(), Some(answer.usage)));
+        let asked = json!({"include": ["reasoning.encrypted_content"]}).to_string();
+        let body: Value = serde_json::from_slice(&OpenAiResponses.body(&answer, asked.as_bytes())).unwrap();
+        assert!(body["output"][0]["encrypted_content"].is_string());
+    }
+}
+
+#[test]
 fn every_count_that_the_sdk_requires_is_there() {
     let body: Value = serde_json::from_slice(&OpenAiResponses.body(&answer(None, "Hi"), b"")).unwrap();
     let expected = json!({

@@ -31,6 +31,15 @@ const OBJECT_BYTES: usize = 160;
 /// What a model thinks where it may, in tokens: this much and up to four times as much.
 const LEAST_THOUGHT: u64 = 50;
 
+/// How long an answer is to be, in tokens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Length {
+    /// With what is thought untold.
+    pub(crate) tokens: u64,
+    /// What is thought untold, at most.
+    pub(crate) untold: u64,
+}
+
 /// What a prompt that wants a JSON object says.
 const WANTS_OBJECT: &str = "JSON";
 
@@ -54,21 +63,24 @@ pub(crate) fn input_tokens(request: &Request) -> u64 {
 }
 
 /// The answer to a request: the steered text, or a value of the shape that is asked for, or a JSON
-/// object where the prompt speaks of `JSON`, or sentences; `tokens` long unless steered otherwise, and
+/// object where the prompt speaks of `JSON`, or sentences; of this `length` unless steered otherwise, and
 /// cut off at the request's own limit and at its stop sequences.
 pub(crate) fn compose(
     request: &Request,
     said: &Particulars,
     steering: &Steering,
-    tokens: u64,
+    length: Length,
     chance: &mut Chance,
 ) -> Answer {
-    let thinking = said.thinking.map(|budget| {
+    let told = said.thinking.map(|budget| {
         let most = steering.output_tokens.unwrap_or(u64::MAX).min(u64::from(request.max_tokens)) / 2;
-        let tokens = (LEAST_THOUGHT + chance.below(3 * LEAST_THOUGHT)).min(u64::from(budget)).min(most);
+        let tokens = drawn_thought(chance).min(u64::from(budget)).min(most);
         Thinking { text: sentences("", (tokens * BYTES_PER_TOKEN) as usize, chance), tokens }
     });
+    let untold = if said.thinks_untold { untold(request, steering, length) } else { 0 };
+    let thinking = told.or_else(|| (untold > 0).then(|| Thinking { text: String::new(), tokens: untold }));
     let thought = thinking.as_ref().map_or(0, |thinking| thinking.tokens);
+    let tokens = length.tokens.saturating_sub(untold).max(1);
     let mut said_once = || {
         let (text, tokens) = words(request, steering, tokens, thought, chance);
         let limit = u64::from(request.max_tokens).saturating_sub(thought).max(1);
@@ -87,6 +99,24 @@ pub(crate) fn compose(
     let Besides { stop, others, .. } = answer.besides;
     answer.besides = Besides { thinking, stop, others, tier: said.tier, geo: said.geo.clone() };
     answer
+}
+
+/// How much a model thinks, in tokens.
+pub(crate) fn drawn_thought(chance: &mut Chance) -> u64 {
+    LEAST_THOUGHT + chance.below(3 * LEAST_THOUGHT)
+}
+
+/// What a model thinks that was not told to: a part of the answer's length, where that is not what its
+/// words come to.
+fn untold(request: &Request, steering: &Steering, length: Length) -> u64 {
+    let is_drawn =
+        steering.text.is_none() && request.shape == Shape::Text && !steering.prompt.contains(WANTS_OBJECT);
+    let tokens = match steering.output_tokens {
+        Some(tokens) => tokens,
+        None if is_drawn => length.tokens,
+        None => return 0,
+    };
+    length.untold.min(tokens.min(u64::from(request.max_tokens)) / 2)
 }
 
 /// Whether the answer is a call of a tool. A steered text is one only where it can be its input.
@@ -270,7 +300,7 @@ mod tests {
             &request,
             &Particulars::default(),
             &steering,
-            tokens,
+            Length { tokens, untold: 0 },
             &mut Chance::new(1, &Hash::of(prompt.as_bytes()), "words"),
         )
     }

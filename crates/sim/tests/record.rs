@@ -150,6 +150,10 @@ async fn what_was_recorded_is_replayed_byte_for_byte_and_tells_no_key() {
     for request in requests() {
         recorded.push(reply(recorder.address, &request).await);
     }
+    // The simulator's own pages are passed on and not kept.
+    let stats =
+        format!("GET /_sim/stats HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", simulator.address);
+    assert!(reply(recorder.address, &stats).await.starts_with("HTTP/1.1 "));
     recorder.stop().await;
     simulator.stop().await;
 

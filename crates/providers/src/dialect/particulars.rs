@@ -23,6 +23,9 @@ pub struct Particulars {
     pub caching: Caching,
     /// The most tokens that the model may think before it answers; absent where it does not.
     pub thinking: Option<u32>,
+    /// Whether the model thinks though nobody told it to: what it thinks is part of the length that its
+    /// answer has anyway.
+    pub thinks_untold: bool,
     /// What the request itself bounds its answer by, in tokens; absent where the provider's usual bound
     /// holds, which is [`super::Request::max_tokens`] then.
     pub bound: Option<u32>,

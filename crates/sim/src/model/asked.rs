@@ -11,7 +11,7 @@ use sortie_providers::dialect::{Anthropic, Dialect, Part, Particulars, Request, 
 use sortie_providers::tokens::{self, Counter};
 
 use super::{Refusal, cache, is_anthropic, models, room};
-use crate::answer::{self, Answer, BYTES_PER_TOKEN, INPUT_OVERHEAD};
+use crate::answer::{self, Answer, BYTES_PER_TOKEN, INPUT_OVERHEAD, Length};
 use crate::directive::Steering;
 use crate::scenario::{Latency, MAX_OUTPUT_TOKENS, Scenario};
 use crate::timeline::{Pace, ServerRequest};
@@ -57,7 +57,8 @@ impl Asked {
         let content = content(dialect, &request, &said);
         let chance = |purpose| Chance::new(seed, &content, purpose);
         let tokens = (scenario.output_tokens.draw(&mut chance("output")) as u64).min(MAX_OUTPUT_TOKENS);
-        let answer = answer::compose(&request, &said, &steering, tokens, &mut chance("words"));
+        let length = Length { tokens, untold: answer::drawn_thought(&mut chance("thought")) };
+        let answer = answer::compose(&request, &said, &steering, length, &mut chance("words"));
         let output = answer.output_tokens;
         let web_searches = if dialect.name() == Anthropic.name() { steering.web_searches } else { 0 };
         let usage = Usage { input, output, web_searches, ..Usage::default() };

@@ -21,7 +21,7 @@ fn request(dialect: &str, prompt: &str, stream: bool) -> ServerRequest {
     };
     let encoded = dialect.encode(&asked, &dialect.default_variant());
     let mut headers: HeaderMap = encoded.headers;
-    headers.insert("x-api-key", HeaderValue::from_static("sk-test"));
+    headers.insert("authorization", HeaderValue::from_static("Bearer sk-test"));
     ServerRequest {
         method: Method::POST,
         path: dialect.path().to_owned(),

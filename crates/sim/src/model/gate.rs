@@ -5,11 +5,11 @@ use std::io::{self, Read};
 
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use sortie_providers::dialect::Dialect;
 
-use super::is_anthropic;
 use super::refusal::Refusal;
+use super::{INVALID_KEY, is_anthropic};
 use crate::scenario::{MissingHeader, Scenario, TooLong};
 use crate::timeline::ServerRequest;
 
@@ -41,6 +41,29 @@ pub(super) fn check_size(
         TooLong::Json => refusal,
         TooLong::Html => refusal.with_page(),
     })
+}
+
+/// What OpenAI says of a request without a key, and of one with the key that is not accepted, which it shows
+/// the ends of.
+const NO_KEY: &str = "You didn't provide an API key. You need to provide your API key in an Authorization header \
+                      using Bearer auth (i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank \
+                      username) if you're accessing the API from your browser and are prompted for a username and \
+                      password. You can obtain an API key from https://platform.openai.com/account/api-keys.";
+const WRONG_KEY: &str = "Incorrect API key provided: sk-sim-i**alid. You can find your API key at \
+                         https://platform.openai.com/account/api-keys.";
+
+/// The key, which is the account: OpenAI takes it in one form, others in either.
+pub(super) fn key<'a>(dialect: &dyn Dialect, headers: &'a HeaderMap) -> Result<&'a str, Box<Refusal>> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let is_openai = dialect.name().starts_with("openai");
+    let own = text("x-api-key").filter(|_| !is_openai);
+    let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    match own.or(bearer).map(str::trim).filter(|key| !key.is_empty()) {
+        Some(INVALID_KEY) if is_openai => Err(Refusal::says(dialect, 401, WRONG_KEY)),
+        None if is_openai => Err(Refusal::says(dialect, 401, NO_KEY).uncoded()),
+        None | Some(INVALID_KEY) => Err(Refusal::says(dialect, 401, "the request has no valid key")),
+        Some(key) => Ok(key),
+    }
 }
 
 /// The version of requests that have none, where those are taken.
@@ -83,6 +106,9 @@ fn check_content_type(
     Err(Refusal::says(dialect, 400, "content-type: the header has to be application/json"))
 }
 
+/// The code of a body that is too long only when it is unpacked (official SDKs' `types/*_error_details.py`).
+const TOO_LONG_UNPACKED: &str = "request_body_too_large_after_decoding";
+
 /// The request with its body unpacked, where it comes packed.
 ///
 /// Anthropic takes gzip and nothing else (as users have shown it, and the codes are its official SDKs'
@@ -91,7 +117,6 @@ fn check_content_type(
 pub(super) fn unpacked<'a>(
     dialect: &dyn Dialect,
     request: Cow<'a, ServerRequest>,
-    too_long: TooLong,
 ) -> Result<Cow<'a, ServerRequest>, Box<Refusal>> {
     let encoding = request.headers.get(CONTENT_ENCODING).map(|encoding| encoding.as_bytes().trim_ascii());
     let most = most_body(&request.path) as u64;
@@ -104,7 +129,9 @@ pub(super) fn unpacked<'a>(
     let body = body.map_err(|error| damaged(dialect, &error))?;
     let mut request = request;
     request.to_mut().body = body.into();
-    check_size(dialect, &request, too_long)?;
+    // The proxy has let it through: this is the API's own word.
+    check_size(dialect, &request, TooLong::Json)
+        .map_err(|refusal| if is_anthropic(dialect) { refusal.coded(TOO_LONG_UNPACKED) } else { refusal })?;
     Ok(request)
 }
 

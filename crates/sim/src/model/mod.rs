@@ -180,11 +180,10 @@ impl Model {
     ) -> Result<Timeline, Box<Refusal>> {
         gate::check_size(dialect, request, self.scenario.too_long)?;
         let route = route::route(dialect, request)?;
-        let key = account(&request.headers)
-            .ok_or_else(|| Refusal::says(dialect, 401, "the request has no valid key"))?;
+        let key = gate::key(dialect, &request.headers)?;
         self.ledger.asked(&fingerprint(key));
         let request = gate::check_headers(dialect, request, &self.scenario)?;
-        let request = &*gate::unpacked(dialect, request, self.scenario.too_long)?;
+        let request = &*gate::unpacked(dialect, request)?;
         let (endpoint, thing) = match route {
             Route::Generate if self.standing.paused => return Ok(Timeline::silent(End::Stall)),
             Route::Generate => return self.generate(dialect, request, key, id, now),
@@ -391,13 +390,6 @@ fn rfc3339(at: Duration) -> String {
 fn json_headers(mut headers: HeaderMap) -> HeaderMap {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers
-}
-
-/// The key, in either form that the providers accept; the account is the key.
-fn account(headers: &HeaderMap) -> Option<&str> {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
-    text("x-api-key").or(bearer).map(str::trim).filter(|key| !key.is_empty() && *key != INVALID_KEY)
 }
 
 fn fingerprint(key: &str) -> String {

@@ -138,9 +138,8 @@ pub(super) fn route(dialect: &dyn Dialect, request: &ServerRequest) -> Result<Ro
     let path = &request.path;
     if allowed.is_empty() {
         let message = match own {
-            OpenAi => {
-                format!("Unknown request URL: {} {path}. Please check the URL for typos.", request.method)
-            }
+            OpenAi if path.starts_with("/v1/") => format!("Invalid URL ({} {path})", request.method),
+            OpenAi => return Err(unknown_url(dialect, request)),
             Anthropic | Both => format!("there is no {path}"),
         };
         return Err(Refusal::says(dialect, 404, message).uncoded());
@@ -148,6 +147,16 @@ pub(super) fn route(dialect: &dyn Dialect, request: &ServerRequest) -> Result<Ro
     let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
     let refusal = Refusal::says(dialect, 405, format!("{path} takes {allowed}"));
     Err(refusal.with(http::header::ALLOW, &allowed))
+}
+
+/// What OpenAI says of a path that is of no version of its API.
+fn unknown_url(dialect: &dyn Dialect, request: &ServerRequest) -> Box<Refusal> {
+    let message = format!(
+        "Unknown request URL: {} {}. Please check the URL for typos, or see the docs at \
+         https://platform.openai.com/docs/api-reference/.",
+        request.method, request.path
+    );
+    Refusal::says(dialect, 404, message).coded("unknown_url")
 }
 
 /// The id in a path of this form, empty where the form has none; `None` where the form is another.

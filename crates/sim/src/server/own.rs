@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use crate::timeline::{ServerRequest, Timeline};
 
 /// What the paths of the pages begin with.
-const PAGES: &str = "/_sim/";
+pub(super) const PAGES: &str = "/_sim/";
 
 /// The port of an origin that names none.
 const HTTP: u16 = 80;

@@ -13,6 +13,7 @@ use sortie_providers::http::{Passed, Upstream, UpstreamError};
 use tokio::sync::mpsc;
 
 use super::clock::Clock;
+use super::own::PAGES;
 use super::play::{Abort, Body};
 use super::{Face, whole};
 use crate::record::{Ending, Exchange, Heard, Shelf};
@@ -33,7 +34,10 @@ impl Face for Recorder {
         _: mpsc::UnboundedSender<Abort>,
     ) -> Result<Response<Body>, hyper::Error> {
         let request = whole(request).await?;
-        let (number, arrived) = (self.shelf.number(), self.clock.now());
+        // Another simulator's own pages are nothing that an API says.
+        let is_kept = !request.path.starts_with(PAGES);
+        let number = is_kept.then(|| self.shelf.number());
+        let arrived = self.clock.now();
         let ServerRequest { method, path, query, headers, body } = request.clone();
         let passed = self.upstream.pass(method, &path, query.as_deref(), &headers, body).await;
         let passed = match passed {
@@ -66,7 +70,8 @@ impl Face for Recorder {
 /// end is kept; one whose client hung up before is not.
 struct Hearing {
     recorder: Recorder,
-    number: u64,
+    /// Among the exchanges that are kept; absent where it is not.
+    number: Option<u64>,
     arrived: std::time::Duration,
     request: ServerRequest,
     heard: Heard,
@@ -109,12 +114,13 @@ impl Hearing {
 
 impl Drop for Hearing {
     fn drop(&mut self) {
+        let Some(number) = self.number else { return };
         if !self.is_over && self.promised() != Some(0) {
-            tracing::warn!(number = self.number, "an exchange was not kept: its client hung up");
+            tracing::warn!(number, "an exchange was not kept: its client hung up");
             return;
         }
         let exchange = Exchange::of(&self.request, &self.heard);
-        if let Err(error) = self.recorder.shelf.keep(self.number, &exchange) {
+        if let Err(error) = self.recorder.shelf.keep(number, &exchange) {
             tracing::error!(error = &error as &dyn std::error::Error, "failed to keep an exchange");
         }
     }

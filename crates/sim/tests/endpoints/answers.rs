@@ -198,6 +198,39 @@ fn what_is_thought_comes_first_and_is_billed_as_output() {
 }
 
 #[test]
+fn what_is_thought_untold_is_a_part_of_the_answer_s_length() {
+    let of = |more: Value| {
+        chats(&mut calm(), with(json!({"model": "gpt-5.5", "max_completion_tokens": 4000}), more))
+    };
+    let counts = |whole: &Value| {
+        let usage = &whole["usage"];
+        let thought = usage["completion_tokens_details"]["reasoning_tokens"].as_u64().unwrap();
+        (usage["completion_tokens"].as_u64().unwrap(), thought)
+    };
+    let text = |whole: &Value| whole["choices"][0]["message"]["content"].as_str().unwrap().to_owned();
+    let (untold, none) = (of(json!({})), of(json!({"reasoning_effort": "none"})));
+    let ((tokens, thought), (all, nothing)) = (counts(&untold), counts(&none));
+    assert_eq!((tokens, nothing), (all, 0));
+    assert!(thought > 0 && thought <= tokens / 2, "{thought} of {tokens}");
+    assert!(text(&none).len() > text(&untold).len());
+    // The bound holds both; steered words are as long as they are.
+    let bound = of(json!({"max_completion_tokens": 20}));
+    assert_eq!((counts(&bound), &bound["choices"][0]["finish_reason"]), ((20, 10), &json!("length")));
+    let steered = |prompt: &str| of(json!({"messages": [{"role": "user", "content": prompt}]}));
+    assert_eq!(counts(&steered("[[sim text=four]]")), (1, 0));
+    assert_eq!(counts(&steered("[[sim text=four output_tokens=9]]")), (9, 4));
+    let mut model = calm();
+    let usage = chats(&mut model, json!({"model": "gpt-5.5"}))["usage"].clone();
+    assert_eq!(usage["completion_tokens"], model.ledger()[0].output_tokens);
+
+    let asked = json!({"model": "gpt-5.5", "input": "Explain tides."});
+    let response = json_of(&mut calm(), OPENAI, (Method::POST, "/v1/responses"), &asked, (NOON, 200));
+    let kinds: Vec<_> = response["output"].as_array().unwrap().iter().map(|item| &item["type"]).collect();
+    assert_eq!(kinds, [&json!("reasoning"), &json!("message")]);
+    assert!(response["usage"]["output_tokens_details"]["reasoning_tokens"].as_u64() > Some(0));
+}
+
+#[test]
 fn several_choices_are_several_answers() {
     let whole = chats(&mut calm(), json!({"n": 3}));
     let choices = whole["choices"].as_array().unwrap();

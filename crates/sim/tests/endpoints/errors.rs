@@ -234,12 +234,45 @@ fn a_proxy_before_the_api_answers_with_a_page_that_names_the_status() {
 
 #[test]
 fn a_path_that_openai_does_not_have_is_no_missing_model() {
-    for path in ["/v1/embeddings", "/v1/responses/resp_1/input_items"] {
+    for (path, opening, code) in [
+        ("/v1/embeddings", "Invalid URL (POST /v1/embeddings)", Value::Null),
+        ("/v1/responses/r/input_items", "Invalid URL (POST /v1/responses/r/input_items)", Value::Null),
+        (
+            "/chat/completions",
+            "Unknown request URL: POST /chat/completions. Please check the URL for typos, or see the docs at ",
+            json!("unknown_url"),
+        ),
+    ] {
         let (status, body) = reply(&mut calm(), OPENAI, (Method::POST, path), "{}", NOON);
         let error = serde_json::from_str::<Value>(&body).unwrap()["error"].clone();
         let message = error["message"].as_str().unwrap();
-        assert!(message.starts_with(&format!("Unknown request URL: POST {path}.")), "{message}");
+        assert!(message.starts_with(opening), "{message}");
         assert_eq!((status, &error["type"]), (404, &json!("invalid_request_error")));
-        assert_eq!(error["code"], Value::Null);
+        assert_eq!(error["code"], code);
     }
+}
+
+#[test]
+fn openai_takes_keys_in_its_own_form() {
+    let body = json!({"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]});
+    let check = |headers: &[(&str, &str)], expected: Option<(&str, Value)>| {
+        let asked = (Method::POST, "/v1/chat/completions");
+        let (status, reply) = reply(&mut calm(), headers, asked, body.to_string(), NOON);
+        let error = serde_json::from_str::<Value>(&reply).unwrap()["error"].clone();
+        match expected {
+            None => assert_eq!(status, 200, "{reply}"),
+            Some((message, code)) => {
+                assert!(error["message"].as_str().unwrap().starts_with(message), "{reply}");
+                assert_eq!((status, &error["code"]), (401, &code), "{reply}");
+                assert_eq!(error["type"], "invalid_request_error");
+            }
+        }
+    };
+    let none = || Some(("You didn't provide an API key. You need to provide your API key in", Value::Null));
+    let wrong = "Incorrect API key provided: sk-sim-i**alid. You can find";
+    check(&[("authorization", "Bearer sk-test"), ("content-type", "application/json")], None);
+    check(&[], none());
+    check(&[("x-api-key", "sk-test")], none());
+    check(&[("authorization", "sk-test")], none());
+    check(&[("authorization", "Bearer sk-sim-invalid")], Some((wrong, json!("invalid_api_key"))));
 }

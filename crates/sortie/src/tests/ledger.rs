@@ -5,6 +5,7 @@
 //! The client adds up by `Price::of`, from what replies say; the simulator by a sum of its own, from what
 //! it generated.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -228,6 +229,9 @@ fn asked(
     bytes
 }
 
+/// The key as OpenAI takes it.
+const BEARER: (&str, &str) = ("authorization", "Bearer sk-test");
+
 const HEADERS: [(&str, &str); 3] =
     [("x-api-key", "sk-test"), ("anthropic-version", "2023-06-01"), ("content-type", "application/json")];
 
@@ -252,7 +256,7 @@ fn every_kind_of_request_costs_what_it_is_billed() {
     for index in 0..calls() {
         let written = [anthropic, chat, responses][chance.below(3) as usize](chance, index);
         let path = dialect::by_name(written.dialect).unwrap().path();
-        let headers = if written.dialect == "anthropic" { &HEADERS[..] } else { &[HEADERS[0], HEADERS[2]] };
+        let headers = if written.dialect == "anthropic" { &HEADERS[..] } else { &[BEARER, HEADERS[2]] };
         let now = NOON + Duration::from_secs(index);
         let body = written.body.to_string().into_bytes();
         let reply = asked(&mut model, headers, (Method::POST, path), body, now);
@@ -299,9 +303,21 @@ fn batches_of_both_providers_cost_what_they_are_billed() {
     };
     check_batch(&model, &results, requests, of);
 
-    let mut model = Model::new(Scenario::named("calm").unwrap(), 1);
     let written = draw(chat, chance);
-    let line = |(index, written): (usize, &Written)| {
+    // A batch of OpenAI's is of one model.
+    let models: BTreeSet<&str> = written.iter().map(|written| written.model).collect();
+    assert!(models.len() > 1);
+    for name in models {
+        check_openai_batch(
+            &written.iter().filter(|written| written.model == name).collect::<Vec<_>>(),
+            later,
+        );
+    }
+}
+
+fn check_openai_batch(written: &[&Written], later: Duration) {
+    let mut model = Model::new(Scenario::named("calm").unwrap(), 1);
+    let line = |(index, written): (usize, &&Written)| {
         json!({"custom_id": format!("{index}"), "method": "POST", "url": "/v1/chat/completions", "body": written.body})
             .to_string()
     };
@@ -310,7 +326,7 @@ fn batches_of_both_providers_cost_what_they_are_billed() {
         "--xx\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--xx\r\nContent-Disposition: \
          form-data; name=\"file\"; filename=\"in.jsonl\"\r\n\r\n{lines}\r\n--xx--\r\n"
     );
-    let key = HEADERS[0];
+    let key = BEARER;
     let multipart = ("content-type", "multipart/form-data; boundary=xx");
     let file = asked(&mut model, &[key, multipart], (Method::POST, "/v1/files"), form.into_bytes(), NOON);
     let body = json!({"input_file_id": json(&file)["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"});
@@ -322,10 +338,10 @@ fn batches_of_both_providers_cost_what_they_are_billed() {
     let results = asked(&mut model, &[key], (Method::GET, &content), Vec::new(), later);
     // A reply of OpenAI's batches does not: whoever made the batch knows.
     let of = |line: &Value| {
-        let written = &written[text(&line["custom_id"]).parse::<usize>().unwrap()];
+        let written = written[text(&line["custom_id"]).parse::<usize>().unwrap()];
         charged(written, line["response"]["body"].to_string().as_bytes(), Some(Tier::Batch))
     };
-    check_batch(&model, &results, requests, of);
+    check_batch(&model, &results, written.len() as u64, of);
 }
 
 fn check_batch(model: &Model, results: &[u8], requests: u64, charged: impl Fn(&Value) -> Usd) {

@@ -123,6 +123,7 @@ pub(super) fn particulars(body: &[u8]) -> Particulars {
         caching: Caching::Marked,
         thinking: thinking(&body),
         bound: whole_number(&body, "max_tokens").ok().flatten(),
+        thinks_untold: false,
         choices: 1,
         tier: if body["speed"] == "fast" { Tier::Fast } else { Tier::Standard },
         geo: body["inference_geo"].as_str().map(str::to_owned),

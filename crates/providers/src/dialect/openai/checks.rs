@@ -206,6 +206,13 @@ pub(in super::super) fn thinks(model: &str, effort: &Value) -> bool {
     super::is_reasoning(model) && does
 }
 
+/// What a model may think of a request: told how much, as much as it likes, in tokens; and whether it
+/// thinks untold.
+pub(in super::super) fn thoughts(model: &str, effort: &Value) -> (Option<u32>, bool) {
+    let told = effort.as_str().filter(|effort| !matches!(*effort, "none" | "minimal")).map(|_| u32::MAX);
+    (told, effort.is_null() && thinks(model, effort))
+}
+
 /// How a request is sampled, and what is kept with it: what both APIs call the same. Models that think
 /// take no temperature but their own, which each API has words of its `own` for.
 ///

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::openai::checks::{empty, wrong_type};
+use super::super::openai::checks::{empty, thoughts, wrong_type};
 use super::super::openai::{MAX_TOKENS_UNLESS_SAID, invalid, missing, tier};
 use super::super::turns::{asked_of, text_of};
 use super::super::{Caching, Part, Particulars, Request, WireError};
@@ -56,12 +56,14 @@ fn parts(body: &Value) -> Vec<Part> {
 
 pub(super) fn particulars(body: &[u8]) -> Particulars {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let effort = body["reasoning_effort"].as_str();
+    let model = body["model"].as_str().unwrap_or_default();
+    let (thinking, thinks_untold) = thoughts(model, &body["reasoning_effort"]);
     Particulars {
         parts: parts(&body),
         caching: Caching::Automatic,
-        thinking: effort.filter(|effort| !matches!(*effort, "none" | "minimal")).map(|_| u32::MAX),
-        bound: checks::bound(&body, body["model"].as_str().unwrap_or_default()).unwrap_or_default(),
+        thinking,
+        thinks_untold,
+        bound: checks::bound(&body, model).unwrap_or_default(),
         choices: checks::choices(&body).unwrap_or(1),
         tier: tier(&body).unwrap_or_default(),
         geo: None,

@@ -1,8 +1,8 @@
 //! OpenAI's Responses API, from its reference and the types of its official SDKs (Python 3.54).
 //!
 //! A response here is one answer to one request. Keeping responses, going on from them
-//! (`previous_response_id`) and answering in the background is up to whoever serves them. Reasoning items
-//! are read over and never written.
+//! (`previous_response_id`) and answering in the background is up to whoever serves them. Reasoning
+//! items have no summaries.
 
 mod client;
 mod items;

@@ -213,7 +213,8 @@ fn parts(body: &Value) -> Vec<Part> {
     let mut parts: Vec<Part> = schema.chain(tools).chain(Part::content(&body["instructions"])).collect();
     match &body["input"] {
         Value::Array(items) => {
-            for item in items {
+            // What was thought before is not read again.
+            for item in items.iter().filter(|item| item["type"] != "reasoning") {
                 match &item["content"] {
                     // A call, its result, or what else the API has of its own.
                     Value::Null => parts.push(whole(item)),
@@ -228,11 +229,13 @@ fn parts(body: &Value) -> Vec<Part> {
 
 pub(super) fn particulars(body: &[u8]) -> Particulars {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let effort = body["reasoning"]["effort"].as_str();
+    let model = body["model"].as_str().unwrap_or_default();
+    let (thinking, thinks_untold) = checks::thoughts(model, &body["reasoning"]["effort"]);
     Particulars {
         parts: parts(&body),
         caching: Caching::Automatic,
-        thinking: effort.filter(|effort| !matches!(*effort, "none" | "minimal")).map(|_| u32::MAX),
+        thinking,
+        thinks_untold,
         bound: bound(&body).unwrap_or_default(),
         choices: 1,
         tier: tier(&body).unwrap_or_default(),

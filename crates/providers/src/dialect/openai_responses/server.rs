@@ -8,10 +8,13 @@ use sortie_core::run::event::Finish;
 use super::super::openai::{self, logprobs::Logprobs, padding::Padding};
 use super::super::{Frames, ServerAnswer, WireError};
 
-/// Events before the first token: created, in progress, item added, and of a text its part added.
-const OPENING_TEXT: usize = 4;
-/// The same of a call, which has no parts.
-const OPENING_CALL: usize = 3;
+/// Events before the first token: created, in progress, item added.
+const OPENING: usize = 3;
+/// Those that a thought before it has: added, and done at once, for nothing of it is shown.
+const OF_THOUGHT: usize = 2;
+
+/// What a request includes to be given what was thought, encrypted.
+const ENCRYPTED: &str = "reasoning.encrypted_content";
 
 /// What a response repeats of its request, and what that is where it does not say.
 fn echoed(asked: &Value) -> Map<String, Value> {
@@ -75,7 +78,17 @@ fn text_part(text: &str, logprobs: &[Value]) -> Value {
     json!({"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs})
 }
 
-/// The one item of the output: a call of a tool, or a message with these parts.
+/// What the model thought, as the first item of the output; its words are not told.
+fn thought(answer: &ServerAnswer, asked: &Value) -> Option<Value> {
+    answer.besides.thinking.as_ref().filter(|thinking| thinking.tokens > 0)?;
+    let mut item = json!({"id": format!("rs_{}", answer.id), "type": "reasoning", "summary": []});
+    if asked["include"].as_array().is_some_and(|included| included.iter().any(|one| one == ENCRYPTED)) {
+        item["encrypted_content"] = json!(format!("gAAAAA{}", answer.id));
+    }
+    Some(item)
+}
+
+/// The last item of the output: a call of a tool, or a message with these parts.
 fn item(answer: &ServerAnswer, status: &str, arguments: &str, parts: &[Value]) -> Value {
     let id = item_id(answer);
     match &answer.tool {
@@ -121,7 +134,8 @@ fn ended(answer: &ServerAnswer, asked: &Value, logprobs: &[Value]) -> Value {
     let mut response = begun(answer, asked);
     response["status"] = json!(status);
     response["incomplete_details"] = reason.map_or(Value::Null, |reason| json!({"reason": reason}));
-    response["output"] = json!([whole_item(answer, logprobs)]);
+    let said = std::iter::once(whole_item(answer, logprobs));
+    response["output"] = thought(answer, asked).into_iter().chain(said).collect();
     response["usage"] = usage_of(answer);
     response
 }
@@ -150,16 +164,28 @@ pub(super) fn error_event(error: &WireError, events: usize) -> String {
 struct Events<'a> {
     answer: &'a ServerAnswer,
     asked: Value,
-    /// The id of the only item.
+    /// The id of the last item.
     item: String,
+    /// What was thought before it.
+    thought: Option<Value>,
     padding: Padding,
 }
 
 impl Events<'_> {
-    /// Where in the output something stands: in the only part, if it has parts, of the only item.
+    /// Which item of the output the last one is.
+    fn index(&self) -> usize {
+        usize::from(self.thought.is_some())
+    }
+
+    /// Events before the first token.
+    fn first(&self) -> usize {
+        OPENING + OF_THOUGHT * self.index() + usize::from(self.answer.tool.is_none())
+    }
+
+    /// Where in the output something stands: in the only part, if it has parts, of the last item.
     fn place(&self, mut payload: Value) -> Value {
         payload["item_id"] = json!(self.item);
-        payload["output_index"] = json!(0);
+        payload["output_index"] = json!(self.index());
         if self.answer.tool.is_none() {
             payload["content_index"] = json!(0);
         }
@@ -170,14 +196,22 @@ impl Events<'_> {
     fn opening(&self) -> String {
         let start = begun(self.answer, &self.asked);
         let added = item(self.answer, "in_progress", "", &[]);
-        let mut opening = event(0, "response.created", json!({"response": start}));
-        opening += &event(1, "response.in_progress", json!({"response": start}));
-        opening += &event(2, "response.output_item.added", json!({"output_index": 0, "item": added}));
+        let thought = self.thought.iter().map(|item| json!({"output_index": 0, "item": item}));
+        let mut events = vec![
+            ("response.created", json!({"response": start})),
+            ("response.in_progress", json!({"response": start})),
+        ];
+        for payload in thought {
+            events.push(("response.output_item.added", payload.clone()));
+            events.push(("response.output_item.done", payload));
+        }
+        events.push(("response.output_item.added", json!({"output_index": self.index(), "item": added})));
         if self.answer.tool.is_none() {
             let part = self.place(json!({"part": text_part("", &[])}));
-            opening += &event(3, "response.content_part.added", part);
+            events.push(("response.content_part.added", part));
         }
-        opening
+        let numbered = events.into_iter().enumerate();
+        numbered.map(|(number, (name, payload))| event(number, name, payload)).collect()
     }
 
     fn delta(&self, number: usize, text: &str, logprobs: &[Value]) -> String {
@@ -205,7 +239,7 @@ impl Events<'_> {
             let part = self.place(json!({"part": text_part(&answer.text, logprobs)}));
             next("response.output_text.done", text) + &next("response.content_part.done", part)
         };
-        let done = json!({"output_index": 0, "item": whole_item(answer, logprobs)});
+        let done = json!({"output_index": self.index(), "item": whole_item(answer, logprobs)});
         closing += &next("response.output_item.done", done);
         let last = format!("response.{}", ending(answer).0);
         let terminator = next(&last, json!({"response": ended(answer, &self.asked, logprobs)}));
@@ -219,8 +253,9 @@ pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Fra
     let logprobs: Vec<Vec<Value>> =
         pieces.iter().map(|text| told.as_ref().map_or_else(Vec::new, |told| told.tokens(text))).collect();
     let padding = Padding::of(&asked, &answer.id);
-    let events = Events { answer, asked, item: item_id(answer), padding };
-    let first = if answer.tool.is_some() { OPENING_CALL } else { OPENING_TEXT };
+    let thought = thought(answer, &asked);
+    let events = Events { answer, asked, item: item_id(answer), thought, padding };
+    let first = events.first();
     let deltas = (first..).zip(pieces).zip(&logprobs);
     // What is told at the end is what the pieces told.
     let (closing, terminator) = events.closing(first + pieces.len(), &logprobs.concat());

@@ -255,14 +255,21 @@ impl Batch {
     }
 }
 
+/// Tokens of reasoning, in the usage of either API.
+fn reasoning(usage: &Value) -> u64 {
+    let details = ["completion_tokens_details", "output_tokens_details"].map(|name| &usage[name]);
+    details.iter().filter_map(|details| details["reasoning_tokens"].as_u64()).sum()
+}
+
 /// What a batch has come to by now: how many of its requests, and what they used.
 fn counted(batch: &Batch, now: Duration) -> (Value, Value) {
     let until = if now < batch.finalizing_at() { now } else { batch.ends };
-    let (mut completed, mut refused, mut used, mut cached) = (0, 0, Usage::default(), 0);
+    let (mut completed, mut refused, mut used, mut cached, mut thought) = (0, 0, Usage::default(), 0, 0);
     for (item, _) in batch.worked_by(until).filter(|(_, is_done)| *is_done) {
         match &item.outcome {
-            Outcome::Answered { usage, .. } => {
+            Outcome::Answered { usage, body, .. } => {
                 completed += 1;
+                thought += reasoning(&body["usage"]);
                 used.input += usage.total_input();
                 used.output += usage.output;
                 cached += usage.cache_read;
@@ -276,7 +283,7 @@ fn counted(batch: &Batch, now: Duration) -> (Value, Value) {
         "input_tokens": used.input,
         "input_tokens_details": {"cached_tokens": cached},
         "output_tokens": used.output,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": thought},
         "total_tokens": used.input + used.output,
     });
     (counts, usage)
