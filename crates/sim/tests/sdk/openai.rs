@@ -79,6 +79,18 @@ fn responses() -> Vec<Row> {
         )
         .prompt(LONG),
         row(
+            "the events of a response that was thought about",
+            "responses_events",
+            "response.created response.in_progress response.output_item.added response.output_item.done \
+             response.output_item.added response.content_part.added response.output_text.delta+ \
+             response.output_text.done response.content_part.done response.output_item.done response.completed",
+        )
+        .prompt(LONG)
+        .extra(json!({ "model": "gpt-5.5" })),
+        row("a response that was thought about", "responses_create", "reasoning Hello [completed]")
+            .prompt("[[sim text=Hello output_tokens=60]]")
+            .extra(json!({ "model": "gpt-5.5" })),
+        row(
             "a response at its limit",
             "responses_create",
             "Twenty letters a line, twenty letters a line, twenty letters a l [incomplete]",

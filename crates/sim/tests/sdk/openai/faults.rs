@@ -246,7 +246,7 @@ fn odd() -> Vec<Row> {
             .max_retries(0)
             .redirected(),
         // There an `x-api-key` goes along, an `authorization` does not.
-        row("a redirect to another host", "create", "AuthenticationError 401 invalid_api_key")
+        row("a redirect to another host", "create", "AuthenticationError 401 invalid_request_error")
             .prompt("[[sim text=Hello fail=307:{other}/v1/chat/completions]]")
             .requests(1)
             .max_retries(0)
