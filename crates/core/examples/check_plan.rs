@@ -36,6 +36,10 @@ fn routing() -> Routing {
         max_tokens: 1000,
         max_cost: None,
         system_bytes: 0,
+        context: None,
+        max_output: None,
+        fallbacks: Vec::new(),
+        fallback_after: None,
         retry: Retry::default(),
         timeouts: Timeouts::default(),
     };

@@ -22,6 +22,9 @@ impl AgentId {
     }
 }
 
+/// Fallbacks of one agent, at most: a run keeps for each task which of them may do it, in 16 bits.
+pub const MAX_FALLBACKS: usize = u16::BITS as usize;
+
 /// A named configuration: model, limits on its answer, price.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Agent {
@@ -42,6 +45,21 @@ pub struct Agent {
     pub max_tokens: u32,
     /// UTF-8 bytes of its system prompt, where a task has none of its own.
     pub system_bytes: u64,
+    /// Tokens that fit its model's context window, prompt and answer together; none: not known, and not
+    /// checked. Asked only of agents that take over another's tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<u64>,
+    /// Output tokens that its model gives at most; none: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output: Option<u32>,
+    /// Who does its tasks while its account is stopped or its provider is failing, the first that can; at most
+    /// [`MAX_FALLBACKS`]. Theirs are not followed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<AgentId>,
+    /// Throttled for longer than this, from the first refusal to the end of the wait that the last one named, its
+    /// tasks go to its fallbacks as well; none: they wait.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "micros::option")]
+    pub fallback_after: Option<Duration>,
     /// When and how often failed attempts are tried again.
     pub retry: Retry,
     /// How long each part of an attempt may take.

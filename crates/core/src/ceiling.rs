@@ -21,6 +21,8 @@ pub struct Work {
     pub input_tokens: u64,
     /// Output tokens.
     pub output_tokens: u64,
+    /// Whether any of it went to a fallback: then no account's limits are known to have bound all of it.
+    pub elsewhere: bool,
 }
 
 /// The least time, and why not less.
@@ -75,7 +77,7 @@ pub fn lower_bound(plan: &Plan, settings: &Settings, work: impl Fn(TaskId) -> Op
     // Sorted once: the bounds of the whole and of each gate count from the longest call.
     known.sort_unstable_by_key(|(_, work)| Reverse(work.duration));
     let mut by_gate = vec![Vec::new(); settings.gates.len()];
-    for (id, work) in &known {
+    for (id, work) in known.iter().filter(|(_, work)| !work.elsewhere) {
         if let Some(here) = by_gate.get_mut(plan.agent_of(*id).gate.index()) {
             here.push(*work);
         }

@@ -59,6 +59,10 @@ pub(crate) fn agent() -> Agent {
         max_cost: None,
         max_tokens: 100,
         system_bytes: 0,
+        context: None,
+        max_output: None,
+        fallbacks: Vec::new(),
+        fallback_after: None,
         retry: Retry::default(),
         timeouts: Timeouts::default(),
     }

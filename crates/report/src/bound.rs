@@ -22,6 +22,7 @@ pub(crate) fn of(fold: &Fold) -> Option<Bound> {
             duration: view.call_time,
             input_tokens: usage.total_input().min(MOST_TOKENS),
             output_tokens: usage.output.min(MOST_TOKENS),
+            elsewhere: view.rerouted,
         })
     })
 }

@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 
+use sortie_core::agent::Agent;
 use sortie_core::failure::Failure;
 use sortie_core::plan::{Plan, TaskId};
 use sortie_core::price::Pricing;
@@ -45,8 +46,7 @@ fn who(line: &mut Line, run: &RunView, record: &Record, attempt: AttemptId) {
     line.pair("run", &run.run_id);
     line.pair("task", name(&run.plan, attempt.task));
     line.pair("attempt", attempt.number);
-    if attempt.task.index() < run.plan.len() {
-        let agent = run.plan.agent_of(attempt.task);
+    if let Some(agent) = asked(&run.plan, attempt) {
         line.pair("agent", &agent.name);
         match &record.event {
             Event::AttemptSucceeded { answer, .. } => line.pair("model", &answer.model),
@@ -66,8 +66,7 @@ fn figures(line: &mut Line, run: &RunView, attempt: AttemptId, spent: &Spent, ti
     line.known("output_tokens", spent.usage.map(|usage| usage.output));
     let tier = spent.usage.map(|usage| usage.tier).filter(|tier| *tier != Tier::Standard);
     line.known("tier", tier.map(Tier::name));
-    let task = run.plan.tasks().get(attempt.task.index());
-    if task.is_some_and(|task| run.plan.agent(task.agent).pricing == Pricing::Unknown) {
+    if asked(&run.plan, attempt).is_some_and(|agent| agent.pricing == Pricing::Unknown) {
         line.pair("cost_usd", "unknown");
         return;
     }
@@ -79,6 +78,12 @@ fn figures(line: &mut Line, run: &RunView, attempt: AttemptId, spent: &Spent, ti
 /// A task's id; a journal is not believed to name tasks that exist.
 pub(crate) fn name(plan: &Plan, id: TaskId) -> &str {
     plan.tasks().get(id.index()).map_or("?", |task| &task.name)
+}
+
+/// Who was asked in an attempt; a journal is not believed to name tasks and agents that exist.
+pub(crate) fn asked(plan: &Plan, attempt: AttemptId) -> Option<&Agent> {
+    plan.tasks().get(attempt.task.index())?;
+    plan.agents().get(plan.asked(attempt).index())
 }
 
 /// A line under construction.

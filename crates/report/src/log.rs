@@ -8,12 +8,12 @@ use sortie_core::money::Usd;
 use sortie_core::plan::Plan;
 use sortie_core::prediction::Prediction;
 use sortie_core::price::Pricing;
-use sortie_core::run::event::{BudgetMark, Event, Finish, Outcome, Record, Spent, Then};
+use sortie_core::run::event::{AttemptId, BudgetMark, Event, Finish, Outcome, Record, Spent, Then, Unserved};
 use sortie_core::time::Time;
 use sortie_core::usage::Charge;
 
 use crate::amounts::{for_what, names, unpriced};
-use crate::calls::name;
+use crate::calls::{asked, name};
 use crate::controls;
 use crate::fold::RunView;
 use crate::results;
@@ -100,9 +100,8 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
 }
 
 fn of_attempt(run: &RunView, record: &Record) -> (Level, String) {
-    let Some(id) = record.event.task() else { return (Level::Debug, String::new()) };
-    let (task, agent) = (name(&run.plan, id), run.plan.tasks().get(id.index()).map(|task| task.agent));
-    let agent = agent.and_then(|id| run.plan.agents().get(id.index()));
+    let Some(attempt) = record.event.attempt() else { return (Level::Debug, String::new()) };
+    let (task, agent) = (name(&run.plan, attempt.task), asked(&run.plan, attempt));
     let pricing = agent.map_or(&Pricing::Free, |agent| &agent.pricing);
     let cost = |spent: &Spent| for_what(pricing, &spent.charge);
     match &record.event {
@@ -124,12 +123,28 @@ fn of_attempt(run: &RunView, record: &Record) -> (Level, String) {
             let at_risk = money(spent.charge.at_risk);
             (Level::Warning, format!("task {task}: attempt {} was lost, {at_risk} at risk", attempt.number))
         }
-        Event::AttemptStarted { attempt, reserved } => {
+        Event::AttemptStarted { attempt, because: Some(because), .. } => {
+            (Level::Info, rerouted(run, *attempt, *because))
+        }
+        Event::AttemptStarted { attempt, reserved, because: None } => {
             let reserved = money(reserved.usd);
             (Level::Debug, format!("task {task}: attempt {} started, {reserved} reserved", attempt.number))
         }
         _ => (Level::Debug, String::new()),
     }
+}
+
+/// `task a goes to openai: claude is stopped`.
+fn rerouted(run: &RunView, attempt: AttemptId, because: Unserved) -> String {
+    let agent = |attempt| asked(&run.plan, attempt).map_or("?", |agent| agent.name.as_str());
+    let (task, to) = (name(&run.plan, attempt.task), agent(attempt));
+    let own = agent(AttemptId { agent: None, ..attempt });
+    let why = match because {
+        Unserved::Stopped => "stopped".to_owned(),
+        Unserved::Failing => "failing".to_owned(),
+        Unserved::ThrottledUntil(until) => format!("throttled until {}", rfc3339(until)),
+    };
+    format!("task {task} goes to {to}: {own} is {why}")
 }
 
 fn of_budget(run: &RunView, event: &Event) -> (Level, String) {

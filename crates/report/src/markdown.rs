@@ -10,13 +10,12 @@ mod escape;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use sortie_core::agent::Agent;
 use sortie_core::plan::Task;
 use sortie_core::price::Pricing;
 
 use crate::amounts::{charged_at, overrun};
 use crate::bound;
-use crate::fold::{Report, RunView, Status, TaskView};
+use crate::fold::{Report, Status, TaskView};
 use crate::format::Format;
 use crate::results;
 use crate::summary::{InputTokens, Summary};
@@ -92,7 +91,7 @@ fn run_facts(report: &Report) -> Vec<(&'static str, String)> {
     let (fold, summary) = (report.fold, &report.summary);
     let run = fold.run();
     let agents: Vec<String> =
-        used_agents(run).map(|agent| format!("{} ({})", escape(&agent.name), escape(&agent.model))).collect();
+        fold.agents().map(|agent| format!("{} ({})", escape(&agent.name), escape(&agent.model))).collect();
     let mut rows = vec![
         ("Run", escape(&run.run_id)),
         ("Started", moment(run.created)),
@@ -121,6 +120,7 @@ fn performance(report: &Report) -> Vec<(&'static str, String)> {
     for (name, n) in [
         ("Failed tasks", summary.failed_tasks),
         ("Skipped tasks", summary.skipped_tasks),
+        ("Tasks that went to a fallback", summary.rerouted_tasks),
         ("Tasks left to a resume", summary.pending_tasks),
     ] {
         if n > 0 {
@@ -225,8 +225,9 @@ fn prices(report: &Report) -> String {
     let table = report.summary.cost.price_table.as_deref();
     let table =
         table.map_or_else(|| "table not recorded".into(), |table| format!("table of {}", escape(table)));
-    let run = report.fold.run();
-    let stated: Vec<String> = used_agents(run)
+    let stated: Vec<String> = report
+        .fold
+        .agents()
         .filter_map(|agent| match &agent.pricing {
             Pricing::Known(price) if price.row.is_some() => None,
             Pricing::Known(_) => Some(format!("{} as configured", escape(&agent.name))),
@@ -239,11 +240,6 @@ fn prices(report: &Report) -> String {
         return table;
     }
     format!("{table}; {}", stated.join(", "))
-}
-
-/// The agents that tasks go to, in the order of the configuration.
-fn used_agents(run: &RunView) -> impl Iterator<Item = &Agent> {
-    run.plan.used_agents().into_iter().filter_map(|id| run.plan.agents().get(id.index()))
 }
 
 /// Tasks with what the plan says of them, in its order.
@@ -301,7 +297,9 @@ fn tasks(report: &Report) -> String {
          | --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
     );
     for (view, task) in shown {
-        let agent = report.fold.run().plan.agent(task.agent);
+        let own = || report.fold.run().plan.agent(task.agent);
+        let fallback = view.fallback.and_then(|id| report.fold.run().plan.agents().get(id.index()));
+        let agent = fallback.unwrap_or_else(own);
         let cells = [
             escape(&task.name),
             escape(&task.task_type),

@@ -27,7 +27,7 @@ pub struct TaskResult {
     pub task_id: String,
     /// What kind of work.
     pub task_type: String,
-    /// Who did it.
+    /// Who did it: its agent, or the fallback that its last attempt went to.
     pub agent: String,
     /// The model that answered, as the reply named it; else the agent's.
     pub model: String,
@@ -97,7 +97,7 @@ impl TaskResult {
     pub fn of(fold: &Fold, id: TaskId, result: Option<Arc<str>>) -> Option<Self> {
         let view = fold.tasks().get(id.index())?;
         let plan = &fold.run().plan;
-        let (task, agent) = (plan.task(id), plan.agent_of(id));
+        let (task, agent) = (plan.task(id), view.agent(plan, id));
         let answer = view.answer.as_deref();
         Some(TaskResult {
             task_id: task.name.clone(),

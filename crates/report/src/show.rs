@@ -4,12 +4,13 @@
 use std::fmt::Write;
 
 use sortie_core::hash::Hash;
-use sortie_core::plan::TaskId;
+use sortie_core::plan::{Plan, TaskId};
 use sortie_core::price::Pricing;
-use sortie_core::run::event::{Event, Outcome, Record, Spent, Then, Timing};
+use sortie_core::run::event::{AttemptId, Event, Outcome, Record, Spent, Then, Timing};
 use sortie_core::time::Time;
 
 use crate::amounts::{charged_at, charged_in_short, for_what};
+use crate::calls::asked;
 use crate::controls::words;
 use crate::fold::{Fold, Report, TaskView};
 use crate::results;
@@ -81,7 +82,7 @@ pub fn run(report: &Report, style: Style) -> String {
         ("COST", Side::Right),
     ];
     let plan = &report.fold.run().plan;
-    let cells = |(view, task): (&TaskView, &sortie_core::plan::Task)| {
+    let cells = |((view, task), id): ((&TaskView, &sortie_core::plan::Task), TaskId)| {
         [
             task.name.clone(),
             task.task_type.clone(),
@@ -89,10 +90,10 @@ pub fn run(report: &Report, style: Style) -> String {
             view.attempts.to_string(),
             view.queued.map_or_else(dash, duration),
             view.latency().map_or_else(dash, duration),
-            if view.ran { charged_in_short(&plan.agent(task.agent).pricing, &view.charge) } else { dash() },
+            if view.ran { charged_in_short(&view.agent(plan, id).pricing, &view.charge) } else { dash() },
         ]
     };
-    let rows: Vec<_> = report.fold.tasks().iter().zip(plan.tasks()).map(cells).collect();
+    let rows: Vec<_> = report.fold.tasks().iter().zip(plan.tasks()).zip(plan.ids()).map(cells).collect();
     format!("{}\n{}{}", table(columns, &rows), changes(report.fold), summary(report, style))
 }
 
@@ -124,11 +125,12 @@ pub struct TaskTexts<'a> {
 pub fn task(report: &Report, records: &[Record], id: TaskId, texts: TaskTexts) -> Option<String> {
     let view = report.fold.tasks().get(id.index())?;
     let plan = &report.fold.run().plan;
-    let (task, agent) = (plan.task(id), plan.agent_of(id));
+    let (task, agent, own) = (plan.task(id), view.agent(plan, id), plan.agent_of(id));
     let mut lines = vec![format!("task {}: {}", one_line(&task.name), view.status.name())];
     let mut fact = |name: &str, value: &str| lines.push(format!("  {name:<12}{}", one_line(value)));
     fact("type", &task.task_type);
-    fact("agent", &format!("{} ({})", agent.name, agent.model));
+    let instead = if view.fallback.is_some() { format!(", for {}", own.name) } else { String::new() };
+    fact("agent", &format!("{} ({}){instead}", agent.name, agent.model));
     if !task.depends_on.is_empty() {
         let on: Vec<&str> = task.depends_on.iter().map(|&on| &*plan.task(on).name).collect();
         fact("depends on", &on.join(", "));
@@ -149,7 +151,7 @@ pub fn task(report: &Report, records: &[Record], id: TaskId, texts: TaskTexts) -
     }
     fact("cost", &charged_at(&agent.pricing, &view.charge));
     let mut text = lines.join("\n") + "\n";
-    text.push_str(&attempts(records, id, &agent.pricing));
+    text.push_str(&attempts(records, plan, id));
     if let Some(result) = texts.result {
         write!(text, "\n{}\n", sanitize(result.trim_end_matches('\n'))).unwrap_or_default();
     }
@@ -157,15 +159,20 @@ pub fn task(report: &Report, records: &[Record], id: TaskId, texts: TaskTexts) -
 }
 
 /// A line for each attempt that came to an end, and for what ended the task without one.
-fn attempts(records: &[Record], id: TaskId, pricing: &Pricing) -> String {
-    let took = |timing: &Timing, spent: &Spent| {
-        format!("after {} {}", duration(timing.total), for_what(pricing, &spent.charge))
+fn attempts(records: &[Record], plan: &Plan, id: TaskId) -> String {
+    let by = |attempt: &AttemptId| {
+        let fallback = attempt.agent.and_then(|_| asked(plan, *attempt));
+        fallback.map_or_else(String::new, |agent| format!(" by {}", agent.name))
+    };
+    let took = |attempt: &AttemptId, timing: &Timing, spent: &Spent| {
+        let pricing = asked(plan, *attempt).map_or(&Pricing::Free, |agent| &agent.pricing);
+        format!("{} after {} {}", by(attempt), duration(timing.total), for_what(pricing, &spent.charge))
     };
     let mut text = String::new();
     for record in records {
         let (number, what) = match &record.event {
             Event::AttemptSucceeded { attempt, spent, timing, .. } if attempt.task == id => {
-                (Some(attempt.number), format!("succeeded {}", took(timing, spent)))
+                (Some(attempt.number), format!("succeeded{}", took(attempt, timing, spent)))
             }
             Event::AttemptFailed { attempt, failure, .. }
                 if attempt.task == id && failure.class.is_unsent() =>
@@ -180,11 +187,12 @@ fn attempts(records: &[Record], id: TaskId, pricing: &Pricing) -> String {
                     Then::Fail => String::new(),
                     Then::StopAccount => ", nothing more is sent there".into(),
                 };
-                (Some(attempt.number), format!("failed {}{then}: {failure}", took(timing, spent)))
+                (Some(attempt.number), format!("failed{}{then}: {failure}", took(attempt, timing, spent)))
             }
-            Event::AttemptLost { attempt, spent } if attempt.task == id => {
-                (Some(attempt.number), format!("lost, {} at risk", money(spent.charge.at_risk)))
-            }
+            Event::AttemptLost { attempt, spent } if attempt.task == id => (
+                Some(attempt.number),
+                format!("lost{}, {} at risk", by(attempt), money(spent.charge.at_risk)),
+            ),
             Event::TaskFailed { task, failure } if *task == id => (None, format!("failed unsent: {failure}")),
             _ => continue,
         };

@@ -48,6 +48,9 @@ pub struct Summary {
     pub skipped_tasks: u64,
     /// Tasks that are not done; a resume takes them up.
     pub pending_tasks: u64,
+    /// Tasks of which an attempt went to a fallback of their agent; left out where there is none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub rerouted_tasks: u64,
     /// Successful of all tasks, 0–100.
     pub success_rate: Option<f64>,
     /// All sessions of the run together; the time between them does not count.
@@ -160,6 +163,7 @@ impl Summary {
             failed_tasks: counts.failed,
             skipped_tasks: counts.skipped,
             pending_tasks: counts.pending + counts.running,
+            rerouted_tasks: counts.rerouted,
             success_rate: ratio(100.0 * counts.succeeded as f64, total_tasks as f64),
             total_duration,
             avg_duration: mean(fold.tasks().iter().filter_map(|task| task.took)),
@@ -222,6 +226,11 @@ impl Speedup {
             efficiency: speedup.zip(ceiling).and_then(|(speedup, ceiling)| ratio(speedup, ceiling)),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it a reference")]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Why not all tasks succeeded, in a line. What stopped the whole run says more than the count of

@@ -96,6 +96,10 @@ fn claude() -> Agent {
         max_tokens: 4000,
         max_cost: None,
         system_bytes: 0,
+        context: None,
+        max_output: None,
+        fallbacks: Vec::new(),
+        fallback_after: None,
         retry: Retry::default(),
         timeouts: Timeouts::default(),
     }
@@ -122,7 +126,7 @@ pub(crate) fn usd(text: &str) -> Usd {
 }
 
 const fn attempt(task: u32, number: u32) -> AttemptId {
-    AttemptId { task: TaskId(task), number }
+    AttemptId::new(TaskId(task), number)
 }
 
 fn timing(latency: f64) -> Timing {
@@ -131,7 +135,7 @@ fn timing(latency: f64) -> Timing {
 
 pub(crate) fn started(task: u32, number: u32) -> Event {
     let reserved = Cost { usd: usd("0.06"), input_tokens: 100, output_tokens: 800 };
-    Event::AttemptStarted { attempt: attempt(task, number), reserved }
+    Event::AttemptStarted { attempt: attempt(task, number), reserved, because: None }
 }
 
 /// An answer `answer TASK` of 100 tokens to 200, for $0.0046.

@@ -165,7 +165,7 @@ fn default_timeout(plan: &Plan, settings: &Settings) -> Duration {
     let work = |id| {
         let task = plan.task(id);
         let output_tokens = u64::from(graph::expected_output_tokens(task));
-        Some(Work { duration: graph::expected(task), input_tokens: 0, output_tokens })
+        Some(Work { duration: graph::expected(task), output_tokens, ..Work::default() })
     };
     let least = lower_bound(plan, settings, work).map_or(Duration::ZERO, |bound| bound.makespan);
     RUN_AT_LEAST.max(least.saturating_mul(RUN_FACTOR))

@@ -50,7 +50,7 @@ impl Observe for &mut Input {
     fn records(&mut self, records: &[Record], _: &[Output]) {
         for Record { event, .. } in records {
             match event {
-                Event::AttemptStarted { attempt, reserved } => {
+                Event::AttemptStarted { attempt, reserved, .. } => {
                     self.0.entry(*attempt).or_default().0 = reserved.input_tokens;
                 }
                 Event::AttemptSucceeded { attempt, spent, .. } => {

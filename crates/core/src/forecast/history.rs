@@ -57,19 +57,21 @@ impl History {
             (0..plan.agents().len() as u16).map(|id| kind(AgentId(id))).collect();
         let mut bounds = BTreeMap::new();
         for Record { event, .. } in records {
-            let Some(task) = event.task().filter(|task| task.index() < plan.len()) else { continue };
-            let task = plan.task(task);
-            let Some(kind) = kinds.get(usize::from(task.agent.0)).and_then(Option::as_ref) else { continue };
+            let attempt = event.attempt().filter(|attempt| attempt.task.index() < plan.len());
+            let Some(attempt) = attempt else { continue };
+            let (task, asked) = (plan.task(attempt.task), plan.asked(attempt));
+            let Some(kind) = kinds.get(asked.index()).and_then(Option::as_ref) else { continue };
             match event {
-                Event::AttemptStarted { attempt, reserved: most } => {
-                    let counted = task.prompt.fixed_bytes - task.prompt.fixed_bound();
-                    bounds.insert(*attempt, most.input_tokens + counted);
+                Event::AttemptStarted { reserved: most, .. } => {
+                    let bound = plan.fixed_bound(attempt.task, asked);
+                    let counted = task.prompt.fixed_bytes.saturating_sub(bound);
+                    bounds.insert(attempt, most.input_tokens + counted);
                 }
-                Event::AttemptSucceeded { attempt, answer, spent, timing } => {
+                Event::AttemptSucceeded { answer, spent, timing, .. } => {
                     let Some(usage) = spent.usage else { continue };
                     self.calls(kind).answer(PastCall {
                         task_type: Arc::from(task.task_type.as_str()),
-                        bytes_bound: bounds.remove(attempt).unwrap_or_default(),
+                        bytes_bound: bounds.remove(&attempt).unwrap_or_default(),
                         input_tokens: usage.total_input(),
                         cache_read: usage.cache_read,
                         output_tokens: usage.output,

@@ -49,7 +49,12 @@ impl PlayedTask {
     /// The work that it was; none where it made no call.
     pub(super) fn work(&self) -> Option<Work> {
         let duration = self.end?.saturating_sub(self.start?);
-        Some(Work { duration, input_tokens: self.input_tokens, output_tokens: self.output_tokens })
+        Some(Work {
+            duration,
+            input_tokens: self.input_tokens,
+            output_tokens: self.output_tokens,
+            elsewhere: false,
+        })
     }
 }
 
@@ -153,12 +158,12 @@ impl Game<'_> {
     fn note(&mut self, records: &[Record], gates: &Gates) {
         for Record { at, event, .. } in records {
             match event {
-                Event::AttemptStarted { attempt, reserved } => {
+                Event::AttemptStarted { attempt, reserved, .. } => {
                     let task = &mut self.tasks[attempt.task.index()];
                     task.start.get_or_insert(at.since(self.begin));
                     task.reserved_input = reserved.input_tokens;
                     let reply = self.call(*attempt, reserved, *at);
-                    let gate = self.plan.agent_of(attempt.task).gate;
+                    let gate = self.plan.agent_asked(*attempt).gate;
                     let took = reply.timing.total;
                     if gates.is_seeking(gate) || self.provider.is_some() {
                         let provider = self.provider.as_ref();
@@ -235,7 +240,7 @@ impl Game<'_> {
     /// Whether the provider refuses a call for its own limits: how long to wait, and when that is heard.
     fn refuse(&mut self, attempt: AttemptId, usage: &Usage, at: Time) -> Option<(Duration, Duration)> {
         let (provider, gates) = self.provider.as_mut()?;
-        let gate = self.plan.agent_of(attempt.task).gate;
+        let gate = self.plan.agent_asked(attempt).gate;
         let ask = Cost { usd: Usd::ZERO, input_tokens: usage.input, output_tokens: usage.output };
         if let Err(Held { verdict: Verdict::WaitUntil(until), .. }) = gates.check(gate, &ask, at) {
             let wait = Duration::from_secs(until.since(at).as_secs_f64().ceil() as u64);

@@ -195,7 +195,7 @@ fn history_is_told_by_bytes_whether_prompts_were_counted_or_not() {
     let check = |fixed_tokens, reserved| {
         let prompt = PromptSize { fixed_bytes: 400, fixed_tokens, inserts: Vec::new() };
         let plan = plan(vec![Task { prompt, ..task("a", &[], 1000) }]);
-        let attempt = AttemptId { task: TaskId(0), number: 1 };
+        let attempt = AttemptId::new(TaskId(0), 1);
         let answer =
             Answer { output: Hash::of(b""), bytes: 4, finish: Finish::Stop, model: Arc::from("model") };
         let usage = Usage { input: 100, output: 1, ..Usage::default() };
@@ -203,7 +203,7 @@ fn history_is_told_by_bytes_whether_prompts_were_counted_or_not() {
         let timing = Timing { first_token: None, total: Duration::from_secs(1) };
         let reserved = Cost { usd: Usd::ZERO, input_tokens: reserved, output_tokens: 1000 };
         let events = [
-            Event::AttemptStarted { attempt, reserved },
+            Event::AttemptStarted { attempt, reserved, because: None },
             Event::AttemptSucceeded { attempt, answer, spent, timing },
         ];
         let records: Vec<Record> =

@@ -43,6 +43,8 @@ pub(super) struct Gate {
     joins: Time,
     /// When it said so, first, of the last time.
     closed_at: Option<Time>,
+    /// Since when nothing was let in: the first refusal after the last call that was.
+    refused_since: Option<Time>,
     /// When the gate opened after a refusal that none of the told quotas explains.
     doubted: Option<Time>,
 }
@@ -75,6 +77,7 @@ impl Gate {
             closed_until: Time::ZERO,
             joins: Time::ZERO,
             closed_at: None,
+            refused_since: None,
             doubted: None,
         }
     }
@@ -176,9 +179,12 @@ impl Gate {
 
     /// An attempt has ended and took `used`.
     pub(super) fn settle(&mut self, attempt: AttemptId, used: &Cost, throttled: bool, now: Time) {
-        let Some(UnderWay { ask, counted, heard, .. }) = self.under_way.remove(&attempt) else { return };
+        let Some(UnderWay { started, ask, counted, heard, .. }) = self.under_way.remove(&attempt) else { return };
         if heard.is_none() {
             self.pace.heard(!throttled, now);
+        }
+        if !throttled && self.refused_since.is_some_and(|since| since < started) {
+            self.refused_since = None;
         }
         for (meter, _) in self.meters.iter_mut().zip(&counted).filter(|(_, counted)| **counted) {
             meter.settle(&ask, used, now);
@@ -203,6 +209,7 @@ impl Gate {
             self.closed_at = Some(now);
         }
         self.closed_until = self.closed_until.max(until);
+        self.refused_since.get_or_insert(now);
         if is_echo {
             return;
         }
@@ -223,6 +230,12 @@ impl Gate {
         if ramps || !trusted || doubted.is_some_and(|opened| now.since(opened) < DOUBTED_FOR) {
             self.pace.refused(ramps, self.closed_until, now);
         }
+    }
+
+    /// Where it is closed by a refusal: since when nothing was let in, and until when nothing will be.
+    pub(super) fn throttled_for(&self, now: Time) -> Option<(Time, Time)> {
+        let since = self.refused_since.filter(|_| self.closed_until > now);
+        since.map(|since| (since, self.closed_until))
     }
 
     /// The user states another rate of requests.

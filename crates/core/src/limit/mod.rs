@@ -197,6 +197,11 @@ impl Gates {
         self.gates[gate.index()].throttled(attempt, ramps, until, now);
     }
 
+    /// Where a gate is closed by a refusal: since when nothing was let in, and until when nothing will be.
+    pub(crate) fn throttled_for(&self, gate: GateId, now: Time) -> Option<(Time, Time)> {
+        self.gates[gate.index()].throttled_for(now)
+    }
+
     /// An attempt has ended and took `used`; `throttled`: it was not let in.
     pub fn settle(&mut self, gate: GateId, attempt: AttemptId, used: &Cost, throttled: bool, now: Time) {
         self.process.end();

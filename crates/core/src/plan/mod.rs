@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::{Agent, AgentId};
 use crate::failure::Failure;
 use crate::money::Usd;
+use crate::run::event::AttemptId;
 use crate::time::micros;
 
 /// A task's place in [`Plan::tasks`].
@@ -115,6 +116,8 @@ enum NoPlan {
     Task(String),
     #[error("task {0:?} has an agent that is not there")]
     Agent(String),
+    #[error("agent {0:?} has a fallback that is not there")]
+    Fallback(String),
     #[error("its tasks wait for each other")]
     Cycle,
 }
@@ -131,6 +134,10 @@ impl TryFrom<Parts> for Plan {
             if usize::from(task.agent.0) >= agents.len() {
                 return Err(NoPlan::Agent(task.name.clone()));
             }
+        }
+        let is_there = |id: &AgentId| id.index() < agents.len();
+        if let Some(agent) = agents.iter().find(|agent| !agent.fallbacks.iter().all(is_there)) {
+            return Err(NoPlan::Fallback(agent.name.clone()));
         }
         let plan = Plan::new(name, agents, tasks);
         if plan.order.len() == plan.tasks.len() { Ok(plan) } else { Err(NoPlan::Cycle) }
@@ -183,6 +190,13 @@ impl Plan {
         self.tasks.iter().map(|task| task.agent).collect()
     }
 
+    /// The agents that no task goes to, but some may in place of its own.
+    pub fn only_fallbacks(&self) -> BTreeSet<AgentId> {
+        let used = self.used_agents();
+        let named = used.iter().flat_map(|id| &self.agent(*id).fallbacks);
+        named.filter(|id| !used.contains(id)).copied().collect()
+    }
+
     /// All tasks, in the order written.
     pub fn tasks(&self) -> &[Task] {
         &self.tasks
@@ -206,6 +220,36 @@ impl Plan {
     /// The task at this place.
     pub fn task(&self, id: TaskId) -> &Task {
         &self.tasks[id.index()]
+    }
+
+    /// Who is asked in an attempt: the task's own agent, or the fallback in its place.
+    pub fn asked(&self, attempt: AttemptId) -> AgentId {
+        attempt.agent.unwrap_or(self.task(attempt.task).agent)
+    }
+
+    /// The agent that is asked in an attempt.
+    pub fn agent_asked(&self, attempt: AttemptId) -> &Agent {
+        self.agent(self.asked(attempt))
+    }
+
+    /// Output tokens that an answer to a task may have: as many as the task may, of a fallback at most those that
+    /// its model gives.
+    pub fn max_tokens_of(&self, id: TaskId, asked: AgentId) -> u32 {
+        let task = self.task(id);
+        let most = self.agent(asked).max_output.filter(|_| asked != task.agent);
+        most.map_or(task.max_tokens, |most| task.max_tokens.min(most))
+    }
+
+    /// The most tokens that the fixed text of a task and a system prompt have where this agent is asked. What was
+    /// counted is of its own agent's tokenizer; and whether the system prompt is the task's is not known here, so
+    /// the longer of the two agents' stands for it.
+    pub fn fixed_bound(&self, id: TaskId, asked: AgentId) -> u64 {
+        let task = self.task(id);
+        if asked == task.agent {
+            return task.prompt.fixed_bound();
+        }
+        let longer = self.agent(asked).system_bytes.saturating_sub(self.agent(task.agent).system_bytes);
+        task.prompt.fixed_bytes + longer
     }
 
     /// The agent of a task.

@@ -30,6 +30,17 @@ pub struct AttemptId {
     pub task: TaskId,
     /// Counted from 1.
     pub number: u32,
+    /// The fallback that is asked in place of the task's own agent; none: that one is. Who it comes to is told
+    /// by [`crate::plan::Plan::asked`] alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
+}
+
+impl AttemptId {
+    /// A try at a task by its own agent.
+    pub const fn new(task: TaskId, number: u32) -> Self {
+        AttemptId { task, number, agent: None }
+    }
 }
 
 /// A fact with its time and number.
@@ -63,6 +74,9 @@ pub enum Event {
         attempt: AttemptId,
         /// The most it may cost.
         reserved: Cost,
+        /// Why it goes to a fallback, where it does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<Unserved>,
     },
     /// An answer came, whole.
     AttemptSucceeded {
@@ -173,12 +187,24 @@ impl Event {
     /// The task that it is about, if it is about one.
     pub const fn task(&self) -> Option<TaskId> {
         match self {
+            Event::TaskFailed { task, .. } | Event::TaskSkipped { task, .. } => Some(*task),
+            _ => match self.attempt() {
+                Some(attempt) => Some(attempt.task),
+                None => None,
+            },
+        }
+    }
+
+    /// The attempt that it is about, if it is about one.
+    pub const fn attempt(&self) -> Option<AttemptId> {
+        match self {
             Event::AttemptStarted { attempt, .. }
             | Event::AttemptSucceeded { attempt, .. }
             | Event::AttemptFailed { attempt, .. }
-            | Event::AttemptLost { attempt, .. } => Some(attempt.task),
-            Event::TaskFailed { task, .. } | Event::TaskSkipped { task, .. } => Some(*task),
-            Event::RunStarted
+            | Event::AttemptLost { attempt, .. } => Some(*attempt),
+            Event::TaskFailed { .. }
+            | Event::TaskSkipped { .. }
+            | Event::RunStarted
             | Event::RunResumed
             | Event::ForecastMade { .. }
             | Event::BudgetWarned { .. }
@@ -190,6 +216,18 @@ impl Event {
             | Event::RunEnded { .. } => None,
         }
     }
+}
+
+/// Why an agent's tasks go to its fallbacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unserved {
+    /// Its account is stopped, or its gate.
+    Stopped,
+    /// Its provider is failing: its breaker is open.
+    Failing,
+    /// It is throttled for longer than its `fallback_after`, until this time at least.
+    ThrottledUntil(Time),
 }
 
 /// How long something held ready tasks.

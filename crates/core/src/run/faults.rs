@@ -61,10 +61,20 @@ pub(crate) enum Fault {
     PauseIgnored,
     /// A resume goes back to the limits as configured.
     ControlsForgotten,
+    /// A fallback's call is charged by the price of the task's own agent.
+    FallbackAtOwnPrice,
+    /// A task goes to a fallback while its own agent serves.
+    FallbackTooEarly,
+    /// A fallback whose account is stopped is asked.
+    FallbackStopped,
+    /// What a fallback's model takes is not looked at.
+    FallbackTooLong,
+    /// Nobody is asked but the task's own agent.
+    FallbackForgotten,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 28] = [
+    pub(crate) const ALL: [Fault; 33] = [
         Fault::ReservationForgotten,
         Fault::LostIsFree,
         Fault::SettleForgotten,
@@ -93,6 +103,11 @@ impl Fault {
         Fault::SuccessForgotten,
         Fault::PauseIgnored,
         Fault::ControlsForgotten,
+        Fault::FallbackAtOwnPrice,
+        Fault::FallbackTooEarly,
+        Fault::FallbackStopped,
+        Fault::FallbackTooLong,
+        Fault::FallbackForgotten,
     ];
 }
 

@@ -19,8 +19,8 @@ impl Gates {
         let mut asked = HashMap::new();
         for Record { at, event, .. } in records {
             let (attempt, spent, failed) = match event {
-                Event::AttemptStarted { attempt, reserved } => {
-                    self.reserve(plan.agent_of(attempt.task).gate, *attempt, reserved, *at);
+                Event::AttemptStarted { attempt, reserved, .. } => {
+                    self.reserve(plan.agent_asked(*attempt).gate, *attempt, reserved, *at);
                     asked.insert(*attempt, *reserved);
                     continue;
                 }
@@ -37,7 +37,7 @@ impl Gates {
                 _ => continue,
             };
             let Some(ask) = asked.remove(attempt) else { continue };
-            let gate = plan.agent_of(attempt.task).gate;
+            let gate = plan.agent_asked(*attempt).gate;
             let opens = failed.and_then(|(failure, then)| Some((failure, then.gate_opens(failure, *at)?)));
             if let Some((failure, until)) = opens {
                 self.throttled(gate, *attempt, failure.ramps, until, *at);

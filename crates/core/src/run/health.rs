@@ -13,7 +13,6 @@ use super::retry::jitter;
 use super::state::Run;
 use crate::failure::{Class, Failure, Policy};
 use crate::limit::{GateId, GateSpec};
-use crate::plan::TaskId;
 use crate::time::Time;
 
 /// The health of all gates and accounts.
@@ -67,10 +66,6 @@ impl Health {
         self.gates[gate.index()].stopped.as_ref()
     }
 
-    pub(super) fn first_stopped(&self) -> Option<&Failure> {
-        self.gates.iter().find_map(|gate| gate.stopped.as_ref())
-    }
-
     /// Whether a call may pass a gate's breaker now.
     pub(super) fn check(&self, gate: GateId, now: Time) -> Result<(), Barred> {
         let GateHealth { breaker, in_flight, .. } = &self.gates[gate.index()];
@@ -96,8 +91,8 @@ impl Health {
 impl Run {
     /// An attempt has started.
     pub(super) fn note_start(&mut self, attempt: AttemptId, at: Time) {
-        let is_retry = self.task(attempt.task).is_retry;
-        let (gate, quota) = self.health_of(attempt.task);
+        let is_retry = self.task(attempt.task).failed_at.is_some();
+        let (gate, quota) = self.health_of(attempt);
         gate.in_flight += 1;
         gate.breaker.started(attempt, at);
         quota.started(is_retry, gate.breaker.is_probe(attempt));
@@ -107,7 +102,7 @@ impl Run {
     pub(super) fn note_success(&mut self, attempt: AttemptId, started: Time, at: Time) {
         self.note_end(&Ended { attempt, started, at, signal: Signal::Well }, true);
         if !planted!(SuccessForgotten) {
-            self.health_of(attempt.task).0.alike = Alike::default();
+            self.health_of(attempt).0.alike = Alike::default();
         }
     }
 
@@ -128,8 +123,9 @@ impl Run {
     ) {
         let signal = Signal::of(failure);
         self.note_end(&Ended { attempt, started, at, signal }, false);
-        self.state.tasks[attempt.task.index()].is_retry = signal == Signal::Ill;
-        let (gate, _) = self.health_of(attempt.task);
+        self.state.tasks[attempt.task.index()].failed_at =
+            (signal == Signal::Ill).then(|| self.plan.asked(attempt));
+        let (gate, _) = self.health_of(attempt);
         let is_money_stop = failure.policy() == Policy::StopAccount;
         if *then == Then::StopAccount && !is_money_stop {
             gate.stopped.get_or_insert_with(|| Failure { in_a_row: Some(alike::MOST), ..failure.clone() });
@@ -145,7 +141,7 @@ impl Run {
         if !alike::may_be_all_s(failure) || planted!(AlikeIgnored) {
             return false;
         }
-        let mut alike = self.gate_health(attempt.task).alike.clone();
+        let mut alike = self.gate_health(attempt).alike.clone();
         alike.add(failure, attempt.task, now);
         alike.is_too_many()
     }
@@ -160,7 +156,7 @@ impl Run {
         started: Time,
         now: Time,
     ) -> bool {
-        let mut breaker = self.gate_health(attempt.task).breaker.clone();
+        let mut breaker = self.gate_health(attempt).breaker.clone();
         if breaker.is_probe(attempt) {
             return !planted!(ProbesCounted);
         }
@@ -171,22 +167,22 @@ impl Run {
 
     fn note_end(&mut self, ended: &Ended, succeeded: bool) {
         let attempt = ended.attempt;
-        let was_retry = self.task(attempt.task).is_retry;
+        let was_retry = self.task(attempt.task).failed_at.is_some();
         let settings = Arc::clone(&self.settings);
-        let of_gate = settings.gates[self.plan.agent_of(attempt.task).gate.index()].max_concurrent;
+        let of_gate = settings.gates[self.plan.agent_asked(attempt).gate.index()].max_concurrent;
         let most = of_gate.unwrap_or(u32::MAX).min(settings.max_concurrent);
-        let (gate, quota) = self.health_of(attempt.task);
+        let (gate, quota) = self.health_of(attempt);
         gate.in_flight = gate.in_flight.saturating_sub(1);
         gate.breaker.ended(ended, most, || jitter(settings.seed, attempt));
         quota.ended(was_retry, succeeded);
     }
 
-    fn gate_health(&self, task: TaskId) -> &GateHealth {
-        &self.state.health.gates[self.plan.agent_of(task).gate.index()]
+    fn gate_health(&self, attempt: AttemptId) -> &GateHealth {
+        &self.state.health.gates[self.plan.agent_asked(attempt).gate.index()]
     }
 
-    fn health_of(&mut self, task: TaskId) -> (&mut GateHealth, &mut Quota) {
-        let gate = self.plan.agent_of(task).gate;
+    fn health_of(&mut self, attempt: AttemptId) -> (&mut GateHealth, &mut Quota) {
+        let gate = self.plan.agent_asked(attempt).gate;
         let Health { gates, quotas, account_of } = &mut self.state.health;
         (&mut gates[gate.index()], &mut quotas[account_of[gate.index()]])
     }

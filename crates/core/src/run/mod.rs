@@ -10,12 +10,14 @@
 //! | `input` | what it is told and answers |
 //! | `control` | what a user changes while it is under way |
 //! | `state` | the state and `apply` |
+//! | `task` | what records do to tasks, as a part of `apply` |
 //! | `ready` | the index of tasks that may start |
 //! | `step` | what to do about an input |
 //! | `schedule` | which task starts next, and why none does |
 //! | `retry` | whether and when a failed attempt is tried again |
 //! | `health` | what is known of the providers' health, of `breaker`, `alike` and `quota` |
 //! | `pass` | which task is next, by the queue and by the providers' health |
+//! | `route` | whom a task goes to: its own agent or a fallback |
 //! | `money` | reservations and charges |
 //! | `gates` | the limits' state after a restart |
 //!
@@ -39,9 +41,11 @@ mod pass;
 mod quota;
 mod ready;
 mod retry;
+mod route;
 mod schedule;
 mod state;
 mod step;
+mod task;
 mod waits;
 
 #[cfg(test)]
@@ -66,4 +70,5 @@ macro_rules! planted {
 use planted;
 
 pub(crate) use money::OVERHEAD_TOKENS;
-pub use state::{IllegalRecord, Phase, Run, TaskState};
+pub use state::{IllegalRecord, Run};
+pub use task::{Phase, TaskState};

@@ -3,7 +3,8 @@
 use super::event::Spent;
 use super::input::Billing;
 use super::planted;
-use super::state::{Phase, Run};
+use super::state::Run;
+use super::task::Phase;
 use crate::agent::{Agent, AgentId};
 use crate::money::Usd;
 use crate::plan::TaskId;
@@ -14,34 +15,100 @@ use crate::usage::{Charge, Cost, Usage};
 /// conversation. Providers add under ten for each message; a system prompt is one more message.
 pub(crate) const OVERHEAD_TOKENS: u64 = 32;
 
+/// Whether the money allows an attempt.
+#[must_use]
+pub(super) enum Affordable {
+    Yes,
+    /// Not before something in flight has settled for less than it reserved.
+    AfterSettle(Purse),
+    /// Never within this budget.
+    Past(Purse, Excess),
+    /// Never within the task's own limit.
+    PastTaskLimit(Excess),
+}
+
+/// Whose money it is.
+#[derive(Clone, Copy)]
+pub(super) enum Purse {
+    Run,
+    Agent(AgentId),
+}
+
+/// An amount that a limit does not allow.
+pub(super) struct Excess {
+    /// Spent, at risk, and what the attempt would have to reserve.
+    pub(super) needed: Usd,
+    pub(super) limit: Usd,
+}
+
 impl Run {
-    /// The most that the next attempt at a task may take.
+    /// The most that the next attempt at a task may take where this agent is asked.
     ///
     /// A token of text is at least one UTF-8 byte in every tokenizer that is in use (byte-level
-    /// BPE), so bytes bound tokens where nobody counted them; a result that is inserted is as long as
+    /// BPE), so bytes bound tokens where nobody counted them for this agent; a result that is inserted is as long as
     /// it came. The output is bounded by `max_tokens`. Where a budget is set, an unknown price bounds nothing and fits
     /// no budget.
-    pub(super) fn reservation(&self, id: TaskId) -> Cost {
+    pub(super) fn reservation(&self, id: TaskId, asked: AgentId) -> Cost {
         let task = self.plan.task(id);
         let inserted: u64 =
             task.prompt.inserts.iter().map(|&(of, times)| self.output_bytes(of) * u64::from(times)).sum();
-        let input_tokens = task.prompt.fixed_bound() + inserted + OVERHEAD_TOKENS;
-        let output_tokens = u64::from(task.max_tokens);
-        let has_budget =
-            self.state.budget.is_some() || self.state.agents[task.agent.index()].budget.is_some();
-        let usd = match &self.plan.agent_of(id).pricing {
+        let input_tokens = self.plan.fixed_bound(id, asked) + inserted + OVERHEAD_TOKENS;
+        let output_tokens = u64::from(self.plan.max_tokens_of(id, asked));
+        let usd = match &self.plan.agent(asked).pricing {
             Pricing::Known(price) => price.most(input_tokens, output_tokens),
-            Pricing::Unknown if has_budget => Usd::MAX,
+            Pricing::Unknown if self.has_budget(asked) => Usd::MAX,
             Pricing::Free | Pricing::Unknown => Usd::ZERO,
         };
         Cost { usd, input_tokens, output_tokens }
     }
 
-    /// The most output tokens with which the next attempt at a task would cost no more than this; none
-    /// where not even one would.
+    fn has_budget(&self, agent: AgentId) -> bool {
+        self.state.budget.is_some() || self.state.agents[agent.index()].budget.is_some()
+    }
+
+    /// Whether a fallback's call for a task may still fit the budgets, once what is in flight has settled. It never
+    /// does where its price is unknown: also a budget that only warns has to know what it warns of.
+    pub(super) fn is_within_budgets(&self, agent: AgentId, id: TaskId) -> bool {
+        if self.has_budget(agent) && self.plan.agent(agent).pricing == Pricing::Unknown {
+            return false;
+        }
+        let affordable = self.affordable(id, agent, &self.reservation(id, agent));
+        matches!(affordable, Affordable::Yes | Affordable::AfterSettle(_))
+    }
+
+    /// Whether the money allows an attempt that takes at most `ask`.
+    pub(super) fn affordable(&self, id: TaskId, agent: AgentId, ask: &Cost) -> Affordable {
+        let state = &self.state;
+        if let Some(limit) = self.limit_of_task(id).filter(|_| !planted!(TaskLimitIgnored)) {
+            let needed = self.task(id).charged.total() + ask.usd;
+            if needed > limit {
+                return Affordable::PastTaskLimit(Excess { needed, limit });
+            }
+        }
+        let own = &state.agents[agent.index()];
+        let own_limit = own.budget.filter(|_| !planted!(AgentLimitIgnored));
+        let purses = [
+            (Purse::Run, state.budget.filter(|_| state.budget_stops), state.charged.total(), state.reserved),
+            (Purse::Agent(agent), own_limit, own.charged, own.reserved),
+        ];
+        for (purse, limit, charged, reserved) in purses {
+            let Some(limit) = limit else { continue };
+            let needed = charged + ask.usd;
+            if needed > limit {
+                return Affordable::Past(purse, Excess { needed, limit });
+            }
+            if needed + reserved > limit {
+                return Affordable::AfterSettle(purse);
+            }
+        }
+        Affordable::Yes
+    }
+
+    /// The most output tokens with which the next attempt at a task by its own agent would cost no more than
+    /// this; none where not even one would.
     pub(super) fn fitting_max_tokens(&self, id: TaskId, left: Usd) -> Option<u32> {
         let Pricing::Known(price) = &self.plan.agent_of(id).pricing else { return None };
-        let input_tokens = self.reservation(id).input_tokens;
+        let input_tokens = self.reservation(id, self.plan.task(id).agent).input_tokens;
         let fits = |output_tokens: u32| price.most(input_tokens, u64::from(output_tokens)) <= left;
         // What a request may cost grows with its output: the last that fits is found by halving.
         let (mut fitting, mut too_many) = (0, self.plan.task(id).max_tokens);

@@ -3,11 +3,12 @@
 use super::breaker::Barred;
 use super::input::Mode;
 use super::ready::{Lane, Place};
+use super::route::{Asked, Queue};
 use super::step::Deciding;
 use crate::agent::AgentId;
 use crate::limit::GateId;
 
-/// Whose tasks are held for the rest of a step.
+/// Who is held for the rest of a step.
 pub(super) struct Held {
     pub(super) agents: Vec<bool>,
     /// Whose retries are.
@@ -31,86 +32,118 @@ impl Held {
         }
     }
 
-    fn holds(&self, agent: AgentId, lane: Lane) -> bool {
-        self.agents[agent.index()] || (lane == Lane::Retry && self.retries[agent.index()])
+    fn holds(&self, head: &Head) -> bool {
+        let asked = head.asked.agent.index();
+        self.agents[asked] || (head.is_retry && self.retries[asked])
     }
+}
+
+/// The first task of a queue's lane, and who is asked for it.
+#[derive(Clone, Copy)]
+pub(super) struct Head {
+    queue: Queue,
+    lane: Lane,
+    pub(super) place: Place,
+    pub(super) asked: Asked,
+    /// Whether it repeats, with the same account, what failed there.
+    is_retry: bool,
 }
 
 impl Deciding<'_> {
     /// The first task in the order of the queue that nothing but money and rates may hold; tasks of
     /// providers that are ill are held on the way.
-    pub(super) fn next(&mut self, held: &mut Held) -> Option<(AgentId, Place)> {
+    pub(super) fn next(&mut self, held: &mut Held) -> Option<Head> {
         let is_serial = self.run.settings.mode == Mode::Serial;
         if !self.may_start() || (is_serial && !self.run.state.in_flight.is_empty()) {
             return None;
         }
         loop {
-            let (agent, lane, place) = self.first(held)?;
-            let gate = self.run.plan.agent(agent).gate;
-            let behind = || -> Vec<AgentId> { self.agents_behind(gate).collect() };
-            if let Err(barred) = self.run.state.health.check(gate, self.now) {
-                let behind = behind();
-                self.say_barred(gate, barred, &behind);
+            let heads: Vec<Head> = self.heads(held).collect();
+            let first = *heads.iter().min_by_key(|head| head.place)?;
+            let gate = self.run.gate_of(first.asked.agent);
+            let health = &self.run.state.health;
+            if let Err(barred) = health.check(gate, self.now) {
+                let behind: Vec<AgentId> = self.agents_behind(gate).collect();
+                self.say_barred(gate, barred, &behind, held);
                 held.hold(&behind);
-            } else if self.run.state.health.wants_probe(gate) {
-                let behind = behind();
-                return self.fresh(&behind, held).or_else(|| self.least_tried(&behind, held));
-            } else if lane == Lane::Retry
-                && self.run.state.health.doubts(gate)
-                && let Some(fresh) = self.fresh(&behind(), held)
+            } else if health.wants_probe(gate) {
+                return self.fresh(gate, &heads).or_else(|| self.least_tried(gate, &heads));
+            } else if first.is_retry
+                && health.doubts(gate)
+                && let Some(fresh) = self.fresh(gate, &heads)
             {
                 return Some(fresh);
-            } else if lane == Lane::Retry && !self.run.state.health.allows_retry(gate) {
+            } else if first.is_retry && !health.allows_retry(gate) {
                 let account = &self.run.settings.gates[gate.index()].account;
-                let (reason, behind) = (format!("the retry quota of {account}"), behind());
-                self.wait_in(&[Lane::Retry], reason, None, &behind);
+                let reason = format!("the retry quota of {account}");
+                let behind: Vec<AgentId> = self.agents_behind(gate).collect();
+                self.wait_of(&[Lane::Retry], reason, None, &behind, held);
                 held.hold_retries(&behind);
             } else {
-                return Some((agent, place));
+                return Some(first);
             }
         }
     }
 
-    fn first(&self, held: &Held) -> Option<(AgentId, Lane, Place)> {
+    /// The first task of each lane that somebody does and nothing holds.
+    fn heads(&self, held: &Held) -> impl Iterator<Item = Head> {
+        let (run, ready) = (&*self.run, &self.run.state.ready);
+        let head = move |(queue, lane)| {
+            let place: Place = ready.first(&run.plan, queue, lane, self.now)?;
+            let asked = self.asked(queue, place.task, held)?;
+            let is_retry = lane == Lane::Retry && run.repeats(place.task, asked.agent);
+            Some(Head { queue, lane, place, asked, is_retry })
+        };
+        ready.lanes().filter_map(head).filter(|head| !held.holds(head))
+    }
+
+    /// The queues whose first task, of any lane, one of these agents is asked for.
+    pub(super) fn queues_of(&self, agents: &[AgentId], held: &Held) -> Vec<Queue> {
         let (plan, ready) = (&self.run.plan, &self.run.state.ready);
-        let lanes = plan.agent_ids().filter(|agent| self.serves(*agent)).flat_map(|agent| {
-            Lane::ALL.into_iter().filter(move |lane| !held.holds(agent, *lane)).map(move |lane| (agent, lane))
-        });
-        lanes
-            .filter_map(|(agent, lane)| Some((agent, lane, ready.first(plan, agent, lane, self.now)?)))
-            .min_by_key(|(.., place)| *place)
+        let asks = |&(queue, lane): &(Queue, Lane)| {
+            let first = ready.first(plan, queue, lane, self.now);
+            let asked = first.and_then(|place| self.asked(queue, place.task, held));
+            asked.is_some_and(|asked| agents.contains(&asked.agent))
+        };
+        ready.lanes().filter(asks).map(|(queue, _)| queue).collect()
     }
 
     /// The first task behind a gate that its provider has not failed yet. A task that is ill itself
     /// would never find the provider well.
-    fn fresh(&self, behind: &[AgentId], held: &Held) -> Option<(AgentId, Place)> {
-        let (plan, ready) = (&self.run.plan, &self.run.state.ready);
-        self.serving(behind, held)
-            .filter_map(|agent| Some((agent, ready.first(plan, agent, Lane::First, self.now)?)))
-            .min_by_key(|(_, place)| *place)
+    fn fresh(&self, gate: GateId, heads: &[Head]) -> Option<Head> {
+        self.behind(gate, heads).filter(|head| !head.is_retry).min_by_key(|head| head.place)
     }
 
     /// The failed task behind a gate with the fewest attempts, so that each gets its turn to probe.
-    fn least_tried(&self, behind: &[AgentId], held: &Held) -> Option<(AgentId, Place)> {
+    fn least_tried(&self, gate: GateId, heads: &[Head]) -> Option<Head> {
         let (plan, ready) = (&self.run.plan, &self.run.state.ready);
-        let all = |agent| ready.all(plan, agent, Lane::Retry, self.now).map(move |place| (agent, place));
-        self.serving(behind, held)
+        let all = |head: Head| {
+            let places = ready.all(plan, head.queue, head.lane, self.now);
+            places.map(move |place| Head { place, ..head }).filter(|head| self.may_be_asked(head))
+        };
+        self.behind(gate, heads)
             .flat_map(all)
-            .min_by_key(|(_, place)| (self.run.task(place.task).attempts, *place))
+            .min_by_key(|head| (self.run.task(head.place.task).attempts, head.place))
     }
 
-    fn serving(&self, behind: &[AgentId], held: &Held) -> impl Iterator<Item = AgentId> {
-        behind.iter().copied().filter(|agent| !held.agents[agent.index()] && self.serves(*agent))
+    /// Whether the agent that is asked for the first of its lane may be asked for this one.
+    fn may_be_asked(&self, head: &Head) -> bool {
+        let Asked { agent, because } = head.asked;
+        because.is_none() || self.run.is_within_budgets(agent, head.place.task)
+    }
+
+    fn behind(&self, gate: GateId, heads: &[Head]) -> impl Iterator<Item = Head> {
+        heads.iter().copied().filter(move |head| self.run.gate_of(head.asked.agent) == gate)
     }
 
     /// Says why the tasks behind a gate wait for its provider to be well.
-    fn say_barred(&mut self, gate: GateId, barred: Barred, behind: &[AgentId]) {
+    fn say_barred(&mut self, gate: GateId, barred: Barred, behind: &[AgentId], held: &Held) {
         let name = &self.run.settings.gates[gate.index()].name;
         let (reason, until) = match barred {
             Barred::ProbeAt(until) => (format!("the next probe: {name} is failing"), Some(until)),
             Barred::Probing => (format!("the answer to a probe: {name} is failing"), None),
             Barred::Recovering => (format!("answers of {name}, which was failing"), None),
         };
-        self.wait_in(&Lane::ALL, reason, until, behind);
+        self.wait_of(&Lane::ALL, reason, until, behind, held);
     }
 }

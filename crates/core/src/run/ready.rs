@@ -1,9 +1,10 @@
 //! The index of tasks that may start: what has no unmet dependency and waits for nothing but
-//! limits, and what waits for the time of its retry.
+//! limits, and what waits for the time of its retry. Tasks that may go to the same agents queue together.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::route::Queue;
 use crate::agent::AgentId;
 use crate::plan::{Plan, TaskId};
 use crate::time::Time;
@@ -57,63 +58,69 @@ impl Lane {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ready {
-    /// For each agent and lane, what may start now.
-    queues: Vec<[BTreeSet<Place>; 2]>,
+    /// For each lane of each queue that was ever used, what may start now.
+    queues: BTreeMap<Queue, [BTreeSet<Place>; 2]>,
     /// What may start from a time on.
-    delayed: BTreeMap<(Time, TaskId), Lane>,
+    delayed: BTreeMap<(Time, TaskId), (Queue, Lane)>,
 }
 
 impl Ready {
-    pub(super) fn new(agents: usize) -> Self {
-        Ready { queues: vec![<[BTreeSet<Place>; 2]>::default(); agents], delayed: BTreeMap::new() }
+    pub(super) fn insert(&mut self, plan: &Plan, id: TaskId, queue: Queue, lane: Lane) {
+        self.queues.entry(queue).or_default()[lane.index()].insert(Place::of(plan, id));
     }
 
-    pub(super) fn insert(&mut self, plan: &Plan, id: TaskId, lane: Lane) {
-        self.queues[plan.task(id).agent.index()][lane.index()].insert(Place::of(plan, id));
-    }
-
-    pub(super) fn delay(&mut self, until: Time, id: TaskId, lane: Lane) {
-        self.delayed.insert((until, id), lane);
+    pub(super) fn delay(&mut self, until: Time, id: TaskId, queue: Queue, lane: Lane) {
+        self.queues.entry(queue).or_default(); // known before its time comes
+        self.delayed.insert((until, id), (queue, lane));
     }
 
     /// Takes a task out, wherever it waits.
-    pub(super) fn remove(&mut self, plan: &Plan, id: TaskId, lane: Lane, delayed_until: Option<Time>) {
-        match delayed_until {
-            Some(until) => {
-                self.delayed.remove(&(until, id));
-            }
-            None => {
-                self.queues[plan.task(id).agent.index()][lane.index()].remove(&Place::of(plan, id));
-            }
+    pub(super) fn remove(
+        &mut self,
+        plan: &Plan,
+        id: TaskId,
+        queue: Queue,
+        lane: Lane,
+        delayed_until: Option<Time>,
+    ) {
+        if let Some(until) = delayed_until {
+            self.delayed.remove(&(until, id));
+        } else if let Some(lanes) = self.queues.get_mut(&queue) {
+            lanes[lane.index()].remove(&Place::of(plan, id));
         }
     }
 
-    /// The next task of an agent's lane, queued or due.
-    pub(super) fn first(&self, plan: &Plan, agent: AgentId, lane: Lane, now: Time) -> Option<Place> {
-        let queued = self.queues[agent.index()][lane.index()].first().copied();
-        self.due_in(plan, agent, lane, now).chain(queued).min()
+    /// All lanes of all queues, empty ones included.
+    pub(super) fn lanes(&self) -> impl Iterator<Item = (Queue, Lane)> {
+        self.queues.keys().flat_map(|&queue| Lane::ALL.map(|lane| (queue, lane)))
     }
 
-    /// All tasks of an agent's lane, queued or due.
+    /// The next task of a queue's lane, queued or due.
+    pub(super) fn first(&self, plan: &Plan, queue: Queue, lane: Lane, now: Time) -> Option<Place> {
+        let queued = self.lane(queue, lane).and_then(|lane| lane.first().copied());
+        self.due_in(plan, queue, lane, now).chain(queued).min()
+    }
+
+    /// All tasks of a queue's lane, queued or due.
     pub(super) fn all(
         &self,
         plan: &Plan,
-        agent: AgentId,
+        queue: Queue,
         lane: Lane,
         now: Time,
     ) -> impl Iterator<Item = Place> {
-        self.due_in(plan, agent, lane, now).chain(self.queues[agent.index()][lane.index()].iter().copied())
+        let queued = self.lane(queue, lane).into_iter().flatten().copied();
+        self.due_in(plan, queue, lane, now).chain(queued)
     }
 
-    fn due_in(&self, plan: &Plan, agent: AgentId, lane: Lane, now: Time) -> impl Iterator<Item = Place> {
-        let due = self.due(now).filter(move |&(id, of)| of == lane && plan.task(id).agent == agent);
-        due.map(|(id, _)| Place::of(plan, id))
+    fn lane(&self, queue: Queue, lane: Lane) -> Option<&BTreeSet<Place>> {
+        self.queues.get(&queue).map(|lanes| &lanes[lane.index()])
     }
 
-    /// Retries whose time has come; the next record moves them into their queues.
-    fn due(&self, now: Time) -> impl Iterator<Item = (TaskId, Lane)> {
+    fn due_in(&self, plan: &Plan, queue: Queue, lane: Lane, now: Time) -> impl Iterator<Item = Place> {
         let due = self.delayed.iter().take_while(move |((until, _), _)| *until <= now);
-        due.map(|(&(_, id), &lane)| (id, lane))
+        let here = due.filter(move |(_, waits)| **waits == (queue, lane));
+        here.map(|(&(_, id), _)| Place::of(plan, id))
     }
 
     /// Takes out the retries whose time has come.
@@ -126,20 +133,30 @@ impl Ready {
     }
 
     /// The time of the next retry after `now` among tasks that `counts`.
-    pub(super) fn next_due(&self, now: Time, counts: impl Fn(TaskId) -> bool) -> Option<Time> {
-        self.delayed.keys().find(|&&(until, id)| until > now && counts(id)).map(|&(until, _)| until)
+    pub(super) fn next_due(&self, now: Time, counts: impl Fn(Queue, TaskId) -> bool) -> Option<Time> {
+        let mut next = self.delayed.iter().filter(|((until, _), _)| *until > now);
+        next.find(|&(&(_, id), &(queue, _))| counts(queue, id)).map(|(&(until, _), _)| until)
     }
 
-    /// How many tasks of an agent's lane could start now if nothing held them.
-    pub(super) fn waiting(&self, plan: &Plan, agent: AgentId, lane: Lane, now: Time) -> usize {
-        let due = self.due_in(plan, agent, lane, now).count();
-        due + self.queues[agent.index()][lane.index()].len()
+    /// The agents whose tasks wait here, for whatever it is.
+    pub(super) fn agents(&self) -> BTreeSet<AgentId> {
+        let queued = self.queues.iter().filter(|(_, lanes)| lanes.iter().any(|lane| !lane.is_empty()));
+        queued
+            .map(|(queue, _)| queue.agent)
+            .chain(self.delayed.values().map(|(queue, _)| queue.agent))
+            .collect()
     }
 
-    /// Whether any task of an agent that `counts` waits here, for a limit or a time.
-    pub(super) fn any(&self, plan: &Plan, counts: impl Fn(AgentId) -> bool) -> bool {
-        plan.agent_ids()
-            .any(|agent| counts(agent) && self.queues[agent.index()].iter().any(|lane| !lane.is_empty()))
-            || self.delayed.keys().any(|&(_, id)| counts(plan.task(id).agent))
+    /// How many tasks of a queue's lane could start now if nothing held them.
+    pub(super) fn waiting(&self, plan: &Plan, queue: Queue, lane: Lane, now: Time) -> usize {
+        self.due_in(plan, queue, lane, now).count() + self.lane(queue, lane).map_or(0, BTreeSet::len)
+    }
+
+    /// Whether any task that `counts` waits here, for a limit or a time: the first one of a lane, behind which
+    /// the others wait, or one whose time has not come.
+    pub(super) fn any(&self, plan: &Plan, now: Time, counts: impl Fn(Queue, TaskId) -> bool) -> bool {
+        let first = |(queue, lane)| Some((queue, self.first(plan, queue, lane, now)?));
+        self.lanes().filter_map(first).any(|(queue, place)| counts(queue, place.task))
+            || self.next_due(now, counts).is_some()
     }
 }

@@ -34,7 +34,7 @@ impl Run {
             Policy::Fail => return Then::Fail,
             Policy::Retry => {}
         }
-        let retry = &self.plan.agent_of(attempt.task).retry;
+        let retry = &self.plan.agent_asked(attempt).retry;
         let failures = self.task(attempt.task).failures;
         if failure.class == Class::Throttled && !retry.retry_throttled {
             return Then::Fail;

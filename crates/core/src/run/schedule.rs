@@ -3,105 +3,97 @@
 use super::control::PAUSED;
 use super::event::{AttemptId, Event, Outcome};
 use super::input::{Action, Waiting};
-use super::pass::Held;
+use super::money::{Affordable, Excess, Purse};
+use super::pass::{Head, Held};
 use super::planted;
-use super::ready::Lane;
+use super::ready::{Lane, Place};
+use super::route::{Asked, Queue};
 use super::state::Run;
 use super::step::Deciding;
 use crate::agent::AgentId;
 use crate::failure::{Class, Failure};
 use crate::limit::{self, GateId, Scope, Verdict};
-use crate::money::Usd;
 use crate::plan::TaskId;
 use crate::time::Time;
 use crate::usage::Cost;
-
-/// Whether the money allows an attempt.
-#[must_use]
-enum Affordable {
-    Yes,
-    /// Not before something in flight has settled for less than it reserved.
-    AfterSettle(Purse),
-    /// Never within this budget.
-    Past(Purse, Excess),
-    /// Never within the task's own limit.
-    PastTaskLimit(Excess),
-}
-
-/// Whose money it is.
-#[derive(Clone, Copy)]
-enum Purse {
-    Run,
-    Agent(AgentId),
-}
-
-/// An amount that a limit does not allow.
-struct Excess {
-    /// Spent, at risk, and what the attempt would have to reserve.
-    needed: Usd,
-    limit: Usd,
-}
 
 impl Deciding<'_> {
     /// Starts what may start, in the order of the queue, until the limits say no.
     pub(super) fn schedule(&mut self) {
         if self.run.is_paused() {
-            let everybody: Vec<AgentId> = self.run.plan.agent_ids().collect();
-            self.wait(PAUSED.to_owned(), None, &everybody);
+            self.wait_in(&Lane::ALL, PAUSED.to_owned(), None, |_| true);
         }
         let mut held = Held::none(self.run.plan.agents().len());
-        while let Some((agent, place)) = self.next(&mut held) {
-            let gate = self.run.plan.agent(agent).gate;
-            let ask = self.run.reservation(place.task);
-            match self.affordable(place.task, agent, &ask) {
-                Affordable::Yes => {}
-                Affordable::AfterSettle(Purse::Run) => {
-                    self.wait("the budget".to_owned(), None, &[agent]);
-                    return;
-                }
-                Affordable::AfterSettle(Purse::Agent(agent)) => {
-                    let reason = format!("the budget of {}", self.run.plan.agent(agent).name);
-                    self.wait(reason, None, &[agent]);
-                    held.agents[agent.index()] = true;
-                    continue;
-                }
-                Affordable::Past(purse, excess) => {
-                    self.budget_reached(place.task, purse, &excess);
-                    continue; // other agents may go on where it is one agent's
-                }
-                Affordable::PastTaskLimit(Excess { needed, limit }) => {
-                    let name = &self.run.plan.task(place.task).name;
-                    let left = limit.minus(self.run.task(place.task).charged.total());
-                    let fits = match self.run.fitting_max_tokens(place.task, left) {
-                        Some(tokens) => format!("; max_tokens {tokens} would fit"),
-                        None => String::new(),
-                    };
-                    let message =
-                        format!("task {name:?} may cost ${needed} and is limited to ${limit}{fits}");
-                    self.fail_task(place.task, Failure::new(Class::OverBudget, message));
-                    continue;
-                }
-            }
-            if planted!(LimitsIgnored) {
-                self.start(place.task, gate, ask);
-                continue;
-            }
-            match self.gates.check(gate, &ask, self.now) {
-                Ok(()) => self.start(place.task, gate, ask),
-                Err(limit::Held { verdict, reason, scope }) => {
-                    let until = match verdict {
-                        Verdict::WaitUntil(until) => Some(until),
-                        Verdict::Go | Verdict::WaitForSettle => None,
-                    };
-                    let behind: Vec<AgentId> = self.agents_behind(gate).collect();
-                    self.wait(reason, until, &behind);
-                    if scope == Scope::Process {
-                        return;
-                    }
-                    held.hold(&behind);
-                }
+        while let Some(head) = self.next(&mut held) {
+            if !self.try_start(head, &mut held) {
+                break;
             }
         }
+        if self.may_start() {
+            self.wake_for_others();
+        }
+    }
+
+    /// Starts a task if money and rates allow; whether others may start all the same.
+    fn try_start(&mut self, head: Head, held: &mut Held) -> bool {
+        let Head { place, asked, .. } = head;
+        let ask = self.run.reservation(place.task, asked.agent);
+        match self.run.affordable(place.task, asked.agent, &ask) {
+            Affordable::Yes => self.start_through(head, ask, held),
+            Affordable::AfterSettle(purse) => {
+                let (reason, whose) = match purse {
+                    Purse::Run => ("the budget".to_owned(), asked.agent),
+                    Purse::Agent(agent) => {
+                        (format!("the budget of {}", self.run.plan.agent(agent).name), agent)
+                    }
+                };
+                self.wait(reason, None, &[whose], held);
+                held.hold(&[whose]);
+                matches!(purse, Purse::Agent(_))
+            }
+            // It was asked whether it may be within them.
+            Affordable::Past(..) | Affordable::PastTaskLimit(_) if asked.because.is_some() => {
+                held.hold(&[asked.agent]);
+                true
+            }
+            Affordable::Past(purse, excess) => {
+                self.budget_reached(place.task, purse, &excess);
+                true // other agents may go on where it is one agent's
+            }
+            Affordable::PastTaskLimit(excess) => {
+                self.past_task_limit(place.task, &excess);
+                true
+            }
+        }
+    }
+
+    /// Starts a task that the money allows, if its gate is open; whether other gates may be.
+    fn start_through(&mut self, head: Head, ask: Cost, held: &mut Held) -> bool {
+        let gate = self.run.gate_of(head.asked.agent);
+        let checked = if planted!(LimitsIgnored) { Ok(()) } else { self.gates.check(gate, &ask, self.now) };
+        let Err(limit::Held { verdict, reason, scope }) = checked else {
+            self.start(&head, gate, ask);
+            return true;
+        };
+        let until = match verdict {
+            Verdict::WaitUntil(until) => Some(until),
+            Verdict::Go | Verdict::WaitForSettle => None,
+        };
+        let behind: Vec<AgentId> = self.agents_behind(gate).collect();
+        self.wait(reason, until, &behind, held);
+        held.hold(&behind);
+        scope != Scope::Process
+    }
+
+    fn past_task_limit(&mut self, id: TaskId, Excess { needed, limit }: &Excess) {
+        let name = &self.run.plan.task(id).name;
+        let left = limit.minus(self.run.task(id).charged.total());
+        let fits = match self.run.fitting_max_tokens(id, left) {
+            Some(tokens) => format!("; max_tokens {tokens} would fit"),
+            None => String::new(),
+        };
+        let message = format!("task {name:?} may cost ${needed} and is limited to ${limit}{fits}");
+        self.fail_task(id, Failure::new(Class::OverBudget, message));
     }
 
     pub(super) fn may_start(&self) -> bool {
@@ -113,49 +105,10 @@ impl Deciding<'_> {
             && self.run_deadline().is_none_or(|deadline| deadline > self.now)
     }
 
-    /// Whether an agent's account has not been stopped, and its own budget not reached.
-    pub(super) fn serves(&self, agent: AgentId) -> bool {
-        self.run.state.agents[agent.index()].over.is_none() && self.has_account(agent)
-    }
-
-    fn has_account(&self, agent: AgentId) -> bool {
-        let gate = self.run.plan.agent(agent).gate;
-        let account = &self.run.settings.gates[gate.index()].account;
-        !self.run.state.stopped.contains_key(account) && self.run.state.health.stopped(gate).is_none()
-            || planted!(StoppedAccountServed)
-    }
-
     /// The agents whose calls pass a gate.
     pub(super) fn agents_behind(&self, gate: GateId) -> impl Iterator<Item = AgentId> + use<> {
         let plan = self.run.plan.clone();
         plan.agent_ids().filter(move |agent| plan.agent(*agent).gate == gate)
-    }
-
-    fn affordable(&self, id: TaskId, agent: AgentId, ask: &Cost) -> Affordable {
-        let state = &self.run.state;
-        if let Some(limit) = self.run.limit_of_task(id).filter(|_| !planted!(TaskLimitIgnored)) {
-            let needed = self.run.task(id).charged.total() + ask.usd;
-            if needed > limit {
-                return Affordable::PastTaskLimit(Excess { needed, limit });
-            }
-        }
-        let own = &state.agents[agent.index()];
-        let own_limit = own.budget.filter(|_| !planted!(AgentLimitIgnored));
-        let purses = [
-            (Purse::Run, state.budget.filter(|_| state.budget_stops), state.charged.total(), state.reserved),
-            (Purse::Agent(agent), own_limit, own.charged, own.reserved),
-        ];
-        for (purse, limit, charged, reserved) in purses {
-            let Some(limit) = limit else { continue };
-            let needed = charged + ask.usd;
-            if needed > limit {
-                return Affordable::Past(purse, Excess { needed, limit });
-            }
-            if needed + reserved > limit {
-                return Affordable::AfterSettle(purse);
-            }
-        }
-        Affordable::Yes
     }
 
     fn budget_reached(&mut self, task: TaskId, purse: Purse, excess: &Excess) {
@@ -173,36 +126,49 @@ impl Deciding<'_> {
         });
     }
 
-    fn start(&mut self, task: TaskId, gate: GateId, reserved: Cost) {
-        let attempt = AttemptId { task, number: self.run.task(task).attempts + 1 };
+    fn start(&mut self, head: &Head, gate: GateId, reserved: Cost) {
+        let Head { place: Place { task, .. }, asked: Asked { agent, because }, .. } = *head;
+        let number = self.run.task(task).attempts + 1;
+        let attempt = AttemptId { task, number, agent: because.map(|_| agent) };
         if !planted!(ReserveForgotten) {
             self.gates.reserve(gate, attempt, &reserved, self.now);
         }
-        self.remember(Event::AttemptStarted { attempt, reserved });
+        self.remember(Event::AttemptStarted { attempt, reserved, because });
         self.step.actions.push(Action::Call(attempt));
     }
 
-    fn wait(&mut self, reason: String, until: Option<Time>, behind: &[AgentId]) {
-        self.wait_in(&Lane::ALL, reason, until, behind);
+    fn wait(&mut self, reason: String, until: Option<Time>, behind: &[AgentId], held: &Held) {
+        self.wait_of(&Lane::ALL, reason, until, behind, held);
     }
 
-    /// Says that the tasks of these lanes and agents wait.
-    pub(super) fn wait_in(
+    /// Says that the tasks of these lanes wait, where one of these agents is asked.
+    pub(super) fn wait_of(
         &mut self,
         lanes: &[Lane],
         reason: String,
         until: Option<Time>,
         behind: &[AgentId],
+        held: &Held,
+    ) {
+        let behind: Vec<Queue> = self.queues_of(behind, held);
+        self.wait_in(lanes, reason, until, |queue| behind.contains(&queue));
+    }
+
+    fn wait_in(
+        &mut self,
+        lanes: &[Lane],
+        reason: String,
+        until: Option<Time>,
+        counts: impl Fn(Queue) -> bool,
     ) {
         self.wake(until);
         let Run { plan, state, .. } = &*self.run;
-        let in_lane = |agent: AgentId, lane| state.ready.waiting(plan, agent, lane, self.now);
-        let of_agent = |agent: &AgentId| lanes.iter().map(|lane| in_lane(*agent, *lane)).sum::<usize>();
-        let tasks = behind.iter().map(of_agent).sum();
+        let here = state.ready.lanes().filter(|(queue, lane)| counts(*queue) && lanes.contains(lane));
+        let tasks = here.map(|(queue, lane)| state.ready.waiting(plan, queue, lane, self.now)).sum();
         self.step.waiting.push(Waiting { reason, until, tasks });
     }
 
-    fn wake(&mut self, at: Option<Time>) {
+    pub(super) fn wake(&mut self, at: Option<Time>) {
         self.step.wake_at = self.step.wake_at.into_iter().chain(at).min();
     }
 
@@ -234,12 +200,12 @@ impl Deciding<'_> {
             if let Some((needed, budget)) = state.over_budget {
                 return self.end(Outcome::BudgetExceeded { needed, budget, agent: None });
             }
-            if !state.ready.any(&self.run.plan, |agent| self.serves(agent)) {
+            if !state.ready.any(&self.run.plan, self.now, |queue, task| self.serves(queue, task)) {
                 return self.end(self.why_nothing_starts());
             }
         }
         if self.may_start() && !planted!(WakeUpLost) {
-            let next = state.ready.next_due(self.now, |id| self.serves(self.run.plan.task(id).agent));
+            let next = state.ready.next_due(self.now, |queue, task| self.serves(queue, task));
             self.wake(next);
         }
         self.wake(deadline);
@@ -248,7 +214,8 @@ impl Deciding<'_> {
     /// What is left waits for accounts that will not serve us, or for agents that have no money left.
     fn why_nothing_starts(&self) -> Outcome {
         let state = &self.run.state;
-        if let Some(failure) = state.stopped.values().next().or_else(|| state.health.first_stopped()) {
+        let waiting = state.ready.agents();
+        if let Some(failure) = waiting.into_iter().find_map(|agent| self.run.stop_of(agent)) {
             return Outcome::ProviderStopped { failure: failure.clone() };
         }
         let over = |id: AgentId| Some((id, state.agents[id.index()].over?));

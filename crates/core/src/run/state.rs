@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::event::{Answer, AttemptId, BudgetMark, Event, Outcome, Record, Signal, Spent, Then};
+use super::event::{AttemptId, BudgetMark, Event, Outcome, Record, Signal};
 use super::health::Health;
 use super::input::Settings;
 use super::planted;
-use super::ready::{Lane, Ready};
+use super::ready::Ready;
+use super::task::{Phase, TaskState};
 use super::waits::Waits;
 use crate::agent::Agent;
-use crate::failure::{Failure, Policy};
+use crate::failure::Failure;
 use crate::hash::Hash;
 use crate::money::Usd;
 use crate::plan::{Plan, TaskId};
@@ -37,7 +38,7 @@ pub(super) struct State {
     pub(super) session: Option<Time>,
     pub(super) tasks: Vec<TaskState>,
     pub(super) ready: Ready,
-    pub(super) in_flight: BTreeMap<TaskId, Cost>,
+    pub(super) in_flight: BTreeMap<TaskId, InFlight>,
     /// Tasks that have neither succeeded nor failed nor been skipped.
     pub(super) open: usize,
     pub(super) budget: Option<Usd>,
@@ -61,6 +62,13 @@ pub(super) struct State {
     pub(super) ended: Option<Outcome>,
 }
 
+/// An attempt in flight, and what it may take at most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct InFlight {
+    pub(super) attempt: AttemptId,
+    pub(super) reserved: Cost,
+}
+
 /// The money of one agent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct AgentMoney {
@@ -80,48 +88,6 @@ impl AgentMoney {
     }
 }
 
-/// What a run knows of a task.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TaskState {
-    /// Where it stands.
-    pub phase: Phase,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// Failed attempts that count against `max_retries`.
-    pub failures: u32,
-    /// What all its attempts came to.
-    pub charged: Charge,
-    /// Dependencies that have not succeeded yet.
-    pub(super) unmet: u32,
-    /// Whether its next attempt, or the one in flight, repeats one that its provider failed: what
-    /// draws on the retry quota.
-    pub(super) is_retry: bool,
-}
-
-/// Where a task stands.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Phase {
-    /// A dependency has not succeeded yet.
-    Blocked,
-    /// It may start as soon as the limits allow.
-    Ready,
-    /// It is tried again from this time on; ready with the first record after it.
-    Delayed(Time),
-    /// An attempt is in flight.
-    Running,
-    /// It has its answer.
-    Succeeded {
-        /// The hash of its text.
-        output: Hash,
-        /// UTF-8 bytes of its text.
-        bytes: u64,
-    },
-    /// It will not be tried again.
-    Failed,
-    /// It will never run.
-    Skipped,
-}
-
 /// A record that cannot have been written after those before it: the journal is damaged, or
 /// belongs to another plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -136,18 +102,14 @@ pub struct IllegalRecord {
 impl Run {
     /// A run that has not started.
     pub fn new(plan: Arc<Plan>, settings: Arc<Settings>) -> Self {
-        let mut ready = Ready::new(plan.agents().len());
         let tasks: Vec<TaskState> = plan.tasks().iter().map(TaskState::new).collect();
-        for id in plan.ids().filter(|id| tasks[id.index()].phase == Phase::Ready) {
-            ready.insert(&plan, id, Lane::First);
-        }
         let state = State {
             last_seq: 0,
             last_time: Time::ZERO,
             session: None,
             open: tasks.len(),
             tasks,
-            ready,
+            ready: Ready::default(),
             in_flight: BTreeMap::new(),
             budget: settings.budget,
             budget_stops: settings.auto_stop,
@@ -162,7 +124,11 @@ impl Run {
             paused: None,
             ended: None,
         };
-        Run { plan, settings, state, waits: Waits::default() }
+        let mut run = Run { plan, settings, state, waits: Waits::default() };
+        for id in run.plan.ids().filter(|id| run.task(*id).phase == Phase::Ready).collect::<Vec<_>>() {
+            run.make_ready(id);
+        }
+        run
     }
 
     /// The run as it was after these records.
@@ -255,6 +221,11 @@ impl Run {
         {
             return Err(illegal("its task is not in the plan"));
         }
+        if let Some(AttemptId { agent: Some(agent), .. }) = record.event.attempt()
+            && agent.index() >= self.plan.agents().len()
+        {
+            return Err(illegal("its agent is not in the plan"));
+        }
         self.end_delays(record.at);
         self.state.last_seq = record.seq;
         self.state.last_time = record.at;
@@ -264,7 +235,7 @@ impl Run {
     fn transition(&mut self, record: &Record) -> Result<(), &'static str> {
         match &record.event {
             Event::RunStarted | Event::RunResumed => self.begin_session(record.at),
-            Event::AttemptStarted { attempt, reserved } => {
+            Event::AttemptStarted { attempt, reserved, .. } => {
                 self.attempt_started(*attempt, *reserved)?;
                 self.note_start(*attempt, record.at);
             }
@@ -276,7 +247,7 @@ impl Run {
             Event::AttemptFailed { attempt, failure, spent, then, timing } => {
                 self.attempt_ended(*attempt, spent)?;
                 self.note_failure(*attempt, failure, then, record.at - timing.total, record.at);
-                self.failed_then(attempt.task, failure, then);
+                self.failed_then(*attempt, failure, then);
             }
             Event::AttemptLost { attempt, spent } => {
                 self.attempt_ended(*attempt, spent)?;
@@ -330,113 +301,5 @@ impl Run {
         self.state.cancelled = None;
         self.state.paused = None;
         self.state.ended = None;
-    }
-
-    fn attempt_started(&mut self, attempt: AttemptId, reserved: Cost) -> Result<(), &'static str> {
-        let task = &mut self.state.tasks[attempt.task.index()];
-        if attempt.number != task.attempts + 1 {
-            return Err("its attempt is not the task's next one");
-        }
-        if task.phase != Phase::Ready {
-            return Err("its task was not ready");
-        }
-        task.attempts = attempt.number;
-        task.phase = Phase::Running;
-        self.state.ready.remove(&self.plan, attempt.task, Lane::of(task.is_retry), None);
-        self.state.in_flight.insert(attempt.task, reserved);
-        if !planted!(ReservationForgotten) {
-            self.state.reserved += reserved.usd;
-            self.state.agents[self.plan.task(attempt.task).agent.index()].reserved += reserved.usd;
-        }
-        Ok(())
-    }
-
-    /// What success, failure and loss have in common: the reservation is replaced by the charge.
-    fn attempt_ended(&mut self, attempt: AttemptId, spent: &Spent) -> Result<(), &'static str> {
-        let task = &mut self.state.tasks[attempt.task.index()];
-        if task.phase != Phase::Running || task.attempts != attempt.number {
-            return Err("its attempt was not in flight");
-        }
-        let reserved = self.state.in_flight.remove(&attempt.task).ok_or("its attempt had no reservation")?;
-        self.state.reserved -= reserved.usd;
-        self.state.charged.add(&spent.charge);
-        task.charged.add(&spent.charge);
-        let agent = &mut self.state.agents[self.plan.task(attempt.task).agent.index()];
-        agent.reserved -= reserved.usd;
-        agent.charged += spent.charge.total();
-        Ok(())
-    }
-
-    fn succeeded(&mut self, id: TaskId, answer: &Answer) {
-        let (output, bytes) = (answer.output, answer.bytes);
-        self.state.tasks[id.index()].phase = Phase::Succeeded { output, bytes };
-        self.state.open -= 1;
-        let plan = Arc::clone(&self.plan);
-        for &dependant in plan.dependants(id) {
-            let task = &mut self.state.tasks[dependant.index()];
-            task.unmet -= 1;
-            if (task.unmet == 0 || planted!(DependencyIgnored)) && task.phase == Phase::Blocked {
-                self.make_ready(dependant);
-            }
-        }
-    }
-
-    fn failed_then(&mut self, id: TaskId, failure: &Failure, then: &Then) {
-        let task = &mut self.state.tasks[id.index()];
-        match then {
-            Then::RetryAt(until) | Then::AgainAt(until) => {
-                task.failures += u32::from(matches!(then, Then::RetryAt(_)));
-                task.phase = Phase::Delayed(*until);
-                self.state.ready.delay(*until, id, Lane::of(task.is_retry));
-            }
-            Then::Fail => {
-                task.failures += 1;
-                task.phase = Phase::Failed;
-                self.state.open -= 1;
-            }
-            Then::StopAccount => {
-                if failure.policy() == Policy::StopAccount {
-                    let gate = self.plan.agent_of(id).gate;
-                    let account = self.settings.gates[gate.index()].account.clone();
-                    self.state.stopped.entry(account).or_insert_with(|| failure.clone());
-                } // else its gate is stopped, by `note_failure`
-                self.make_ready(id);
-            }
-        }
-    }
-
-    fn make_ready(&mut self, id: TaskId) {
-        let task = &mut self.state.tasks[id.index()];
-        task.phase = Phase::Ready;
-        self.state.ready.insert(&self.plan, id, Lane::of(task.is_retry));
-    }
-
-    /// A task ends without an attempt.
-    fn close(&mut self, id: TaskId, phase: Phase) -> Result<(), &'static str> {
-        let task = &mut self.state.tasks[id.index()];
-        match task.phase {
-            Phase::Blocked => {}
-            Phase::Ready => self.state.ready.remove(&self.plan, id, Lane::of(task.is_retry), None),
-            Phase::Delayed(until) => {
-                self.state.ready.remove(&self.plan, id, Lane::of(task.is_retry), Some(until));
-            }
-            _ => return Err("its task was running or had ended"),
-        }
-        task.phase = phase;
-        self.state.open -= 1;
-        Ok(())
-    }
-}
-
-impl TaskState {
-    fn new(task: &crate::plan::Task) -> Self {
-        let unmet = task.depends_on.len() as u32;
-        let phase = if unmet == 0 { Phase::Ready } else { Phase::Blocked };
-        TaskState { phase, attempts: 0, failures: 0, charged: Charge::default(), unmet, is_retry: false }
-    }
-
-    /// Whether it has succeeded, failed or been skipped.
-    pub fn has_ended(&self) -> bool {
-        matches!(self.phase, Phase::Succeeded { .. } | Phase::Failed | Phase::Skipped)
     }
 }

@@ -6,7 +6,8 @@ use super::event::{AttemptId, BudgetMark, Event, Outcome, Record, Skipped, Then}
 use super::input::{Action, Billing, Budgets, Input, Reply, Step};
 use super::money::spent;
 use super::planted;
-use super::state::{Phase, Run};
+use super::state::{InFlight, Run};
+use super::task::Phase;
 use crate::failure::{Class, Failure};
 use crate::limit::{GateId, Gates};
 use crate::money::Usd;
@@ -59,7 +60,7 @@ impl Deciding<'_> {
             Input::StartedForeseen(forecast) => self.begin(Some(forecast)),
             Input::Resumed { budgets } => self.resume(budgets),
             Input::Told(attempt, told) => {
-                let gate = self.run.plan.agent_of(attempt.task).gate;
+                let gate = self.run.plan.agent_asked(attempt).gate;
                 self.gates.hear(gate, attempt, &told, self.now);
             }
             Input::Replied(reply) => self.replied(reply),
@@ -139,13 +140,12 @@ impl Deciding<'_> {
     }
 
     fn lose_all_in_flight(&mut self) -> Vec<AttemptId> {
-        let in_flight: Vec<_> = self.run.state.in_flight.iter().map(|(&id, &asked)| (id, asked)).collect();
+        let in_flight: Vec<_> = self.run.state.in_flight.values().copied().collect();
         let mut lost = Vec::new();
-        for (id, asked) in in_flight {
-            let attempt = AttemptId { task: id, number: self.run.task(id).attempts };
-            let agent = self.run.plan.agent_of(id);
-            let spent = spent(agent, asked.usd, Billing::Unknown, None);
-            let used = self.run.settings.used(agent.gate, &asked, &spent);
+        for InFlight { attempt, reserved } in in_flight {
+            let agent = self.run.plan.agent_asked(attempt);
+            let spent = spent(agent, reserved.usd, Billing::Unknown, None);
+            let used = self.run.settings.used(agent.gate, &reserved, &spent);
             self.gates.settle(agent.gate, attempt, &used, false, self.now);
             self.remember(Event::AttemptLost { attempt, spent });
             lost.push(attempt);
@@ -159,20 +159,20 @@ impl Deciding<'_> {
 
     fn replied(&mut self, reply: Reply) {
         let Reply { attempt, result, billing, timing } = reply;
-        let Some(&asked) = self.run.state.in_flight.get(&attempt.task) else {
+        let in_flight = self.run.state.in_flight.get(&attempt.task).filter(|one| one.attempt == attempt);
+        let Some(&InFlight { reserved, .. }) = in_flight else {
             return; // given up before it came back
         };
-        if self.run.task(attempt.task).attempts != attempt.number {
-            return;
-        }
-        let agent = self.run.plan.agent_of(attempt.task);
+        let agent = self.run.plan.agent_asked(attempt);
         let gate = agent.gate;
         let model = match &result {
             Ok(answer) => Some(&*answer.model),
             Err(failure) => failure.model.as_deref(),
         };
-        let spent = spent(agent, asked.usd, billing, model);
-        let used = self.run.settings.used(gate, &asked, &spent);
+        let own = || self.run.plan.agent_of(attempt.task);
+        let payer = if planted!(FallbackAtOwnPrice) { own() } else { agent };
+        let spent = spent(payer, reserved.usd, billing, model);
+        let used = self.run.settings.used(gate, &reserved, &spent);
         match result {
             Ok(answer) => {
                 self.settle(gate, attempt, &used, false);

@@ -267,15 +267,15 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
             }
         }
         let rendered = prompt.template.render(|task| results.get(&task).map_or("", |text| &**text));
-        let task = self.run.plan().task(attempt.task);
+        let (plan, asked) = (self.run.plan(), self.run.plan().asked(attempt));
         Ok(rendered.map(|text| Call {
             attempt,
-            agent: task.agent,
+            agent: asked,
             prompt: text,
             system: prompt.system.clone(),
             temperature: prompt.temperature,
-            max_tokens: task.max_tokens,
-            timeout: task.timeout,
+            max_tokens: plan.max_tokens_of(attempt.task, asked),
+            timeout: plan.task(attempt.task).timeout,
         }))
     }
 

@@ -11,7 +11,7 @@ use sortie_core::usage::Usage;
 
 /// The first attempt at a task.
 pub(crate) fn attempt(task: u32) -> AttemptId {
-    AttemptId { task: TaskId(task), number: 1 }
+    AttemptId::new(TaskId(task), 1)
 }
 
 /// A call of a first attempt.

@@ -27,6 +27,7 @@ use sortie_core::time::Time;
 use sortie_core::usage::Charge;
 
 use crate::amounts::NO_PRICE;
+use crate::calls::asked;
 use crate::fold::RunView;
 use crate::units::{as_dollars, date, money};
 
@@ -120,7 +121,7 @@ impl<'a> Settled<'a> {
             _ => return None,
         };
         let task = run.plan.tasks().get(attempt.task.index())?;
-        let agent = run.plan.agents().get(usize::from(task.agent.0))?;
+        let agent = asked(&run.plan, *attempt)?;
         let model = named.filter(|model| !model.is_empty()).unwrap_or(&agent.model);
         Some(Settled {
             at: record.at,
@@ -140,7 +141,7 @@ pub(crate) fn in_flight(records: &[Record]) -> Vec<Record> {
     let mut open: BTreeMap<AttemptId, Record> = BTreeMap::new();
     for record in records {
         match &record.event {
-            Event::AttemptStarted { attempt, reserved } => {
+            Event::AttemptStarted { attempt, reserved, .. } => {
                 let charge = Charge { at_risk: reserved.usd, ..Charge::default() };
                 let event = Event::AttemptLost { attempt: *attempt, spent: Spent { usage: None, charge } };
                 open.insert(*attempt, Record { event, ..record.clone() });

@@ -6,7 +6,7 @@
 //! stands still between the end of one session and the resume that begins the next: a night's
 //! pause is nobody's queueing time. A session that crashed ends with its last record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +53,7 @@ pub struct RunView {
 pub struct Fold {
     run: RunView,
     tasks: Vec<TaskView>,
+    called: BTreeSet<AgentId>,
     unmet: Vec<u32>,
     clock: Clock,
     counts: Counts,
@@ -113,6 +114,7 @@ impl Fold {
         };
         Fold {
             tasks: vec![TaskView::default(); unmet.len()],
+            called: BTreeSet::new(),
             clock: Clock::default(),
             counts,
             charge: Charge::default(),
@@ -162,7 +164,7 @@ impl Fold {
                 self.outcome = None;
                 self.draining = false;
             }
-            Event::AttemptStarted { attempt, reserved } => self.attempt_started(*attempt, reserved, at),
+            Event::AttemptStarted { attempt, reserved, .. } => self.attempt_started(*attempt, reserved, at),
             Event::AttemptSucceeded { attempt, answer, spent, timing } => {
                 self.attempt_succeeded(attempt.task, answer, spent, *timing, at);
             }
@@ -219,6 +221,9 @@ impl Fold {
         let now = self.clock.at(at);
         let Some(view) = self.tasks.get_mut(attempt.task.index()) else { return };
         view.attempts += 1;
+        view.fallback = attempt.agent;
+        self.counts.rerouted += u64::from(attempt.agent.is_some() && !view.rerouted);
+        view.rerouted |= attempt.agent.is_some();
         view.reserved = reserved.usd;
         view.reserved_input = reserved.input_tokens;
         if view.started_at.is_none() {
@@ -226,6 +231,7 @@ impl Fold {
             view.first_start = now;
             view.queued = Some(now.saturating_sub(view.ready));
         }
+        self.called.insert(self.run.plan.asked(attempt));
         self.reserved += reserved.usd;
         self.counts.calls += 1;
         self.set(attempt.task, Status::Running);

@@ -1,8 +1,9 @@
 //! What a fold tells of its run.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use sortie_core::agent::Agent;
+use sortie_core::agent::{Agent, AgentId};
 use sortie_core::money::Usd;
 use sortie_core::plan::TaskId;
 use sortie_core::prediction::Prediction;
@@ -100,9 +101,15 @@ impl Fold {
 
     /// The agents that were called and whose price nobody knows: their calls are in no amount.
     pub fn unpriced(&self) -> Vec<&Agent> {
-        let plan = &self.run.plan;
-        let called = self.tasks.iter().zip(plan.tasks()).filter(|(view, _)| view.attempts > 0);
-        unpriced(plan, called.map(|(_, task)| task.agent))
+        unpriced(&self.run.plan, self.called.iter().copied())
+    }
+
+    /// The agents that tasks go to, and the fallbacks that were called in their place, in the order of the
+    /// configuration.
+    pub fn agents(&self) -> impl Iterator<Item = &Agent> {
+        let all = self.run.plan.used_agents().into_iter().chain(self.called.iter().copied());
+        let all: BTreeSet<AgentId> = all.collect();
+        all.into_iter().filter_map(|id| self.run.plan.agents().get(id.index()))
     }
 
     /// The tasks that succeeded or failed, in the order they did.

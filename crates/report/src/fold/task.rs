@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use sortie_core::agent::{Agent, AgentId};
 use sortie_core::failure::Failure;
 use sortie_core::money::Usd;
-use sortie_core::plan::TaskId;
+use sortie_core::plan::{Plan, TaskId};
 use sortie_core::run::event::{Answer, Skipped, Timing};
 use sortie_core::time::Time;
 use sortie_core::usage::{Charge, Tier, Usage};
@@ -61,6 +62,10 @@ pub struct TaskView {
     pub status: Status,
     /// Attempts started.
     pub attempts: u32,
+    /// The fallback that its last attempt went to; none: its own agent.
+    pub fallback: Option<AgentId>,
+    /// Whether any attempt went to a fallback.
+    pub rerouted: bool,
     /// From the moment it became ready to the start of its first attempt.
     pub queued: Option<Duration>,
     /// When its first attempt started.
@@ -111,6 +116,12 @@ impl TaskView {
         ] {
             *sum = sum.saturating_add(n);
         }
+    }
+
+    /// Whom its last attempt went to; before the first its own agent.
+    pub fn agent<'a>(&self, plan: &'a Plan, id: TaskId) -> &'a Agent {
+        let fallback = self.fallback.and_then(|agent| plan.agents().get(agent.index()));
+        fallback.unwrap_or_else(|| plan.agent_of(id))
     }
 
     /// Money that is known to be spent: as reported, else as estimated. What is at risk is apart.

@@ -53,6 +53,7 @@ pub fn summary(report: &Report, style: Style) -> String {
     }
     lines.extend(speedup_line(report).map(|line| format!("  {line}")));
     lines.extend(calls_line(report).map(|line| format!("  {line}")));
+    lines.extend(fallbacks_line(summary).map(|line| format!("  {line}")));
     lines.extend(waits::in_words(&summary.waits).map(|waits| format!("  Waited for: {}", one_line(&waits))));
     lines.extend(forecast_line(summary).map(|line| format!("  {line}")));
     lines.push(style.paint(Paint::Strong, &cost_line(summary)));
@@ -101,6 +102,12 @@ fn calls_line(report: &Report) -> Option<String> {
         parts.push(format!("latency p50 {}, p95 {}", duration(p50), duration(p95)));
     }
     (counts.calls > 0).then(|| parts.join(", "))
+}
+
+/// How many tasks others did than their own agents.
+fn fallbacks_line(summary: &Summary) -> Option<String> {
+    let rerouted = summary.rerouted_tasks;
+    (rerouted > 0).then(|| format!("{} went to a fallback", count(rerouted, "task")))
 }
 
 /// What each agent cost, where there is more than one.

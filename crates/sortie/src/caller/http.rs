@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use sortie_core::call::{Call, Returned};
+use sortie_core::failure::{Class, Failure};
 use sortie_core::plan::Plan;
+use sortie_core::run::event::Timing;
+use sortie_core::run::input::Billing;
 use sortie_engine::executor::local::{Caller, Ear};
 use sortie_providers::http::{Client, Endpoint};
 
@@ -15,7 +18,7 @@ pub(crate) struct HttpCaller {
     pub(crate) client: Client,
     pub(crate) plan: Arc<Plan>,
     pub(crate) configured: Vec<config::Endpoint>,
-    /// None for agents that no task uses: their keys may be missing.
+    /// None for agents that no task uses, and for fallbacks without a key.
     pub(crate) endpoints: Vec<Option<Endpoint>>,
 }
 
@@ -25,7 +28,13 @@ impl Caller for HttpCaller {
         let agent = self.plan.agent(call.agent);
         let total = call.timeout;
         let Some(endpoint) = &self.endpoints[place] else {
-            unreachable!("every agent of a task had its endpoint before the run began");
+            // A fallback whose key is missing when the run is taken up: nothing more is sent there.
+            let message = format!(
+                "no key for agent {:?}: {} is not set",
+                agent.name, self.configured[place].api_key_env
+            );
+            let result = Err(Failure::new(Class::Auth, message));
+            return Returned { result, billing: Billing::Nothing, timing: Timing::default() };
         };
         let request = request(call, agent, &self.configured[place]);
         let tell = |told| ear.told(told);

@@ -9,7 +9,7 @@ use sortie_core::plan::check::MAX_ID_CHARS;
 use sortie_core::price::{self, Price, Pricing, Rule};
 
 use super::address::check_address;
-use super::check::{known_agent, rate_limiting, retry, unsupported};
+use super::check::{rate_limiting, retry};
 use super::gates::{self, Gates};
 use super::written::{AgentFile, Api, ConfigFile, PriceFile, Provider, RateLimiting, Rates};
 use super::{ConfiguredAgent, Endpoint, Environment, Origin};
@@ -63,13 +63,7 @@ impl Agents {
             }
         }
         agents.gates = gates.finish();
-        for (name, written) in &written {
-            if let Some(fallback) = written.as_ref().and_then(|written| written.fallback.as_ref()) {
-                let place = Place::root().key("agents").key(name.clone()).key("fallback");
-                known_agent(fallback, place.clone(), &agents, problems);
-                problems.push(unsupported(place));
-            }
-        }
+        agents.fallbacks(&written, problems);
         if agents.enabled.is_empty() && !problems.has_errors() {
             problems.push(Problem::error("no agent is enabled").at(Place::root().name("agents")));
         }
@@ -126,6 +120,7 @@ impl Checker<'_> {
         let endpoint = self.endpoint(provider);
         let max_tokens = self.max_tokens(&model);
         let max_cost = self.max_cost();
+        let row = price::table().find(&model);
         let agent = Agent {
             name: self.name.to_owned(),
             provider: provider.name().to_owned(),
@@ -134,6 +129,10 @@ impl Checker<'_> {
             max_cost,
             max_tokens,
             system_bytes: endpoint.system.as_ref().map_or(0, |system| system.len() as u64),
+            context: row.and_then(|row| row.context),
+            max_output: row.and_then(|row| u32::try_from(row.max_output?).ok()),
+            fallbacks: Vec::new(), // as soon as all agents are known
+            fallback_after: None,
             retry: retry(&own, otherwise),
             timeouts,
             model,

@@ -62,7 +62,7 @@ pub(super) fn unsupported(place: Place) -> Problem {
 }
 
 /// A number of seconds above zero; `key` is refused where it is not.
-fn seconds(value: Option<f64>, place: Place, problems: &mut Problems) -> Option<Duration> {
+pub(super) fn seconds(value: Option<f64>, place: Place, problems: &mut Problems) -> Option<Duration> {
     let value = value?;
     if !(value > 0.0 && value <= MAX_SECONDS) {
         let message = format!("`{place}` must be more than 0 and at most {MAX_SECONDS} seconds");

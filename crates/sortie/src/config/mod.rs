@@ -8,6 +8,7 @@
 mod address;
 mod agents;
 mod check;
+mod fallbacks;
 mod gates;
 mod provider;
 mod what_if;

@@ -18,18 +18,18 @@ fn read_with(text: &str, env: &[(&str, &str)]) -> Result<Config, Problems> {
     Config::read(&source, &env, today())
 }
 
-fn read(text: &str) -> Config {
+pub(super) fn read(text: &str) -> Config {
     read_with(text, &[]).map_err(|problems| format!("{text}\n{problems}")).unwrap()
 }
 
 /// The problems of a configuration, as they are shown.
-fn refused(text: &str, expect: &[&str]) {
+pub(super) fn refused(text: &str, expect: &[&str]) {
     let shown = read_with(text, &[]).expect_err(text).to_string();
     assert_eq!(shown.lines().collect::<Vec<_>>(), expect, "{text}");
 }
 
 /// The warnings of a configuration that is fine.
-fn warned(text: &str, expect: &[&str]) {
+pub(super) fn warned(text: &str, expect: &[&str]) {
     let shown = read(text).warnings.to_string();
     assert_eq!(shown.lines().collect::<Vec<_>>(), expect, "{text}");
 }
@@ -243,7 +243,6 @@ fn all_that_is_wrong_is_told_at_once_with_its_place() {
             "sortie.yaml:2:50: this `api` is openai's, agent `claude` is anthropic's",
             "sortie.yaml:2:66: there is no agent `opnai`",
             "  hint: did you mean `openai`?",
-            "sortie.yaml:2:66: warning: `agents.claude.fallback` is not yet supported",
             "sortie.yaml:4:24: `input` must be from 0 to 18 million USD per million tokens",
             "sortie.yaml:4:36: `output` must be from 0 to 18 million USD per million tokens",
             "sortie.yaml:4:78: `agents.gpt.rate_limiting.requests_per_minute` must be at least 1",
@@ -285,10 +284,9 @@ fn all_that_is_wrong_is_told_at_once_with_its_place() {
 #[test]
 fn what_does_nothing_yet_says_so() {
     warned(
-        "agents: {openai: {fallback: openai, max_tokens: 200000}}\nmonitoring: {enable_metrics: true}",
+        "agents: {openai: {max_tokens: 200000}}\nmonitoring: {enable_metrics: true}",
         &[
-            "sortie.yaml:1:29: warning: `agents.openai.fallback` is not yet supported",
-            "sortie.yaml:1:49: warning: `max_tokens` of 200000 is more than `gpt-6.1-sol` gives: 128000",
+            "sortie.yaml:1:31: warning: `max_tokens` of 200000 is more than `gpt-6.1-sol` gives: 128000",
             "sortie.yaml:2:14: warning: `monitoring.enable_metrics` is not yet supported",
         ],
     );

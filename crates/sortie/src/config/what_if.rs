@@ -27,8 +27,8 @@ impl WhatIf {
 impl ConfigFile {
     /// Puts what is supposed in place of what is written. An agent that gets another model keeps
     /// neither its price nor its limits, which were the other's; one that goes to another provider keeps
-    /// nothing that says how the first is reached and spoken to. Whether it is enabled and what its tasks
-    /// may cost together belongs to its name: both stay in every case.
+    /// nothing that says how the first is reached and spoken to. Whether it is enabled, what its tasks
+    /// may cost together and who does them where it cannot belongs to its name: that stays in every case.
     pub(super) fn suppose(&mut self, what_if: &WhatIf, today: Date) {
         if !what_if.agents.is_empty() {
             let mut agents = self.agents.clone().unwrap_or_else(ConfigFile::agents_by_default);
@@ -37,7 +37,8 @@ impl ConfigFile {
                 let Some(other) = what_if.agents.get(name) else { continue };
                 let same = |(known, _): &&(String, Option<AgentFile>)| known == other;
                 let own = agent.take().unwrap_or_default();
-                let (enabled, max_cost) = (own.enabled, own.max_cost);
+                let AgentFile { enabled, max_cost, fallback_after, .. } = own;
+                let fallback = own.fallback.clone();
                 let supposed = match written.iter().find(same) {
                     Some((name, other)) => {
                         let other = other.clone().unwrap_or_default();
@@ -45,7 +46,7 @@ impl ConfigFile {
                     }
                     None => with_model(name, own, other, today),
                 };
-                *agent = Some(AgentFile { enabled, max_cost, ..supposed });
+                *agent = Some(AgentFile { enabled, max_cost, fallback, fallback_after, ..supposed });
             }
             self.agents = Some(agents);
         }

@@ -72,8 +72,13 @@ pub struct AgentFile {
     /// What all its tasks of a run may cost together, in USD; its tasks then stay pending, others go on. It
     /// stops them also where `auto_stop_on_limit` is off, which is about the run's budget.
     pub max_cost: Option<f64>,
-    /// Who takes over when this agent cannot.
-    pub fallback: Option<String>,
+    /// Who does its tasks while its account is stopped or its provider is failing: an agent, or a list of them,
+    /// of which the first that serves is asked. What a call may cost, its prompt's length and the budgets are
+    /// checked anew for whom it goes to. A fallback's own fallbacks are not followed.
+    pub fallback: Option<Names>,
+    /// Seconds, more than 0: throttled for longer than this, from the first refusal to the end of the wait that the
+    /// last one names, its tasks go to its fallbacks, too. Unless set they wait.
+    pub fallback_after: Option<f64>,
     /// Limits and retries of this agent, in place of those for all.
     pub rate_limiting: Option<RateLimiting>,
 }
@@ -114,6 +119,16 @@ pub enum Auth {
     /// `authorization: Bearer KEY`.
     #[serde(rename = "bearer")]
     Bearer,
+}
+
+/// A name, or a list of names.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Names {
+    /// One.
+    One(String),
+    /// Several, in their order.
+    Several(Vec<String>),
 }
 
 /// What tokens cost.

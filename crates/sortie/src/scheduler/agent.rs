@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::written::{AgentFile, Api, Auth, Free, PriceFile, Provider, RateLimiting, Rates};
+use crate::config::written::{AgentFile, Api, Auth, Free, Names, PriceFile, Provider, RateLimiting, Rates};
 
 /// A named configuration: provider, model, limits on its answers and on its pace.
 ///
@@ -109,6 +109,19 @@ impl Agent {
     /// Its tokens cost nothing: a server of one's own.
     pub fn free(mut self) -> Self {
         self.0.price = Some(PriceFile::Word(Free::Free));
+        self
+    }
+
+    /// The agents that do its tasks while its account is stopped or its provider is failing, of which the first
+    /// that serves is asked; at most 16.
+    pub fn fallback<N: Into<String>>(mut self, agents: impl IntoIterator<Item = N>) -> Self {
+        self.0.fallback = Some(Names::Several(agents.into_iter().map(Into::into).collect()));
+        self
+    }
+
+    /// They do them also when it is throttled for longer than this, which is more than 0.
+    pub fn fallback_after(mut self, throttled: Duration) -> Self {
+        self.0.fallback_after = Some(throttled.as_secs_f64());
         self
     }
 

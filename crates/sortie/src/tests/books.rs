@@ -89,7 +89,7 @@ impl Books {
 
     fn entered(&mut self, event: &Event) -> Result<(), String> {
         match event {
-            Event::AttemptStarted { attempt, reserved } => {
+            Event::AttemptStarted { attempt, reserved, .. } => {
                 self.in_flight.insert(*attempt, reserved.usd);
                 self.most_in_flight = self.most_in_flight.max(self.in_flight.len());
                 for purse in self.purses_of(*attempt) {
@@ -214,6 +214,6 @@ impl Books {
 
     fn purses_of(&self, attempt: AttemptId) -> [Purse; 3] {
         let task = attempt.task;
-        [Purse::Run, Purse::Agent(self.plan.task(task).agent), Purse::Task(task)]
+        [Purse::Run, Purse::Agent(self.plan.asked(attempt)), Purse::Task(task)]
     }
 }

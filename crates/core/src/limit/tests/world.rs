@@ -117,7 +117,7 @@ pub(super) const GATE: GateId = GateId(0);
 pub(super) const ASK: Cost = Cost { usd: Usd::ZERO, input_tokens: 10, output_tokens: 10 };
 
 pub(super) fn attempt(number: u32) -> AttemptId {
-    AttemptId { task: TaskId(number), number: 1 }
+    AttemptId::new(TaskId(number), 1)
 }
 
 fn seconds(time: Time) -> f64 {

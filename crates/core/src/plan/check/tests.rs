@@ -20,6 +20,10 @@ fn agent(name: &str) -> Agent {
         max_tokens: 4000,
         max_cost: None,
         system_bytes: 7,
+        context: None,
+        max_output: None,
+        fallbacks: Vec::new(),
+        fallback_after: None,
         retry: Retry::default(),
         timeouts: Timeouts::default(),
     }

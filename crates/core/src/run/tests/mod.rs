@@ -1,6 +1,7 @@
 //! Random plans × limits × faults × crashes, and proof that these tests can fail.
 
 mod controls;
+mod fallback;
 mod named;
 mod outage;
 mod random;
@@ -38,12 +39,13 @@ fn seeds() -> std::ops::Range<u64> {
 #[test]
 #[expect(clippy::print_stdout, reason = "shown with --nocapture: how much was tried")]
 fn ten_thousand_random_runs_hold_every_invariant() {
-    let (mut steps, mut crashes, mut records, mut completed) = (0, 0, 0, 0u64);
+    let (mut steps, mut crashes, mut records, mut completed, mut rerouted) = (0, 0, 0, 0u64, 0);
     for seed in seeds() {
         match drive(seed) {
             Ok(world) => {
                 steps += world.steps;
                 crashes += world.crashes;
+                rerouted += world.rerouted;
                 records += world.journal.len();
                 completed += u64::from(world.outcome == Some(Outcome::Completed));
             }
@@ -55,6 +57,7 @@ fn ten_thousand_random_runs_hold_every_invariant() {
     // A run that only ever fails proves little.
     assert!(completed > 0 || seeds().count() == 1, "no run came to its end");
     println!("{steps} steps, {records} records, {crashes} crashes, {completed} runs completed");
+    println!("{rerouted} calls went to a fallback");
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl Table {
     }
 
     pub(super) fn reply(&mut self, task: u32, result: Result<u64, Failure>, billing: Billing) -> &Step {
-        let attempt = AttemptId { task: TaskId(task), number: self.run.task(TaskId(task)).attempts };
+        let attempt = AttemptId::new(TaskId(task), self.run.task(TaskId(task)).attempts);
         let result = result.map(|bytes| Answer {
             output: Hash::of(b"x"),
             bytes,
@@ -277,7 +277,7 @@ fn the_run_timeout_gives_up_what_is_in_flight_as_lost() {
     let mut table = Table::new(settings(), vec![task("a", &[], 10)]);
     assert_eq!(table.last.wake_at.unwrap().since(table.now), Duration::from_secs(600));
     table.at(600.0).tell(Input::Woke);
-    let attempt = AttemptId { task: TaskId(0), number: 1 };
+    let attempt = AttemptId::new(TaskId(0), 1);
     let after = Duration::from_secs(600);
     assert_eq!(table.last.actions, [Action::Abandon(attempt), Action::Finish(Outcome::TimedOut { after })]);
     assert_eq!(table.run.charged().at_risk, dollars(10));

@@ -18,45 +18,46 @@ use crate::time::Time;
 const START: Time = Time::from_micros(1_000_000);
 
 /// How a call goes: how long it takes, and how it fails if it does.
-type Answered = (Duration, Option<Failure>);
+pub(super) type Answered = (Duration, Option<Failure>);
 
 /// What a play came to.
-struct Played {
-    run: Run,
-    outcome: Outcome,
-    records: Vec<Record>,
+pub(super) struct Played {
+    pub(super) run: Run,
+    pub(super) outcome: Outcome,
+    pub(super) records: Vec<Record>,
     /// Starts and ends of calls in their order, since the start of the run.
-    moments: Vec<Moment>,
-    waited_for: BTreeSet<String>,
+    pub(super) moments: Vec<Moment>,
+    pub(super) waited_for: BTreeSet<String>,
 }
 
 #[derive(Clone, Copy)]
-struct Moment {
+pub(super) struct Moment {
     at: Duration,
     gate: GateId,
     task: TaskId,
-    what: What,
+    pub(super) what: What,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+pub(super) enum What {
     Started,
     Answered,
     Failed,
 }
 
 impl Played {
-    fn started(&self, gate: u16) -> Vec<(Duration, TaskId)> {
+    pub(super) fn started(&self, gate: u16) -> Vec<(Duration, TaskId)> {
         let of_gate = self.moments.iter().filter(|m| m.gate == GateId(gate) && m.what == What::Started);
         of_gate.map(|moment| (moment.at, moment.task)).collect()
     }
 
-    fn all_succeeded(&self) -> bool {
+    pub(super) fn all_succeeded(&self) -> bool {
         self.run.plan().ids().all(|id| matches!(self.run.task(id).phase, Phase::Succeeded { .. }))
     }
 }
 
-/// Plays a run whose calls go as `answer` says of their gate, task and the time since the start.
+/// Plays a run of an agent for each gate whose calls go as `answer` says of their gate, task and the time
+/// since the start.
 fn play(
     settings: Settings,
     tasks: Vec<Task>,
@@ -64,6 +65,16 @@ fn play(
 ) -> Played {
     let gates = 0..settings.gates.len() as u16;
     let agents = gates.map(|gate| Agent { gate: GateId(gate), ..agent() }).collect();
+    play_by(settings, agents, tasks, answer)
+}
+
+/// The same of these agents.
+pub(super) fn play_by(
+    settings: Settings,
+    agents: Vec<Agent>,
+    tasks: Vec<Task>,
+    answer: impl Fn(GateId, TaskId, Duration) -> Answered,
+) -> Played {
     let plan = Arc::new(Plan::new("outage".into(), agents, tasks));
     let mut gates = Gates::new(&settings);
     let mut run = Run::new(Arc::clone(&plan), Arc::new(settings));
@@ -74,19 +85,17 @@ fn play(
         let step = run.step(input, now, &mut gates);
         records.extend(step.records);
         waited_for.extend(step.waiting.into_iter().map(|waiting| waiting.reason));
-        let mut note = |task, what| {
-            moments.push(Moment { at: now.since(START), gate: plan.agent_of(task).gate, task, what });
+        let mut note = |attempt: AttemptId, what| {
+            let gate = plan.agent_asked(attempt).gate;
+            moments.push(Moment { at: now.since(START), gate, task: attempt.task, what });
             moments.len()
         };
         for action in step.actions {
             match action {
                 Action::Call(attempt) => {
                     let (took, failure) =
-                        answer(plan.agent_of(attempt.task).gate, attempt.task, now.since(START));
-                    due.insert(
-                        (now + took, note(attempt.task, What::Started)),
-                        reply(attempt, took, failure),
-                    );
+                        answer(plan.agent_asked(attempt).gate, attempt.task, now.since(START));
+                    due.insert((now + took, note(attempt, What::Started)), reply(attempt, took, failure));
                 }
                 Action::Finish(outcome) => return Played { run, outcome, records, moments, waited_for },
                 Action::Abandon(_) => {}
@@ -97,8 +106,8 @@ fn play(
             (Some(at), wake) if wake.is_none_or(|wake| at <= wake) => {
                 let (_, reply) = due.pop_first().unwrap();
                 let what = if reply.result.is_ok() { What::Answered } else { What::Failed };
-                let task = reply.attempt.task;
-                moments.push(Moment { at: at.since(START), gate: plan.agent_of(task).gate, task, what });
+                let (task, gate) = (reply.attempt.task, plan.agent_asked(reply.attempt).gate);
+                moments.push(Moment { at: at.since(START), gate, task, what });
                 (at, Input::Replied(reply))
             }
             (_, wake) => (wake.expect("a run waits for something"), Input::Woke),
@@ -112,7 +121,7 @@ fn reply(attempt: AttemptId, total: Duration, failure: Option<Failure>) -> Reply
     Reply { attempt, result, billing: Billing::Nothing, timing: Timing { first_token: None, total } }
 }
 
-fn seconds(s: f64) -> Duration {
+pub(super) fn seconds(s: f64) -> Duration {
     Duration::from_secs_f64(s)
 }
 

@@ -113,8 +113,14 @@ pub(super) fn outage(rng: &mut Rng, plan: &Plan, now: Time) -> Option<Outage> {
     let is_large = plan.len() > LARGE;
     let longest = if is_large { 300_000 } else { rng.pick(&[20_000, 100_000]) };
     let until = from + rng.millis(1_000, longest);
-    let class =
-        rng.pick(&[Class::Overloaded, Class::Network, Class::Timeout, Class::Malformed, Class::Invalid]);
+    let class = rng.pick(&[
+        Class::Overloaded,
+        Class::Network,
+        Class::Timeout,
+        Class::Malformed,
+        Class::Invalid,
+        Class::QuotaGone,
+    ]);
     let share = rng.pick(if is_large { &[100, 60, 60] } else { &[100, 100, 90, 60] });
     rng.percent(if is_large { 85 } else { 15 }).then_some(Outage { from, until, class, share })
 }
@@ -123,16 +129,33 @@ pub(super) fn outage(rng: &mut Rng, plan: &Plan, now: Time) -> Option<Outage> {
 const LARGE: usize = 24;
 
 pub(super) fn plan(rng: &mut Rng, settings: &Settings) -> Plan {
-    let agents: Vec<Agent> = (0..=settings.gates.len() as u16)
+    let mut agents: Vec<Agent> = (0..=settings.gates.len() as u16)
         .map(|index| {
             agent(rng, index, GateId(index % settings.gates.len() as u16), settings.budget.is_some())
         })
         .collect();
+    fallbacks(rng, &mut agents);
     let is_large = rng.percent(10);
     let len = if is_large { rng.range(60, 160) } else { rng.range(1, LARGE as u64) } as u32;
     let density = if is_large { rng.pick(&[0, 0, 2]) } else { rng.pick(&[0, 8, 20, 60]) };
     let tasks = (0..len).map(|index| task(rng, index, agents.len() as u64, density)).collect();
     Plan::new("random".to_owned(), agents, tasks)
+}
+
+/// Half of all agents name others, some of whose models take less than theirs.
+fn fallbacks(rng: &mut Rng, agents: &mut [Agent]) {
+    let len = agents.len() as u64;
+    for (index, agent) in agents.iter_mut().enumerate() {
+        for _ in 0..rng.pick(&[0, 0, 1, 2]) {
+            let other = AgentId(rng.below(len) as u16);
+            if other.index() != index && !agent.fallbacks.contains(&other) {
+                agent.fallbacks.push(other);
+            }
+        }
+        agent.fallback_after = rng.percent(50).then(|| rng.millis(0, 20_000));
+        agent.context = rng.percent(20).then(|| rng.range(2_000, 20_000));
+        agent.max_output = rng.percent(20).then(|| rng.range(50, 2_000) as u32);
+    }
 }
 
 fn agent(rng: &mut Rng, index: u16, gate: GateId, has_budget: bool) -> Agent {
@@ -151,6 +174,10 @@ fn agent(rng: &mut Rng, index: u16, gate: GateId, has_budget: bool) -> Agent {
         max_cost: rng.percent(20).then(|| Usd::from_pico(rng.range(1_000_000_000, 300_000_000_000))),
         max_tokens: 100,
         system_bytes: 0,
+        context: None,
+        max_output: None,
+        fallbacks: Vec::new(),
+        fallback_after: None,
         retry: Retry {
             max_retries: rng.below(4) as u32,
             initial_delay: rng.millis(0, 2_000),
@@ -171,7 +198,7 @@ fn task(rng: &mut Rng, index: u32, agents: u64, density: u64) -> Task {
         task_type: "general".to_owned(),
         agent: AgentId(rng.below(agents) as u16),
         depends_on,
-        prompt: PromptSize { fixed_bytes: rng.range(1, 4_000), fixed_tokens: None, inserts },
+        prompt: prompt(rng, inserts),
         max_tokens: rng.range(1, 2_000) as u32,
         priority: rng.pick(&[0, 0, 0, 1, -1]),
         expected_output_tokens: None,
@@ -180,6 +207,11 @@ fn task(rng: &mut Rng, index: u32, agents: u64, density: u64) -> Task {
         timeout: Duration::from_secs(60),
         invalid: rng.percent(1).then(|| Box::new(Failure::new(Class::Invalid, "empty prompt"))),
     }
+}
+
+fn prompt(rng: &mut Rng, inserts: Vec<(TaskId, u32)>) -> PromptSize {
+    let fixed_bytes = rng.range(1, 4_000);
+    PromptSize { fixed_bytes, fixed_tokens: rng.percent(20).then_some(fixed_bytes / 4), inserts }
 }
 
 /// How the provider will answer, and what it will bill.

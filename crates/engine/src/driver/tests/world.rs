@@ -93,6 +93,10 @@ fn agent() -> Agent {
         max_tokens: 10,
         max_cost: None,
         system_bytes: 0,
+        context: None,
+        max_output: None,
+        fallbacks: Vec::new(),
+        fallback_after: None,
         // A crash between failures costs no retry, so three are enough for a world that fails twice.
         retry: Retry::default(),
         timeouts: Timeouts::default(),

@@ -91,7 +91,7 @@ impl World {
             Mode::Parallel => self.controls.most as usize,
         };
         must!(self.in_flight.len() <= most, "{} in flight of {most}", self.in_flight.len());
-        let here = self.in_flight.keys().filter(|&&id| self.plan.agent_of(id).gate == gate).count();
+        let here = self.in_flight.keys().filter(|attempt| self.gate_of(**attempt) == gate).count();
         let most = self.settings.gates[gate.index()].max_concurrent;
         must!(most.is_none_or(|most| here <= most as usize), "{here} in flight at {gate:?} of {most:?}");
         Ok(())

@@ -49,6 +49,7 @@ impl World {
             Outcome::ProviderStopped { .. } => {
                 let gate = self.providers.iter().any(Provider::is_stopped);
                 must!(gate || !self.stopped.is_empty(), "no account was stopped");
+                self.check_nobody_serves()?;
             }
             Outcome::Interrupted { .. } => must!(self.cancelled, "nobody asked to stop"),
         }

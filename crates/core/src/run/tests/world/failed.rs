@@ -16,9 +16,11 @@ impl World {
     ) -> Result<(), Violation> {
         let id = attempt.task;
         let plan = self.plan.clone();
-        let agent = plan.agent_of(id);
+        let agent = plan.agent_asked(attempt);
         let before = *self.failures.entry(id).or_default();
         let says = self.provider_failed(attempt, failure, at);
+        // A wait that a refusal names is its gate's.
+        let elsewhere = (failure.class == Class::Throttled).then_some(agent.gate);
         match then {
             Then::RetryAt(_) => {
                 must!(before < agent.retry.max_retries, "task {id:?} is retried too often");
@@ -29,7 +31,7 @@ impl World {
                     Backoff::Constant => agent.retry.initial_delay,
                 };
                 let wait = failure.retry_after.unwrap_or(own.min(agent.retry.max_delay));
-                self.not_before.insert(id, at + wait);
+                self.not_before.insert(id, (at + wait, elsewhere));
                 self.failures.insert(id, before + 1);
             }
             Then::Fail => {
@@ -43,7 +45,7 @@ impl World {
                 let is_echo = failure.class == Class::Throttled
                     && self.started[&id] <= self.closed_at[agent.gate.index()];
                 must!(is_echo || says.of_outage, "{failure} of task {id:?} does not count");
-                self.not_before.insert(id, *at);
+                self.not_before.insert(id, (*at, elsewhere));
             }
             Then::StopAccount => {
                 must!(
@@ -82,6 +84,7 @@ impl World {
                 self.closed_at[index] = at;
             }
             self.closed_until[index] = self.closed_until[index].max(until);
+            self.refused_since[index].get_or_insert(at);
         }
         must!(named.is_none_or(|named| self.closed_until[index] >= named), "a gate opens too early");
         Ok(())

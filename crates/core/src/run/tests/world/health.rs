@@ -49,6 +49,16 @@ impl Provider {
         self.stopped
     }
 
+    /// Whether it was found to be ill and has not answered since.
+    pub(super) fn is_ill(&self) -> bool {
+        self.outage.is_some()
+    }
+
+    /// Whether it has answered since it was ill, and few calls may be in flight yet.
+    pub(super) fn is_recovering(&self) -> bool {
+        self.ramp.is_some()
+    }
+
     fn fall_ill(&mut self, at: Time) {
         let seconds = (5 << self.outages.min(4)).min(54);
         self.outage = Some(Outage { until: at + Duration::from_secs(seconds), probe: None });
@@ -141,17 +151,17 @@ impl World {
             }
             Event::AttemptStarted { attempt, .. } => self.check_start(*attempt, *at)?,
             Event::AttemptSucceeded { attempt, .. } => {
-                let gate = self.gate_of(attempt.task);
+                let gate = self.gate_of(*attempt);
                 let most = self.settings.gates[gate.index()].max_concurrent.unwrap_or(u32::MAX);
                 let most = most.min(self.settings.max_concurrent) as usize;
                 self.providers[gate.index()].answered(*attempt, most);
                 self.providers[gate.index()].alike = None;
-                let back = if self.retried.contains(&attempt.task) { 14 } else { 1 };
+                let back = if self.retried.contains_key(&attempt.task) { 14 } else { 1 };
                 let quota = self.quota(gate);
                 *quota = (*quota + back).min(500);
             }
             Event::AttemptLost { attempt, .. } => {
-                let gate = self.gate_of(attempt.task);
+                let gate = self.gate_of(*attempt);
                 self.providers[gate.index()].said_nothing(*attempt, *at);
             }
             _ => {}
@@ -161,9 +171,10 @@ impl World {
 
     /// Takes a failure in.
     pub(super) fn provider_failed(&mut self, attempt: AttemptId, failure: &Failure, at: Time) -> Says {
-        let gate = self.gate_of(attempt.task);
+        let gate = self.gate_of(attempt);
         let most = self.settings.gates[gate.index()].max_concurrent.unwrap_or(u32::MAX);
         let most = most.min(self.settings.max_concurrent) as usize;
+        let account = self.account(gate);
         let provider = &mut self.providers[gate.index()];
         let too_many_alike = provider.is_too_many(failure, attempt.task);
         self.retried.remove(&attempt.task);
@@ -174,7 +185,7 @@ impl World {
                 false
             }
             _ => {
-                self.retried.insert(attempt.task);
+                self.retried.insert(attempt.task, account);
                 provider.failed(attempt, at)
             }
         };
@@ -182,7 +193,11 @@ impl World {
     }
 
     fn check_start(&mut self, attempt: AttemptId, at: Time) -> Result<(), Violation> {
-        let (id, gate) = (attempt.task, self.gate_of(attempt.task));
+        let (id, gate) = (attempt.task, self.gate_of(attempt));
+        // What another account failed is no retry here.
+        if self.retried.get(&id).is_some_and(|account| *account != self.account(gate)) {
+            self.retried.remove(&id);
+        }
         let provider = &mut self.providers[gate.index()];
         if let Some(outage) = &mut provider.outage {
             must!(outage.probe.is_none(), "task {id:?} goes beside a probe");
@@ -191,7 +206,7 @@ impl World {
         } else {
             let beside = provider.calls.len();
             must!(provider.ramp.is_none_or(|ramp| beside < ramp), "task {id:?} is one of a herd");
-            if self.retried.contains(&id) {
+            if self.retried.contains_key(&id) {
                 self.check_quota(gate, id)?;
             }
         }
@@ -204,7 +219,7 @@ impl World {
         let of_account = |(index, _): &(usize, &Provider)| self.settings.gates[*index].account == account;
         let providers = self.providers.iter().enumerate().filter(of_account);
         let in_flight: Vec<TaskId> = providers.flat_map(|(_, of)| &of.calls).map(|(of, _)| of.task).collect();
-        let retries = in_flight.iter().filter(|task| self.retried.contains(task)).count();
+        let retries = in_flight.iter().filter(|task| self.retried.contains_key(task)).count();
         let quota = self.quota(gate);
         if *quota >= 14 {
             *quota -= 14;
@@ -226,8 +241,8 @@ impl World {
         Ok(())
     }
 
-    fn gate_of(&self, task: TaskId) -> GateId {
-        self.plan.agent_of(task).gate
+    pub(super) fn gate_of(&self, attempt: AttemptId) -> GateId {
+        self.plan.agent_asked(attempt).gate
     }
 
     fn quota(&mut self, gate: GateId) -> &mut u32 {

@@ -14,6 +14,7 @@ macro_rules! must {
 mod controls;
 mod end;
 mod failed;
+mod fallback;
 mod health;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +52,7 @@ pub(super) struct World {
     replies: BTreeMap<(Time, u64), Reply>,
     sent: u64,
     // The second set of books.
-    in_flight: BTreeMap<TaskId, Cost>,
+    in_flight: BTreeMap<AttemptId, Cost>,
     billed: Usd,
     billed_by: BTreeMap<AgentId, Usd>,
     budget: Option<Usd>,
@@ -59,9 +60,12 @@ pub(super) struct World {
     starts: Vec<Vec<Time>>,
     closed_until: Vec<Time>,
     closed_at: Vec<Time>,
+    /// Since when each gate has let nothing in.
+    refused_since: Vec<Option<Time>>,
     started: BTreeMap<TaskId, Time>,
     failures: BTreeMap<TaskId, u32>,
-    not_before: BTreeMap<TaskId, Time>,
+    /// When each task may be tried again; where a gate is named, only there.
+    not_before: BTreeMap<TaskId, (Time, Option<GateId>)>,
     charged: BTreeMap<TaskId, Usd>,
     succeeded: BTreeSet<TaskId>,
     failed: BTreeSet<TaskId>,
@@ -70,8 +74,9 @@ pub(super) struct World {
     outages: Vec<Option<Outage>>,
     providers: Vec<Provider>,
     quotas: BTreeMap<String, u32>,
-    /// Tasks whose last attempt their provider failed.
-    retried: BTreeSet<TaskId>,
+    /// Tasks whose last attempt their provider failed, with its account.
+    retried: BTreeMap<TaskId, String>,
+    pub(super) rerouted: u64,
     cancelled: bool,
     controls: Controls,
     session: Time,
@@ -107,6 +112,7 @@ impl World {
             starts: vec![Vec::new(); settings.gates.len()],
             closed_until: vec![Time::ZERO; settings.gates.len()],
             closed_at: vec![Time::ZERO; settings.gates.len()],
+            refused_since: vec![None; settings.gates.len()],
             started: BTreeMap::new(),
             failures: BTreeMap::new(),
             not_before: BTreeMap::new(),
@@ -118,7 +124,8 @@ impl World {
             outages: settings.gates.iter().map(|_| random::outage(&mut rng, &plan, now)).collect(),
             providers: settings.gates.iter().map(|_| Provider::default()).collect(),
             quotas: BTreeMap::new(),
-            retried: BTreeSet::new(),
+            retried: BTreeMap::new(),
+            rerouted: 0,
             cancelled: false,
             controls: Controls::new(&settings),
             session: now,
@@ -203,6 +210,7 @@ impl World {
     }
 
     fn enter(&mut self, Record { at, event, .. }: &Record) -> Result<(), Violation> {
+        self.enter_admission(event);
         match event {
             Event::RunStarted | Event::RunResumed => {
                 self.stopped.clear();
@@ -234,8 +242,10 @@ impl World {
                 self.budget = *budget;
                 self.budget_was_set = true;
             }
-            Event::AttemptStarted { .. }
-            | Event::ForecastMade { .. }
+            Event::AttemptStarted { attempt, .. } => {
+                self.started.insert(attempt.task, *at);
+            }
+            Event::ForecastMade { .. }
             | Event::Waited { .. }
             | Event::BudgetWarned { .. }
             | Event::BudgetReached { .. }
@@ -272,26 +282,29 @@ impl World {
     fn call(&mut self, attempt: AttemptId) -> Result<(), Violation> {
         let id = attempt.task;
         let task = self.plan.task(id);
-        let gate = self.plan.agent_of(id).gate;
+        let gate = self.gate_of(attempt);
         must!(task.depends_on.iter().all(|on| self.succeeded.contains(on)), "task {id:?} started too early");
         must!(!self.succeeded.contains(&id) && !self.failed.contains(&id), "task {id:?} was repeated");
-        must!(!self.in_flight.contains_key(&id), "task {id:?} runs twice");
+        must!(self.in_flight.keys().all(|other| other.task != id), "task {id:?} runs twice");
         must!(!self.cancelled, "task {id:?} started after a cancellation");
         must!(self.controls.paused.is_none(), "task {id:?} started in a pause");
         must!(!self.stopped.contains(&self.account(gate)), "task {id:?} went to a stopped account");
         must!(!self.providers[gate.index()].is_stopped(), "task {id:?} went where all calls fail alike");
         must!(self.closed_until[gate.index()] <= self.now, "task {id:?} passed a closed gate");
         must!(
-            self.not_before.get(&id).is_none_or(|time| *time <= self.now),
+            self.not_before
+                .get(&id)
+                .is_none_or(|(time, only)| *time <= self.now || only.is_some_and(|of| of != gate)),
             "task {id:?} was retried without its wait"
         );
         let reserved = self.reserved(attempt)?;
+        self.check_fallback(attempt, &reserved)?;
         if let Some(limit) = task.max_cost.or(self.settings.max_cost_per_task) {
             let charged = self.charged.get(&id).copied().unwrap_or_default();
             must!(charged + reserved.usd <= limit, "task {id:?} went past its own limit");
         }
-        self.in_flight.insert(id, reserved);
-        self.started.insert(id, self.now);
+        self.rerouted += u64::from(attempt.agent.is_some());
+        self.in_flight.insert(attempt, reserved);
         self.check_concurrency(gate)?;
         self.check_rate(gate)?;
         let outage = self.outages[gate.index()].filter(|outage| outage.is_on(self.now));
@@ -303,7 +316,7 @@ impl World {
 
     fn reserved(&self, attempt: AttemptId) -> Result<Cost, Violation> {
         let started = self.journal.iter().rev().find_map(|record| match &record.event {
-            Event::AttemptStarted { attempt: of, reserved } if *of == attempt => Some(*reserved),
+            Event::AttemptStarted { attempt: of, reserved, .. } if *of == attempt => Some(*reserved),
             _ => None,
         });
         started.ok_or_else(|| format!("{attempt:?} was sent before it was remembered"))
@@ -317,7 +330,7 @@ impl World {
         }
         for agent in self.plan.agent_ids() {
             let Some(limit) = self.plan.agent(agent).max_cost else { continue };
-            let here = self.in_flight.iter().filter(|(id, _)| self.plan.task(**id).agent == agent);
+            let here = self.in_flight.iter().filter(|(attempt, _)| self.plan.asked(**attempt) == agent);
             let billed = self.billed_by.get(&agent).copied().unwrap_or_default();
             let most = billed + here.map(|(_, cost)| cost.usd).sum::<Usd>();
             must!(most <= limit, "${most} may be billed by {agent:?} of its budget of ${limit}");
@@ -329,14 +342,14 @@ impl World {
     /// The provider's own books: what it knows exactly, or, where we do not, anything up to the
     /// most.
     fn bill(&mut self, reply: &Reply) {
-        let Some(reserved) = self.in_flight.remove(&reply.attempt.task) else { return };
-        let billed = match (&self.plan.agent_of(reply.attempt.task).pricing, reply.billing) {
+        let Some(reserved) = self.in_flight.remove(&reply.attempt) else { return };
+        let billed = match (&self.plan.agent_asked(reply.attempt).pricing, reply.billing) {
             (Pricing::Known(price), Billing::Reported(usage)) => price.of(&usage),
             (Pricing::Known(_), Billing::Estimated(_) | Billing::Unknown) => reserved.usd,
             _ => Usd::ZERO,
         };
         self.billed += billed;
-        *self.billed_by.entry(self.plan.task(reply.attempt.task).agent).or_default() += billed;
+        *self.billed_by.entry(self.plan.asked(reply.attempt)).or_default() += billed;
     }
 
     fn crash(&mut self) -> Result<Option<Outcome>, Violation> {

@@ -1,0 +1,191 @@
+//! What records do to the tasks of a run: the part of `apply` that is about them.
+
+use std::sync::Arc;
+
+use super::event::{Answer, AttemptId, Spent, Then};
+use super::planted;
+use super::ready::Lane;
+use super::route::Queue;
+use super::state::{InFlight, Run};
+use crate::agent::AgentId;
+use crate::failure::{Class, Failure, Policy};
+use crate::hash::Hash;
+use crate::plan::TaskId;
+use crate::time::Time;
+use crate::usage::{Charge, Cost};
+
+/// What a run knows of a task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskState {
+    /// Where it stands.
+    pub phase: Phase,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Failed attempts that count against `max_retries`.
+    pub failures: u32,
+    /// What all its attempts came to.
+    pub charged: Charge,
+    /// Dependencies that have not succeeded yet.
+    pub(super) unmet: u32,
+    /// Whose provider failed its last attempt: the next one there, or the one in flight, draws on the retry
+    /// quota.
+    pub(super) failed_at: Option<AgentId>,
+    /// Where it waits, or waited last.
+    pub(super) queue: Queue,
+}
+
+/// Where a task stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Phase {
+    /// A dependency has not succeeded yet.
+    Blocked,
+    /// It may start as soon as the limits allow.
+    Ready,
+    /// It is tried again from this time on; ready with the first record after it.
+    Delayed(Time),
+    /// An attempt is in flight.
+    Running,
+    /// It has its answer.
+    Succeeded {
+        /// The hash of its text.
+        output: Hash,
+        /// UTF-8 bytes of its text.
+        bytes: u64,
+    },
+    /// It will not be tried again.
+    Failed,
+    /// It will never run.
+    Skipped,
+}
+
+impl Run {
+    pub(super) fn attempt_started(&mut self, attempt: AttemptId, reserved: Cost) -> Result<(), &'static str> {
+        let asked = self.plan.asked(attempt);
+        let is_first_there = !self.repeats(attempt.task, asked);
+        let task = &mut self.state.tasks[attempt.task.index()];
+        if attempt.number != task.attempts + 1 {
+            return Err("its attempt is not the task's next one");
+        }
+        if task.phase != Phase::Ready {
+            return Err("its task was not ready");
+        }
+        task.attempts = attempt.number;
+        task.phase = Phase::Running;
+        self.state.ready.remove(&self.plan, attempt.task, task.queue, task.lane(), None);
+        if is_first_there {
+            task.failed_at = None;
+        }
+        self.state.in_flight.insert(attempt.task, InFlight { attempt, reserved });
+        if !planted!(ReservationForgotten) {
+            self.state.reserved += reserved.usd;
+            self.state.agents[asked.index()].reserved += reserved.usd;
+        }
+        Ok(())
+    }
+
+    /// What success, failure and loss have in common: the reservation is replaced by the charge.
+    pub(super) fn attempt_ended(&mut self, attempt: AttemptId, spent: &Spent) -> Result<(), &'static str> {
+        let in_flight = self.state.in_flight.remove(&attempt.task).filter(|one| one.attempt == attempt);
+        let Some(InFlight { reserved, .. }) = in_flight else { return Err("its attempt was not in flight") };
+        let task = &mut self.state.tasks[attempt.task.index()];
+        self.state.reserved -= reserved.usd;
+        self.state.charged.add(&spent.charge);
+        task.charged.add(&spent.charge);
+        let agent = &mut self.state.agents[self.plan.asked(attempt).index()];
+        agent.reserved -= reserved.usd;
+        agent.charged += spent.charge.total();
+        Ok(())
+    }
+
+    pub(super) fn succeeded(&mut self, id: TaskId, answer: &Answer) {
+        let (output, bytes) = (answer.output, answer.bytes);
+        self.state.tasks[id.index()].phase = Phase::Succeeded { output, bytes };
+        self.state.open -= 1;
+        let plan = Arc::clone(&self.plan);
+        for &dependant in plan.dependants(id) {
+            let task = &mut self.state.tasks[dependant.index()];
+            task.unmet -= 1;
+            if (task.unmet == 0 || planted!(DependencyIgnored)) && task.phase == Phase::Blocked {
+                self.make_ready(dependant);
+            }
+        }
+    }
+
+    pub(super) fn failed_then(&mut self, attempt: AttemptId, failure: &Failure, then: &Then) {
+        let id = attempt.task;
+        let queue = self.queue_for(id);
+        let task = &mut self.state.tasks[id.index()];
+        match then {
+            Then::RetryAt(until) | Then::AgainAt(until) => {
+                task.failures += u32::from(matches!(then, Then::RetryAt(_)));
+                if failure.class == Class::Throttled && queue.has_fallbacks() {
+                    return self.make_ready(id); // its gate is closed until then, others may be open
+                }
+                (task.phase, task.queue) = (Phase::Delayed(*until), queue);
+                self.state.ready.delay(*until, id, queue, task.lane());
+            }
+            Then::Fail => {
+                task.failures += 1;
+                task.phase = Phase::Failed;
+                self.state.open -= 1;
+            }
+            Then::StopAccount => {
+                if failure.policy() == Policy::StopAccount {
+                    let gate = self.plan.agent_asked(attempt).gate;
+                    let account = self.settings.gates[gate.index()].account.clone();
+                    self.state.stopped.entry(account).or_insert_with(|| failure.clone());
+                } // else its gate is stopped, by `note_failure`
+                self.make_ready(id);
+            }
+        }
+    }
+
+    pub(super) fn make_ready(&mut self, id: TaskId) {
+        let queue = self.queue_for(id);
+        let task = &mut self.state.tasks[id.index()];
+        (task.phase, task.queue) = (Phase::Ready, queue);
+        self.state.ready.insert(&self.plan, id, queue, task.lane());
+    }
+
+    /// A task ends without an attempt.
+    pub(super) fn close(&mut self, id: TaskId, phase: Phase) -> Result<(), &'static str> {
+        let task = &mut self.state.tasks[id.index()];
+        match task.phase {
+            Phase::Blocked => {}
+            Phase::Ready => self.state.ready.remove(&self.plan, id, task.queue, task.lane(), None),
+            Phase::Delayed(until) => {
+                self.state.ready.remove(&self.plan, id, task.queue, task.lane(), Some(until));
+            }
+            _ => return Err("its task was running or had ended"),
+        }
+        task.phase = phase;
+        self.state.open -= 1;
+        Ok(())
+    }
+}
+
+impl TaskState {
+    pub(super) fn new(task: &crate::plan::Task) -> Self {
+        let unmet = task.depends_on.len() as u32;
+        let phase = if unmet == 0 { Phase::Ready } else { Phase::Blocked };
+        TaskState {
+            phase,
+            attempts: 0,
+            failures: 0,
+            charged: Charge::default(),
+            unmet,
+            failed_at: None,
+            queue: Queue::of(task.agent),
+        }
+    }
+
+    /// Where it queues.
+    pub(super) const fn lane(&self) -> Lane {
+        Lane::of(self.failed_at.is_some())
+    }
+
+    /// Whether it has succeeded, failed or been skipped.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Succeeded { .. } | Phase::Failed | Phase::Skipped)
+    }
+}
