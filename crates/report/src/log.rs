@@ -149,8 +149,9 @@ fn rerouted(run: &RunView, attempt: AttemptId, because: Unserved) -> String {
 
 fn of_budget(run: &RunView, event: &Event) -> (Level, String) {
     match event {
-        Event::BudgetWarned { mark, spent, charge, budget } => {
-            (Level::Warning, warned(*mark, *spent, charge, budget.or(run.settings.budget)))
+        Event::BudgetWarned { mark, spent, charge, budget, agent } => {
+            let budget = budget.or(run.settings.budget.filter(|_| agent.is_none()));
+            (Level::Warning, warned(*mark, *spent, charge, budget) + &whose(&run.plan, *agent))
         }
         Event::BudgetReached { needed, budget, agent, task, fitting_max_tokens } => {
             let why = budget_exceeded(*needed, *budget);
@@ -256,6 +257,8 @@ const fn verb(class: Class) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use sortie_core::agent::AgentId;
+
     use super::*;
     use crate::testing::{self, Story};
 
@@ -300,15 +303,37 @@ mod tests {
     }
 
     #[test]
+    fn a_task_that_goes_to_a_fallback_is_announced_with_the_reason() {
+        check(&testing::rerouted(), 4, Level::Info, "task analyze goes to gpt: claude is stopped");
+        let why = |because| {
+            let mut story = testing::rerouted();
+            if let Event::AttemptStarted { because: of, .. } = &mut story.records[3].event {
+                *of = Some(because);
+            }
+            line(&story.run(), &story.records[3]).1
+        };
+        assert_eq!(why(Unserved::Failing), "task analyze goes to gpt: claude is failing");
+        let until = testing::rerouted().records[5].at;
+        let throttled = "task analyze goes to gpt: claude is throttled until 2025-11-14T09:30:02.300000Z";
+        assert_eq!(why(Unserved::ThrottledUntil(until)), throttled);
+    }
+
+    #[test]
     fn eighty_percent_are_said_with_the_share_used() {
         let spent = testing::usd("8.05");
-        let warned = |mark| Event::BudgetWarned { mark, spent, charge: Charge::default(), budget: None };
+        let warned =
+            |mark| Event::BudgetWarned { mark, spent, charge: Charge::default(), budget: None, agent: None };
         let story =
             Story::pipeline().at(0.0, warned(BudgetMark::EightyPercent)).at(0.0, warned(BudgetMark::Alert));
         let expected = "spending passed 80 % of the budget: $8.05 spent, 80.5 % of the budget of $10.00";
         check(&story, 1, Level::Warning, expected);
         let expected = "spending passed the alert threshold: $8.05 spent, 80.5 % of the budget of $10.00";
         check(&story, 2, Level::Warning, expected);
+        let budget = Some(testing::usd("9"));
+        let (mark, charge, agent) = (BudgetMark::EightyPercent, Charge::default(), Some(AgentId(0)));
+        let story = Story::pipeline().at(0.0, Event::BudgetWarned { mark, spent, charge, budget, agent });
+        let expected = "spending passed 80 % of the budget: $8.05 spent, 89.4 % of the budget of $9.00 (the budget of agent claude)";
+        check(&story, 1, Level::Warning, expected);
     }
 
     #[test]
@@ -316,7 +341,13 @@ mod tests {
         let risky = |actual: &str, at_risk: &str, mark| {
             let charge =
                 Charge { actual: testing::usd(actual), at_risk: testing::usd(at_risk), ..Charge::default() };
-            Event::BudgetWarned { mark, spent: charge.total(), charge, budget: Some(testing::usd("0.02")) }
+            Event::BudgetWarned {
+                mark,
+                spent: charge.total(),
+                charge,
+                budget: Some(testing::usd("0.02")),
+                agent: None,
+            }
         };
         let story = Story::pipeline()
             .at(0.0, risky("0", "0.017", BudgetMark::EightyPercent))

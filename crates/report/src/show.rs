@@ -224,6 +224,7 @@ mod tests {
             ("run_two_agents", testing::two_agents()),
             ("run_unpriced", testing::unpriced(testing::failure())),
             ("run_controlled", testing::controlled()),
+            ("run_rerouted", testing::rerouted()),
         ] {
             let fold = story.fold();
             insta::assert_snapshot!(name, run(&fold.report(fold.last_time()), Style::Plain));
@@ -232,6 +233,7 @@ mod tests {
 
     #[test]
     fn a_task_is_shown_with_its_attempts_and_its_answer() {
+        insta::assert_snapshot!("task_rerouted", shown_task(&testing::rerouted(), 0, Some("Done.")));
         insta::assert_snapshot!(
             "task_retried",
             shown_task(&testing::retried(), 0, Some("Two\x1b[2J\nlines.\n"))

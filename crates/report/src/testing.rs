@@ -12,7 +12,7 @@ use sortie_core::plan::{Plan, PromptSize, Task, TaskId};
 use sortie_core::price::Pricing;
 use sortie_core::run::control::Control;
 use sortie_core::run::event::{
-    Answer, AttemptId, Event, Finish, Outcome, Record, Signal, Skipped, Spent, Then, Timing,
+    Answer, AttemptId, Event, Finish, Outcome, Record, Signal, Skipped, Spent, Then, Timing, Unserved,
 };
 use sortie_core::run::input::{Mode, Settings};
 use sortie_core::time::Time;
@@ -354,6 +354,34 @@ pub(crate) fn two_agents() -> Story {
         .at(52_199.0, started(0, 2))
         .at(52_201.0, other(succeeded(0, 2, 2.0)))
         .at(52_201.0, ended(Outcome::Completed))
+}
+
+/// `claude` has no credit left, so `analyze` is done by `gpt` in its place.
+pub(crate) fn rerouted() -> Story {
+    let two = two_agents();
+    let tasks = vec![two.plan.tasks()[0].clone()];
+    let instead = |mut event: Event| {
+        match &mut event {
+            Event::AttemptStarted { attempt, because, .. } => {
+                (attempt.agent, *because) = (Some(AgentId(1)), Some(Unserved::Stopped));
+            }
+            Event::AttemptSucceeded { attempt, answer, .. } => {
+                (attempt.agent, answer.model) = (Some(AgentId(1)), "gpt-6.1-sol".into());
+            }
+            _ => {}
+        }
+        event
+    };
+    let mut story = Story::new("rerouted", &[("analyze", "analysis", &[])]);
+    story.plan = Plan::new("rerouted".into(), two.plan.agents().to_vec(), tasks);
+    let no_credit = Failure::new(Class::QuotaGone, "no credit left").with_status(402);
+    story
+        .at(0.0, Event::RunStarted)
+        .at(0.0, started(0, 1))
+        .at(0.3, failed(0, 1, no_credit, Then::StopAccount))
+        .at(0.3, instead(started(0, 2)))
+        .at(2.3, instead(succeeded(0, 2, 2.0)))
+        .at(2.3, ended(Outcome::Completed))
 }
 
 /// Ctrl-C while `impl_b` runs; it finishes, the rest is left.

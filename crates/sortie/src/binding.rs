@@ -40,14 +40,15 @@ impl Binding {
             .map_err(|source| Error::Binding { run: header.run_id.clone(), source })
     }
 
-    /// Whether running this plan may cost money: some task goes to another machine, and not to an
-    /// agent that is declared free.
+    /// Whether running this plan may cost money: some task goes to another machine, or may in place of its own
+    /// agent, and not to an agent that is declared free.
     pub fn may_cost(&self, plan: &Plan) -> bool {
         let costs = |id: AgentId| {
             let is_free = plan.agent(id).pricing == Pricing::Free;
             !is_free && !is_this_machine(&self.endpoints[usize::from(id.0)].base_url)
         };
-        self.simulation.is_none() && plan.used_agents().into_iter().any(costs)
+        let asked = plan.used_agents().into_iter().chain(plan.only_fallbacks());
+        self.simulation.is_none() && asked.into_iter().any(costs)
     }
 }
 

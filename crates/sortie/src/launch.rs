@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sortie_core::agent::Agent;
+use sortie_core::agent::{Agent, AgentId};
 use sortie_core::ceiling::{Work, lower_bound};
 use sortie_core::hash::Hash;
 use sortie_core::limit::{GateSpec, Oversized, oversized};
@@ -47,7 +47,8 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// What the run is created with. `now` is its time of birth.
+    /// What the run is created with. `now` is its time of birth. Fallbacks that cannot serve
+    /// ([`unfit_fallbacks`]) are left out.
     ///
     /// # Errors
     /// Everything that has to be set up first: keys, endpoints, prices.
@@ -58,6 +59,10 @@ impl Launch {
         environment: &Environment,
         now: Time,
     ) -> Result<Header, Error> {
+        let mut checked = checked;
+        let simulated = self.simulation.is_some();
+        let unfit = unfit_fallbacks(&checked.plan, config, environment, simulated);
+        checked.plan.without_fallbacks(&unfit.into_iter().map(|(id, _)| id).collect());
         let header = self.draft(checked, config, now)?;
         let missing = setup(&header.plan, &header.settings, config, environment);
         if missing.is_empty() { Ok(header) } else { Err(Error::Setup(missing)) }
@@ -130,6 +135,25 @@ pub fn too_large(plan: &Plan, settings: &Settings) -> Vec<Setup> {
         Setup::TooLarge { agent, dimension, limit, tasks, task, takes }
     };
     oversized(plan, &settings.gates).into_iter().map(named).collect()
+}
+
+/// The fallbacks that never serve although agents that the plan uses name them, and what would have to be set
+/// up first: nobody is made to set it up for a case that may not come.
+pub fn unfit_fallbacks(
+    plan: &Plan,
+    config: &Config,
+    environment: &Environment,
+    simulated: bool,
+) -> Vec<(AgentId, Setup)> {
+    let limits = config.money.budget.or(config.money.max_cost_per_task);
+    let why = |id: AgentId| {
+        let configured = &config.agents[id.index()];
+        let is_limited = limits.or(configured.agent.max_cost).is_some();
+        let unpriced = is_limited.then(|| unpriced(&configured.agent, false)).flatten();
+        let unreached = || (!simulated).then(|| endpoint(configured, environment).err()).flatten();
+        Some((id, unpriced.or_else(unreached)?))
+    };
+    plan.only_fallbacks().into_iter().filter_map(why).collect()
 }
 
 /// An agent whose price nobody knows: no limit can hold it.

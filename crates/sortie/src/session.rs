@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sortie_core::agent::AgentId;
 use sortie_core::plan::TaskId;
 use sortie_core::run::event::{Event, Outcome, Record};
 use sortie_core::run::input::{Budgets, Settings};
@@ -219,22 +220,24 @@ pub fn view(header: &Header) -> RunView {
     }
 }
 
-/// Endpoints for the agents that tasks go to.
+/// Endpoints for the agents that tasks go to, and for their fallbacks that have a key.
 fn endpoints(
     header: &Header,
     binding: &Binding,
     environment: &Environment,
 ) -> Result<Vec<Option<Endpoint>>, Error> {
     let plan = &header.plan;
-    let used = plan.used_agents();
     let mut missing = Vec::new();
     let mut endpoints = vec![None; plan.agents().len()];
-    for id in used {
-        let place = usize::from(id.0);
-        match endpoint_of(plan.agent(id), &binding.endpoints[place], environment) {
-            Ok(endpoint) => endpoints[place] = Some(endpoint),
+    let of = |id: AgentId| endpoint_of(plan.agent(id), &binding.endpoints[id.index()], environment);
+    for id in plan.used_agents() {
+        match of(id) {
+            Ok(endpoint) => endpoints[id.index()] = Some(endpoint),
             Err(setup) => missing.push(setup),
         }
+    }
+    for id in plan.only_fallbacks() {
+        endpoints[id.index()] = of(id).ok();
     }
     if missing.is_empty() { Ok(endpoints) } else { Err(Error::Setup(missing)) }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::iter::repeat;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 use sortie::chain;
 use sortie::config::{Config, Overrides};
 use sortie::core::agent::AgentId;
+use sortie::core::plan::Plan;
 use sortie::core::plan::check::Checked;
 use sortie::core::price;
 use sortie::core::price::Pricing;
@@ -78,12 +80,14 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, Failed> {
     let mut list = List::default();
     files(&setting, &mut list);
     let used = used(&setting.config, checked.as_ref());
-    for &id in &used {
-        models(&setting.config, id, &mut list);
+    let only = checked.as_ref().map(|checked| checked.plan.only_fallbacks()).unwrap_or_default();
+    for (&id, is_needed) in used.iter().zip(repeat(true)).chain(only.iter().zip(repeat(false))) {
+        models(&setting.config, id, is_needed, &mut list);
     }
-    for &id in &used {
-        reach(&setting, id, args.offline, &mut list).await?;
+    for (&id, is_needed) in used.iter().zip(repeat(true)).chain(only.iter().zip(repeat(false))) {
+        reach(&setting, id, is_needed, args.offline, &mut list).await?;
     }
+    let used: BTreeSet<AgentId> = used.union(&only).copied().collect();
     bounds(&setting.config, &used, &mut list);
     if let Some(checked) = &checked {
         plan(checked, &mut list);
@@ -136,7 +140,8 @@ fn used(config: &Config, checked: Option<&Checked>) -> BTreeSet<AgentId> {
     }
 }
 
-fn models(config: &Config, id: AgentId, list: &mut List) {
+/// What an agent's calls cost; `is_needed`: it is not only a fallback.
+fn models(config: &Config, id: AgentId, is_needed: bool, list: &mut List) {
     let agent = &config.agents[usize::from(id.0)].agent;
     let what = format!("price of {}", agent.model);
     let table = price::table();
@@ -153,21 +158,31 @@ fn models(config: &Config, id: AgentId, list: &mut List) {
         }
         Pricing::Free => list.add(State::Ok, what, "free, says the configuration"),
         Pricing::Unknown => {
-            let state = if config.money.budget.is_some() { State::Missing } else { State::Warning };
-            list.add(state, what, "not known: no budget can hold it");
+            let is_limited = config.money.budget.is_some();
+            let state = if is_needed && is_limited { State::Missing } else { State::Warning };
+            let without = if is_needed { "" } else { ", and none lets a task go there" };
+            list.add(state, what, format!("not known: no budget can hold it{without}"));
             list.hint(format!("set agents.{}.price to {{ input: USD, output: USD }} or to free", agent.name));
         }
     }
 }
 
-/// Key and endpoint of an agent.
-async fn reach(setting: &Setting, id: AgentId, offline: bool, list: &mut List) -> Result<(), Failed> {
+/// Key and endpoint of an agent; `is_needed`: it is not only a fallback, which is left out without them.
+async fn reach(
+    setting: &Setting,
+    id: AgentId,
+    is_needed: bool,
+    offline: bool,
+    list: &mut List,
+) -> Result<(), Failed> {
+    let missing = if is_needed { State::Missing } else { State::Warning };
     let configured = &setting.config.agents[usize::from(id.0)];
     let agent = &configured.agent;
     let endpoint = match endpoint(configured, &setting.environment) {
         Ok(endpoint) => endpoint,
         Err(setup) => {
-            list.add(State::Missing, format!("key of {}", agent.name), chain(&setup));
+            let without = if is_needed { "" } else { "; without it nobody's tasks go there" };
+            list.add(missing, format!("key of {}", agent.name), chain(&setup) + without);
             list.hint(setup.hint());
             return Ok(());
         }
@@ -191,9 +206,9 @@ async fn reach(setting: &Setting, id: AgentId, offline: bool, list: &mut List) -
         Probe::Answers(_) => {
             (State::Ok, format!("{origin} answers; whether it takes the key it does not say"))
         }
-        Probe::Refused(failure) => (State::Missing, format!("{origin} refuses the key: {failure}")),
+        Probe::Refused(failure) => (missing, format!("{origin} refuses the key: {failure}")),
         Probe::Failing(failure) => (State::Warning, format!("{origin} cannot serve now: {failure}")),
-        Probe::Unreachable(failure) => (State::Missing, format!("{origin} does not answer: {failure}")),
+        Probe::Unreachable(failure) => (missing, format!("{origin} does not answer: {failure}")),
     };
     list.add(state, what, found);
     Ok(())
@@ -248,6 +263,32 @@ fn plan(checked: &Checked, list: &mut List) {
     for task in plan.tasks() {
         if let Some(failure) = &task.invalid {
             list.add(State::Warning, format!("task {}", task.name), format!("will fail: {failure}"));
+        }
+    }
+    fallbacks(plan, list);
+}
+
+/// Who does whose tasks, and how many of them are too long for that.
+fn fallbacks(plan: &Plan, list: &mut List) {
+    for id in plan.used_agents() {
+        let agent = plan.agent(id);
+        for &fallback in &agent.fallbacks {
+            let other = plan.agent(fallback);
+            let (what, tasks) = (format!("fallback of {}", agent.name), || {
+                plan.ids().filter(|task| plan.task(*task).agent == id)
+            });
+            let too_long = tasks().filter(|task| !plan.fits(*task, fallback, 0)).count();
+            let found = format!("{} ({})", other.name, other.model);
+            if too_long == 0 {
+                list.add(State::Ok, what, found);
+                continue;
+            }
+            let of = units::count(tasks().count() as u64, "task");
+            let window = other.context.unwrap_or_default();
+            let why = format!(
+                "{too_long} of {of} may be more than its window of {window} tokens, and do not go there"
+            );
+            list.add(State::Warning, what, format!("{found}: {why}"));
         }
     }
 }

@@ -39,7 +39,8 @@ pub(super) fn announce(
     let mode = if settings.simulated { "simulated" } else { settings.mode.name() };
     let tasks = units::count(plan.len() as u64, "task");
     terminal.note(&format!("run {}: {} ({tasks}, {mode})", header.run_id, one_line(plan.name())));
-    for id in plan.used_agents() {
+    let used = plan.used_agents().into_iter().map(|id| (id, ""));
+    for (id, only) in used.chain(plan.only_fallbacks().into_iter().map(|id| (id, ", only as a fallback"))) {
         let (agent, endpoint) = (plan.agent(id), &binding.endpoints[usize::from(id.0)]);
         let from = match (&endpoint.base_url_from, settings.simulated) {
             (_, true) => "the simulator".to_owned(),
@@ -47,7 +48,7 @@ pub(super) fn announce(
             (Origin::Configuration, _) => format!("{} (from the configuration)", endpoint.base_url),
             (Origin::Default, _) => endpoint.base_url.clone(),
         };
-        let place = format!("  agent {}: {} at {from}", one_line(&agent.name), one_line(&agent.model));
+        let place = format!("  agent {}: {} at {from}{only}", one_line(&agent.name), one_line(&agent.model));
         terminal.note(&place);
     }
     let mut bounds = vec![format!("{} at a time", settings.max_concurrent)];
@@ -69,7 +70,7 @@ fn money_bounds(fold: &Fold, budgets: &Budgets) -> Vec<String> {
         vec![run.map_or("no budget".to_owned(), |budget| format!("budget {}{warns}", units::money(budget)))];
     let known: BTreeMap<&str, Usd> =
         fold.agent_budgets().map(|(agent, budget)| (agent.name.as_str(), budget)).collect();
-    for id in plan.used_agents() {
+    for id in plan.used_agents().into_iter().chain(plan.only_fallbacks()) {
         let name = plan.agent(id).name.as_str();
         if let Some(budget) = budgets.agents.get(&id).or(known.get(name)) {
             bounds.push(format!("budget {} of agent {}", units::money(*budget), one_line(name)));

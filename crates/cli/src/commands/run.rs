@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use sortie::binding::Binding;
+use sortie::chain;
 use sortie::config::Overrides;
 use sortie::core::run::input::{Budgets, Mode};
 use sortie::engine::driver::Foreseen;
@@ -10,8 +11,9 @@ use sortie::engine::executor::simulated::Pace;
 use sortie::engine::store::Header;
 use sortie::engine::store::sqlite::{Durability, SqliteStore};
 use sortie::foresight::{Foresight, Past};
-use sortie::launch::Launch;
+use sortie::launch::{Launch, unfit_fallbacks};
 use sortie::report::Fold;
+use sortie::report::terminal::one_line;
 use sortie::session::{Session, now, view};
 
 use super::execute::{announce, ask, drive, may_ask};
@@ -40,6 +42,11 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     terminal.warn(&checked.warnings);
     let (simulation, seed) = (simulation(&instead)?, instead.seed);
     let mode = bounds.mode.map_or(Mode::Parallel, Mode::from);
+    let unfit = unfit_fallbacks(&checked.plan, &setting.config, &setting.environment, simulation.is_some());
+    for (id, why) in unfit {
+        let name = one_line(&checked.plan.agent(id).name).into_owned();
+        terminal.note(&format!("warning: {name} will be nobody's fallback: {}", one_line(&chain(&why))));
+    }
     let launch = Launch { run_id, mode, seed, simulation };
     let mut header = launch.header(checked, &setting.config, &setting.environment, now())?;
     let binding = Binding::of(&header).map_err(Failed::from)?;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::{Agent, AgentId};
 use crate::failure::Failure;
 use crate::money::Usd;
+use crate::run::OVERHEAD_TOKENS;
 use crate::run::event::AttemptId;
 use crate::time::micros;
 
@@ -250,6 +251,21 @@ impl Plan {
         }
         let longer = self.agent(asked).system_bytes.saturating_sub(self.agent(task.agent).system_bytes);
         task.prompt.fixed_bytes + longer
+    }
+
+    /// Whether a call for a task, with so many bytes of inserted results, fits the context window of an agent's
+    /// model, as far as that is known.
+    pub fn fits(&self, id: TaskId, asked: AgentId, inserted: u64) -> bool {
+        let input = self.fixed_bound(id, asked) + inserted + OVERHEAD_TOKENS;
+        let tokens = input + u64::from(self.max_tokens_of(id, asked));
+        self.agent(asked).context.is_none_or(|most| tokens <= most)
+    }
+
+    /// Takes these agents out of all fallbacks.
+    pub fn without_fallbacks(&mut self, unfit: &BTreeSet<AgentId>) {
+        for agent in &mut self.agents {
+            agent.fallbacks.retain(|fallback| !unfit.contains(fallback));
+        }
     }
 
     /// The agent of a task.

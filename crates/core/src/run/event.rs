@@ -135,6 +135,9 @@ pub enum Event {
         /// The budget at that moment, where there was one; none in journals of before it was kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         budget: Option<Usd>,
+        /// The agent whose own money and budget (its `max_cost`) these are; none: the run's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<AgentId>,
     },
     /// The next call does not fit the budget: nothing new starts, what is in flight finishes.
     BudgetReached {

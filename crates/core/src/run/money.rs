@@ -49,10 +49,7 @@ impl Run {
     /// it came. The output is bounded by `max_tokens`. Where a budget is set, an unknown price bounds nothing and fits
     /// no budget.
     pub(super) fn reservation(&self, id: TaskId, asked: AgentId) -> Cost {
-        let task = self.plan.task(id);
-        let inserted: u64 =
-            task.prompt.inserts.iter().map(|&(of, times)| self.output_bytes(of) * u64::from(times)).sum();
-        let input_tokens = self.plan.fixed_bound(id, asked) + inserted + OVERHEAD_TOKENS;
+        let input_tokens = self.plan.fixed_bound(id, asked) + self.inserted(id) + OVERHEAD_TOKENS;
         let output_tokens = u64::from(self.plan.max_tokens_of(id, asked));
         let usd = match &self.plan.agent(asked).pricing {
             Pricing::Known(price) => price.most(input_tokens, output_tokens),
@@ -60,6 +57,12 @@ impl Run {
             Pricing::Free | Pricing::Unknown => Usd::ZERO,
         };
         Cost { usd, input_tokens, output_tokens }
+    }
+
+    /// Bytes of the results that a task's prompt inserts.
+    pub(super) fn inserted(&self, id: TaskId) -> u64 {
+        let inserts = self.plan.task(id).prompt.inserts.iter();
+        inserts.map(|&(of, times)| self.output_bytes(of) * u64::from(times)).sum()
     }
 
     fn has_budget(&self, agent: AgentId) -> bool {
@@ -89,7 +92,7 @@ impl Run {
         let own_limit = own.budget.filter(|_| !planted!(AgentLimitIgnored));
         let purses = [
             (Purse::Run, state.budget.filter(|_| state.budget_stops), state.charged.total(), state.reserved),
-            (Purse::Agent(agent), own_limit, own.charged, own.reserved),
+            (Purse::Agent(agent), own_limit, own.charged.total(), own.reserved),
         ];
         for (purse, limit, charged, reserved) in purses {
             let Some(limit) = limit else { continue };
@@ -132,7 +135,7 @@ impl Run {
     /// The same of an agent's own budget.
     pub(crate) fn left_of(&self, agent: AgentId) -> Option<Usd> {
         let money = self.state.agents.get(agent.index())?;
-        money.budget.map(|budget| budget.minus(money.charged))
+        money.budget.map(|budget| budget.minus(money.charged.total()))
     }
 
     /// What a task may cost; none: nothing limits it alone.

@@ -65,12 +65,11 @@ impl Run {
 
     /// Whether a call for a task fits the context window of an agent's model, and the task's own limit.
     fn may_ever_do(&self, agent: AgentId, id: TaskId) -> bool {
-        let ask = self.reservation(id, agent);
-        let context = self.plan.agent(agent).context.filter(|_| !planted!(FallbackTooLong));
-        let fits = context.is_none_or(|most| ask.input_tokens + ask.output_tokens <= most);
+        let fits = self.plan.fits(id, agent, self.inserted(id)) || planted!(FallbackTooLong);
         let Some(limit) = self.limit_of_task(id) else { return fits };
         let is_priced = self.plan.agent(agent).pricing != Pricing::Unknown;
-        fits && is_priced && self.task(id).charged.total() + ask.usd <= limit
+        let needed = self.task(id).charged.total() + self.reservation(id, agent).usd;
+        fits && is_priced && needed <= limit
     }
 
     /// Whether the next attempt at a task repeats, with this agent's account, one that its provider failed.

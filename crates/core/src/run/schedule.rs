@@ -114,7 +114,7 @@ impl Deciding<'_> {
     fn budget_reached(&mut self, task: TaskId, purse: Purse, excess: &Excess) {
         let (agent, charged) = match purse {
             Purse::Run => (None, self.run.state.charged.total()),
-            Purse::Agent(agent) => (Some(agent), self.run.state.agents[agent.index()].charged),
+            Purse::Agent(agent) => (Some(agent), self.run.state.agents[agent.index()].charged.total()),
         };
         let left = excess.limit.minus(charged);
         self.remember(Event::BudgetReached {

@@ -10,7 +10,7 @@ use super::planted;
 use super::ready::Ready;
 use super::task::{Phase, TaskState};
 use super::waits::Waits;
-use crate::agent::Agent;
+use crate::agent::{Agent, AgentId};
 use crate::failure::Failure;
 use crate::hash::Hash;
 use crate::money::Usd;
@@ -50,7 +50,8 @@ pub(super) struct State {
     pub(super) reserved: Usd,
     /// The same for each agent's attempts.
     pub(super) agents: Vec<AgentMoney>,
-    pub(super) marks: BTreeSet<BudgetMark>,
+    /// What was warned of: of the run's money, or of an agent's.
+    pub(super) marks: BTreeSet<(Option<AgentId>, BudgetMark)>,
     /// What the next call would have needed, and the budget that did not allow it.
     pub(super) over_budget: Option<(Usd, Usd)>,
     /// Accounts that will not serve us, and what they said.
@@ -75,7 +76,7 @@ pub(super) struct AgentMoney {
     /// What they may come to.
     pub(super) budget: Option<Usd>,
     /// What its attempts came to.
-    pub(super) charged: Usd,
+    pub(super) charged: Charge,
     /// What those in flight may cost at most.
     pub(super) reserved: Usd,
     /// What its next call would have needed, and its budget that did not allow it.
@@ -258,14 +259,15 @@ impl Run {
             Event::TaskSkipped { task, .. } => self.close(*task, Phase::Skipped)?,
             // Nothing is decided by it.
             Event::ForecastMade { .. } | Event::Waited { .. } => {}
-            Event::BudgetWarned { mark, .. } => {
-                self.state.marks.insert(*mark);
+            Event::BudgetWarned { mark, agent, .. } => {
+                self.state.marks.insert((*agent, *mark));
             }
             Event::BudgetReached { needed, budget, agent, .. } => {
                 let over = agent.and_then(|agent| self.state.agents.get_mut(agent.index()));
                 *over.map_or(&mut self.state.over_budget, |agent| &mut agent.over) = Some((*needed, *budget));
             }
             Event::BudgetSet { budget, agent: Some(agent) } => {
+                self.state.marks.retain(|(of, _)| *of != Some(*agent));
                 if let Some(agent) = self.state.agents.get_mut(agent.index()) {
                     (agent.budget, agent.over) = (*budget, None);
                 }
@@ -275,7 +277,7 @@ impl Run {
                 // Whoever sets one while there is a run means it, whatever the configuration says.
                 self.state.budget_stops = true;
                 self.state.budget = *budget;
-                self.state.marks.retain(|mark| *mark == BudgetMark::Alert);
+                self.state.marks.retain(|(of, mark)| of.is_some() || *mark == BudgetMark::Alert);
             }
             Event::Controlled { control } => self.controlled(*control, record.at)?,
             Event::CancelRequested { signal } => self.state.cancelled = Some(*signal),

@@ -1,6 +1,7 @@
 //! What to do about an input: decides, and applies each record as it decides it.
 
 use std::collections::VecDeque;
+use std::iter;
 
 use super::event::{AttemptId, BudgetMark, Event, Outcome, Record, Skipped, Then};
 use super::input::{Action, Billing, Budgets, Input, Reply, Step};
@@ -234,19 +235,27 @@ impl Deciding<'_> {
         }
     }
 
-    /// Marks that spending has passed, each said once.
+    /// Marks that spending has passed, of the run and of agents that have a budget of their own, each said once.
     fn warn_of_budget(&mut self) {
-        let (charge, budget) = (self.run.state.charged, self.run.state.budget);
-        let spent = charge.total();
-        let past = |mark: Option<Usd>| mark.is_some_and(|mark| spent > mark);
-        let eighty_percent = budget.map(|budget| budget.shared_by(5).times(4));
-        for (mark, is_past) in [
-            (BudgetMark::Alert, past(self.run.settings.alert_threshold)),
-            (BudgetMark::EightyPercent, past(eighty_percent)),
-            (BudgetMark::Exceeded, past(budget)),
-        ] {
-            if is_past && !self.run.state.marks.contains(&mark) {
-                self.remember(Event::BudgetWarned { mark, spent, charge, budget });
+        let state = &self.run.state;
+        let alert = self.run.settings.alert_threshold;
+        let agents = self.run.plan.agent_ids().zip(&state.agents);
+        let agents = agents.filter(|(_, money)| money.budget.is_some());
+        let purses: Vec<_> = iter::once((None, state.charged, state.budget, alert))
+            .chain(agents.map(|(id, money)| (Some(id), money.charged, money.budget, None)))
+            .collect();
+        for (agent, charge, budget, alert) in purses {
+            let spent = charge.total();
+            let past = |mark: Option<Usd>| mark.is_some_and(|mark| spent > mark);
+            let eighty_percent = budget.map(|budget| budget.shared_by(5).times(4));
+            for (mark, is_past) in [
+                (BudgetMark::Alert, past(alert)),
+                (BudgetMark::EightyPercent, past(eighty_percent)),
+                (BudgetMark::Exceeded, past(budget)),
+            ] {
+                if is_past && !self.run.state.marks.contains(&(agent, mark)) {
+                    self.remember(Event::BudgetWarned { mark, spent, charge, budget, agent });
+                }
             }
         }
     }

@@ -93,7 +93,7 @@ impl Run {
         task.charged.add(&spent.charge);
         let agent = &mut self.state.agents[self.plan.asked(attempt).index()];
         agent.reserved -= reserved.usd;
-        agent.charged += spent.charge.total();
+        agent.charged.add(&spent.charge);
         Ok(())
     }
 

@@ -21,6 +21,7 @@ fn a_report_reads_well_whatever_came_of_the_run() {
         ("resumed", testing::resumed()),
         ("killed", testing::killed()),
         ("two_agents", testing::two_agents()),
+        ("rerouted", testing::rerouted()),
         ("never_began", Story::pipeline()),
     ] {
         insta::assert_snapshot!(name, rendered(&story));

@@ -32,6 +32,12 @@ fn a_result_has_the_names_of_the_design_in_their_order() {
 }
 
 #[test]
+fn a_result_names_who_did_it() {
+    let line = &lines(&testing::rerouted())[0];
+    assert_eq!((&line["agent"], &line["model"]), (&json!("gpt"), &json!("gpt-6.1-sol")));
+}
+
+#[test]
 fn failed_skipped_and_pending_tasks_say_why() {
     let failure = lines(&testing::failure());
     assert_eq!(

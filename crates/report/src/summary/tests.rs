@@ -49,6 +49,20 @@ fn the_names_are_those_of_the_design_and_no_others() {
 }
 
 #[test]
+fn tasks_that_a_fallback_did_are_counted_and_its_calls_are_its_own() {
+    let story = testing::rerouted();
+    check(
+        &story,
+        &json!({
+            "success": true, "rerouted_tasks": 1, "total_cost": 0.0046,
+            "cost": { "by_agent": { "claude": { "cost": 0.0, "calls": 1 }, "gpt": { "cost": 0.0046, "calls": 1 } } },
+        }),
+    );
+    let by_model = &summary(&story)["cost"]["by_model"]["gpt-6.1-sol"];
+    assert_eq!((&by_model["cost"], &by_model["calls"]), (&json!(0.0046), &json!(1)));
+}
+
+#[test]
 fn a_diamond_is_counted_timed_and_judged_against_its_ceiling() {
     check(
         &testing::diamond(),

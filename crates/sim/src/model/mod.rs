@@ -339,7 +339,8 @@ impl Model {
                 return fault;
             }
             let chance = &mut Chance::new(self.seed, &asked.content, &format!("fault {attempt}"));
-            return self.scenario.fault(chance, now.saturating_sub(self.began.unwrap_or(now)));
+            let elapsed = now.saturating_sub(self.began.unwrap_or(now));
+            return self.scenario.fault(models::provider(asked.dialect), chance, elapsed);
         }
         asked.steering.fail.get(attempt as usize - 1).cloned().unwrap_or(Fault::None)
     }

@@ -21,6 +21,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
+use crate::model::PROVIDERS;
 use sortie_core::chance::Chance;
 
 pub use batches::Batching;
@@ -154,10 +155,16 @@ pub struct FaultShare {
     /// Until when, likewise; this second not included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_s: Option<f64>,
+    /// Whose tries, `anthropic`'s or `openai`'s; both unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
 }
 
 impl FaultShare {
-    fn is_drawn_at(&self, elapsed_s: f64) -> bool {
+    fn is_drawn_at(&self, provider: &str, elapsed_s: f64) -> bool {
+        if self.provider.as_ref().is_some_and(|only| only != provider) {
+            return false;
+        }
         self.from_s.is_none_or(|from| from <= elapsed_s) && self.until_s.is_none_or(|until| elapsed_s < until)
     }
 }
@@ -320,10 +327,11 @@ impl Scenario {
         Law::Uniform { min, max }.draw(chance) / 1000.0
     }
 
-    /// The fault that a try draws this long after the scenario began.
-    pub(crate) fn fault(&self, chance: &mut Chance, elapsed: Duration) -> Fault {
+    /// The fault that a try at a provider draws this long after the scenario began.
+    pub(crate) fn fault(&self, provider: &str, chance: &mut Chance, elapsed: Duration) -> Fault {
         let mut share = chance.share();
-        for fault in self.faults.iter().filter(|fault| fault.is_drawn_at(elapsed.as_secs_f64())) {
+        let elapsed = elapsed.as_secs_f64();
+        for fault in self.faults.iter().filter(|fault| fault.is_drawn_at(provider, elapsed)) {
             if share < fault.share {
                 return fault.kind.clone();
             }
@@ -337,10 +345,16 @@ impl Scenario {
 fn problem_of_shares(faults: &[FaultShare]) -> Option<String> {
     let bounded = faults.iter().all(|fault| fault.share >= 0.0);
     // The sum is the largest where some window begins.
-    let begins = faults.iter().filter_map(|fault| fault.from_s).chain([0.0]);
-    let at =
-        |begin: f64| faults.iter().filter(move |fault| fault.is_drawn_at(begin)).map(|fault| fault.share);
-    let fits = begins.map(|begin| at(begin).sum::<f64>()).all(|sum| sum <= 1.0);
+    let begins = || faults.iter().filter_map(|fault| fault.from_s).chain([0.0]);
+    let at = |provider, begin: f64| -> f64 {
+        faults.iter().filter(|fault| fault.is_drawn_at(provider, begin)).map(|fault| fault.share).sum()
+    };
+    let fits =
+        PROVIDERS.iter().all(|provider| begins().map(|begin| at(provider, begin)).all(|sum| sum <= 1.0));
+    let named = faults.iter().filter_map(|fault| fault.provider.as_deref());
+    if let Some(unknown) = named.into_iter().find(|name| !PROVIDERS.contains(name)) {
+        return Some(format!("a fault's provider is {}, not {unknown:?}", PROVIDERS.join(" or ")));
+    }
     (!(bounded && fits))
         .then(|| "the shares of faults have to be at least 0 and at most 1 together".to_owned())
 }

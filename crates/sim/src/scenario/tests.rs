@@ -17,7 +17,7 @@ fn the_readme_shows_a_scenario_that_loads() {
     let readme = include_str!("../../README.md");
     let shown = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
     let scenario = Scenario::parse(shown.expect("the README shows one")).unwrap();
-    assert_eq!((scenario.name.as_str(), scenario.faults.len()), ("rough", 2));
+    assert_eq!((scenario.name.as_str(), scenario.faults.len()), ("rough", 3));
 }
 
 #[test]
@@ -51,10 +51,11 @@ fn what_a_scenario_does_not_have_is_refused() {
 #[test]
 fn faults_are_drawn_in_their_shares() {
     let mut scenario = Scenario::named("calm").unwrap();
-    let share = |kind, share| FaultShare { kind, share, from_s: None, until_s: None };
+    let share = |kind, share| FaultShare { kind, share, from_s: None, until_s: None, provider: None };
     scenario.faults = vec![share(Fault::Status(529), 0.1), share(Fault::Cut, 0.2)];
-    let draw =
-        |n: u32| scenario.fault(&mut Chance::new(3, &Hash::of(&n.to_le_bytes()), "fault"), Duration::ZERO);
+    let draw = |n: u32| {
+        scenario.fault("openai", &mut Chance::new(3, &Hash::of(&n.to_le_bytes()), "fault"), Duration::ZERO)
+    };
     let drawn: Vec<Fault> = (0..20_000).map(draw).collect();
     let of = |fault: &Fault| drawn.iter().filter(|f| *f == fault).count() as f64 / drawn.len() as f64;
     assert!((of(&Fault::Status(529)) - 0.1).abs() < 0.01);
@@ -65,17 +66,28 @@ fn faults_are_drawn_in_their_shares() {
 #[test]
 fn a_fault_is_drawn_within_its_window_only() {
     let mut scenario = Scenario::named("calm").unwrap();
-    let windowed = |kind, from_s, until_s| FaultShare { kind, share: 1.0, from_s, until_s };
+    let windowed = |kind, from_s, until_s| FaultShare { kind, share: 1.0, from_s, until_s, provider: None };
     scenario.faults = vec![
         windowed(Fault::Status(503), Some(10.0), Some(20.0)),
         windowed(Fault::Status(529), Some(20.0), None),
     ];
     let scenario = scenario.checked().unwrap();
-    let at =
-        |seconds| scenario.fault(&mut Chance::new(3, &Hash::of(b""), "fault"), Duration::from_secs(seconds));
+    let at = |seconds| {
+        scenario.fault("openai", &mut Chance::new(3, &Hash::of(b""), "fault"), Duration::from_secs(seconds))
+    };
     let drawn = [0, 9, 10, 19, 20, 9999].map(at);
     let [outage, overload] = [Fault::Status(503), Fault::Status(529)];
     assert_eq!(drawn, [Fault::None, Fault::None, outage.clone(), outage, overload.clone(), overload]);
+}
+
+#[test]
+fn a_fault_of_one_provider_is_not_the_other_s() {
+    let text = format!("{}\nfaults: [{{ kind: no-credit, share: 1, provider: anthropic }}]", BUILT_IN[0].1);
+    let scenario = Scenario::parse(&text).unwrap();
+    let of =
+        |provider| scenario.fault(provider, &mut Chance::new(3, &Hash::of(b""), "fault"), Duration::ZERO);
+    assert_eq!((of("anthropic"), of("openai")), (Fault::NoCredit, Fault::None));
+    assert_eq!(Scenario::parse(&scenario.to_text()).unwrap(), scenario);
 }
 
 #[test]
@@ -91,6 +103,11 @@ fn shares_that_overlap_are_added() {
     check("{ kind: 529, share: 0.7 }", false);
     check("{ kind: 529, share: -0.1 }", false);
     check("{ kind: 529, share: .nan }", false);
+    let at_one =
+        |share: f64, provider: &str| format!("{{ kind: 529, share: {share}, provider: {provider} }}");
+    check(&at_one(0.3, "openai"), true);
+    check(&at_one(0.4, "openai"), false);
+    check(&at_one(0.1, "opnai"), false);
 }
 
 #[test]

@@ -121,7 +121,7 @@ impl Books {
                 Ok(())
             }
             Event::BudgetSet { .. } => Err("a budget was set that nobody asked for".to_owned()),
-            Event::BudgetWarned { mark: BudgetMark::Exceeded, .. } => {
+            Event::BudgetWarned { mark: BudgetMark::Exceeded, agent: None, .. } => {
                 self.warned = true;
                 Ok(())
             }

@@ -95,7 +95,18 @@ pub(super) struct Drawn {
     pub(super) budget: Option<Usd>,
     pub(super) of_agents: [Option<Usd>; AGENTS.len()],
     pub(super) of_tasks: Option<Usd>,
+    /// Whether agents have fallbacks.
+    pub(super) has_fallbacks: bool,
 }
+
+/// The fallbacks of each agent, where they have any.
+const FALLBACKS: [&str; AGENTS.len()] = [
+    ", fallback: [chat, haiku], fallback_after: 5",
+    ", fallback: responses",
+    "",
+    ", fallback: [opus, sonnet], fallback_after: 1",
+    "",
+];
 
 impl Drawn {
     /// A random run without limits of money.
@@ -120,6 +131,7 @@ impl Drawn {
             budget: None,
             of_agents: [None; AGENTS.len()],
             of_tasks: None,
+            has_fallbacks: false,
         }
     }
 
@@ -144,9 +156,10 @@ impl Drawn {
     /// What the run is created with, as the command would.
     pub(super) fn header(&self, seed: u64) -> Header {
         let mut text = String::from("agents:\n");
-        for ((name, spec), limit) in AGENTS.iter().zip(self.of_agents) {
+        for (((name, spec), limit), fallback) in AGENTS.iter().zip(self.of_agents).zip(FALLBACKS) {
             let limit = limit.map_or(String::new(), |limit| format!(", max_cost: {}", limit.exact(12)));
-            let _ = writeln!(text, "  {name}: {{ {spec}{limit} }}");
+            let fallback = if self.has_fallbacks { fallback } else { "" };
+            let _ = writeln!(text, "  {name}: {{ {spec}{limit}{fallback} }}");
         }
         let _ = writeln!(text, "rate_limiting: {{ max_concurrent: {}, {} }}", self.concurrent, self.limits);
         let _ = writeln!(text, "timeouts: {}\ncost_control:\n  enabled: true", self.timeouts);

@@ -8,6 +8,7 @@
 //! | `books` | what the world saw, held against every limit after every record |
 //! | `money` | no limit of money is ever passed |
 //! | `ledger` | what is charged is what was billed, to the picodollar |
+//! | `fallback` | an account that cannot serve costs no task that another can do |
 //! | `waiting` | a budget that is large enough costs no time |
 //! | `forecast` | forecasts come true |
 //!
@@ -16,6 +17,7 @@
 
 mod books;
 mod draw;
+mod fallback;
 mod forecast;
 mod ledger;
 mod money;

@@ -11,7 +11,7 @@ use sortie_sim::Scenario;
 use sortie_sim::fault::Fault;
 use sortie_sim::scenario::FaultShare;
 
-use super::draw::Drawn;
+use super::draw::{Draw, Drawn};
 use super::world::{Hardship, Lived, live};
 use super::{again, seeds};
 
@@ -25,7 +25,9 @@ fn chance(seed: u64) -> Chance {
 /// A random run under random limits, whose provider keeps its word.
 async fn drive(seed: u64) -> Result<Lived, String> {
     let chance = &mut chance(seed);
-    let header = Drawn::new(chance).limited(chance).header(seed);
+    let mut drawn = Drawn::new(chance).limited(chance);
+    drawn.has_fallbacks = chance.percent(50);
+    let header = drawn.header(seed);
     let hardship = Hardship { crashes: 40, raises: 30, is_lied_to: false };
     let lived = live(header, hardship, chance).await?;
     let overshoot = lived.books.overshoot()?;
@@ -66,7 +68,13 @@ async fn drive_lied_to(seed: u64) -> Result<(Lived, Usd), String> {
     let mut scenario = Scenario::parse(&drawn.scenario).unwrap();
     let share = 0.05 + 0.7 * chance.share();
     scenario.faults.truncate(1);
-    scenario.faults.push(FaultShare { kind: Fault::Overlong, share, from_s: None, until_s: None });
+    scenario.faults.push(FaultShare {
+        kind: Fault::Overlong,
+        share,
+        from_s: None,
+        until_s: None,
+        provider: None,
+    });
     drawn.scenario = scenario.to_text();
     let header = drawn.limited(chance).header(seed);
     let hardship = Hardship { crashes: 20, raises: 0, is_lied_to: true };

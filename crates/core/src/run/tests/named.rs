@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, AgentId};
 use crate::failure::{Class, Failure};
 use crate::hash::Hash;
 use crate::limit::Gates;
@@ -28,7 +28,11 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(settings: Settings, tasks: Vec<Task>) -> Self {
-        let plan = Plan::new("table".into(), vec![agent()], tasks);
+        Table::of(agent(), settings, tasks)
+    }
+
+    fn of(agent: Agent, settings: Settings, tasks: Vec<Task>) -> Self {
+        let plan = Plan::new("table".into(), vec![agent], tasks);
         let gates = Gates::new(&settings);
         let run = Run::new(Arc::new(plan), Arc::new(settings));
         let mut table = Table {
@@ -173,6 +177,31 @@ fn without_auto_stop_the_budget_only_warns_once_for_each_mark() {
         [vec![BudgetMark::Alert], vec![BudgetMark::EightyPercent, BudgetMark::Exceeded], vec![]]
     );
     assert_eq!(table.finished(), Some(&Outcome::Completed));
+}
+
+#[test]
+fn an_agent_s_own_budget_is_warned_of_once_for_it() {
+    let agent = Agent { max_cost: Some(dollars(15)), ..agent() };
+    let tasks = (0..4).map(|i| task(&format!("t{i}"), &[], 5)).collect();
+    let bounds = Settings { budget: Some(dollars(100)), mode: Mode::Serial, ..settings() };
+    let mut table = Table::of(agent, bounds, tasks);
+    for id in 0..3 {
+        table.succeed(id, 5);
+    }
+    let warned: Vec<_> = table
+        .journal
+        .iter()
+        .filter_map(|record| match record.event {
+            Event::BudgetWarned { mark, spent, budget, agent, .. } => Some((mark, spent, budget, agent)),
+            _ => None,
+        })
+        .collect();
+    let own = Some(AgentId(0));
+    assert_eq!(warned, [(BudgetMark::EightyPercent, dollars(15), Some(dollars(15)), own)]);
+    table.tell(Input::Resumed { budgets: Budgets { run: None, agents: [(AgentId(0), dollars(20))].into() } });
+    table.succeed(3, 5);
+    let again = |record: &&Record| matches!(record.event, Event::BudgetWarned { .. });
+    assert_eq!(table.journal.iter().filter(again).count(), 2, "of the new budget, too");
 }
 
 #[test]
