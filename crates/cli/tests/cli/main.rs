@@ -12,6 +12,7 @@ mod check;
 mod control;
 mod errors;
 mod failures;
+mod fallback;
 mod forecast;
 mod limits;
 mod looks;
