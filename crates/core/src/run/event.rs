@@ -320,7 +320,8 @@ pub struct Timing {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Then {
-    /// The task is tried again, not before this time.
+    /// The task is tried again, not before this time; where it was throttled and may go to fallbacks for that, sooner
+    /// by one of them.
     RetryAt(Time),
     /// The same, and it does not count against `max_retries`, because it tells nothing of its task:
     /// it was under way already when its account was throttled, or its provider is ill (a probe's

@@ -168,9 +168,9 @@ impl Deciding<'_> {
     /// Looks again when an agent that tasks wait for, beside the one that is asked, may serve again.
     pub(super) fn wake_for_others(&mut self) {
         let (plan, ready) = (&self.run.plan, &self.run.state.ready);
-        let waiting =
-            ready.lanes().filter(|&(queue, lane)| ready.first(plan, queue, lane, self.now).is_some());
-        let waited_for = waiting.filter(|(queue, _)| queue.has_fallbacks()).flat_map(|(queue, _)| {
+        let waits = |(queue, lane)| ready.first(plan, queue, lane, self.now).is_some();
+        let lanes = ready.lanes().filter(|(queue, _)| queue.has_fallbacks());
+        let waited_for = lanes.filter(|lane| waits(*lane)).flat_map(|(queue, _)| {
             queue.fallbacks(plan).chain([queue.agent]).filter(|agent| self.has_account(*agent))
         });
         let soonest = waited_for.filter_map(|agent| self.recovers(agent)).min();

@@ -114,11 +114,14 @@ impl Run {
     pub(super) fn failed_then(&mut self, attempt: AttemptId, failure: &Failure, then: &Then) {
         let id = attempt.task;
         let queue = self.queue_for(id);
+        let is_elsewhere = attempt.agent.is_some();
+        let leaves_throttled =
+            queue.has_fallbacks() && (is_elsewhere || self.plan.agent_of(id).fallback_after.is_some());
         let task = &mut self.state.tasks[id.index()];
         match then {
             Then::RetryAt(until) | Then::AgainAt(until) => {
                 task.failures += u32::from(matches!(then, Then::RetryAt(_)));
-                if failure.class == Class::Throttled && queue.has_fallbacks() {
+                if failure.class == Class::Throttled && leaves_throttled {
                     return self.make_ready(id); // its gate is closed until then, others may be open
                 }
                 (task.phase, task.queue) = (Phase::Delayed(*until), queue);

@@ -46,7 +46,7 @@ impl Provider {
     }
 
     /// The most that a sampling temperature may be (both providers' API references).
-    pub(super) const fn max_temperature(self) -> f64 {
+    pub(crate) const fn max_temperature(self) -> f64 {
         match self {
             Provider::Anthropic => 1.0,
             Provider::OpenAi => 2.0,
