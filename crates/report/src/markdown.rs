@@ -297,9 +297,7 @@ fn tasks(report: &Report) -> String {
          | --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
     );
     for (view, task) in shown {
-        let own = || report.fold.run().plan.agent(task.agent);
-        let fallback = view.fallback.and_then(|id| report.fold.run().plan.agents().get(id.index()));
-        let agent = fallback.unwrap_or_else(own);
+        let agent = view.agent(&report.fold.run().plan, task.agent);
         let cells = [
             escape(&task.name),
             escape(&task.task_type),

@@ -97,7 +97,8 @@ impl TaskResult {
     pub fn of(fold: &Fold, id: TaskId, result: Option<Arc<str>>) -> Option<Self> {
         let view = fold.tasks().get(id.index())?;
         let plan = &fold.run().plan;
-        let (task, agent) = (plan.task(id), view.agent(plan, id));
+        let task = plan.task(id);
+        let agent = view.agent(plan, task.agent);
         let answer = view.answer.as_deref();
         Some(TaskResult {
             task_id: task.name.clone(),

@@ -82,7 +82,7 @@ pub fn run(report: &Report, style: Style) -> String {
         ("COST", Side::Right),
     ];
     let plan = &report.fold.run().plan;
-    let cells = |((view, task), id): ((&TaskView, &sortie_core::plan::Task), TaskId)| {
+    let cells = |(view, task): (&TaskView, &sortie_core::plan::Task)| {
         [
             task.name.clone(),
             task.task_type.clone(),
@@ -90,10 +90,14 @@ pub fn run(report: &Report, style: Style) -> String {
             view.attempts.to_string(),
             view.queued.map_or_else(dash, duration),
             view.latency().map_or_else(dash, duration),
-            if view.ran { charged_in_short(&view.agent(plan, id).pricing, &view.charge) } else { dash() },
+            if view.ran {
+                charged_in_short(&view.agent(plan, task.agent).pricing, &view.charge)
+            } else {
+                dash()
+            },
         ]
     };
-    let rows: Vec<_> = report.fold.tasks().iter().zip(plan.tasks()).zip(plan.ids()).map(cells).collect();
+    let rows: Vec<_> = report.fold.tasks().iter().zip(plan.tasks()).map(cells).collect();
     format!("{}\n{}{}", table(columns, &rows), changes(report.fold), summary(report, style))
 }
 
@@ -125,7 +129,8 @@ pub struct TaskTexts<'a> {
 pub fn task(report: &Report, records: &[Record], id: TaskId, texts: TaskTexts) -> Option<String> {
     let view = report.fold.tasks().get(id.index())?;
     let plan = &report.fold.run().plan;
-    let (task, agent, own) = (plan.task(id), view.agent(plan, id), plan.agent_of(id));
+    let (task, own) = (plan.task(id), plan.agent_of(id));
+    let agent = view.agent(plan, task.agent);
     let mut lines = vec![format!("task {}: {}", one_line(&task.name), view.status.name())];
     let mut fact = |name: &str, value: &str| lines.push(format!("  {name:<12}{}", one_line(value)));
     fact("type", &task.task_type);

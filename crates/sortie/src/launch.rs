@@ -54,12 +54,11 @@ impl Launch {
     /// Everything that has to be set up first: keys, endpoints, prices.
     pub fn header(
         self,
-        checked: Checked,
+        mut checked: Checked,
         config: &Config,
         environment: &Environment,
         now: Time,
     ) -> Result<Header, Error> {
-        let mut checked = checked;
         let simulated = self.simulation.is_some();
         let unfit = unfit_fallbacks(&checked.plan, config, environment, simulated);
         checked.plan.without_fallbacks(&unfit.into_iter().map(|(id, _)| id).collect());

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::iter::repeat;
 use std::path::Path;
 use std::time::Duration;
 
@@ -81,14 +80,14 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, Failed> {
     files(&setting, &mut list);
     let used = used(&setting.config, checked.as_ref());
     let only = checked.as_ref().map(|checked| checked.plan.only_fallbacks()).unwrap_or_default();
-    for (&id, is_needed) in used.iter().zip(repeat(true)).chain(only.iter().zip(repeat(false))) {
-        models(&setting.config, id, is_needed, &mut list);
+    let asked: BTreeSet<AgentId> = used.union(&only).copied().collect();
+    for &id in &asked {
+        models(&setting.config, id, used.contains(&id), &mut list);
     }
-    for (&id, is_needed) in used.iter().zip(repeat(true)).chain(only.iter().zip(repeat(false))) {
-        reach(&setting, id, is_needed, args.offline, &mut list).await?;
+    for &id in &asked {
+        reach(&setting, id, used.contains(&id), args.offline, &mut list).await?;
     }
-    let used: BTreeSet<AgentId> = used.union(&only).copied().collect();
-    bounds(&setting.config, &used, &mut list);
+    bounds(&setting.config, &asked, &mut list);
     if let Some(checked) = &checked {
         plan(checked, &mut list);
         tokens(checked, &setting, args.offline, &mut list).await?;

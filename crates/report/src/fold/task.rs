@@ -118,10 +118,10 @@ impl TaskView {
         }
     }
 
-    /// Whom its last attempt went to; before the first its own agent.
-    pub fn agent<'a>(&self, plan: &'a Plan, id: TaskId) -> &'a Agent {
+    /// Whom its last attempt went to; before the first its `own` agent.
+    pub fn agent<'a>(&self, plan: &'a Plan, own: AgentId) -> &'a Agent {
         let fallback = self.fallback.and_then(|agent| plan.agents().get(agent.index()));
-        fallback.unwrap_or_else(|| plan.agent_of(id))
+        fallback.unwrap_or_else(|| plan.agent(own))
     }
 
     /// Money that is known to be spent: as reported, else as estimated. What is at risk is apart.
