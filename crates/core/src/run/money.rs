@@ -90,19 +90,25 @@ impl Run {
         }
         let own = &state.agents[agent.index()];
         let own_limit = own.budget.filter(|_| !planted!(AgentLimitIgnored));
+        let run_limit = state.budget.filter(|_| state.budget_stops);
         let purses = [
-            (Purse::Run, state.budget.filter(|_| state.budget_stops), state.charged.total(), state.reserved),
             (Purse::Agent(agent), own_limit, own.charged.total(), own.reserved),
+            (Purse::Run, run_limit, state.charged.total(), state.reserved),
         ];
+        let mut after_settle = None;
         for (purse, limit, charged, reserved) in purses {
             let Some(limit) = limit else { continue };
             let needed = charged + ask.usd;
             if needed > limit {
+                // What can never be is said before what is waited for.
                 return Affordable::Past(purse, Excess { needed, limit });
             }
-            if needed + reserved > limit {
-                return Affordable::AfterSettle(purse);
+            if needed + reserved > limit && !ask.usd.is_zero() {
+                after_settle = after_settle.or(Some(purse));
             }
+        }
+        if let Some(purse) = after_settle {
+            return Affordable::AfterSettle(purse);
         }
         Affordable::Yes
     }

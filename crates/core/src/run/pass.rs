@@ -2,22 +2,28 @@
 
 use super::breaker::Barred;
 use super::input::Mode;
+use super::money::Excess;
 use super::ready::{Lane, Place};
 use super::route::{Asked, Queue};
 use super::step::Deciding;
 use crate::agent::AgentId;
 use crate::limit::GateId;
+use crate::plan::TaskId;
 
 /// Who is held for the rest of a step.
 pub(super) struct Held {
     pub(super) agents: Vec<bool>,
     /// Whose retries are.
     retries: Vec<bool>,
+    /// Whether something waits that the budget allows, or may allow.
+    pub(super) waits: bool,
+    /// The first that the budget never allows and whose gate is closed as well.
+    pub(super) past: Option<(TaskId, Excess)>,
 }
 
 impl Held {
     pub(super) fn none(agents: usize) -> Self {
-        Held { agents: vec![false; agents], retries: vec![false; agents] }
+        Held { agents: vec![false; agents], retries: vec![false; agents], waits: false, past: None }
     }
 
     pub(super) fn hold(&mut self, agents: &[AgentId]) {
@@ -65,6 +71,7 @@ impl Deciding<'_> {
             if let Err(barred) = health.check(gate, self.now) {
                 let behind: Vec<AgentId> = self.agents_behind(gate).collect();
                 self.say_barred(gate, barred, &behind, held);
+                held.waits = true;
                 held.hold(&behind);
             } else if health.wants_probe(gate) {
                 return self.fresh(gate, &heads).or_else(|| self.least_tried(gate, &heads));
@@ -78,6 +85,7 @@ impl Deciding<'_> {
                 let reason = format!("the retry quota of {account}");
                 let behind: Vec<AgentId> = self.agents_behind(gate).collect();
                 self.wait_of(&[Lane::Retry], reason, None, &behind, held);
+                held.waits = true;
                 held.hold_retries(&behind);
             } else {
                 return Some(first);

@@ -14,6 +14,7 @@ use crate::agent::AgentId;
 use crate::failure::{Class, Failure};
 use crate::limit::{self, GateId, Scope, Verdict};
 use crate::plan::TaskId;
+use crate::price::Pricing;
 use crate::time::Time;
 use crate::usage::Cost;
 
@@ -29,52 +30,67 @@ impl Deciding<'_> {
                 break;
             }
         }
+        self.stop_if_all_are_past(&held);
         if self.may_start() {
             self.wake_for_others();
         }
     }
 
     /// Starts a task if money and rates allow; whether others may start all the same.
+    ///
+    /// Money is asked before rates, but where the task's gate is closed it keeps nobody: what waits for
+    /// its rate anyway takes nothing of the budget yet, and nobody behind it has to wait for that.
     fn try_start(&mut self, head: Head, held: &mut Held) -> bool {
         let Head { place, asked, .. } = head;
         let ask = self.run.reservation(place.task, asked.agent);
-        match self.run.affordable(place.task, asked.agent, &ask) {
-            Affordable::Yes => self.start_through(head, ask, held),
-            Affordable::AfterSettle(purse) => {
-                let (reason, whose) = match purse {
-                    Purse::Run => ("the budget".to_owned(), asked.agent),
-                    Purse::Agent(agent) => {
-                        (format!("the budget of {}", self.run.plan.agent(agent).name), agent)
-                    }
-                };
-                self.wait(reason, None, &[whose], held);
-                held.hold(&[whose]);
-                matches!(purse, Purse::Agent(_))
-            }
+        let gate = self.run.gate_of(asked.agent);
+        let affordable = self.run.affordable(place.task, asked.agent, &ask);
+        match affordable {
             // It was asked whether it may be within them.
             Affordable::Past(..) | Affordable::PastTaskLimit(_) if asked.because.is_some() => {
                 held.hold(&[asked.agent]);
+                return true;
+            }
+            Affordable::PastTaskLimit(excess) => {
+                self.past_task_limit(place.task, &excess);
+                return true;
+            }
+            Affordable::Past(purse @ Purse::Agent(_), excess) => {
+                self.budget_reached(place.task, purse, &excess);
+                return true; // other agents may go on
+            }
+            Affordable::Yes | Affordable::AfterSettle(_) | Affordable::Past(Purse::Run, _) => {}
+        }
+        let checked = if planted!(LimitsIgnored) { Ok(()) } else { self.gates.check(gate, &ask, self.now) };
+        if let Err(closed) = checked {
+            match affordable {
+                Affordable::Past(Purse::Run, excess) => {
+                    held.past.get_or_insert((place.task, excess));
+                }
+                _ => held.waits = true,
+            }
+            return self.hold_at(gate, closed, held);
+        }
+        match affordable {
+            Affordable::AfterSettle(purse) => {
+                held.waits = true;
+                self.wait_for_settle(asked.agent, purse, held);
                 true
             }
             Affordable::Past(purse, excess) => {
                 self.budget_reached(place.task, purse, &excess);
-                true // other agents may go on where it is one agent's
+                true
             }
-            Affordable::PastTaskLimit(excess) => {
-                self.past_task_limit(place.task, &excess);
+            Affordable::Yes | Affordable::PastTaskLimit(_) => {
+                self.start(&head, gate, ask);
                 true
             }
         }
     }
 
-    /// Starts a task that the money allows, if its gate is open; whether other gates may be.
-    fn start_through(&mut self, head: Head, ask: Cost, held: &mut Held) -> bool {
-        let gate = self.run.gate_of(head.asked.agent);
-        let checked = if planted!(LimitsIgnored) { Ok(()) } else { self.gates.check(gate, &ask, self.now) };
-        let Err(limit::Held { verdict, reason, scope }) = checked else {
-            self.start(&head, gate, ask);
-            return true;
-        };
+    /// A gate is closed: whoever passes it waits; whether other gates may be open.
+    fn hold_at(&mut self, gate: GateId, closed: limit::Held, held: &mut Held) -> bool {
+        let limit::Held { verdict, reason, scope } = closed;
         let until = match verdict {
             Verdict::WaitUntil(until) => Some(until),
             Verdict::Go | Verdict::WaitForSettle => None,
@@ -83,6 +99,38 @@ impl Deciding<'_> {
         self.wait(reason, until, &behind, held);
         held.hold(&behind);
         scope != Scope::Process
+    }
+
+    /// A purse has to be settled first: whoever pays from it waits. From the run's all do that cost
+    /// anything, so that what a budget buys does not depend on who is cheap.
+    fn wait_for_settle(&mut self, asked: AgentId, purse: Purse, held: &mut Held) {
+        let plan = self.run.plan.clone();
+        match purse {
+            Purse::Agent(agent) => {
+                let reason = format!("the budget of {}", plan.agent(agent).name);
+                self.wait(reason, None, &[agent], held);
+                held.hold(&[agent]);
+            }
+            Purse::Run => {
+                self.wait("the budget".to_owned(), None, &[asked], held);
+                let costs = |id: &AgentId| matches!(plan.agent(*id).pricing, Pricing::Known(_));
+                let costly: Vec<AgentId> = plan.agent_ids().filter(costs).chain([asked]).collect();
+                held.hold(&costly);
+            }
+        }
+    }
+
+    /// Ends what the budget does not allow any more, once nothing else is to be waited for: the gates of
+    /// what is left are closed, and would open for nothing.
+    fn stop_if_all_are_past(&mut self, held: &Held) {
+        if let Some((task, excess)) = &held.past
+            && !held.waits
+            && self.run.state.in_flight.is_empty()
+            && self.run.state.ready.next_due(self.now, |_, _| true).is_none()
+            && self.may_start()
+        {
+            self.budget_reached(*task, Purse::Run, excess);
+        }
     }
 
     fn past_task_limit(&mut self, id: TaskId, Excess { needed, limit }: &Excess) {
@@ -112,11 +160,16 @@ impl Deciding<'_> {
     }
 
     fn budget_reached(&mut self, task: TaskId, purse: Purse, excess: &Excess) {
-        let (agent, charged) = match purse {
-            Purse::Run => (None, self.run.state.charged.total()),
-            Purse::Agent(agent) => (Some(agent), self.run.state.agents[agent.index()].charged.total()),
+        let state = &self.run.state;
+        let (agent, taken) = match purse {
+            Purse::Run => (None, state.charged.total() + state.reserved),
+            Purse::Agent(agent) => {
+                let own = &state.agents[agent.index()];
+                (Some(agent), own.charged.total() + own.reserved)
+            }
         };
-        let left = excess.limit.minus(charged);
+        // What is in flight may cost all that is reserved for it.
+        let left = excess.limit.minus(taken);
         self.remember(Event::BudgetReached {
             needed: excess.needed,
             budget: excess.limit,
@@ -197,7 +250,8 @@ impl Deciding<'_> {
             if let Some(signal) = state.cancelled {
                 return self.end(Outcome::Interrupted { signal });
             }
-            if let Some((needed, budget)) = state.over_budget {
+            if let Some((ask, budget)) = state.over_budget {
+                let needed = state.charged.total() + ask;
                 return self.end(Outcome::BudgetExceeded { needed, budget, agent: None });
             }
             if !state.ready.any(&self.run.plan, self.now, |queue, task| self.serves(queue, task)) {
@@ -218,9 +272,12 @@ impl Deciding<'_> {
         if let Some(failure) = waiting.into_iter().find_map(|agent| self.run.stop_of(agent)) {
             return Outcome::ProviderStopped { failure: failure.clone() };
         }
-        let over = |id: AgentId| Some((id, state.agents[id.index()].over?));
+        let over = |id: AgentId| Some((id, &state.agents[id.index()], state.agents[id.index()].over?));
         match self.run.plan.agent_ids().find_map(over) {
-            Some((id, (needed, budget))) => Outcome::BudgetExceeded { needed, budget, agent: Some(id) },
+            Some((id, own, (ask, budget))) => {
+                let needed = own.charged.total() + ask;
+                Outcome::BudgetExceeded { needed, budget, agent: Some(id) }
+            }
             None => Outcome::ProviderStopped { failure: Failure::new(Class::Invalid, "no task can start") },
         }
     }

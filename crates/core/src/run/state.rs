@@ -52,7 +52,7 @@ pub(super) struct State {
     pub(super) agents: Vec<AgentMoney>,
     /// What was warned of: of the run's money, or of an agent's.
     pub(super) marks: BTreeSet<(Option<AgentId>, BudgetMark)>,
-    /// What the next call would have needed, and the budget that did not allow it.
+    /// What the next call would have had to reserve, and the budget that did not allow it.
     pub(super) over_budget: Option<(Usd, Usd)>,
     /// Accounts that will not serve us, and what they said.
     pub(super) stopped: BTreeMap<String, Failure>,
@@ -79,7 +79,7 @@ pub(super) struct AgentMoney {
     pub(super) charged: Charge,
     /// What those in flight may cost at most.
     pub(super) reserved: Usd,
-    /// What its next call would have needed, and its budget that did not allow it.
+    /// What its next call would have had to reserve, and its budget that did not allow it.
     pub(super) over: Option<(Usd, Usd)>,
 }
 
@@ -263,8 +263,13 @@ impl Run {
                 self.state.marks.insert((*agent, *mark));
             }
             Event::BudgetReached { needed, budget, agent, .. } => {
-                let over = agent.and_then(|agent| self.state.agents.get_mut(agent.index()));
-                *over.map_or(&mut self.state.over_budget, |agent| &mut agent.over) = Some((*needed, *budget));
+                // What is in flight may still add to what is spent.
+                let own = agent.and_then(|agent| self.state.agents.get_mut(agent.index()));
+                let (over, charged) = match own {
+                    Some(own) => (&mut own.over, own.charged),
+                    None => (&mut self.state.over_budget, self.state.charged),
+                };
+                *over = Some((needed.minus(charged.total()), *budget));
             }
             Event::BudgetSet { budget, agent: Some(agent) } => {
                 self.state.marks.retain(|(of, _)| *of != Some(*agent));

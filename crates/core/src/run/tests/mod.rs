@@ -1,5 +1,6 @@
 //! Random plans × limits × faults × crashes, and proof that these tests can fail.
 
+mod budgets;
 mod controls;
 mod fallback;
 mod named;

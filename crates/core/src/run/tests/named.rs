@@ -28,11 +28,11 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(settings: Settings, tasks: Vec<Task>) -> Self {
-        Table::of(agent(), settings, tasks)
+        Table::of(vec![agent()], settings, tasks)
     }
 
-    fn of(agent: Agent, settings: Settings, tasks: Vec<Task>) -> Self {
-        let plan = Plan::new("table".into(), vec![agent], tasks);
+    pub(super) fn of(agents: Vec<Agent>, settings: Settings, tasks: Vec<Task>) -> Self {
+        let plan = Plan::new("table".into(), agents, tasks);
         let gates = Gates::new(&settings);
         let run = Run::new(Arc::new(plan), Arc::new(settings));
         let mut table = Table {
@@ -93,12 +93,12 @@ impl Table {
     }
 }
 
-fn dollars(n: u64) -> Usd {
+pub(super) fn dollars(n: u64) -> Usd {
     Usd::from_f64(n as f64).unwrap()
 }
 
 /// How a run ends that its budget stopped.
-fn over(needed: u64, budget: u64) -> Outcome {
+pub(super) fn over(needed: u64, budget: u64) -> Outcome {
     Outcome::BudgetExceeded { needed: dollars(needed), budget: dollars(budget), agent: None }
 }
 
@@ -142,7 +142,8 @@ fn a_budget_stop_drains_what_is_in_flight_and_starts_nothing_new() {
     table.succeed(0, 15);
     assert_eq!((table.started().len(), table.finished()), (0, None));
     table.succeed(1, 1);
-    assert_eq!(table.finished(), Some(&over(25, 20)));
+    // What is spent by now, and what the next would reserve.
+    assert_eq!(table.finished(), Some(&over(26, 20)));
     // More money, and the run goes on where it was.
     table.tell(Input::Resumed { budgets: Some(dollars(26)).into() });
     assert_eq!(table.started(), ["t2"]);
@@ -184,7 +185,7 @@ fn an_agent_s_own_budget_is_warned_of_once_for_it() {
     let agent = Agent { max_cost: Some(dollars(15)), ..agent() };
     let tasks = (0..4).map(|i| task(&format!("t{i}"), &[], 5)).collect();
     let bounds = Settings { budget: Some(dollars(100)), mode: Mode::Serial, ..settings() };
-    let mut table = Table::of(agent, bounds, tasks);
+    let mut table = Table::of(vec![agent], bounds, tasks);
     for id in 0..3 {
         table.succeed(id, 5);
     }
