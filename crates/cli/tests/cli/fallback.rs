@@ -79,3 +79,16 @@ fn a_resume_goes_on_without_a_fallback_whose_key_is_gone() {
     let sandbox = sandbox.with("OPENAI_API_KEY", "sk-test-o");
     assert_eq!(sandbox.sortie("resume one --json").exits(0).json()["successful_tasks"], 2);
 }
+
+#[test]
+fn a_prompt_that_a_fallback_cannot_take_is_told_before_the_run() {
+    let simulator = Simulator::start();
+    let config = "agents: { claude: { fallback: small }, small: { provider: openai, model: gpt-4 } }";
+    let long = "word ".repeat(1_000);
+    let plan = format!("tasks: [{{ id: a, prompt: Go. }}, {{ id: b, prompt: '{long}' }}]");
+    let sandbox = Sandbox::reaching(&simulator).file("sortie.yaml", config).file("plan.yaml", plan);
+    let found = point(&sandbox.sortie("check plan.yaml --offline --json").exits(0), "fallback of claude");
+    let expected =
+        "small (gpt-4): 1 of 2 tasks may be more than its window of 8192 tokens, and do not go there";
+    assert_eq!((&found["state"], &found["found"]), (&"warning".into(), &expected.into()));
+}
