@@ -183,9 +183,9 @@ fn overrun_call(plan: &Plan, of: &Overrun) -> OverrunCall {
 fn input(fold: &Fold) -> BTreeMap<String, InputTokens> {
     let plan = &fold.run().plan;
     let mut agents: BTreeMap<String, InputTokens> = BTreeMap::new();
-    for (view, id) in fold.tasks().iter().zip(plan.ids()) {
+    for (view, task) in fold.tasks().iter().zip(plan.tasks()) {
         let Some(actual) = view.answer_input else { continue };
-        let tokens = agents.entry(view.agent(plan, id).name.clone()).or_default();
+        let tokens = agents.entry(view.agent(plan, task.agent).name.clone()).or_default();
         tokens.actual = tokens.actual.saturating_add(actual);
         tokens.reserved = tokens.reserved.saturating_add(view.reserved_input);
         tokens.ratio = (tokens.reserved > 0).then(|| tokens.actual as f64 / tokens.reserved as f64);
