@@ -13,6 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,10 @@ pub struct Price {
     /// another model that the table knows is then charged by that model's row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<String>,
+    /// Whether it is for a host that serves in its region alone, at the region's rates: another model
+    /// that answers there costs its region's too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_region: bool,
 }
 
 /// What one token of each kind costs.
@@ -140,6 +145,7 @@ impl Price {
             region_percent: whole(),
             web_search: Usd::ZERO,
             row: None,
+            in_region: false,
         }
     }
 
@@ -154,7 +160,8 @@ impl Price {
     pub fn at_host(&self, in_region: bool) -> Self {
         let percent = if in_region { self.region_percent } else { whole() };
         let tiers = self.tiers.iter().map(|(tier, rates)| (*tier, rates.percent(percent))).collect();
-        Price { standard: self.standard.percent(percent), tiers, region_percent: whole(), ..self.clone() }
+        let standard = self.standard.percent(percent);
+        Price { standard, tiers, region_percent: whole(), in_region, ..self.clone() }
     }
 
     /// Its rates in every tier that has some, the standard one first.
@@ -199,12 +206,14 @@ impl Price {
         most.percent_rounded_up(self.region_percent)
     }
 
-    /// The price of the model that a reply names: its row, where both it and this are the table's.
-    fn answered_by(&self, model: Option<&str>) -> &Price {
+    /// The price of the model that a reply names: its row, where both it and this are the table's, at the
+    /// host that was asked.
+    fn answered_by(&self, model: Option<&str>) -> Cow<'_, Price> {
         let asked = self.row.as_deref();
         match model.filter(|_| asked.is_some()).and_then(|model| table().find(model)) {
-            Some(row) if asked != Some(&row.model) => &row.price,
-            _ => self,
+            Some(row) if asked != Some(&row.model) && self.in_region => Cow::Owned(row.price.at_host(true)),
+            Some(row) if asked != Some(&row.model) => Cow::Borrowed(&row.price),
+            _ => Cow::Borrowed(self),
         }
     }
 }

@@ -289,6 +289,7 @@ mod written {
                     region_percent: row.us.map_or(100, |percent| percent.0),
                     web_search: row.web_search.map_or(Usd::ZERO, |usd| usd.0),
                     row: Some(row.model.clone()),
+                    in_region: false,
                 },
                 model: row.model,
                 aliases: row.aliases,

@@ -182,7 +182,7 @@ fn a_host_s_region_raises_every_rate_and_nothing_is_raised_twice() {
     assert_eq!(anywhere.most(1000, 0), usd("0.0025"));
     assert_eq!(regional.most(1000, 0), usd("0.00275"));
     assert_eq!(
-        row("gpt-5.1").price.at_host(true),
+        Price { in_region: false, ..row("gpt-5.1").price.at_host(true) },
         row("gpt-5.1").price,
         "models of before March 2026 cost the same"
     );
@@ -203,6 +203,17 @@ fn a_reply_is_charged_as_the_model_that_it_names() {
     let stated = Pricing::Known(Price::flat(usd("0.000003"), usd("0.000003")));
     check(&stated, Some("claude-opus-5-5"), "3");
     check(&Pricing::Free, Some("claude-opus-5-5"), "0");
+    // A host's region is that of every model that answers there, of one that was asked without any too.
+    let short = Usage { input: 1000, output: 1000, ..Usage::default() };
+    for (asked, in_region, answered, dollars) in [
+        ("gpt-6-astra", true, "gpt-6-astra", "0.066"),
+        ("gpt-6.1-sol", true, "gpt-6-astra", "0.066"),
+        ("gpt-5.1", true, "gpt-6-astra", "0.066"),
+        ("gpt-6.1-sol", false, "gpt-6-astra", "0.06"),
+    ] {
+        let pricing = Pricing::Known(row(asked).price.at_host(in_region));
+        assert_eq!(pricing.of(&short, Some(answered)), usd(dollars), "{asked} {in_region}");
+    }
     // A run keeps the rates that it began with, whatever the table says by now.
     let mut kept = row("claude-sonnet-5").price.clone();
     kept.standard.input = usd("0.000007");
