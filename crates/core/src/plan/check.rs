@@ -242,6 +242,9 @@ impl Checker<'_> {
         let template = self.template(index);
         let max_tokens = task.max_tokens.or(self.defaults.max_tokens).or(agent.map(|a| a.max_tokens));
         let max_tokens = max_tokens.unwrap_or(1);
+        if let Some(agent) = agent {
+            self.least_tokens(index, &agent.name);
+        }
         let expected = task.expected_seconds.or(self.defaults.expected_seconds).and_then(seconds);
         let timeout = task.timeout.or(self.defaults.timeout).and_then(seconds);
         let by_work = || agent.map(|a| a.timeouts.request_for(max_tokens, expected)).unwrap_or_default();

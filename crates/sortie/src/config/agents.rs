@@ -17,7 +17,7 @@ use super::{ConfiguredAgent, Endpoint, Environment, Origin};
 /// Output tokens a task may use where nobody says: the founding document's (SPEC.md E5).
 const MAX_TOKENS: u32 = 4000;
 /// The least that the Responses API takes for `max_output_tokens` (its own error message says so).
-const LEAST_IN_RESPONSES: u32 = 16;
+pub(super) const LEAST_IN_RESPONSES: u32 = 16;
 /// Agents, at most: an agent's id is 16 bits wide.
 const MAX_AGENTS: usize = u16::MAX as usize;
 /// Days before its retirement from which a model is warned of.
@@ -235,8 +235,12 @@ impl Checker<'_> {
             _ => format!("agents.{}.base_url", self.name),
         };
         if let Err(why) = check_address(&url) {
-            // No place: the line could be shown, and there may be a password in it.
-            self.problems.push(Problem::error(format!("`{name}` {why}")));
+            // No place: the line could be shown, and there may be a password in it. A variable is that of
+            // several agents, and wrong once.
+            let problem = Problem::error(format!("`{name}` {why}"));
+            if self.problems.iter().all(|known| known.message != problem.message) {
+                self.problems.push(problem);
+            }
         } else if provider == Provider::Anthropic && url.ends_with("/v1") {
             let place = self.at("base_url");
             let message = format!("`{name}` ends in `/v1`, which is added to it: Anthropic's has none");

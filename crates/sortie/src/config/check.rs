@@ -125,19 +125,21 @@ fn timeouts(file: Option<&TimeoutsFile>, problems: &mut Problems) -> (Timeouts, 
 
 fn money(file: Option<&CostControl>, problems: &mut Problems) -> Money {
     let file = file.cloned().unwrap_or_default();
-    let mut get = |key: &'static str, value: Option<f64>| {
-        let usd = value.map(Usd::from_f64);
+    let mut get = |key: &'static str, value: Option<f64>, takes_none: bool| {
+        let usd = value.map(|value| Usd::from_f64(value).filter(|usd| takes_none || !usd.is_zero()));
         if usd == Some(None) {
             let place = Place::root().key("cost_control").key(key);
-            let message = format!("`{place}` must be from 0 to 18 million USD");
+            let from = if takes_none { "from 0 to" } else { "more than 0 and at most" };
+            let message = format!("`{place}` must be {from} 18 million USD");
             problems.push(Problem::error(message).at(place));
         }
         usd.flatten()
     };
+    // A limit of nothing lets nothing run, as on the command line; an alert of nothing tells of the first cent.
     let money = Money {
-        budget: get("max_cost_per_session", file.max_cost_per_session),
-        max_cost_per_task: get("max_cost_per_task", file.max_cost_per_task),
-        alert_threshold: get("alert_threshold", file.alert_threshold),
+        budget: get("max_cost_per_session", file.max_cost_per_session, false),
+        max_cost_per_task: get("max_cost_per_task", file.max_cost_per_task, false),
+        alert_threshold: get("alert_threshold", file.alert_threshold, true),
         auto_stop: file.auto_stop_on_limit.unwrap_or(true),
     };
     if let (Some(alert), Some(budget)) = (money.alert_threshold, money.budget)

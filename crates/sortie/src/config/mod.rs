@@ -29,6 +29,7 @@ use sortie_core::limit::GateSpec;
 use sortie_core::money::Usd;
 use sortie_core::plan::check::Routing;
 
+use agents::LEAST_IN_RESPONSES;
 pub use what_if::WhatIf;
 use written::{Api, Auth, ConfigFile, Provider};
 
@@ -240,7 +241,12 @@ impl Config {
 
     /// What a plan has to know.
     pub fn routing(&self) -> Routing {
+        let least = |configured: &ConfiguredAgent| {
+            let is_bound = configured.endpoint.api == Some(Api::Responses);
+            is_bound.then(|| (configured.agent.name.clone(), LEAST_IN_RESPONSES))
+        };
         Routing {
+            least_max_tokens: self.agents.iter().filter_map(least).collect(),
             agents: self.agents.iter().map(|configured| configured.agent.clone()).collect(),
             disabled: self.disabled.clone(),
             routes: self.routes.clone(),

@@ -1,5 +1,7 @@
 //! Every key does what it says, or says that it does not.
 
+mod refused;
+
 use sortie_core::agent::Backoff;
 use sortie_core::document::schema_of;
 use sortie_core::price::{self, Pricing};
@@ -247,7 +249,7 @@ fn all_that_is_wrong_is_told_at_once_with_its_place() {
             "sortie.yaml:4:36: `output` must be from 0 to 18 million USD per million tokens",
             "sortie.yaml:4:78: `agents.gpt.rate_limiting.requests_per_minute` must be at least 1",
             "sortie.yaml:4:92: `agents.gpt.rate_limiting.max_delay` must be from 0 to 31536000 seconds",
-            "sortie.yaml:5:38: `cost_control.max_cost_per_session` must be from 0 to 18 million USD",
+            "sortie.yaml:5:38: `cost_control.max_cost_per_session` must be more than 0 and at most 18 million USD",
             "sortie.yaml:6:32: `rate_limiting.initial_delay` must be from 0 to 31536000 seconds",
             "sortie.yaml:7:21: `timeouts.connect` must be more than 0 and at most 31536000 seconds",
             "sortie.yaml:8:18: there is no agent `nobody`",

@@ -232,12 +232,15 @@ fn task(chance: &mut Chance, index: u64) -> TaskFile {
     for on in on.iter().filter(|_| chance.percent(60)) {
         let _ = write!(prompt, " {{{{ results.{on} }}}}");
     }
+    let (agent, _) = AGENTS[chance.below(AGENTS.len() as u64) as usize];
+    // The Responses API takes no less.
+    let least = if agent == "responses" { 16 } else { 1 };
     TaskFile {
         id: name(index),
         prompt,
         depends_on: Some(on),
-        agent: Some(AGENTS[chance.below(AGENTS.len() as u64) as usize].0.to_owned()),
-        max_tokens: Some(chance.factor(0.3, 2.6) as u32),
+        agent: Some(agent.to_owned()),
+        max_tokens: Some((chance.factor(0.3, 2.6) as u32).max(least)),
         ..TaskFile::default()
     }
 }

@@ -17,6 +17,9 @@ pub struct Routing {
     pub routes: BTreeMap<String, String>,
     /// Who does what has neither an agent nor a route.
     pub default_agent: Option<String>,
+    /// The fewest output tokens that an agent's API lets a request ask for, by the agent's name; agents whose
+    /// API takes one are left out.
+    pub least_max_tokens: BTreeMap<String, u32>,
 }
 
 impl Checker<'_> {
@@ -48,6 +51,22 @@ impl Checker<'_> {
             return AgentId(0);
         };
         self.known_agent(name, place)
+    }
+
+    /// Refuses fewer output tokens than the API of a task's agent takes.
+    pub(super) fn least_tokens(&mut self, index: usize, agent: &str) {
+        let Some(least) = self.routing.least_max_tokens.get(agent) else { return };
+        let (task, defaults) = (&self.tasks[index], Place::root().key("defaults"));
+        let stated = task.max_tokens.map(|n| (n, at(index)));
+        // What is no number of tokens at all has been said.
+        let stated = stated.or(self.defaults.max_tokens.map(|n| (n, defaults))).filter(|(n, _)| *n > 0);
+        if let Some((_, place)) = stated.filter(|(n, _)| n < least) {
+            let message = format!(
+                "`max_tokens` of `{}` must be at least {least}: agent `{agent}`'s API takes no less",
+                task.id
+            );
+            self.problems.push(Problem::error(message).at(place.key("max_tokens")));
+        }
     }
 
     fn known_agent(&mut self, name: &str, place: Place) -> AgentId {

@@ -35,7 +35,20 @@ fn routing() -> Routing {
         disabled: vec!["local".into()],
         routes: BTreeMap::from([("coding".into(), "openai".into()), ("bulk".into(), "local".into())]),
         default_agent: Some("claude".into()),
+        least_max_tokens: BTreeMap::from([("openai".into(), 16)]),
     }
+}
+
+#[test]
+fn a_task_asks_for_no_fewer_tokens_than_its_agent_s_api_takes() {
+    refused(
+        "- {id: a, prompt: x, agent: openai, max_tokens: 15}\n- {id: b, prompt: x, agent: openai, max_tokens: 16}\n\
+         - {id: c, prompt: x, max_tokens: 1}\n- {id: d, prompt: x, agent: openai}\n",
+        &["p.yaml:2:49: `max_tokens` of `a` must be at least 16: agent `openai`'s API takes no less"],
+    );
+    let by_default = "defaults: {max_tokens: 5, agent: openai}\ntasks:\n- {id: a, prompt: x}\n";
+    let shown = checked("p.yaml", by_default).unwrap_err().to_string();
+    assert!(shown.starts_with("p.yaml:1:24: `max_tokens` of `a` must be at least 16"), "{shown}");
 }
 
 fn checked(name: &str, text: &str) -> Result<Checked, Problems> {
