@@ -12,6 +12,7 @@ pub mod failure;
 pub mod forecast;
 pub mod hash;
 pub mod limit;
+pub mod misfit;
 pub mod money;
 pub mod plan;
 pub mod prediction;
@@ -20,4 +21,5 @@ pub mod run;
 #[cfg(test)]
 mod testing;
 pub mod time;
+pub mod unpriced;
 pub mod usage;

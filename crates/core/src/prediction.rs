@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::AgentId;
 use crate::money::Usd;
 use crate::time::micros;
 
@@ -15,6 +16,35 @@ pub struct Prediction {
     pub cost: CostRange,
     /// How long it will take.
     pub makespan: Spread,
+    /// Where a budget would stop it; none where none would, and in journals of before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
+}
+
+/// Where a budget stops a run: of those that do, the one that does most often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// The agent whose own budget it is; none: the run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
+    /// The budget.
+    pub budget: Usd,
+    /// In how many of the plays, at least 1.
+    pub stopped: u32,
+    /// How many plays there were.
+    pub plays: u32,
+    /// Tasks that had their answer when it did: the median of the plays that it stopped.
+    pub after_tasks: u32,
+    /// When the last of them had: their median too, and not of the same play.
+    #[serde(with = "micros")]
+    pub after: Duration,
+}
+
+impl Stop {
+    /// The share of the plays that it stopped, more than 0 and at most 1.
+    pub fn share(&self) -> f64 {
+        f64::from(self.stopped) / f64::from(self.plays)
+    }
 }
 
 /// What a plan may cost. What is reported or estimated counts, as in a run's total; what would be at

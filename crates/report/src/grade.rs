@@ -41,7 +41,7 @@ impl Grade {
     /// The grade of this prediction where a run came to this; `comparable` says of its cost and of its time
     /// whether they can be held against it.
     pub(crate) fn of(
-        Prediction { cost, makespan }: Prediction,
+        Prediction { cost, makespan, .. }: Prediction,
         [cost_comparable, time_comparable]: [bool; 2],
         total_cost: Usd,
         total_duration: Duration,

@@ -16,6 +16,7 @@ use crate::amounts::{for_what, names, unpriced};
 use crate::calls::{asked, name};
 use crate::controls;
 use crate::fold::RunView;
+use crate::forecast::budget_stop;
 use crate::results;
 use crate::summary::{signal_name, whose};
 use crate::terminal::one_line;
@@ -63,14 +64,17 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
             (Level::Info, format!("run {} started: {}", run.run_id, count(run.plan.len() as u64, "task")))
         }
         Event::RunResumed => (Level::Info, format!("run {} resumed", run.run_id)),
-        Event::ForecastMade { forecast: Prediction { cost, makespan } } => {
+        Event::ForecastMade { forecast: Prediction { cost, makespan, stop } } => {
             let tasks = run.plan.tasks().iter().map(|task| task.agent);
             let cost = match &unpriced(&run.plan, tasks)[..] {
                 [] => format!("{} ({} to {})", money(cost.expected), money(cost.low), money(cost.worst)),
                 agents => format!("cost unknown (no price for {})", names(agents.iter().copied())),
             };
             let time = format!("{} (p95 {})", duration(makespan.p50), duration(makespan.p95));
-            (Level::Info, format!("forecast: {cost}, {time}"))
+            let stop = stop.map_or_else(String::new, |stop| {
+                format!("; {}", budget_stop(&run.plan, run.plan.len(), &stop))
+            });
+            (Level::Info, format!("forecast: {cost}, {time}{stop}"))
         }
         Event::Waited { waits } => {
             let held: Vec<String> =

@@ -11,8 +11,9 @@ use sortie_core::limit::{GateSpec, Oversized, oversized};
 use sortie_core::plan::check::Checked;
 use sortie_core::plan::{Plan, graph};
 use sortie_core::price::{Pricing, table};
-use sortie_core::run::input::{Mode, Settings};
+use sortie_core::run::input::{Budgets, Mode, Settings};
 use sortie_core::time::Time;
+use sortie_core::unpriced::refused;
 use sortie_engine::store::Header;
 use sortie_providers::http::Endpoint;
 use sortie_providers::keys::Environment;
@@ -114,10 +115,8 @@ impl Launch {
 /// are used.
 fn setup(plan: &Plan, settings: &Settings, config: &Config, environment: &Environment) -> Vec<Setup> {
     let mut missing = Vec::new();
+    missing.extend(unpriced(plan, settings, &Budgets::default()));
     for id in plan.used_agents() {
-        if settings.limits_cost_of(plan, id) {
-            missing.extend(unpriced(plan.agent(id), false));
-        }
         if !settings.simulated {
             let endpoint = &config.agents[usize::from(id.0)].endpoint;
             missing.extend(endpoint_of(plan.agent(id), endpoint, environment).err());
@@ -148,18 +147,23 @@ pub fn unfit_fallbacks(
     let why = |id: AgentId| {
         let configured = &config.agents[id.index()];
         let is_limited = limits.or(configured.agent.max_cost).is_some();
-        let unpriced = is_limited.then(|| unpriced(&configured.agent, false)).flatten();
+        let is_unpriced = is_limited && configured.agent.pricing == Pricing::Unknown;
+        let unpriced = is_unpriced.then(|| no_price(&configured.agent, false));
         let unreached = || (!simulated).then(|| endpoint(configured, environment).err()).flatten();
         Some((id, unpriced.or_else(unreached)?))
     };
     plan.only_fallbacks().into_iter().filter_map(why).collect()
 }
 
-/// An agent whose price nobody knows: no limit can hold it.
-pub(crate) fn unpriced(agent: &Agent, resumed: bool) -> Option<Setup> {
-    let name = || (agent.name.clone(), agent.model.clone());
-    let (agent, model) = (agent.pricing == Pricing::Unknown).then(name)?;
-    Some(Setup::NoPrice { agent, model, resumed })
+/// Agents whose price nobody knows though a limit in money holds them, one that the resume with these
+/// budgets sets included.
+pub fn unpriced(plan: &Plan, settings: &Settings, budgets: &Budgets) -> Vec<Setup> {
+    let setup = |id| no_price(plan.agent(id), !budgets.is_empty());
+    refused(plan, settings, budgets).into_iter().map(setup).collect()
+}
+
+fn no_price(agent: &Agent, resumed: bool) -> Setup {
+    Setup::NoPrice { agent: agent.name.clone(), model: agent.model.clone(), resumed }
 }
 
 /// The gates of a run. Real requests take their time on the way; and where a simulator has no quotas, there

@@ -157,13 +157,9 @@ impl<S: Store> Session<S> {
             let Session { store, directory, .. } = self;
             return Ok(Done { ended, fold: recorder.fold, store, directory });
         }
-        if !drive.budgets.is_empty() {
-            let plan = &self.header().plan;
-            let missing: Vec<_> =
-                plan.used_agents().into_iter().filter_map(|id| unpriced(plan.agent(id), true)).collect();
-            if !missing.is_empty() {
-                return Err(Error::Setup(missing));
-            }
+        let missing = unpriced(&self.header().plan, &self.header().settings, &drive.budgets);
+        if !missing.is_empty() {
+            return Err(Error::Setup(missing));
         }
         let mut observe = (recorder, observe);
         let floor = self.opened.floor().max(self.header().created);

@@ -105,6 +105,16 @@ fn it_says_where_the_budget_would_stop_the_run_and_exits_well() {
 }
 
 #[test]
+fn what_is_foreseen_of_a_run_says_that_its_budget_stops_it() {
+    let sandbox = Sandbox::new().file("website.yaml", WEBSITE);
+    let ran = sandbox.sortie("run website.yaml --simulate --run-id one --max-cost 0.01").exits(3);
+    let log = std::fs::read_to_string(sandbox.path("results/one/production.log")).unwrap();
+    assert!(log.contains("; the budget of $0.01 stops the run after about"), "{log}\n{}", ran.transcript());
+    let simulated = sandbox.sortie("forecast website.yaml --simulate").exits(0);
+    assert!(simulated.stdout.contains(" calls to the simulator"), "{}", simulated.transcript());
+}
+
+#[test]
 fn past_runs_are_what_it_is_drawn_from() {
     let simulator = Simulator::start();
     let tasks: Vec<String> = (0..12)

@@ -32,13 +32,15 @@ use std::time::Duration;
 use crate::agent::{Agent, AgentId};
 use crate::ceiling::{self, Binding};
 use crate::limit::Gates;
+use crate::misfit::{Doom, doomed};
 use crate::money::Usd;
 use crate::plan::{Plan, Task, TaskId};
-use crate::prediction::{CostRange, Prediction, Spread};
+use crate::prediction::{CostRange, Prediction, Spread, Stop};
 use crate::price::Pricing;
 use crate::run::event::Outcome;
 use crate::run::input::{Budgets, Input, Settings};
 use crate::run::{OVERHEAD_TOKENS, Run};
+use crate::unpriced::unpriced;
 use crate::usage::Usage;
 
 pub use history::{Calls, History, PastCall};
@@ -84,10 +86,12 @@ pub struct Forecast {
     /// What each agent's tasks will use and cost; only agents that have any.
     pub by_agent: BTreeMap<AgentId, AgentShare>,
     /// Where a budget would stop the run; none where none would.
-    pub budget_stop: Option<BudgetStop>,
+    pub budget_stop: Option<Stop>,
+    /// Tasks that are bound to fail unsent, and those behind them, in the order of the plan.
+    pub doomed: Vec<(TaskId, Doom)>,
     /// Agents whose tokens nobody has a price for, and whether the run would be refused for that: a limit
-    /// in money holds their calls. Their calls cost nothing here, so every sum with them is too low; no
-    /// limit in money is played then.
+    /// in money holds their calls. Their calls cost nothing here, so every sum with them is too low: no
+    /// budget that they count against is played.
     pub unpriced: BTreeMap<AgentId, bool>,
     /// How often the run was played.
     pub plays: usize,
@@ -118,11 +122,11 @@ pub struct TaskCost {
 pub struct AgentShare {
     /// How many there are.
     pub tasks: usize,
-    /// Input tokens as expected, cached ones included.
+    /// Input tokens, cached ones included: the mean of the plays.
     pub input_tokens: u64,
-    /// Input tokens that are reserved for the same calls.
+    /// Input tokens that are reserved for the same calls: their mean.
     pub reserved_input: u64,
-    /// Output tokens as expected.
+    /// Output tokens: their mean.
     pub output_tokens: u64,
     /// The mean of the plays.
     pub expected: Usd,
@@ -130,25 +134,10 @@ pub struct AgentShare {
     pub worst: Usd,
 }
 
-/// Where a budget stops a run: of those that do, the one that does most often.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BudgetStop {
-    /// The agent whose own budget it is; none: the run's.
-    pub agent: Option<AgentId>,
-    /// The budget.
-    pub budget: Usd,
-    /// In how many of the plays, more than 0 and at most 1.
-    pub share: f64,
-    /// Tasks that had their answer when it did, at the median of these plays.
-    pub after_tasks: usize,
-    /// When the last of them had, at the same median.
-    pub after: Duration,
-}
-
 impl Forecast {
     /// What a run remembers of it.
     pub fn prediction(&self) -> Prediction {
-        Prediction { cost: self.cost, makespan: self.makespan }
+        Prediction { cost: self.cost, makespan: self.makespan, stop: self.budget_stop }
     }
 }
 
@@ -156,13 +145,16 @@ impl Forecast {
 ///
 /// The run's timeout is left out: the forecast says how long the plan takes, not where it is cut.
 pub fn forecast(plan: &Arc<Plan>, settings: &Settings, laws: &Laws, seed: u64) -> Forecast {
-    let unpriced = unpriced(plan, |id| settings.limits_cost_of(plan, id));
+    let unpriced = unpriced(plan, settings, &Budgets::default());
     let (mut plan, mut settings) = (Arc::clone(plan), Settings { run_timeout: FOR_EVER, ..settings.clone() });
     if !unpriced.is_empty() {
-        // Nothing is known to fit any limit: what is told is the time.
-        (settings.budget, settings.max_cost_per_task) = (None, None);
-        let without_limit = |agent: &Agent| Agent { max_cost: None, ..agent.clone() };
-        let agents = plan.agents().iter().map(without_limit).collect();
+        // Where calls without a price count, nothing is known to fit.
+        settings.budget = None;
+        let known = |(id, agent): (AgentId, &Agent)| Agent {
+            max_cost: agent.max_cost.filter(|_| !unpriced.contains_key(&id)),
+            ..agent.clone()
+        };
+        let agents = plan.agent_ids().zip(plan.agents()).map(known).collect();
         plan = Arc::new(Plan::new(plan.name().to_owned(), agents, plan.tasks().to_vec()));
     }
     let run = Run::new(plan, Arc::new(settings));
@@ -173,15 +165,12 @@ pub fn forecast(plan: &Arc<Plan>, settings: &Settings, laws: &Laws, seed: u64) -
 /// in none of the sums, and what is left of its budgets is what they allow. The laws are for its plan.
 pub fn rest(run: &Run, budgets: &Budgets, laws: &Laws, seed: u64) -> Forecast {
     let settings = Settings { run_timeout: FOR_EVER, ..Settings::clone(run.settings()) };
-    let input = Input::Resumed { budgets: budgets.clone() };
-    let unpriced = unpriced(run.plan(), |_| !budgets.is_empty());
+    let unpriced = unpriced(run.plan(), run.settings(), budgets);
+    let mut budgets = budgets.clone();
+    budgets.run = budgets.run.filter(|_| unpriced.is_empty());
+    budgets.agents.retain(|id, _| !unpriced.contains_key(id));
+    let input = Input::Resumed { budgets };
     Forecast { unpriced, ..of(&run.under(Arc::new(settings)), &input, laws, seed) }
-}
-
-/// The agents of this plan's tasks that have no price.
-fn unpriced(plan: &Plan, is_refused: impl Fn(AgentId) -> bool) -> BTreeMap<AgentId, bool> {
-    let unpriced = plan.used_agents().into_iter().filter(|id| plan.agent(*id).pricing == Pricing::Unknown);
-    unpriced.map(|id| (id, is_refused(id))).collect()
 }
 
 fn of(run: &Run, first: &Input, laws: &Laws, seed: u64) -> Forecast {
@@ -210,9 +199,10 @@ fn of(run: &Run, first: &Input, laws: &Laws, seed: u64) -> Forecast {
         binding: bound.map(|bound| bound.binding),
         lower_bound,
         schedule: schedule(&nominal),
-        by_agent: by_agent(run, &begun, &nominal, &by_task),
+        by_agent: by_agent(run, &begun, &tally, &by_task),
         by_task,
         budget_stop: budget_stop(&tally.stopped, plays),
+        doomed: doomed(plan, |id| begun.left_of_task(id), |id| run.task(id).has_ended()),
         unpriced: BTreeMap::new(),
         plays,
     }
@@ -245,13 +235,22 @@ const FOR_EVER: Duration = Duration::from_secs(1 << 33);
 /// last of them came.
 type Stops = BTreeMap<(Option<AgentId>, Usd), Vec<(usize, Duration)>>;
 
+/// What a task came to in all plays together.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    cost: Usd,
+    input_tokens: u64,
+    reserved_input: u64,
+    output_tokens: u64,
+}
+
 /// What the plays came to.
 struct Tally {
     makespans: Vec<Duration>,
     /// What each play cost.
     costs: Vec<Usd>,
-    /// What each task cost in all plays together.
-    tasks: Vec<Usd>,
+    /// What each task came to in all plays together.
+    tasks: Vec<Sums>,
     stopped: Stops,
 }
 
@@ -260,7 +259,7 @@ impl Tally {
         Tally {
             makespans: Vec::new(),
             costs: Vec::new(),
-            tasks: vec![Usd::ZERO; tasks],
+            tasks: vec![Sums::default(); tasks],
             stopped: BTreeMap::new(),
         }
     }
@@ -269,7 +268,11 @@ impl Tally {
         self.makespans.push(played.makespan);
         self.costs.push(played.tasks.iter().map(|task| task.cost).sum());
         for (sum, task) in self.tasks.iter_mut().zip(&played.tasks) {
-            *sum += task.cost;
+            sum.cost += task.cost;
+            sum.input_tokens += task.input_tokens;
+            // Of calls that brought an answer, as the tokens beside it.
+            sum.reserved_input += if task.answered { task.reserved_input } else { 0 };
+            sum.output_tokens += task.output_tokens;
         }
         if let Outcome::BudgetExceeded { agent, budget, .. } = played.outcome {
             let answered = played.tasks.iter().filter(|task| task.answered).count();
@@ -279,8 +282,8 @@ impl Tally {
 
     fn by_task(&self, begun: &Run, laws: &Laws) -> Vec<TaskCost> {
         let plays = self.costs.len() as u64;
-        let of = |(id, sum): (TaskId, &Usd)| TaskCost {
-            expected: sum.shared_by(plays),
+        let of = |(id, sums): (TaskId, &Sums)| TaskCost {
+            expected: sums.cost.shared_by(plays),
             worst: at_most(extremes(begun, laws, id).1, begun.left_of_task(id)),
         };
         begun.plan().ids().zip(&self.tasks).map(of).collect()
@@ -346,10 +349,10 @@ fn schedule(nominal: &Played) -> Vec<Scheduled> {
     schedule
 }
 
-fn by_agent(run: &Run, begun: &Run, nominal: &Played, by_task: &[TaskCost]) -> BTreeMap<AgentId, AgentShare> {
+fn by_agent(run: &Run, begun: &Run, tally: &Tally, by_task: &[TaskCost]) -> BTreeMap<AgentId, AgentShare> {
     let mut shares: BTreeMap<AgentId, AgentShare> = BTreeMap::new();
     let plan = begun.plan();
-    for ((id, played), cost) in plan.ids().zip(&nominal.tasks).zip(by_task) {
+    for ((id, sums), cost) in plan.ids().zip(&tally.tasks).zip(by_task) {
         let task = plan.task(id);
         // Tasks that had ended before are no part of the forecast.
         if run.task(id).has_ended() {
@@ -357,23 +360,29 @@ fn by_agent(run: &Run, begun: &Run, nominal: &Played, by_task: &[TaskCost]) -> B
         }
         let share = shares.entry(task.agent).or_default();
         share.tasks += 1;
-        share.input_tokens += played.input_tokens;
-        share.reserved_input += played.reserved_input;
-        share.output_tokens += played.output_tokens;
+        share.input_tokens += sums.input_tokens;
+        share.reserved_input += sums.reserved_input;
+        share.output_tokens += sums.output_tokens;
         share.expected += cost.expected;
         share.worst += cost.worst;
     }
+    let plays = tally.costs.len() as u64;
     for (id, share) in &mut shares {
+        for tokens in [&mut share.input_tokens, &mut share.reserved_input, &mut share.output_tokens] {
+            *tokens = tokens.saturating_add(plays / 2) / plays.max(1);
+        }
         share.worst = at_most(share.worst, begun.left_of(*id));
     }
     shares
 }
 
-fn budget_stop(stopped: &Stops, plays: usize) -> Option<BudgetStop> {
+fn budget_stop(stopped: &Stops, plays: usize) -> Option<Stop> {
     // Of equals the last is taken: in the other order the run's own comes before any agent's.
     let (&(agent, budget), stopped) = stopped.iter().rev().max_by_key(|(_, stopped)| stopped.len())?;
-    let mut stopped = stopped.clone();
-    stopped.sort_unstable();
-    let &(after_tasks, after) = stopped.get(stopped.len() / 2)?;
-    Some(BudgetStop { agent, budget, share: stopped.len() as f64 / plays as f64, after_tasks, after })
+    let (mut tasks, mut times): (Vec<_>, Vec<_>) = stopped.iter().copied().unzip();
+    tasks.sort_unstable();
+    times.sort_unstable();
+    let (after_tasks, after) = (*tasks.get(tasks.len() / 2)?, *times.get(times.len() / 2)?);
+    let (stopped, plays, after_tasks) = (stopped.len() as u32, plays as u32, after_tasks as u32);
+    Some(Stop { agent, budget, stopped, plays, after_tasks, after })
 }

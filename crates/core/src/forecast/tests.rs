@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::chance::Chance;
+use crate::failure::{Class, Failure};
 use crate::hash::Hash;
 use crate::plan::PromptSize;
 use crate::price::Price;
@@ -31,6 +32,11 @@ fn plan(tasks: Vec<Task>) -> Arc<Plan> {
 
 fn of(plan: &Arc<Plan>, settings: &Settings) -> Forecast {
     forecast(plan, settings, &Laws::new(plan, |_| None), 1)
+}
+
+/// The calls of the play in which each is as expected.
+fn as_expected(plan: &Arc<Plan>, laws: &Laws) -> Vec<play::PlayedTask> {
+    play(&Run::new(Arc::clone(plan), Arc::new(settings())), &Input::Started, laws, None, 1).tasks
 }
 
 /// What is scheduled, as (task, start, end) in whole seconds.
@@ -112,7 +118,11 @@ fn costs_are_those_of_the_tokens() {
         let CostRange { low, expected, worst } = forecast.cost;
         assert!(low <= expected && expected <= worst && !low.is_zero(), "{:?}", forecast.cost);
         assert_eq!(forecast.by_task[0].worst, worst);
-        assert_eq!(forecast.by_agent.values().map(|share| share.expected).sum::<Usd>(), expected);
+        let share = forecast.by_agent[&AgentId(0)];
+        assert_eq!(share.expected, expected);
+        // Tokens and money are of the same plays: the mean of each is rounded.
+        let tokens = Usd::from_pico(2_000_000 * share.input_tokens + 10_000_000 * share.output_tokens);
+        assert!(near(expected, tokens.as_f64() / 1e-5), "{share:?}");
     }
 }
 
@@ -128,11 +138,8 @@ fn a_prompt_that_was_counted_is_expected_to_have_what_it_has() {
         let first = Task { expected_output_tokens: Some(100), ..task("first", &[], 1000) };
         let read = Task { prompt, ..task("read", &[0], 1000) };
         let plan = plan(vec![first, read]);
-        let forecast = forecast(&plan, &settings(), &Laws::new(&plan, |_| past), 1);
-        // The first task's ten bytes are 42 reserved.
-        let share = forecast.by_agent[&AgentId(0)];
-        let first = (42.0 * past.map_or(0.25, |_| 0.2_f64)).round() as u64;
-        assert_eq!((share.input_tokens - first, share.reserved_input - 42), expect, "{fixed_tokens:?}");
+        let read = &as_expected(&plan, &Laws::new(&plan, |_| past))[1];
+        assert_eq!((read.input_tokens, read.reserved_input), expect, "{fixed_tokens:?}");
     };
     // A quarter of the bytes and of 32; or what was counted and seven, of it and 32.
     check(None, &[], None, (1_008, 4_032));
@@ -156,8 +163,7 @@ fn answers_that_max_tokens_ended_are_at_least_as_long_and_not_just_as_long() {
     let expected = |answered: Vec<PastCall>| {
         let past = Calls { answered, failed: Vec::new() };
         let plan = plan(vec![task("a", &[], 4000)]);
-        let forecast = forecast(&plan, &settings(), &Laws::new(&plan, |_| Some(&past)), 1);
-        forecast.by_agent[&AgentId(0)].output_tokens
+        as_expected(&plan, &Laws::new(&plan, |_| Some(&past)))[0].output_tokens
     };
     let whole = || (0..10).map(|n| call(300 + n % 2 * 200, false));
     assert_eq!(expected(whole().collect()), 400);
@@ -226,7 +232,7 @@ fn it_says_where_the_budget_stops_the_run() {
     let budget = Usd::from_f64(0.05);
     let stopped = of(&plan, &Settings { budget, ..settings() });
     let stop = stopped.budget_stop.unwrap();
-    assert!(stop.share > 0.9 && (4..=14).contains(&stop.after_tasks), "{stop:?}");
+    assert!(stop.share() > 0.9 && (4..=14).contains(&stop.after_tasks), "{stop:?}");
     assert!(stopped.cost.worst <= budget.unwrap(), "{:?}", stopped.cost);
     assert_eq!(of(&plan, &Settings { budget: Usd::from_f64(1.0), ..settings() }).budget_stop, None);
     let warned = of(&plan, &Settings { budget, auto_stop: false, ..settings() });
@@ -264,6 +270,47 @@ fn an_unknown_price_is_told_and_no_budget_is_played_with_it() {
     assert_eq!(limited.schedule.len(), 1);
     assert_eq!(of(&unknown, &settings()).unpriced, BTreeMap::from([(AgentId(0), false)]));
     assert_eq!(of(&known, &settings()).unpriced, BTreeMap::new());
+}
+
+/// Two agents, the second without a price; the first has a budget that holds about four of its tasks.
+fn half_priced() -> Arc<Plan> {
+    let known = plan((0..20).map(|n| task(&n.to_string(), &[], 1000)).collect());
+    let capped = Agent { max_cost: Usd::from_f64(0.05), ..known.agents()[0].clone() };
+    let own = Agent { name: "own".into(), pricing: Pricing::Unknown, max_cost: None, ..capped.clone() };
+    let other = Task { agent: AgentId(1), ..task("other", &[], 1000) };
+    let tasks = known.tasks().iter().cloned().chain([other]).collect();
+    Arc::new(Plan::new("plan".into(), vec![capped, own], tasks))
+}
+
+#[test]
+fn an_unknown_price_hides_no_budget_but_those_that_its_calls_count_against() {
+    let plan = half_priced();
+    for budget in [None, Usd::from_f64(0.01)] {
+        let forecast = of(&plan, &Settings { budget, ..settings() });
+        assert_eq!(forecast.unpriced, BTreeMap::from([(AgentId(1), budget.is_some())]));
+        assert_eq!(forecast.budget_stop.unwrap().agent, Some(AgentId(0)));
+        assert_eq!(Some(forecast.by_agent[&AgentId(0)].worst), Usd::from_f64(0.05));
+    }
+    // A resume too is refused only for a limit that holds the agent.
+    let run = Run::new(Arc::clone(&plan), Arc::new(settings()));
+    let laws = Laws::new(&plan, |_| None);
+    let of_rest = |run_s: Option<f64>, agents: &[u16]| {
+        let agents = agents.iter().map(|&id| (AgentId(id), Usd::from_pico(1))).collect();
+        rest(&run, &Budgets { run: run_s.and_then(Usd::from_f64), agents }, &laws, 1)
+    };
+    let refused = |forecast: &Forecast| forecast.unpriced[&AgentId(1)];
+    let raised = of_rest(None, &[0]);
+    assert_eq!((refused(&raised), raised.budget_stop.unwrap().after_tasks), (false, 1));
+    assert!(refused(&of_rest(None, &[1])) && refused(&of_rest(Some(1.0), &[])));
+    assert!(!refused(&of_rest(None, &[])));
+}
+
+#[test]
+fn where_a_budget_stops_plays_answers_and_time_have_each_their_own_median() {
+    let second = Duration::from_secs;
+    let plays = vec![(1, second(90)), (2, second(10)), (3, second(20))];
+    let stop = budget_stop(&Stops::from([((None, Usd::ZERO), plays)]), 4).unwrap();
+    assert_eq!((stop.after_tasks, stop.after), (2, second(20)));
 }
 
 #[test]
@@ -358,4 +405,24 @@ fn true_times_lie_in_the_band_and_true_costs_between_low_and_worst() {
         );
     }
     assert!((84..=97).contains(&within), "{within} of 100 within p5 and p95");
+}
+
+#[test]
+fn tasks_that_are_bound_to_fail_are_told_with_those_behind_them() {
+    let invalid = Some(Box::new(Failure::new(Class::Invalid, "empty")));
+    let mean = Usd::from_f64(1e-6);
+    let plan = plan(vec![
+        Task { max_cost: mean, ..task("a", &[], 1000) },
+        task("b", &[0, 3], 1000),
+        task("c", &[1], 1000),
+        Task { invalid, ..task("d", &[], 1000) },
+        task("e", &[], 1000),
+    ]);
+    let forecast = of(&plan, &settings());
+    // 42 reserved input tokens at $2 a million, 1,000 output tokens at $10.
+    let needs = Usd::from_pico(42 * 2_000_000 + 1000 * 10_000_000);
+    let of_limit = Doom::Limit { needs, limit: mean.unwrap() };
+    let (of_limit, behind) = ((TaskId(0), of_limit), |id, of| (TaskId(id), Doom::Behind(TaskId(of))));
+    assert_eq!(forecast.doomed, [of_limit, behind(1, 0), behind(2, 1), (TaskId(3), Doom::Invalid)]);
+    assert_eq!(forecast.schedule.len(), 1, "no other is played");
 }

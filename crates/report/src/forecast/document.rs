@@ -6,11 +6,12 @@ use serde::Serialize;
 use sortie_core::agent::{Agent, AgentId};
 use sortie_core::ceiling::Binding;
 use sortie_core::forecast::{Basis, Forecast, TaskCost};
+use sortie_core::misfit::Doom;
 use sortie_core::money::Usd;
 use sortie_core::plan::TaskId;
 use sortie_core::price::Pricing;
 
-use super::Forecasted;
+use super::{Forecasted, why};
 use crate::learned::{self, LearnedLimits};
 use crate::units::{as_dollars, as_seconds};
 
@@ -32,6 +33,9 @@ pub struct Document {
     /// Agents whose price nobody knows: with any of them no sum is known. Absent where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unpriced: Vec<Unpriced>,
+    /// Tasks that are bound to fail unsent, and those behind them. Absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    will_not_run: Vec<WillNotRun>,
     /// How often the run was played.
     plays: usize,
     agents: Vec<AgentRow>,
@@ -75,6 +79,13 @@ struct Unpriced {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
+struct WillNotRun {
+    task_id: String,
+    /// In words.
+    why: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
 struct Times {
     #[serde(with = "as_seconds")]
     p5: Duration,
@@ -111,8 +122,11 @@ pub(super) struct AgentRow {
     pub(super) expected: Option<Usd>,
     #[serde(with = "as_dollars::option")]
     pub(super) worst: Option<Usd>,
-    /// How many past calls it was drawn from; 0: from documented defaults.
+    /// How many past calls it was drawn from; 0: from the simulator or documented defaults.
     pub(super) past_calls: usize,
+    /// How many calls to the simulator, in a simulated run. Absent where there were none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) simulator_calls: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -148,6 +162,10 @@ pub fn document(of: &Forecasted, as_configured: Option<&Forecasted>) -> Document
         expected: if_priced(plan.agent_of(id), cost.expected),
         worst: if_priced(plan.agent_of(id), cost.worst),
     };
+    let will_not_run = |&(id, doom): &(TaskId, Doom)| WillNotRun {
+        task_id: plan.task(id).name.clone(),
+        why: why(plan, id, doom),
+    };
     let unpriced = |(id, refused): (&AgentId, &bool)| {
         let agent = plan.agent(*id);
         Unpriced { agent: agent.name.clone(), model: agent.model.clone(), refused: *refused }
@@ -162,11 +180,12 @@ pub fn document(of: &Forecasted, as_configured: Option<&Forecasted>) -> Document
         budget_stop: forecast.budget_stop.map(|stop| Stop {
             agent: stop.agent.map(|id| plan.agent(id).name.clone()),
             budget: stop.budget,
-            share: stop.share,
-            after_tasks: stop.after_tasks,
+            share: stop.share(),
+            after_tasks: stop.after_tasks as usize,
             after_s: stop.after,
         }),
         unpriced: forecast.unpriced.iter().map(unpriced).collect(),
+        will_not_run: forecast.doomed.iter().map(will_not_run).collect(),
         plays: forecast.plays,
         agents: agents(of),
         learned_limits: learned::rows(of.learned, of.settings, of.now),
@@ -186,6 +205,11 @@ fn baseline(forecast: &Forecast) -> Baseline {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_zero(calls: &usize) -> bool {
+    *calls == 0
+}
+
 fn if_priced(agent: &Agent, amount: Usd) -> Option<Usd> {
     (agent.pricing != Pricing::Unknown).then_some(amount)
 }
@@ -193,6 +217,11 @@ fn if_priced(agent: &Agent, amount: Usd) -> Option<Usd> {
 pub(super) fn agents(of: &Forecasted) -> Vec<AgentRow> {
     let row = |(&id, share): (&AgentId, &sortie_core::forecast::AgentShare)| {
         let agent = of.plan.agent(id);
+        let calls = match of.laws.basis().get(&id) {
+            Some(Basis::History(calls)) => *calls,
+            Some(Basis::Defaults) | None => 0,
+        };
+        let (past_calls, simulator_calls) = if of.settings.simulated { (0, calls) } else { (calls, 0) };
         AgentRow {
             agent: agent.name.clone(),
             model: agent.model.clone(),
@@ -203,10 +232,8 @@ pub(super) fn agents(of: &Forecasted) -> Vec<AgentRow> {
             output_tokens: share.output_tokens,
             expected: if_priced(agent, share.expected),
             worst: if_priced(agent, share.worst),
-            past_calls: match of.laws.basis().get(&id) {
-                Some(Basis::History(calls)) => *calls,
-                Some(Basis::Defaults) | None => 0,
-            },
+            past_calls,
+            simulator_calls,
         }
     };
     of.forecast.by_agent.iter().map(row).collect()

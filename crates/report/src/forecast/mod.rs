@@ -7,8 +7,10 @@ use std::fmt::Write;
 use sortie_core::agent::AgentId;
 use sortie_core::forecast::{Forecast, Laws};
 use sortie_core::limit::{GateId, Learned};
+use sortie_core::misfit::Doom;
 use sortie_core::money::Usd;
-use sortie_core::plan::Plan;
+use sortie_core::plan::{Plan, TaskId};
+use sortie_core::prediction::Stop;
 use sortie_core::run::input::Settings;
 use sortie_core::time::Time;
 
@@ -63,14 +65,15 @@ pub fn text(of: &Forecasted, as_configured: Option<&Forecasted>, verbose: bool, 
         } else {
             String::new()
         };
-        let _ = writeln!(text, "at best {}{faster}", duration(forecast.lower_bound));
+        let least = duration(forecast.lower_bound);
+        let _ = writeln!(text, "with every call as expected at least {least}{faster}");
     }
     for (id, learned) in of.learned {
         if let Some(gate) = of.settings.gates.get(id.index()) {
             let _ = writeln!(text, "{}", one_line(&learned::words(&gate.name, learned, of.now)));
         }
     }
-    for warning in unpriced(of).into_iter().chain(budget_stop(of)) {
+    for warning in unpriced(of).into_iter().chain(doomed(of)).chain(stop(of)) {
         let _ = writeln!(text, "{}", style.paint(Paint::Warn, &warning));
     }
     let _ = write!(text, "\n{}", agents_table(of));
@@ -89,20 +92,59 @@ fn totals(label: &str, of: &Forecasted) -> [String; 8] {
     [label.to_owned(), low, expected, worst, p5, p50, p95, binding.to_owned()]
 }
 
-fn budget_stop(of: &Forecasted) -> Option<String> {
-    let stop = of.forecast.budget_stop?;
+fn stop(of: &Forecasted) -> Option<String> {
+    of.forecast.budget_stop.map(|stop| budget_stop(of.plan, of.forecast.tasks, &stop))
+}
+
+/// Where a budget stops a run that has so many tasks to do, in a sentence.
+pub(crate) fn budget_stop(plan: &Plan, tasks: usize, stop: &Stop) -> String {
     let budget = match stop.agent {
-        Some(id) => format!("{} of agent {}", money(stop.budget), one_line(&of.plan.agent(id).name)),
+        Some(id) => format!("{} of agent {}", money(stop.budget), one_line(&plan.agent(id).name)),
         None => money(stop.budget),
     };
-    let tasks = count(of.forecast.tasks as u64, "task");
-    let share = percent(100.0 * stop.share);
-    Some(format!(
-        "the budget of {budget} stops the run after about {} of {tasks} and {}, in {share} of {} plays",
+    let tasks = count(tasks as u64, "task");
+    format!(
+        "the budget of {budget} stops the run after about {} of {tasks} and {}, in {} of {} plays",
         stop.after_tasks,
         duration(stop.after),
-        of.forecast.plays
-    ))
+        percent(100.0 * stop.share()),
+        stop.plays
+    )
+}
+
+/// Tasks that a sentence names.
+const MOST_NAMED: usize = 3;
+
+/// The tasks that are bound to fail, in a sentence.
+fn doomed(of: &Forecasted) -> Option<String> {
+    let doomed = &of.forecast.doomed;
+    if doomed.is_empty() {
+        return None;
+    }
+    let named = doomed.iter().take(MOST_NAMED).map(|(id, doom)| {
+        let name = one_line(&of.plan.task(*id).name);
+        format!("{name} ({})", why(of.plan, *id, *doom))
+    });
+    let more = doomed.len().saturating_sub(MOST_NAMED);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let named: Vec<String> = named.chain(more).collect();
+    let tasks = count(of.forecast.tasks as u64, "task");
+    Some(format!("{} of {tasks} will not run: {}", doomed.len(), named.join(", ")))
+}
+
+/// Why a task will not run.
+fn why(plan: &Plan, id: TaskId, doom: Doom) -> String {
+    match doom {
+        Doom::Invalid => plan
+            .task(id)
+            .invalid
+            .as_ref()
+            .map_or_else(String::new, |failure| one_line(&failure.message).into_owned()),
+        Doom::Limit { needs, limit } => {
+            format!("it may cost {}, its limit is {}", money(needs), money(limit))
+        }
+        Doom::Behind(before) => format!("it depends on {}", one_line(&plan.task(before).name)),
+    }
 }
 
 /// A sentence for each agent that has no price.
@@ -138,9 +180,10 @@ fn agents_table(of: &Forecasted) -> String {
         .map(|(row, id)| {
             let cost = |amount: Option<Usd>| cost_at(&of.plan.agent(*id).pricing, amount.unwrap_or_default());
             let [expected, worst] = [row.expected, row.worst].map(cost);
-            let from = match row.past_calls {
-                0 => "documented defaults".to_owned(),
-                calls => count(calls as u64, "past call"),
+            let from = match (row.past_calls, row.simulator_calls) {
+                (0, 0) => "documented defaults".to_owned(),
+                (0, calls) => count(calls as u64, "call") + " to the simulator",
+                (calls, _) => count(calls as u64, "past call"),
             };
             let [tasks, input, output] =
                 [row.tasks.to_string(), row.input_tokens.to_string(), row.output_tokens.to_string()];
@@ -188,8 +231,8 @@ pub fn line(of: &Forecasted) -> String {
     if let Some(binding) = of.forecast.binding {
         let _ = write!(line, ", bound by {}", bound::words(binding, of.settings.mode));
     }
-    if let Some(stop) = budget_stop(of) {
-        let _ = write!(line, "; {stop}");
+    for said in doomed(of).into_iter().chain(stop(of)) {
+        let _ = write!(line, "; {said}");
     }
     line
 }
@@ -256,6 +299,27 @@ mod tests {
             (&serde_json::Value::Null, &serde_json::Value::Null)
         );
         assert_eq!(json["unpriced"][0]["refused"], true);
+    }
+
+    #[test]
+    fn tasks_that_will_not_run_are_told_with_the_reason() {
+        let price = Pricing::Known(Price::flat(Usd::from_pico(3_000_000), Usd::from_pico(15_000_000)));
+        let said = |show: &dyn Fn(&Forecasted) -> String| {
+            shown(price.clone(), None, |of| {
+                let limit = Doom::Limit { needs: Usd::from_pico(2), limit: Usd::from_pico(1) };
+                let doomed = vec![(TaskId(0), limit), (TaskId(1), Doom::Behind(TaskId(0)))];
+                let forecast = Forecast { doomed, ..of.forecast.clone() };
+                show(&Forecasted { forecast: &forecast, ..*of })
+            })
+        };
+        let why = "2 of 5 tasks will not run: analyze (it may cost $0.000000000002, its limit is $0.000000000001), \
+                   design (it depends on analyze)";
+        for text in [said(&|of| text(of, None, false, Style::Plain)), said(&line)] {
+            assert!(text.contains(why), "{text}");
+        }
+        let json = said(&|of| serde_json::to_string(&document(of, None)).unwrap());
+        let second = r#"{"task_id":"design","why":"it depends on analyze"}],"plays""#;
+        assert!(json.contains(second), "{json}");
     }
 
     #[test]

@@ -98,7 +98,7 @@ async fn a_forecast_that_is_known_before_is_kept_also_where_the_first_step_ends_
     let mut header = header(DIAMOND);
     Arc::make_mut(&mut header.settings).run_timeout = std::time::Duration::ZERO;
     let mut store = Witnessed::new(MemoryStore::new(), &Witness::default());
-    let forecast = Prediction { cost: CostRange::default(), makespan: Spread::default() };
+    let forecast = Prediction { cost: CostRange::default(), makespan: Spread::default(), stop: None };
     let opened = create(&mut store, header).await.unwrap().with_forecast(Foreseen::known(forecast));
     let ended = drive(opened, DIAMOND, &mut store, Signals::none()).await.unwrap();
     assert!(matches!(ended, Ended::Finished(Outcome::TimedOut { .. })), "{ended:?}");
