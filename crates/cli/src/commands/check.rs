@@ -1,6 +1,6 @@
 //! `sortie check [PLAN]`: what is missing before a real run, without spending anything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -9,12 +9,15 @@ use serde::Serialize;
 use sortie::chain;
 use sortie::config::{Config, Overrides};
 use sortie::core::agent::AgentId;
+use sortie::core::document::Problems;
+use sortie::core::misfit::{Holder, Misfit, misfits};
 use sortie::core::plan::Plan;
 use sortie::core::plan::check::Checked;
 use sortie::core::price;
 use sortie::core::price::Pricing;
 use sortie::core::run::input::Mode;
 use sortie::engine::sharing::learned;
+use sortie::engine::store::Header;
 use sortie::launch::{Launch, endpoint, too_large};
 use sortie::providers::http::{Client, Probe};
 use sortie::report::learned::words;
@@ -78,11 +81,12 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, Failed> {
     }
     let mut list = List::default();
     files(&setting, &mut list);
+    let mut header = draft(&setting.config, checked.as_ref())?;
     let used = used(&setting.config, checked.as_ref());
     let only = checked.as_ref().map(|checked| checked.plan.only_fallbacks()).unwrap_or_default();
     let asked: BTreeSet<AgentId> = used.union(&only).copied().collect();
     for &id in &asked {
-        models(&setting.config, id, used.contains(&id), &mut list);
+        models(&header, id, used.contains(&id), &mut list);
     }
     for &id in &asked {
         reach(&setting, id, used.contains(&id), args.offline, &mut list).await?;
@@ -90,7 +94,8 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, Failed> {
     bounds(&setting.config, &asked, &mut list);
     if let Some(checked) = &checked {
         plan(checked, &mut list);
-        tokens(checked, &setting, args.offline, &mut list).await?;
+        tokens(&mut header, &setting, args.offline, &mut list).await?;
+        too_dear(&header, &mut list);
     }
     if terminal.json() {
         terminal::document(&list.0);
@@ -99,6 +104,16 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, Failed> {
     }
     let missing = list.0.iter().any(|point| point.state == State::Missing);
     Ok(if missing { Exit::Setup } else { Exit::Success })
+}
+
+/// What a run would be created with; without a plan one without tasks.
+fn draft(config: &Config, checked: Option<&Checked>) -> Result<Header, Failed> {
+    let without_tasks = || {
+        let plan = Plan::new(String::new(), config.routing().agents, Vec::new());
+        Checked { plan, prompts: Vec::new(), warnings: Problems::default() }
+    };
+    let launch = Launch { run_id: None, mode: Mode::Parallel, seed: 0, simulation: None };
+    Ok(launch.draft(checked.cloned().unwrap_or_else(without_tasks), config, now())?)
 }
 
 fn files(setting: &Setting, list: &mut List) {
@@ -140,8 +155,8 @@ fn used(config: &Config, checked: Option<&Checked>) -> BTreeSet<AgentId> {
 }
 
 /// What an agent's calls cost; `is_needed`: it is not only a fallback.
-fn models(config: &Config, id: AgentId, is_needed: bool, list: &mut List) {
-    let agent = &config.agents[usize::from(id.0)].agent;
+fn models(header: &Header, id: AgentId, is_needed: bool, list: &mut List) {
+    let agent = header.plan.agent(id);
     let what = format!("price of {}", agent.model);
     let table = price::table();
     match &agent.pricing {
@@ -157,10 +172,11 @@ fn models(config: &Config, id: AgentId, is_needed: bool, list: &mut List) {
         }
         Pricing::Free => list.add(State::Ok, what, "free, says the configuration"),
         Pricing::Unknown => {
-            let is_limited = config.money.budget.is_some();
-            let state = if is_needed && is_limited { State::Missing } else { State::Warning };
+            // What a run is refused for; a fallback is left out.
+            let is_held = header.settings.limits_cost_of(&header.plan, id);
+            let state = if is_needed && is_held { State::Missing } else { State::Warning };
             let without = if is_needed { "" } else { ", and none lets a task go there" };
-            list.add(state, what, format!("not known: no budget can hold it{without}"));
+            list.add(state, what, format!("not known: no limit in dollars can hold it{without}"));
             list.hint(format!("set agents.{}.price to {{ input: USD, output: USD }} or to free", agent.name));
         }
     }
@@ -224,6 +240,13 @@ fn bounds(config: &Config, used: &BTreeSet<AgentId>, list: &mut List) {
     } else {
         list.add(State::Warning, "budget", "none is set");
         list.hint("set cost_control.max_cost_per_session, or --max-cost");
+    }
+    if let Some(limit) = config.money.max_cost_per_task {
+        list.add(
+            State::Ok,
+            "limit of a task",
+            format!("{}, where a task states no other", units::money(limit)),
+        );
     }
     let agents = used.iter().filter_map(|id| config.agents.get(id.index()));
     for agent in agents.map(|configured| &configured.agent) {
@@ -292,15 +315,36 @@ fn fallbacks(plan: &Plan, list: &mut List) {
     }
 }
 
+/// Calls that can never fit a limit in money: the first of each limit, and how many.
+fn too_dear(header: &Header, list: &mut List) {
+    let plan = &header.plan;
+    let mut found: BTreeMap<Holder, (Misfit, u64)> = BTreeMap::new();
+    for misfit in misfits(plan, &header.settings) {
+        found.entry(misfit.of).or_insert((misfit, 0)).1 += 1;
+    }
+    for (of, (first, calls)) in found {
+        let (needs, limit) = (units::money(first.needs), units::money(first.limit));
+        let (whose, then) = match of {
+            Holder::Task => ("its limit".to_owned(), "it fails unsent"),
+            Holder::Agent(id) => (format!("the budget of {}", plan.agent(id).name), "its tasks stop there"),
+            Holder::Run => ("the budget".to_owned(), "the run stops there"),
+        };
+        let more = if calls > 1 { format!(" (so of {} more)", calls - 1) } else { String::new() };
+        let found = format!("may cost {needs}, more than {whose} of {limit}: {then}{more}");
+        list.add(State::Warning, format!("cost of task {}", plan.task(first.task).name), found);
+        list.hint("lower max_tokens, or raise the limit");
+    }
+}
+
 /// How the tokens of the plan's prompts are known: by a count, of the provider too, or by their bytes.
-async fn tokens(checked: &Checked, setting: &Setting, offline: bool, list: &mut List) -> Result<(), Failed> {
-    let launch = Launch { run_id: None, mode: Mode::Parallel, seed: 0, simulation: None };
-    let mut header = launch.draft(checked.clone(), &setting.config, now())?;
-    let answered = if offline {
-        None
-    } else {
-        counting::ask(&mut header, &setting.environment, Terminal::silent()).await?
-    };
+async fn tokens(
+    header: &mut Header,
+    setting: &Setting,
+    offline: bool,
+    list: &mut List,
+) -> Result<(), Failed> {
+    let answered =
+        if offline { None } else { counting::ask(header, &setting.environment, Terminal::silent()).await? };
     let plan = &header.plan;
     for setup in too_large(plan, &header.settings) {
         list.add(State::Missing, "request size", chain(&setup));

@@ -53,3 +53,45 @@ fn offline_asks_nobody() {
     );
     assert_eq!(simulator.stats().requests, 0);
 }
+
+#[test]
+fn a_price_that_a_run_would_be_refused_for_is_missing() {
+    let agent = "agents: { own: { provider: anthropic, model: house-model";
+    let plan = |task: &str| format!("tasks: [{{ id: a, prompt: A.{task} }}]");
+    for (config, task, state_of_it, exit) in [
+        (" } }", "", "warning", 0),
+        (", max_cost: 1 } }", "", "missing", 4),
+        (" } }\ncost_control: { max_cost_per_task: 1 }", "", "missing", 4),
+        (" } }\ncost_control: { max_cost_per_session: 1 }", "", "missing", 4),
+        (" } }", ", max_cost: 1", "missing", 4),
+    ] {
+        let sandbox = Sandbox::new().with("ANTHROPIC_API_KEY", "sk-test");
+        let sandbox = sandbox.file("sortie.yaml", format!("{agent}{config}")).file("plan.yaml", plan(task));
+        let ran = sandbox.sortie("check plan.yaml --offline --json").exits(exit);
+        assert_eq!(state(&ran, "price of house-model"), state_of_it, "{config} {task}");
+    }
+}
+
+#[test]
+fn calls_that_can_never_fit_a_limit_are_warned_of_with_the_amounts() {
+    let plan = "defaults: { max_tokens: 100 }\n\
+                tasks: [{ id: a, prompt: A. }, { id: b, prompt: B. }, { id: c, prompt: C., max_cost: 1 }]";
+    let check = |config: &str, said: &str| {
+        let sandbox = Sandbox::new().with("ANTHROPIC_API_KEY", "sk-test");
+        let sandbox = sandbox.file("plan.yaml", plan).file("sortie.yaml", config);
+        let ran = sandbox.sortie("check plan.yaml --offline").exits(0);
+        assert_eq!(ran.stdout.contains("may cost $"), !said.is_empty(), "{}", ran.transcript());
+        assert!(ran.stdout.contains(said), "{said}\n{}", ran.transcript());
+    };
+    check("cost_control: { max_cost_per_session: 1, max_cost_per_task: 0.5 }", "");
+    let of_task = "more than its limit of $0.0001: it fails unsent (so of 1 more)";
+    check("cost_control: { max_cost_per_task: 0.0001 }", of_task);
+    check(
+        "cost_control: { max_cost_per_task: 0.0001 }",
+        "limit of a task: $0.0001, where a task states no other",
+    );
+    let of_run = "more than the budget of $0.0001: the run stops there (so of 2 more)";
+    check("cost_control: { max_cost_per_session: 0.0001 }", of_run);
+    let of_agent = "more than the budget of claude of $0.0001: its tasks stop there (so of 2 more)";
+    check("agents: { claude: { max_cost: 0.0001 } }", of_agent);
+}
