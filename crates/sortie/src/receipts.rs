@@ -3,13 +3,15 @@
 //! A run that is driven right now counts as far as it is; what another has in flight is at risk. Runs against the in-process simulator cost
 //! nothing and are left out unless they are asked for.
 
+use sortie_core::agent::Agent;
+use sortie_core::price::Pricing;
 use sortie_core::run::event::Record;
 use sortie_core::time::Time;
-use sortie_engine::store::{Store, StoreError};
+use sortie_engine::store::{Header, Store, StoreError};
 use sortie_report::costs::{Costs, Grouping, Span};
-use sortie_report::fold::RunView;
 use sortie_report::reconcile::{Believed, Comparison, Export};
 
+use crate::binding::Binding;
 use crate::error::Error;
 use crate::session::view;
 
@@ -51,7 +53,8 @@ pub async fn costs<S: Store>(
     span: Span,
 ) -> Result<(Costs, LeftOut), StoreError> {
     let mut costs = Costs::new(by);
-    let left_out = each_run(journal, runs, span, |run, records, is_driven| {
+    let left_out = each_run(journal, runs, span, |header, records, is_driven| {
+        let run = &view(header);
         costs.add_run(run, records, span);
         if !is_driven {
             costs.add_in_flight(run, records, span);
@@ -74,7 +77,7 @@ pub async fn reconcile<S: Store>(
 ) -> Result<(Comparison, Vec<Unreadable>), Error> {
     let mut believed = Believed::new(export);
     let Some(run_id) = run_id else {
-        let add = |run: &RunView, records: &[Record], _: bool| believed.add_run(run, records);
+        let add = |header: &Header, records: &[Record], _: bool| add(&mut believed, header, records);
         let left_out = each_run(journal, Runs::Billed, Span::default(), add).await?;
         return Ok((believed.against(export, export.days(), span), left_out.unreadable));
     };
@@ -82,8 +85,22 @@ pub async fn reconcile<S: Store>(
     if header.settings.simulated {
         return Err(Error::NotBilled(run_id.to_owned()));
     }
-    believed.add_run(&view(&header), &records);
+    add(&mut believed, &header, &records);
     Ok((believed.against(export, believed.days(), span), Vec::new()))
+}
+
+/// Takes a run's calls, but for those that went to another server than the provider's and at no price of the
+/// provider's: what stands in the provider's place at its prices passes them on, or simulates it.
+fn add(believed: &mut Believed, header: &Header, records: &[Record]) {
+    // A run that does not say where its agents are is taken for the provider's.
+    let endpoints = Binding::of(header).map(|binding| binding.endpoints).unwrap_or_default();
+    let is_elsewhere = |agent: &Agent| {
+        let place = header.plan.agents().iter().position(|known| known.name == agent.name);
+        let endpoint = place.and_then(|place| endpoints.get(place));
+        let is_listed = matches!(&agent.pricing, Pricing::Known(price) if price.row.is_some());
+        !is_listed && endpoint.is_some_and(|endpoint| !endpoint.provider.is_at(&endpoint.base_url))
+    };
+    believed.add_run(&view(header), records, is_elsewhere);
 }
 
 /// Visits the runs that may have been charged something in this stretch of time, the newest first, with
@@ -95,7 +112,7 @@ pub async fn each_run<S: Store>(
     journal: &S,
     runs: Runs,
     span: Span,
-    mut visit: impl FnMut(&RunView, &[Record], bool),
+    mut visit: impl FnMut(&Header, &[Record], bool),
 ) -> Result<LeftOut, StoreError> {
     let mut left_out = LeftOut::default();
     for listed in journal.list().await? {
@@ -105,7 +122,7 @@ pub async fn each_run<S: Store>(
         }
         match journal.read(&listed.run_id).await {
             Ok((header, _)) if header.settings.simulated && runs == Runs::Billed => left_out.simulated += 1,
-            Ok((header, records)) => visit(&view(&header), &records, listed.owned),
+            Ok((header, records)) => visit(&header, &records, listed.owned),
             Err(error) => left_out.unreadable.push(Unreadable { run_id: listed.run_id, error }),
         }
     }

@@ -19,6 +19,17 @@ pub(super) async fn run(args: CostsArgs) -> Result<Exit, Failed> {
     let terminal = Terminal::new(args.output);
     let setting = load::setting(&args.places, &Overrides::default())?;
     let span = span(Some(args.since), args.until, now());
+    if let (Some(since), Some(until)) = (span.since, span.until)
+        && since >= until
+    {
+        let message = format!("no time is since {} and until {}", moment(since), moment(until));
+        return Err(Failed::new(Exit::Invalid, message).hint("--until has to be after --since"));
+    }
+    // Nothing has run yet where nobody named a directory; one that was named is there, or misspelt.
+    if let Some(named) = args.places.results_dir.as_ref().filter(|named| !named.exists()) {
+        let message = format!("there is no results directory {}", named.display());
+        return Err(Failed::new(Exit::Invalid, message));
+    }
     let by = Grouping::by_name(&args.by).unwrap_or(Grouping::Model);
     let runs = if args.simulated { Runs::All } else { Runs::Billed };
     let (costs, left_out) = match journal(&setting.config.results_dir)? {

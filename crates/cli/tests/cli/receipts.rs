@@ -99,6 +99,29 @@ fn looking_at_costs_where_there_are_no_runs_makes_nothing() {
 }
 
 #[test]
+fn costs_of_no_time_and_of_no_directory_are_refused() {
+    let sandbox = Sandbox::new();
+    let empty = sandbox.sortie("costs --since 2026-11-20 --until 2026-11-10").exits(2);
+    empty.says("no time is since 2026-11-20");
+    sandbox.sortie("costs --since 2026-11-20 --until 2026-11-20").exits(0);
+    sandbox.sortie("costs --results-dir nowhere").exits(2).says("there is no results directory nowhere");
+}
+
+#[test]
+fn calls_of_another_server_are_not_the_provider_s() {
+    let simulator = Simulator::start();
+    let config = "agents: { own: { provider: openai, model: gpt-6.1-sol, price: { input: 1, output: 1 } } }";
+    let sandbox = Sandbox::reaching(&simulator).file("sortie.yaml", config);
+    let sandbox = sandbox.file("plan.yaml", "tasks: [{ id: a, prompt: A. }]");
+    sandbox.sortie("run plan.yaml --run-id one").exits(0);
+    let usage = "start_time,input_tokens,output_tokens,model\n1763078400,1,2,gpt-6.1-sol\n";
+    let sandbox = sandbox.file("usage.csv", usage);
+    let document = sandbox.sortie("reconcile one usage.csv --json").exits(1).json();
+    assert_eq!((&document["agrees"], &document["rows"]), (&json!(false), &json!([])));
+    sandbox.sortie("reconcile one usage.csv").exits(1).says("nothing to compare");
+}
+
+#[test]
 fn a_run_that_is_driven_right_now_counts_as_far_as_it_is() {
     let simulator = Simulator::start();
     let plan = "

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sortie_core::agent::Agent;
 use sortie_core::money::Usd;
 use sortie_core::price::Pricing;
 use sortie_core::run::event::Record;
@@ -75,9 +76,9 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Whether both sides agree in everything.
+    /// Whether both sides agree in everything that was compared, and anything was.
     pub fn agrees(&self) -> bool {
-        self.rows.iter().all(Compared::agrees)
+        !self.rows.is_empty() && self.rows.iter().all(Compared::agrees)
     }
 }
 
@@ -87,13 +88,14 @@ impl Believed {
         Believed { provider: export.provider, cells: BTreeMap::new() }
     }
 
-    /// Takes a run's calls at the provider. Agents that are free are left out: a server of one's own may
-    /// speak the provider's dialect, and no provider bills nothing.
-    pub fn add_run(&mut self, run: &RunView, records: &[Record]) {
+    /// Takes a run's calls at the provider. Agents that are free are left out, and those that are reached
+    /// elsewhere: other servers may speak the provider's dialect, and no provider bills nothing.
+    pub fn add_run(&mut self, run: &RunView, records: &[Record], is_elsewhere: impl Fn(&Agent) -> bool) {
         // What a process left in flight when it died may be in the export.
         for record in records.iter().chain(&in_flight(records)) {
             let Some(call) = Settled::of(run, record) else { continue };
-            if call.agent.provider == self.provider && call.agent.pricing != Pricing::Free {
+            let is_free = call.agent.pricing == Pricing::Free;
+            if call.agent.provider == self.provider && !is_free && !is_elsewhere(call.agent) {
                 let key = (date(call.at), Some(call.model.to_owned()));
                 self.cells.entry(key).or_default().add(&call);
             }

@@ -12,7 +12,7 @@ use crate::units::{as_dollars, count, grouped, money};
 pub struct Document<'a> {
     /// The export's kind.
     pub format: &'a str,
-    /// Whether both sides agree within rounding.
+    /// Whether both sides agree within rounding; false too where there was nothing to compare.
     pub agrees: bool,
     /// The first day compared; null where there was none.
     pub first_day: Option<&'a str>,
@@ -110,10 +110,10 @@ impl Comparison {
     }
 
     fn verdict(&self, differing: usize) -> String {
-        let days = match &self.days {
+        let days = match self.days.as_ref().filter(|_| !self.rows.is_empty()) {
             Some((first, last)) if first == last => format!("on {first}"),
             Some((first, last)) => format!("from {first} to {last}"),
-            None => return "nothing to compare\n".to_owned(),
+            None => return format!("{}: nothing to compare\n", self.format),
         };
         let (format, figures) = (self.format, count(self.rows.len() as u64, "figure"));
         let mut text = match differing {
@@ -134,15 +134,32 @@ impl Comparison {
 }
 
 fn cells(row: &Compared) -> [String; 7] {
+    let [sortie, export] = told_apart(row.what, row.sortie, row.export);
     [
         row.day.clone(),
         row.model.clone().unwrap_or_else(|| "(not told)".to_owned()),
         row.what.name().replace('_', " ").replace("usd", "USD"),
-        amount(row.what, row.sortie),
-        amount(row.what, row.export),
+        sortie,
+        export,
         amount(row.what, row.difference()),
         perhaps(row),
     ]
+}
+
+/// Two amounts that differ, with as many decimals as it takes to see that they do.
+fn told_apart(what: Quantity, one: i128, other: i128) -> [String; 2] {
+    let shown = [one, other].map(|n| amount(what, n));
+    if shown[0] != shown[1] || one == other {
+        return shown;
+    }
+    let exact = |n: i128, decimals: usize| {
+        let sign = if n < 0 { "-" } else { "" };
+        let size = Usd::from_pico(u64::try_from(n.unsigned_abs()).unwrap_or(u64::MAX));
+        format!("{sign}${size:.decimals$}")
+    };
+    let both = |decimals| [one, other].map(|n| exact(n, decimals));
+    let already = shown[0].rsplit_once('.').map_or(2, |(_, decimals)| decimals.len());
+    (already..12).map(both).find(|[one, other]| one != other).unwrap_or_else(|| both(12))
 }
 
 fn amount(what: Quantity, n: i128) -> String {

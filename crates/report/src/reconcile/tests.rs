@@ -103,7 +103,7 @@ fn billed(mut story: Story) -> Story {
 fn compared(export: &Export, stories: &[Story], span: Span) -> Comparison {
     let mut believed = Believed::new(export);
     for story in stories {
-        believed.add_run(&story.run(), &story.records);
+        believed.add_run(&story.run(), &story.records, |_| false);
     }
     believed.against(export, export.days(), span)
 }
@@ -320,8 +320,34 @@ fn a_call_counts_on_the_day_of_its_record() {
         }
     }
     let mut believed = Believed::new(&fixture("anthropic_usage.csv"));
-    believed.add_run(&story.run(), &story.records);
+    believed.add_run(&story.run(), &story.records, |_| false);
     assert_eq!(believed.days(), Some(("2025-11-14", "2025-11-15")));
+}
+
+#[test]
+fn nothing_is_no_agreement() {
+    let export = fixture("anthropic_usage.csv");
+    let check = |comparison: &Comparison| {
+        assert_eq!(comparison.text(), "Anthropic usage: nothing to compare\n");
+        assert!(!comparison.document().agrees && comparison.rows.is_empty());
+    };
+    let past = Span { since: crate::units::midnight("2030-01-01"), until: None };
+    check(&compared(&export, &night(), past));
+    // A run that made no calls at the export's provider.
+    let mut elsewhere = Believed::new(&export);
+    let story = billed(testing::two_agents());
+    elsewhere.add_run(&story.run(), &story.records, |_| true);
+    check(&elsewhere.against(&export, elsewhere.days(), Span::default()));
+}
+
+#[test]
+fn amounts_that_differ_look_so() {
+    let export = "usage_date_utc,model,token_type,cost_usd\n2025-11-14,claude-sonnet-5-5,input,0.001047501\n";
+    let comparison = compared(&Export::read(export.as_bytes()).unwrap(), &[], Span::default());
+    let mut comparison = comparison;
+    comparison.rows[0].sortie = 1_050_000_000;
+    let text = comparison.text();
+    assert!(text.contains("$0.001050  $0.001048"), "{text}");
 }
 
 fn story_midnight() -> sortie_core::time::Time {

@@ -31,6 +31,11 @@ impl Provider {
         self == Provider::OpenAi && region.is_some_and(|region| region.len() > 1 && region.ends_with('.'))
     }
 
+    /// Whether this address is the provider's own, one of its regions' included.
+    pub fn is_at(self, base_url: &str) -> bool {
+        authority(base_url).eq_ignore_ascii_case(authority(self.base_url())) || self.is_regional(base_url)
+    }
+
     /// What a current model is called, for agents that name none.
     pub const fn default_model(self) -> &'static str {
         match self {
