@@ -7,10 +7,10 @@ use sortie_core::agent::{Agent, AgentId};
 use sortie_core::money::Usd;
 use sortie_core::plan::Plan;
 use sortie_core::price::Pricing;
-use sortie_core::usage::Charge;
+use sortie_core::usage::{Charge, Tier};
 
 use crate::fold::Overrun;
-use crate::units::money;
+use crate::units::{grouped, money};
 
 /// What stands where an amount would, of calls whose price nobody knows.
 pub(crate) const NO_PRICE: &str = "no price";
@@ -60,15 +60,25 @@ pub(crate) fn cost_at(pricing: &Pricing, cost: Usd) -> String {
     }
 }
 
-/// `task a: $0.01 beyond the $0.06 that were reserved, by claude-x in the tier priority`.
+/// `task a: $0.01 beyond the $0.06 that were reserved, by claude-x in the tier priority`; a standard tier is
+/// not named where an answer beyond `max_tokens` is what was dearer.
 pub(crate) fn overrun(plan: &Plan, of: &Overrun) -> String {
-    let name = plan.tasks().get(of.task.index()).map_or("?", |task| &task.name);
+    let task = plan.tasks().get(of.task.index());
+    let name = task.map_or("?", |task| &task.name);
+    let max_tokens = task.map(|task| task.max_tokens).filter(|&most| of.output_tokens > u64::from(most));
+    let tokens = max_tokens.map(|most| {
+        format!(
+            " with {} output tokens where max_tokens is {}",
+            grouped(of.output_tokens),
+            grouped(most.into())
+        )
+    });
+    let tier =
+        (tokens.is_none() || of.tier != Tier::Standard).then(|| format!(" in the tier {}", of.tier.name()));
     let (over, reserved) = (money(of.over), money(of.reserved));
     let by = of.model.as_ref().map_or_else(String::new, |model| format!(" by {model}"));
-    format!(
-        "task {name}: {over} beyond the {reserved} that were reserved,{by} in the tier {}",
-        of.tier.name()
-    )
+    let (tier, tokens) = (tier.unwrap_or_default(), tokens.unwrap_or_default());
+    format!("task {name}: {over} beyond the {reserved} that were reserved,{by}{tier}{tokens}")
 }
 
 /// Of the agents of these tasks those that have no price, in the order of the configuration.

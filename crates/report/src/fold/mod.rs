@@ -20,7 +20,7 @@ use sortie_core::run::control::Control;
 use sortie_core::run::event::{Answer, AttemptId, Event, Finish, Outcome, Record, Spent, Then, Timing};
 use sortie_core::run::input::{Mode, Settings};
 use sortie_core::time::Time;
-use sortie_core::usage::{Charge, Cost};
+use sortie_core::usage::{Charge, Cost, Usage};
 
 use crate::costs::{Costs, Grouping, Settled};
 use crate::summary::Summary;
@@ -310,9 +310,9 @@ impl Fold {
         self.reserved -= reserved;
         let over = spent.charge.total().minus(reserved);
         if !over.is_zero() && self.overruns.len() < MOST_OVERRUNS {
-            let tier = spent.usage.unwrap_or_default().tier;
+            let Usage { tier, output: output_tokens, .. } = spent.usage.unwrap_or_default();
             let model = model.filter(|model| !model.is_empty()).map(str::to_owned);
-            self.overruns.push(Overrun { task, reserved, over, model, tier });
+            self.overruns.push(Overrun { task, reserved, over, model, tier, output_tokens });
         }
         view.ran = true;
         if let Some(timing) = timing {

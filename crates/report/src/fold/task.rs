@@ -53,6 +53,8 @@ pub struct Overrun {
     pub model: Option<String>,
     /// The tier that it was served in.
     pub tier: Tier,
+    /// How many output tokens it had.
+    pub output_tokens: u64,
 }
 
 /// A task as its events tell it.

@@ -10,7 +10,7 @@ use sortie_core::usage::Tier;
 
 use super::share;
 use crate::costs::{Costs, Group, Grouping};
-use crate::fold::{Fold, Overrun};
+use crate::fold::{Fold, Overrun, TaskView};
 use crate::units::{as_dollars, money};
 
 /// Money of a run (SPEC.md C4).
@@ -137,6 +137,9 @@ impl CostSummary {
     pub(super) fn of(fold: &Fold, total_cost: Usd) -> Self {
         let ran = || fold.tasks().iter().zip(fold.run().plan.tasks()).filter(|(view, _)| view.ran);
         let tasks_count = ran().count() as u64;
+        // What a task's lost calls may have cost is in no sum, so it is no part of an average.
+        let is_all_lost = |view: &TaskView| view.cost().is_zero() && !view.charge.at_risk.is_zero();
+        let in_sum = ran().filter(|(view, _)| !is_all_lost(view)).count() as u64;
         let used = fold.charge().total();
         // The first of equals: `max_by_key` would give the last.
         let dearest =
@@ -159,7 +162,7 @@ impl CostSummary {
             utilization: fold.budget().and_then(|budget| share(used, budget)),
             tasks_count,
             price_table: fold.run().settings.price_table.clone(),
-            avg_cost_per_task: (tasks_count > 0).then(|| total_cost.shared_by(tasks_count)),
+            avg_cost_per_task: (in_sum > 0).then(|| total_cost.shared_by(in_sum)),
             most_expensive_task: dearest
                 .map(|(view, task)| TaskCost { task_id: task.name.clone(), cost: view.cost() }),
             by_agent: grouped(Grouping::Agent),

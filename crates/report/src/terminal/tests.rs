@@ -133,6 +133,17 @@ fn a_call_that_cost_more_than_was_reserved_is_explained() {
     let why = "overrun: task analyze: $0.02 beyond the $0.06 that were reserved, by claude-sonnet-4-5-20250929 in \
                the tier priority";
     assert!(text.contains(why), "{text}");
+    let mut long = testing::retried();
+    for record in &mut long.records {
+        if let Event::AttemptSucceeded { spent, .. } = &mut record.event {
+            let usage = spent.usage.as_mut().unwrap();
+            spent.charge.actual = testing::usd("0.08");
+            usage.output = 123_456;
+        }
+    }
+    let long = block(&long, Style::Plain);
+    let why = "by claude-sonnet-4-5-20250929 with 123,456 output tokens where max_tokens is ";
+    assert!(long.contains(why) && !long.contains("tier standard"), "{long}");
     let line = crate::calls::line(&story.run(), &story.records[4]).unwrap();
     assert!(line.contains(" tier=priority cost_usd=0.08 "), "{line}");
     let fold = story.fold();
