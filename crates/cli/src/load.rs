@@ -62,6 +62,9 @@ pub(crate) fn known_agents<'n>(
     let known = || config.agents.iter().map(|configured| configured.agent.name.as_str());
     match names.into_iter().find(|name| known().all(|known| known != *name)) {
         None => Ok(()),
+        Some(name) if config.disabled.contains(name) => {
+            Err(Failed::new(Exit::Invalid, format!("agent `{name}` is disabled in the configuration")))
+        }
         Some(name) => {
             let hint = format!("the configuration has: {}", known().collect::<Vec<_>>().join(", "));
             Err(Failed::new(Exit::Invalid, format!("there is no agent `{name}`")).hint(hint))

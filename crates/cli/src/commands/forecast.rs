@@ -29,6 +29,10 @@ pub(super) async fn run(args: ForecastArgs) -> Result<Exit, Failed> {
     let configured = load::setting(&args.places, &overrides)?;
     terminal.warn(&configured.config.warnings);
     load::known_agents(what_if.agents.keys().chain(overrides.agent_max_cost.keys()), &configured.config)?;
+    if let Some(other) = what_if.agents.values().find(|other| configured.config.disabled.contains(other)) {
+        let message = format!("agent `{other}` is disabled in the configuration");
+        return Err(Failed::new(Exit::Invalid, message).hint("a model's id can be named in its place"));
+    }
     let asked = !what_if.is_empty() || max_concurrent.is_some();
     let plan = load::plan_source(&args.plan)?;
     let (plain, plain_header) = foresee(&plan, &args, &configured, None, terminal).await?;

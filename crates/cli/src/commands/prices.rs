@@ -30,7 +30,12 @@ pub(super) fn run(args: &PricesArgs) -> Result<Exit, Failed> {
         rows.retain(|row| Some(&row.model) == found);
         stated.retain(|stated| stated.model == model);
         if rows.is_empty() && stated.is_empty() {
-            return Err(unknown);
+            let elsewhere = table.find(model).map(|row| (row, provider.unwrap_or_default()));
+            return Err(elsewhere.map_or(unknown, |(row, asked)| {
+                let message =
+                    format!("{model} is no model of {asked}'s: the table has it as {}'s", row.provider);
+                Failed::new(Exit::Invalid, message).hint(format!("--provider {} has it", row.provider))
+            }));
         }
     }
     let stated_in =

@@ -1,6 +1,9 @@
 //! `sortie resume [RUN]`
 
-use sortie::config::Overrides;
+use std::collections::BTreeMap;
+
+use sortie::config::{Config, Overrides};
+use sortie::core::money::Usd;
 use sortie::core::plan::Plan;
 use sortie::core::run::event::Outcome;
 use sortie::core::run::input::Budgets;
@@ -10,7 +13,7 @@ use sortie::engine::store::sqlite::SqliteStore;
 use sortie::engine::store::{Salvaged, StoreError};
 use sortie::foresight::{Foresight, Past};
 use sortie::report::Fold;
-use sortie::report::terminal::so_far;
+use sortie::report::terminal::{one_line, so_far};
 use sortie::report::units::count;
 use sortie::session::{Session, view};
 
@@ -45,6 +48,9 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
         let fold = Fold::of(view(header), session.records());
         announce(header, &session.in_force(), session.binding(), (&fold, &budgets), terminal);
         terminal.note(&format!("  {}", so_far(&fold)));
+        if let Some(kept) = kept(&setting.config, &fold, &budgets) {
+            terminal.note(&format!("  {kept}"));
+        }
         if !args.yes && may_ask(&header.plan, session.binding()) {
             let journal = journal(results_dir)?;
             let past = Past::of(journal.as_ref(), results_dir, &header.settings);
@@ -55,6 +61,38 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
     }
     let pace = if args.realtime { Pace::RealTime } else { Pace::Jumping };
     drive(session, &setting.environment, budgets, Foreseen::nothing(), pace, terminal).await
+}
+
+/// What the configuration that was found says of money and the run does not heed, in a line.
+fn kept(config: &Config, fold: &Fold, budgets: &Budgets) -> Option<String> {
+    let (money, run) = (&config.money, fold.run());
+    // A limit that only the command line stated is no change of the configuration's.
+    let differs = |found: Option<Usd>, kept: Option<Usd>| found.is_some() && found != kept;
+    let budget = budgets.run.or(fold.budget());
+    let mut keys = Vec::new();
+    if differs(money.budget, budget) {
+        keys.push("max_cost_per_session".to_owned());
+    }
+    if differs(money.max_cost_per_task, run.settings.max_cost_per_task) {
+        keys.push("max_cost_per_task".to_owned());
+    }
+    if differs(money.alert_threshold, run.settings.alert_threshold) {
+        keys.push("alert_threshold".to_owned());
+    }
+    let in_force: BTreeMap<&str, Usd> =
+        fold.agent_budgets().map(|(agent, budget)| (agent.name.as_str(), budget)).collect();
+    for id in run.plan.used_agents() {
+        let name = run.plan.agent(id).name.as_str();
+        let found = config.agents.iter().find(|found| found.agent.name == name);
+        let kept = budgets.agents.get(&id).or(in_force.get(name)).copied();
+        if differs(found.and_then(|found| found.agent.max_cost), kept) {
+            keys.push(format!("agents.{name}.max_cost"));
+        }
+    }
+    let keys = (!keys.is_empty()).then(|| one_line(&keys.join(", ")).into_owned())?;
+    Some(format!(
+        "the run keeps the settings that it began with, not the configuration's {keys}; --max-cost changes a budget"
+    ))
 }
 
 /// Cuts off what is damaged of a run, and says what is gone.

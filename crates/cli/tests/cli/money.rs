@@ -107,6 +107,41 @@ fn a_resume_cannot_put_a_budget_on_an_unknown_price() {
 }
 
 #[test]
+fn a_resume_with_an_agent_s_budget_asks_for_no_other_agent_s_price() {
+    let config = "agents: { claude: {}, own: { provider: anthropic, model: house-model } }";
+    let plan = format!("{CHAIN}  - {{ id: d, prompt: Task d., agent: own }}\n");
+    let sandbox = Sandbox::new().file("plan.yaml", plan).file("sortie.yaml", config);
+    let ran = sandbox.sortie("run plan.yaml --simulate --run-id one --max-cost claude=0.001").exits(3);
+    ran.says("`sortie resume one --max-cost claude=USD` goes on with it");
+    let before = sandbox.sortie("resume one --max-cost own=1").exits(4);
+    before.says("price of model \"house-model\"");
+    sandbox.sortie("resume one --max-cost claude=1").exits(0);
+}
+
+#[test]
+fn a_resume_says_that_it_keeps_its_limits_where_the_configuration_has_others() {
+    let config = |budget: f64| format!("cost_control: {{ max_cost_per_session: {budget} }}");
+    let sandbox = Sandbox::new().file("plan.yaml", CHAIN).file("sortie.yaml", config(0.0013));
+    sandbox.sortie("run plan.yaml --simulate --run-id one").exits(3);
+    let kept = "the run keeps the settings that it began with, not the configuration's max_cost_per_session";
+    let ran = sandbox.sortie("resume one").exits(3);
+    assert!(!ran.stderr.contains(kept), "{}", ran.transcript());
+    let sandbox = sandbox.file("sortie.yaml", config(5.0));
+    sandbox.sortie("resume one").exits(3).says(kept);
+    let ran = sandbox.sortie("resume one --max-cost 5").exits(0);
+    assert!(!ran.stderr.contains(kept), "{}", ran.transcript());
+}
+
+#[test]
+fn a_budget_of_a_disabled_agent_is_refused_for_what_it_is() {
+    let config = "agents: { claude: {}, off: { model: claude-opus-5-5, enabled: false } }";
+    let sandbox = Sandbox::new().file("plan.yaml", CHAIN).file("sortie.yaml", config);
+    let disabled = "agent `off` is disabled in the configuration";
+    sandbox.sortie("run plan.yaml --simulate --max-cost off=1").exits(2).says(disabled);
+    sandbox.sortie("forecast plan.yaml --agent claude=off").exits(2).says(disabled);
+}
+
+#[test]
 fn four_fifths_of_the_budget_are_said_with_the_share_used() {
     let sandbox = Sandbox::new().file("plan.yaml", CHAIN.replace("Task c.", "'[[sim output_tokens=90]] c'"));
     let config = "cost_control: { max_cost_per_session: 0.0033, alert_threshold: 0.0005 }";

@@ -135,3 +135,10 @@ fn a_dearer_reply_is_charged_for_what_it_is_and_the_overrun_is_said() {
         assert!(log.contains("Budget exceeded: $0.0007 > $0.0004"), "{log}");
     }
 }
+
+#[test]
+fn a_model_of_another_provider_is_said_to_be_that() {
+    let ran = Sandbox::new().sortie("prices --provider anthropic gpt-4o").exits(2);
+    ran.says("gpt-4o is no model of anthropic's: the table has it as openai's")
+        .says("--provider openai has it");
+}
