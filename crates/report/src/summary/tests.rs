@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 use sortie_core::run::event::{Event, Outcome, Then};
 
 use super::*;
-use crate::testing::{self, Random, Story, ended, failed, invalid, skipped, started, succeeded, usd};
+use crate::testing::{self, Random, Story, ended, failed, invalid, lost, skipped, started, succeeded, usd};
 
 /// The story's summary as programs read it.
 fn summary(story: &Story) -> Value {
@@ -227,6 +227,17 @@ fn a_run_that_never_began_has_nulls_and_no_division_by_zero() {
             "speedup": {"serial_duration": 0.0, "speedup": null, "ceiling": null, "binding": null},
         }),
     );
+}
+
+#[test]
+fn an_average_is_of_the_tasks_whose_money_is_in_the_sum() {
+    let story = Story::new("two", &[("a", "general", &[]), ("b", "general", &[])]);
+    let story = story.at(0.0, Event::RunStarted).at(0.0, started(0, 1)).at(0.0, started(1, 1));
+    let story = story.at(1.0, succeeded(0, 1, 1.0)).at(2.0, lost(1, 1));
+    let fold = story.fold();
+    let summary = fold.summary(fold.last_time());
+    assert_eq!((summary.cost.tasks_count, summary.cost.avg_cost_per_task), (2, Some(summary.total_cost)));
+    assert!(!summary.total_cost.is_zero() && !summary.cost.at_risk.is_zero());
 }
 
 #[test]
