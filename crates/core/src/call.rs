@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::agent::AgentId;
 use crate::failure::Failure;
+use crate::plan::OutputSchema;
 use crate::run::event::{AttemptId, Finish, Timing};
 use crate::run::input::Billing;
 
@@ -21,6 +22,8 @@ pub struct Call {
     pub system: Option<String>,
     /// The task's own temperature; else the agent's.
     pub temperature: Option<f64>,
+    /// What the answer has to be, where it has to be anything.
+    pub output: Option<OutputSchema>,
     /// Output tokens that the answer may have.
     pub max_tokens: u32,
     /// How long all of it may take.

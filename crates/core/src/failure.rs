@@ -29,6 +29,8 @@ pub enum Class {
     CutOff,
     /// An answer that is not the protocol's: bad JSON, 200 with an error object, no content.
     Malformed,
+    /// An answer that is not what its task says it has to be (`output`).
+    InvalidOutput,
     /// No money or quota at the provider (billing 429s, 402, and the 400s of that meaning).
     QuotaGone,
     /// The key is missing, wrong or not allowed.
@@ -60,7 +62,7 @@ pub enum Policy {
 
 impl Class {
     /// All classes, in the order of their declaration.
-    pub const ALL: [Class; 14] = [
+    pub const ALL: [Class; 15] = [
         Class::Throttled,
         Class::Overloaded,
         Class::Transient,
@@ -68,6 +70,7 @@ impl Class {
         Class::Timeout,
         Class::CutOff,
         Class::Malformed,
+        Class::InvalidOutput,
         Class::QuotaGone,
         Class::Auth,
         Class::Invalid,
@@ -86,7 +89,8 @@ impl Class {
             | Class::Network
             | Class::Timeout
             | Class::CutOff
-            | Class::Malformed => Policy::Retry,
+            | Class::Malformed
+            | Class::InvalidOutput => Policy::Retry,
             Class::Invalid | Class::Refused | Class::Redirected | Class::OverBudget | Class::Template => {
                 Policy::Fail
             }
@@ -110,6 +114,7 @@ impl Class {
             Class::Timeout => "timeout",
             Class::CutOff => "cut_off",
             Class::Malformed => "malformed",
+            Class::InvalidOutput => "invalid_output",
             Class::QuotaGone => "quota_gone",
             Class::Auth => "auth",
             Class::Invalid => "invalid",

@@ -5,12 +5,13 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+use serde_json::json;
 use sortie_core::failure::Class;
 use sortie_core::run::event::Finish;
 use sortie_core::usage::Usage;
 use sortie_providers::dialect::{
     self, AnswerBound, Anthropic, Besides, Dialect, Dimension, OpenAiChat, Quota, Request, ServerAnswer,
-    Variant,
+    Shape, Variant,
 };
 
 fn request() -> Request {
@@ -51,7 +52,11 @@ fn what_the_client_sends_the_server_reads() {
         let bounds = [AnswerBound::MaxTokens, AnswerBound::MaxCompletionTokens];
         for variant in bounds.map(|bound| Variant { bound, ..dialect.default_variant() }) {
             let plain = Request { system: None, temperature: None, stream: false, ..request() };
-            for sent in [request(), plain] {
+            let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"],
+                "additionalProperties": false});
+            let tool = Shape::Tool { name: "t".to_owned(), schema: schema.clone() };
+            let shaped = [Shape::Json(schema), tool].map(|shape| Request { shape, ..request() });
+            for sent in [request(), plain].into_iter().chain(shaped) {
                 let encoded = dialect.encode(&sent, &variant);
                 assert!(dialect.path().ends_with(encoded.path), "{dialect:?}");
                 assert_eq!(encoded.headers["content-type"], "application/json");

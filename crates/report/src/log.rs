@@ -249,6 +249,7 @@ const fn verb(class: Class) -> &'static str {
         Class::Timeout => "timed out",
         Class::CutOff => "was cut off",
         Class::Malformed => "got a malformed answer",
+        Class::InvalidOutput => "got an answer that does not fit its schema",
         Class::QuotaGone => "found no quota left",
         Class::Auth => "was not authorized",
         Class::Invalid => "was invalid",

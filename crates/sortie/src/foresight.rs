@@ -203,7 +203,16 @@ fn probe(plan: &Arc<Plan>, id: AgentId, binding: &Binding, scenario: &Scenario) 
         let prompt = words(number);
         let prompt_bytes = prompt.len() as u64;
         let attempt = AttemptId::new(TaskId(0), number);
-        let call = Call { attempt, agent: id, prompt, system: None, temperature: None, max_tokens, timeout };
+        let call = Call {
+            attempt,
+            agent: id,
+            prompt,
+            system: None,
+            temperature: None,
+            output: None,
+            max_tokens,
+            timeout,
+        };
         let at = Time::from_micros(1_000_000 * u64::from(number));
         let Answered { returned, took, .. } = caller.answer(&call, at);
         match (returned.result, returned.billing) {

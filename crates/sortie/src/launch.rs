@@ -1,11 +1,13 @@
 //! From a checked plan and a configuration to a run that can be created: everything that has to
 //! be set up is checked here, all of it at once, before anything is written or sent.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sortie_core::agent::{Agent, AgentId};
 use sortie_core::ceiling::{Work, lower_bound};
+use sortie_core::document::{Problem, Problems};
 use sortie_core::hash::Hash;
 use sortie_core::limit::{GateSpec, Oversized, oversized};
 use sortie_core::plan::check::Checked;
@@ -21,6 +23,7 @@ use sortie_sim::Scenario;
 use sortie_sim::scenario::Quotas;
 
 use crate::binding::{Binding, Simulation, endpoint_of};
+use crate::caller::validator;
 use crate::config::{Config, ConfiguredAgent};
 use crate::error::{Error, Setup};
 use crate::tokens::count_here;
@@ -71,8 +74,9 @@ impl Launch {
     /// The same for a run that is only forecast: nothing has to be set up.
     ///
     /// # Errors
-    /// None that a user could cause.
+    /// Schemas of answers that are none.
     pub fn draft(self, checked: Checked, config: &Config, now: Time) -> Result<Header, Error> {
+        schemas(&checked)?;
         let mut plan = checked.plan;
         let endpoints: Vec<_> = config.agents.iter().map(|agent| agent.endpoint.clone()).collect();
         count_here(&mut plan, &checked.prompts, &endpoints);
@@ -109,6 +113,23 @@ impl Launch {
             binding,
         })
     }
+}
+
+/// Refuses schemas of answers that are none.
+fn schemas(checked: &Checked) -> Result<(), Error> {
+    let mut problems = Problems::default();
+    // Tasks share the default's.
+    let mut seen = HashSet::new();
+    for (task, prompt) in checked.plan.tasks().iter().zip(&checked.prompts) {
+        let Some(output) = &prompt.output else { continue };
+        if seen.insert(std::ptr::from_ref(output.schema()))
+            && let Err(error) = validator(output)
+        {
+            let message = format!("`output.schema` of `{}` is no JSON schema: {error}", task.name);
+            problems.push(Problem::error(message));
+        }
+    }
+    if problems.has_errors() { Err(Error::Plan(problems)) } else { Ok(()) }
 }
 
 /// Everything that has to be set up before this plan can run; keys and endpoints only where they

@@ -77,3 +77,50 @@ fn the_environment_goes_before_the_env_file() {
     assert!(model("a").starts_with("claude-haiku-4-5"), "{}", model("a"));
     assert_eq!(model("b"), "gpt-5.6-luna");
 }
+
+#[test]
+fn an_answer_is_what_its_task_says_it_has_to_be_or_is_asked_for_once_more() {
+    let plan = r#"
+defaults:
+  output: { schema: { type: object, required: [colours], properties: { colours: { type: array, items: { type: string } } } } }
+tasks:
+  - { id: fits, prompt: List colours. }
+  - { id: uses, prompt: "Use {{ results.fits.colours }}", depends_on: [fits] }
+  - { id: other, prompt: "[[sim text=blue]] List colours." }
+  - { id: behind, prompt: After., depends_on: [other] }
+"#;
+    let config = "agents: { claude: {}, openai: { enabled: true } }";
+    for agent in ["claude", "openai"] {
+        let plan = plan.replace("defaults:", &format!("defaults:\n  agent: {agent}"));
+        let sandbox = Sandbox::new().file("plan.yaml", plan).file("sortie.yaml", config);
+        let document = sandbox.sortie("run plan.yaml --simulate --run-id one --json").exits(1).json();
+        let results = &document["task_results"];
+        let fits: serde_json::Value =
+            serde_json::from_str(results["fits"]["result"].as_str().unwrap()).unwrap();
+        assert!(fits["colours"].is_array(), "{fits}");
+        assert_eq!(results["uses"]["success"], true);
+        // Paid for twice, and told what was wrong the second time.
+        assert_eq!(
+            (&results["other"]["attempts"], &results["other"]["error"]["class"]),
+            (&2.into(), &"invalid_output".into())
+        );
+        assert_eq!(results["behind"]["status"], "skipped");
+        let log = sandbox.read("results/one/production.log");
+        assert!(log.contains("attempt 1 got an answer that does not fit its schema"), "{log}");
+        assert!(log.contains("it is no JSON: expected value at line 1 column 1"), "{log}");
+    }
+}
+
+#[test]
+fn a_schema_that_is_none_is_refused_with_the_plan() {
+    let check = |schema: &str, says: &str| {
+        let plan = format!("tasks:\n  - {{ id: one, prompt: A., output: {{ schema: {schema} }} }}");
+        let sandbox = Sandbox::new().file("plan.yaml", plan);
+        for command in ["run plan.yaml --simulate", "check plan.yaml --offline", "forecast plan.yaml"] {
+            sandbox.sortie(command).exits(2).says(says);
+        }
+    };
+    check("[]", "`schema` must be a JSON schema: an object");
+    check("{ type: 12 }", "`output.schema` of `one` is no JSON schema: 12 is not valid");
+    check("{ $ref: 'http://127.0.0.1:9/schema.json' }", "is no JSON schema: ");
+}

@@ -134,7 +134,12 @@ fn a_prompt_that_was_counted_is_expected_to_have_what_it_has() {
         Calls { answered: (0..20).map(call).collect(), failed: Vec::new() }
     };
     let check = |fixed_tokens, inserts: &[(TaskId, u32)], past: Option<&Calls>, expect: (u64, u64)| {
-        let prompt = PromptSize { fixed_bytes: 4_000, fixed_tokens, inserts: inserts.to_vec() };
+        let prompt = PromptSize {
+            fixed_bytes: 4_000,
+            fixed_tokens,
+            inserts: inserts.to_vec(),
+            ..PromptSize::default()
+        };
         let first = Task { expected_output_tokens: Some(100), ..task("first", &[], 1000) };
         let read = Task { prompt, ..task("read", &[0], 1000) };
         let plan = plan(vec![first, read]);
@@ -199,7 +204,7 @@ fn what_laws_are_drawn_from_is_the_same_in_any_order_of_the_tasks() {
 #[test]
 fn history_is_told_by_bytes_whether_prompts_were_counted_or_not() {
     let check = |fixed_tokens, reserved| {
-        let prompt = PromptSize { fixed_bytes: 400, fixed_tokens, inserts: Vec::new() };
+        let prompt = PromptSize { fixed_bytes: 400, fixed_tokens, ..PromptSize::default() };
         let plan = plan(vec![Task { prompt, ..task("a", &[], 1000) }]);
         let attempt = AttemptId::new(TaskId(0), 1);
         let answer =

@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::ancestry::{Answer, comes_before};
 use super::template::{Fault, Template};
-use super::written::{Defaults, PlanFile, TaskFile};
-use super::{Plan, Prompt, PromptSize, Prompts, Task, TaskId, graph};
+use super::written::{Defaults, OutputFile, PlanFile, TaskFile};
+use super::{OutputSchema, Plan, Prompt, PromptSize, Prompts, Task, TaskId, graph};
 use crate::agent::AgentId;
 use crate::document::{Place, Problem, Problems, Source, nearest};
 use crate::failure::{Class, Failure};
@@ -95,7 +95,8 @@ fn tasks(
     let agents =
         routing.agents.iter().enumerate().map(|(at, agent)| (agent.name.as_str(), AgentId(at as u16)));
     let (ids, agents) = (ids(tasks, problems), agents.collect());
-    let mut checker = Checker { ids, tasks, agents, routing, defaults, problems };
+    let output = output(defaults.output.as_ref(), Place::root().key("defaults"), problems);
+    let mut checker = Checker { ids, tasks, agents, routing, defaults, output, problems };
     checker.default_agent();
     checker.ranges(&Given::by_default(defaults), &Place::root().key("defaults"));
     let depends_on = checker.dependencies();
@@ -166,6 +167,8 @@ struct Checker<'a> {
     agents: HashMap<&'a str, AgentId>,
     routing: &'a Routing,
     defaults: &'a Defaults,
+    /// What answers have to be by default.
+    output: Option<OutputSchema>,
     problems: &'a mut Problems,
 }
 
@@ -240,6 +243,8 @@ impl Checker<'_> {
         let system = task.system.as_ref().or(self.defaults.system.as_ref());
         let system_bytes = system.map_or(agent.map_or(0, |a| a.system_bytes), |text| text.len() as u64);
         let template = self.template(index);
+        let output = output(task.output.as_ref(), at(index), self.problems).or_else(|| self.output.clone());
+        let schema_tokens = output.as_ref().map_or(0, OutputSchema::most_tokens);
         let max_tokens = task.max_tokens.or(self.defaults.max_tokens).or(agent.map(|a| a.max_tokens));
         let max_tokens = max_tokens.unwrap_or(1);
         if let Some(agent) = agent {
@@ -253,7 +258,7 @@ impl Checker<'_> {
             task_type: task_type.into(),
             agent: agent_id,
             depends_on: depends_on.iter().map(|&on| TaskId(on as u32)).collect(),
-            prompt: size(&template, system_bytes),
+            prompt: PromptSize { schema_tokens, ..size(&template, system_bytes) },
             max_tokens,
             priority: task.priority.or(self.defaults.priority).unwrap_or(0),
             expected_output_tokens: task.expected_output_tokens.or(self.defaults.expected_output_tokens),
@@ -266,6 +271,7 @@ impl Checker<'_> {
             template,
             system: system.cloned(),
             temperature: task.temperature.or(self.defaults.temperature),
+            output,
             metadata: None,
         };
         (checked, prompt)
@@ -348,6 +354,16 @@ impl Checker<'_> {
     }
 }
 
+/// What an answer has to be.
+fn output(written: Option<&OutputFile>, of: Place, problems: &mut Problems) -> Option<OutputSchema> {
+    let schema = written?.schema.clone().unwrap_or_default();
+    if !schema.is_object() {
+        let problem = Problem::error("`schema` must be a JSON schema: an object");
+        problems.push(problem.at(of.key("output").key("schema")));
+    }
+    Some(OutputSchema::closed(schema))
+}
+
 /// The beginning of a piece of a prompt, on one line.
 fn short(quote: &str) -> String {
     let line = quote.lines().next().unwrap_or_default();
@@ -369,7 +385,7 @@ fn size(template: &Template, system_bytes: u64) -> PromptSize {
         *counts.entry(task).or_default() += 1;
     }
     let fixed_bytes = template.text_bytes() + system_bytes;
-    PromptSize { fixed_bytes, fixed_tokens: None, inserts: counts.into_iter().collect() }
+    PromptSize { fixed_bytes, inserts: counts.into_iter().collect(), ..PromptSize::default() }
 }
 
 /// Why a task fails before anything is sent (SPEC.md F3).

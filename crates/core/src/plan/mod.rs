@@ -7,6 +7,7 @@
 mod ancestry;
 pub mod check;
 pub mod graph;
+mod output;
 pub mod template;
 pub mod written;
 
@@ -21,6 +22,9 @@ use crate::money::Usd;
 use crate::run::OVERHEAD_TOKENS;
 use crate::run::event::AttemptId;
 use crate::time::micros;
+
+pub(crate) use output::correction_bytes;
+pub use output::{OutputSchema, corrected};
 
 /// A task's place in [`Plan::tasks`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,6 +75,9 @@ pub struct Task {
 pub struct PromptSize {
     /// UTF-8 bytes of the template's own text and of the system prompt.
     pub fixed_bytes: u64,
+    /// Tokens that the schema of its answer adds, at most.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub schema_tokens: u64,
     /// Tokens that they have at most, where those were counted ([`Plan::count_tokens`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_tokens: Option<u64>,
@@ -80,11 +87,17 @@ pub struct PromptSize {
     pub inserts: Vec<(TaskId, u32)>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(tokens: &u64) -> bool {
+    *tokens == 0
+}
+
 impl PromptSize {
-    /// The most tokens that the template's own text and the system prompt have: a token is at least one
-    /// UTF-8 byte in every tokenizer that is in use (byte-level BPE).
+    /// The most tokens that the template's own text, the system prompt and the schema of the answer have:
+    /// a token is at least one UTF-8 byte in every tokenizer that is in use (byte-level BPE).
     pub fn fixed_bound(&self) -> u64 {
-        self.fixed_tokens.map_or(self.fixed_bytes, |tokens| tokens.min(self.fixed_bytes))
+        let texts = self.fixed_tokens.map_or(self.fixed_bytes, |tokens| tokens.min(self.fixed_bytes));
+        texts + self.schema_tokens
     }
 }
 
@@ -250,7 +263,7 @@ impl Plan {
             return task.prompt.fixed_bound();
         }
         let longer = self.agent(asked).system_bytes.saturating_sub(self.agent(task.agent).system_bytes);
-        task.prompt.fixed_bytes + longer
+        task.prompt.fixed_bytes + longer + task.prompt.schema_tokens
     }
 
     /// Whether a call for a task, with so many bytes of inserted results, fits the context window of an agent's
@@ -309,6 +322,9 @@ pub struct Prompt {
     /// The task's own sampling temperature; else its agent's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
+    /// What its answer has to be, where it has to be anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<OutputSchema>,
     /// Whatever the plan attached, handed through to the results.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<serde_json::Value>,

@@ -45,6 +45,8 @@ pub struct TaskFile {
     pub max_tokens: Option<u32>,
     /// Sampling temperature, 0 to 2; sent only where set. Recent models refuse it.
     pub temperature: Option<f64>,
+    /// What the answer has to be; without it, any text.
+    pub output: Option<OutputFile>,
     /// Higher goes first among ready tasks; 0 unless told.
     pub priority: Option<i32>,
     /// Anything; handed through to the results.
@@ -77,6 +79,8 @@ pub struct Defaults {
     /// As the task's.
     pub temperature: Option<f64>,
     /// As the task's.
+    pub output: Option<OutputFile>,
+    /// As the task's.
     pub priority: Option<i32>,
     /// As the task's.
     pub expected_output_tokens: Option<u32>,
@@ -88,6 +92,18 @@ pub struct Defaults {
     pub timeout: Option<f64>,
     /// As the task's.
     pub template: Option<bool>,
+}
+
+/// What an answer has to be.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutputFile {
+    /// A JSON schema: the provider is asked for JSON that fits it, and the answer is held against it. An
+    /// answer that does not fit is asked for once more, with what was wrong. Objects that do not say so take
+    /// no other fields than they name.
+    #[serde(deserialize_with = "unique::value")]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub schema: Option<serde_json::Value>,
 }
 
 impl PlanFile {

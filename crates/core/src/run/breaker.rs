@@ -60,9 +60,12 @@ impl Signal {
             | Class::CutOff
             | Class::Malformed => Signal::Ill,
             Class::Throttled | Class::OverBudget | Class::Template => Signal::Nothing,
-            Class::QuotaGone | Class::Auth | Class::Invalid | Class::Refused | Class::Redirected => {
-                Signal::Well
-            }
+            Class::QuotaGone
+            | Class::Auth
+            | Class::Invalid
+            | Class::InvalidOutput
+            | Class::Refused
+            | Class::Redirected => Signal::Well,
         }
     }
 }

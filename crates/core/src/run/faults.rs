@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     WakeUpLost,
     /// Retries have no end.
     RetriesUnbounded,
+    /// Answers that are not what they have to be are asked for again and again.
+    CorrectionsUnbounded,
     /// No throttled attempt counts as a retry.
     ThrottlingUncounted,
     /// The task's own cost limit is not looked at.
@@ -74,7 +76,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 33] = [
+    pub(crate) const ALL: [Fault; 34] = [
         Fault::ReservationForgotten,
         Fault::LostIsFree,
         Fault::SettleForgotten,
@@ -87,6 +89,7 @@ impl Fault {
         Fault::RetryTooEarly,
         Fault::WakeUpLost,
         Fault::RetriesUnbounded,
+        Fault::CorrectionsUnbounded,
         Fault::ThrottlingUncounted,
         Fault::TaskLimitIgnored,
         Fault::AgentLimitIgnored,

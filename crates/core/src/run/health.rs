@@ -129,7 +129,7 @@ impl Run {
         let is_money_stop = failure.policy() == Policy::StopAccount;
         if *then == Then::StopAccount && !is_money_stop {
             gate.stopped.get_or_insert_with(|| Failure { in_a_row: Some(alike::MOST), ..failure.clone() });
-        } else if failure.class == Class::Refused {
+        } else if matches!(failure.class, Class::Refused | Class::InvalidOutput) {
             gate.alike = Alike::default(); // the model has read it
         } else if alike::may_be_all_s(failure) {
             gate.alike.add(failure, attempt.task, at);

@@ -7,7 +7,7 @@ use super::state::Run;
 use super::task::Phase;
 use crate::agent::{Agent, AgentId};
 use crate::money::Usd;
-use crate::plan::TaskId;
+use crate::plan::{TaskId, correction_bytes};
 use crate::price::Pricing;
 use crate::usage::{Charge, Cost, Usage};
 
@@ -49,7 +49,9 @@ impl Run {
     /// it came. The output is bounded by `max_tokens`. Where a budget is set, an unknown price bounds nothing and fits
     /// no budget.
     pub(super) fn reservation(&self, id: TaskId, asked: AgentId) -> Cost {
-        let input_tokens = self.plan.fixed_bound(id, asked) + self.inserted(id) + OVERHEAD_TOKENS;
+        let correction = self.task(id).wrong.as_ref().map_or(0, |wrong| correction_bytes(wrong));
+        let texts = self.plan.fixed_bound(id, asked) + self.inserted(id) + correction;
+        let input_tokens = texts + OVERHEAD_TOKENS;
         let output_tokens = u64::from(self.plan.max_tokens_of(id, asked));
         let usd = match &self.plan.agent(asked).pricing {
             Pricing::Known(price) => price.most(input_tokens, output_tokens),

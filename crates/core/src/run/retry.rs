@@ -39,9 +39,18 @@ impl Run {
         if failure.class == Class::Throttled && !retry.retry_throttled {
             return Then::Fail;
         }
-        let is_echo = is_echo || (failure.class == Class::Throttled && planted!(ThrottlingUncounted));
+        let is_invalid = failure.class == Class::InvalidOutput;
+        if is_invalid && self.task(attempt.task).wrong.is_some() && !planted!(CorrectionsUnbounded) {
+            return Then::Fail;
+        }
+        let is_echo =
+            !is_invalid && is_echo || (failure.class == Class::Throttled && planted!(ThrottlingUncounted));
         if failures >= retry.max_retries && !is_echo && !planted!(RetriesUnbounded) {
             return Then::Fail;
+        }
+        if is_invalid {
+            // Nobody has to recover: the next attempt says what was wrong.
+            return Then::RetryAt(now);
         }
         let own = own_wait(retry, failures);
         // A named wait is trusted once. Where it was kept to and the next attempt failed again, it

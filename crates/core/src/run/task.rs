@@ -25,6 +25,8 @@ pub struct TaskState {
     pub failures: u32,
     /// What all its attempts came to.
     pub charged: Charge,
+    /// What was wrong with its answer, where that was not what it has to be ([`Class::InvalidOutput`]).
+    pub wrong: Option<Box<str>>,
     /// Dependencies that have not succeeded yet.
     pub(super) unmet: u32,
     /// Whose provider failed its last attempt: the next one there, or the one in flight, draws on the retry
@@ -113,6 +115,10 @@ impl Run {
 
     pub(super) fn failed_then(&mut self, attempt: AttemptId, failure: &Failure, then: &Then) {
         let id = attempt.task;
+        if failure.class == Class::InvalidOutput {
+            // Before its queue is looked for: what is said of it makes its next prompt longer.
+            self.state.tasks[id.index()].wrong = Some(failure.message.as_str().into());
+        }
         let queue = self.queue_for(id);
         let is_elsewhere = attempt.agent.is_some();
         let leaves_throttled =
@@ -176,6 +182,7 @@ impl TaskState {
             attempts: 0,
             failures: 0,
             charged: Charge::default(),
+            wrong: None,
             unmet,
             failed_at: None,
             queue: Queue::of(task.agent),

@@ -8,7 +8,7 @@ use sortie_core::call::{Call, Returned};
 use sortie_core::failure::{Class, Failure};
 use sortie_core::hash::Hash;
 use sortie_core::limit::Gates;
-use sortie_core::plan::Prompts;
+use sortie_core::plan::{Prompts, corrected};
 use sortie_core::run::Run;
 use sortie_core::run::event::{Answer, AttemptId, Event, Record, Signal, Timing};
 use sortie_core::run::input::{Action, Billing, Input, Reply, Step, Waiting};
@@ -268,11 +268,17 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
         }
         let rendered = prompt.template.render(|task| results.get(&task).map_or("", |text| &**text));
         let (plan, asked) = (self.run.plan(), self.run.plan().asked(attempt));
+        let wrong = self.run.task(attempt.task).wrong.as_deref();
+        let rendered = match wrong {
+            Some(wrong) => rendered.map(|text| corrected(text, wrong)),
+            None => rendered,
+        };
         Ok(rendered.map(|text| Call {
             attempt,
             agent: asked,
             prompt: text,
             system: prompt.system.clone(),
+            output: prompt.output.clone(),
             temperature: prompt.temperature,
             max_tokens: plan.max_tokens_of(attempt.task, asked),
             timeout: plan.task(attempt.task).timeout,

@@ -22,6 +22,7 @@ pub(crate) fn call(task: u32, prompt: &str) -> Call {
         prompt: prompt.to_owned(),
         system: None,
         temperature: None,
+        output: None,
         max_tokens: 10,
         timeout: Duration::from_secs(60),
     }

@@ -10,6 +10,7 @@ use sortie_core::run::input::Billing;
 use sortie_engine::executor::local::{Caller, Ear};
 use sortie_providers::http::{Client, Endpoint};
 
+use super::output::checked;
 use super::{attributed, request};
 use crate::config;
 
@@ -36,8 +37,10 @@ impl Caller for HttpCaller {
             let result = Err(Failure::new(Class::Auth, message));
             return Returned { result, billing: Billing::Nothing, timing: Timing::default() };
         };
+        let output = call.output.clone();
         let request = request(call, agent, &self.configured[place]);
         let tell = |told| ear.told(told);
-        attributed(self.client.call(endpoint, &request, agent.timeouts, total, tell).await, agent)
+        let returned = self.client.call(endpoint, &request, agent.timeouts, total, tell).await;
+        checked(attributed(returned, agent), output.as_ref())
     }
 }

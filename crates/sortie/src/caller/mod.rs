@@ -2,14 +2,16 @@
 //! Both turn a call into a dialect's request and follow the answer with the same `Exchange`.
 
 mod http;
+mod output;
 mod simulated;
 
 pub(crate) use http::HttpCaller;
+pub(crate) use output::validator;
 pub(crate) use simulated::SimulatedCaller;
 
 use sortie_core::agent::Agent;
 use sortie_core::call::{Call, Returned};
-use sortie_providers::dialect::Request;
+use sortie_providers::dialect::{Request, Shape};
 
 use crate::config::Endpoint;
 use crate::config::written::Api;
@@ -34,6 +36,7 @@ fn request(call: Call, agent: &Agent, endpoint: &Endpoint) -> Request {
         max_tokens: call.max_tokens,
         temperature,
         stream: true,
+        shape: call.output.map_or(Shape::Text, |output| Shape::Json(output.schema().clone())),
         ..Request::default()
     }
 }
@@ -73,6 +76,7 @@ mod tests {
                 prompt: "Go.".to_owned(),
                 system: None,
                 temperature: stated,
+                output: None,
                 max_tokens: 10,
                 timeout: Duration::from_secs(1),
             };

@@ -16,6 +16,7 @@ use sortie_sim::Model;
 use sortie_sim::ledger::Delivery;
 use sortie_sim::timeline::{self, ServerRequest, Timeline};
 
+use super::output::checked;
 use super::{attributed, request};
 use crate::binding::{dialect_of, variant_of};
 use crate::config;
@@ -64,7 +65,8 @@ impl Answerer for SimulatedCaller {
         if let Some(ticket) = timeline.ticket {
             self.model.delivered(ticket, delivery, unix_now + at);
         }
-        Answered { returned: attributed(exchange.end(at, end), agent), took: at, told }
+        let returned = checked(attributed(exchange.end(at, end), agent), call.output.as_ref());
+        Answered { returned, took: at, told }
     }
 }
 

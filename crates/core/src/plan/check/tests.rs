@@ -186,10 +186,10 @@ fn what_a_task_leaves_open_comes_from_the_defaults_then_from_the_agent() {
     assert_eq!((plan.agent(a.agent).name.as_str(), plan.agent(b.agent).name.as_str()), ("openai", "claude"));
     assert_eq!((a.timeout, b.expected), (Duration::from_secs(9), Some(Duration::ZERO)));
     assert_eq!(b.depends_on, [TaskId(0)]);
-    assert_eq!(a.prompt, PromptSize { fixed_bytes: 1 + 3, fixed_tokens: None, inserts: vec![] });
+    assert_eq!(a.prompt, PromptSize { fixed_bytes: 1 + 3, ..PromptSize::default() });
     assert_eq!(
         b.prompt,
-        PromptSize { fixed_bytes: 2 + 7, fixed_tokens: None, inserts: vec![(TaskId(0), 2)] }
+        PromptSize { fixed_bytes: 2 + 7, inserts: vec![(TaskId(0), 2)], ..PromptSize::default() }
     );
     assert_eq!(b.max_cost, Usd::from_f64(0.1));
     assert_eq!((prompts[0].temperature, prompts[0].system.as_deref()), (Some(0.5), Some("sys")));

@@ -211,7 +211,8 @@ fn task(rng: &mut Rng, index: u32, agents: u64, density: u64) -> Task {
 
 fn prompt(rng: &mut Rng, inserts: Vec<(TaskId, u32)>) -> PromptSize {
     let fixed_bytes = rng.range(1, 4_000);
-    PromptSize { fixed_bytes, fixed_tokens: rng.percent(20).then_some(fixed_bytes / 4), inserts }
+    let fixed_tokens = rng.percent(20).then_some(fixed_bytes / 4);
+    PromptSize { fixed_bytes, fixed_tokens, inserts, ..PromptSize::default() }
 }
 
 /// How the provider will answer, and what it will bill.
@@ -239,7 +240,8 @@ pub(super) fn reply(rng: &mut Rng, attempt: AttemptId, reserved: &Cost, outage: 
         72..=74 => (Ok(answer), Billing::Estimated(usage)),
         75..=81 => (fail(Class::Throttled, rng.pick(&waits)), Billing::Nothing),
         82..=85 => (fail(Class::Overloaded, rng.pick(&waits)), Billing::Nothing),
-        86..=89 => (fail(Class::Transient, None), Billing::Nothing),
+        86..=87 => (fail(Class::Transient, None), Billing::Nothing),
+        88..=89 => (fail(Class::InvalidOutput, None), Billing::Reported(usage)),
         90..=91 => (fail(Class::Network, None), rng.pick(&[Billing::Nothing, Billing::Unknown])),
         92..=93 => (fail(Class::Timeout, None), rng.pick(&[Billing::Estimated(usage), Billing::Unknown])),
         94..=95 => (fail(Class::CutOff, None), Billing::Estimated(usage)),

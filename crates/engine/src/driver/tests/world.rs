@@ -114,6 +114,7 @@ fn task(name: &str, does: &str, depends_on: &[u32]) -> Task {
             fixed_bytes: (name.len() + does.len()) as u64,
             fixed_tokens: None,
             inserts: depends_on.iter().map(|&id| (TaskId(id), 1)).collect(),
+            schema_tokens: 0,
         },
         max_tokens: 10,
         priority: 0,
@@ -128,7 +129,7 @@ fn task(name: &str, does: &str, depends_on: &[u32]) -> Task {
 fn prompt(name: &str, does: &str, depends_on: &[u32]) -> Prompt {
     let results = depends_on.iter().map(|id| format!("; {{{{ results.{id} }}}}"));
     let template = template(&format!("{name}: {does}{}", results.collect::<String>()));
-    Prompt { template, system: None, temperature: None, metadata: None }
+    Prompt { template, system: None, temperature: None, output: None, metadata: None }
 }
 
 /// A template that calls tasks by their numbers.

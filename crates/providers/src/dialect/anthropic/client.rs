@@ -7,8 +7,8 @@ use sortie_core::usage::{Region, Tier, Usage};
 
 use super::super::reply::{Answer, Spoken, token_count};
 use super::super::turns::{header_value, json_headers};
-use super::super::{Encoded, Request, Variant};
-use super::{V2023, V2026, VERSION};
+use super::super::{Encoded, Request, Shape, Variant};
+use super::{V2023, V2026, VERSION, schemas};
 
 pub(super) fn headers(variant: &Variant) -> HeaderMap {
     let mut headers = json_headers();
@@ -31,6 +31,17 @@ pub(super) fn encode(request: &Request, variant: &Variant) -> Encoded {
         && variant.version.as_deref() != Some(V2026)
     {
         body["temperature"] = json!(temperature);
+    }
+    match &request.shape {
+        Shape::Text => (),
+        Shape::Json(schema) => {
+            body["output_config"] =
+                json!({"format": {"type": "json_schema", "schema": schemas::loosened(schema)}});
+        }
+        Shape::Tool { name, schema } => {
+            body["tools"] = json!([{"name": name, "input_schema": schema}]);
+            body["tool_choice"] = json!({"type": "tool", "name": name});
+        }
     }
     Encoded { path: "/v1/messages", headers: headers(variant), body: body.to_string().into() }
 }

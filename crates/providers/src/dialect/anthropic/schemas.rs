@@ -1,5 +1,6 @@
-//! The server's half: what the API refuses of a schema that has to be fitted to the letter, be it that of
-//! an `output_config.format` or of a tool that is `strict`. The rules are those of Anthropic's
+//! What the API refuses of a schema that has to be fitted to the letter, be it that of an
+//! `output_config.format` or of a tool that is `strict`, and, for the client, what is left of a schema
+//! without that. The rules are those of Anthropic's
 //! documentation of structured outputs ("JSON Schema limitations"); the forms of messages are those of
 //! recorded replies, where there are any.
 
@@ -51,6 +52,33 @@ const KINDS: [&str; 7] = ["type", "enum", "const", "anyOf", "allOf", "$ref", "pr
 const PROPERTIES: &str = "properties";
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 const NAMED: [&str; 3] = [PROPERTIES, DEFINITIONS[0], DEFINITIONS[1]];
+
+/// A schema as far as it can be asked for: without bounds and forms that the API does not keep to. Whoever
+/// asks has to hold the answer against all of it, as the official SDKs do.
+pub(super) fn loosened(schema: &Value) -> Value {
+    let Some(fields) = schema.as_object() else { return schema.clone() };
+    let stays = |(keyword, value): &(&String, &Value)| match keyword.as_str() {
+        "minItems" => matches!(value.as_u64(), Some(0 | 1)),
+        "format" => value.as_str().is_some_and(|form| FORMATS.contains(&form)),
+        keyword => !UNSUPPORTED.contains(&keyword),
+    };
+    let inner = |(keyword, value): (&String, &Value)| {
+        let named = |map: &Map<String, Value>| {
+            map.iter().map(|(name, schema)| (name.clone(), loosened(schema))).collect::<Map<_, _>>().into()
+        };
+        match (keyword.as_str(), value) {
+            ("items", value) => (keyword.clone(), loosened(value)),
+            // What fits exactly one of them fits one of them.
+            ("anyOf" | "oneOf", Value::Array(all)) => {
+                ("anyOf".to_owned(), all.iter().map(loosened).collect())
+            }
+            ("allOf", Value::Array(all)) => (keyword.clone(), all.iter().map(loosened).collect()),
+            (keyword, Value::Object(map)) if NAMED.contains(&keyword) => (keyword.to_owned(), named(map)),
+            (keyword, value) => (keyword.to_owned(), value.clone()),
+        }
+    };
+    fields.iter().filter(stays).map(inner).collect::<Map<_, _>>().into()
+}
 
 /// Refuses what a schema cannot say; it stands at `field`.
 pub(super) fn check(field: &str, schema: &Value) -> Result<(), WireError> {
@@ -230,5 +258,39 @@ fn references(schema: &Value, found: &mut Vec<String>) {
     found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
     for inner in within(fields, &[PROPERTIES]) {
         references(inner, found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_left_of_a_schema_is_taken() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "maximum": {"type": "integer", "maximum": 9},
+                "of": {"type": "array", "minItems": 2, "uniqueItems": true, "items": {"type": "string", "minLength": 1}},
+                "one": {"oneOf": [{"type": "string", "format": "iri"}, {"type": "number", "multipleOf": 2}]},
+                "defined": {"$ref": "#/$defs/d"},
+            },
+            "$defs": {"d": {"type": "string", "format": "date", "maxLength": 10}},
+            "required": ["of"],
+            "additionalProperties": false,
+        });
+        assert!(check("f", &schema).is_err());
+        let left = loosened(&schema);
+        assert_eq!(check("f", &left).map_err(|error| error.message), Ok(()));
+        let properties = json!({
+            "maximum": {"type": "integer"},
+            "of": {"type": "array", "items": {"type": "string"}},
+            "one": {"anyOf": [{"type": "string"}, {"type": "number"}]},
+            "defined": {"$ref": "#/$defs/d"},
+        });
+        assert_eq!(left["properties"], properties);
+        assert_eq!(left["$defs"]["d"], json!({"type": "string", "format": "date"}));
+        assert_eq!((&left["required"], &left["additionalProperties"]), (&json!(["of"]), &json!(false)));
     }
 }

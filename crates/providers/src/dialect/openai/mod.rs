@@ -19,6 +19,15 @@ use sortie_core::usage::{Tier, Usage};
 use super::turns::header_value;
 use super::{Dimension, Quota, Variant, WireError};
 
+/// The name of the schema that an answer has to fit: the APIs want one, and nobody reads it.
+pub(super) const FORMAT_NAME: &str = "answer";
+
+/// Whether a schema may be asked for to the letter: what may not is asked for all the same, and may not be
+/// kept to.
+pub(super) fn is_strict(schema: &Value) -> bool {
+    schemas::unstrict(schema).is_none()
+}
+
 /// Where OpenAI serves both, in the form of its official SDKs.
 pub(super) const BASE_URL: &str = "https://api.openai.com/v1";
 

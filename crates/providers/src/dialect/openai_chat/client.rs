@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
 
-use super::super::openai::{self, disjoint, is_reasoning};
+use super::super::openai::{self, FORMAT_NAME, disjoint, is_reasoning};
 use super::super::reply::{Answer, Spoken, token_count};
 use super::super::turns::{json_headers, text_of};
-use super::super::{AnswerBound, Encoded, Request, Variant};
+use super::super::{AnswerBound, Encoded, Request, Shape, Variant};
 
 pub(super) fn encode(request: &Request, variant: &Variant) -> Encoded {
     let mut turns = Vec::new();
@@ -28,6 +28,18 @@ pub(super) fn encode(request: &Request, variant: &Variant) -> Encoded {
         body["temperature"] = json!(temperature);
     }
     openai::pin_tier(&mut body, variant);
+    match &request.shape {
+        Shape::Text => (),
+        Shape::Json(schema) => {
+            let named = json!({"name": FORMAT_NAME, "schema": schema, "strict": openai::is_strict(schema)});
+            body["response_format"] = json!({"type": "json_schema", "json_schema": named});
+        }
+        Shape::Tool { name, schema } => {
+            let function = json!({"name": name, "parameters": schema, "strict": openai::is_strict(schema)});
+            body["tools"] = json!([{"type": "function", "function": function}]);
+            body["tool_choice"] = json!({"type": "function", "function": {"name": name}});
+        }
+    }
     Encoded { path: "/chat/completions", headers: json_headers(), body: body.to_string().into() }
 }
 

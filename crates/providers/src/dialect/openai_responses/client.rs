@@ -5,13 +5,10 @@ use sortie_core::run::event::Finish;
 use sortie_core::usage::Usage;
 
 use super::super::failing::Said;
-use super::super::openai::{self, disjoint};
+use super::super::openai::{self, FORMAT_NAME, disjoint};
 use super::super::reply::{Answer, Spoken, token_count};
 use super::super::turns::json_headers;
 use super::super::{Encoded, Request, Shape, Variant};
-
-/// The name of the schema that an answer has to fit: the API wants one, and nobody reads it.
-const FORMAT_NAME: &str = "answer";
 
 pub(super) fn encode(request: &Request, variant: &Variant) -> Encoded {
     let mut body = json!({
@@ -32,12 +29,15 @@ pub(super) fn encode(request: &Request, variant: &Variant) -> Encoded {
     match &request.shape {
         Shape::Text => (),
         Shape::Json(schema) => {
+            let strict = openai::is_strict(schema);
             let format =
-                json!({"type": "json_schema", "name": FORMAT_NAME, "schema": schema, "strict": true});
+                json!({"type": "json_schema", "name": FORMAT_NAME, "schema": schema, "strict": strict});
             body["text"] = json!({"format": format});
         }
         Shape::Tool { name, schema } => {
-            body["tools"] = json!([{"type": "function", "name": name, "parameters": schema, "strict": true}]);
+            let strict = openai::is_strict(schema);
+            body["tools"] =
+                json!([{"type": "function", "name": name, "parameters": schema, "strict": strict}]);
             body["tool_choice"] = json!({"type": "function", "name": name});
         }
     }

@@ -1,5 +1,7 @@
 //! What may follow a failure.
 
+use std::time::Duration;
+
 use super::{Violation, World};
 use crate::agent::{Agent, Backoff};
 use crate::failure::{Class, Failure, Policy};
@@ -21,11 +23,14 @@ impl World {
         let says = self.provider_failed(attempt, failure, at);
         // A wait that a refusal names is its gate's.
         let elsewhere = (failure.class == Class::Throttled).then_some(agent.gate);
+        let is_invalid = failure.class == Class::InvalidOutput;
         match then {
             Then::RetryAt(_) => {
                 must!(before < agent.retry.max_retries, "task {id:?} is retried too often");
                 must!(!says.of_outage, "task {id:?} is charged with an outage");
+                must!(!is_invalid || self.corrected.insert(id), "task {id:?} is corrected twice");
                 let own = match agent.retry.backoff {
+                    _ if is_invalid => Duration::ZERO,
                     Backoff::Exponential => agent.retry.initial_delay * (1 << before),
                     Backoff::Linear => agent.retry.initial_delay * (before + 1),
                     Backoff::Constant => agent.retry.initial_delay,
@@ -36,7 +41,8 @@ impl World {
             }
             Then::Fail => {
                 let was_asked = failure.class != Class::Throttled || agent.retry.retry_throttled;
-                let may_retry = failure.policy() == Policy::Retry && was_asked;
+                let may_be_corrected = !is_invalid || !self.corrected.contains(&id);
+                let may_retry = failure.policy() == Policy::Retry && was_asked && may_be_corrected;
                 must!(!may_retry || before >= agent.retry.max_retries, "task {id:?} was given up too early");
                 must!(!may_retry || !says.of_outage, "task {id:?} failed for an outage");
                 self.failed.insert(id);

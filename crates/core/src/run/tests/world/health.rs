@@ -116,7 +116,7 @@ impl Provider {
     /// Whether this is the twentieth in a row of its kind.
     fn is_too_many(&mut self, failure: &Failure, task: TaskId) -> bool {
         match failure.class {
-            Class::Refused => self.alike = None,
+            Class::Refused | Class::InvalidOutput => self.alike = None,
             Class::Invalid | Class::Redirected | Class::Malformed => {
                 let said = format!("{failure}");
                 let mut tasks = match self.alike.take() {
@@ -180,7 +180,12 @@ impl World {
         self.retried.remove(&attempt.task);
         let of_outage = match failure.class {
             Class::Throttled | Class::Template | Class::OverBudget => provider.said_nothing(attempt, at),
-            Class::Invalid | Class::Refused | Class::Redirected | Class::Auth | Class::QuotaGone => {
+            Class::Invalid
+            | Class::InvalidOutput
+            | Class::Refused
+            | Class::Redirected
+            | Class::Auth
+            | Class::QuotaGone => {
                 provider.answered(attempt, most);
                 false
             }

@@ -64,6 +64,8 @@ pub(super) struct World {
     refused_since: Vec<Option<Time>>,
     started: BTreeMap<TaskId, Time>,
     failures: BTreeMap<TaskId, u32>,
+    /// Tasks whose answers were asked for again because of what they were.
+    corrected: BTreeSet<TaskId>,
     /// When each task may be tried again; where a gate is named, only there.
     not_before: BTreeMap<TaskId, (Time, Option<GateId>)>,
     charged: BTreeMap<TaskId, Usd>,
@@ -115,6 +117,7 @@ impl World {
             refused_since: vec![None; settings.gates.len()],
             started: BTreeMap::new(),
             failures: BTreeMap::new(),
+            corrected: BTreeSet::new(),
             not_before: BTreeMap::new(),
             charged: BTreeMap::new(),
             succeeded: BTreeSet::new(),
