@@ -14,6 +14,7 @@ const SUMMARY: &str = "
     success_rate total_duration avg_duration total_cost cost_per_task execution_history api_calls_count waits
     cost.total_cost cost.at_risk cost.budget cost.utilization cost.tasks_count cost.avg_cost_per_task cost.price_table
     cost.actual cost.estimated cost.overruns cost.unpriced_agents
+    cost.input.*.actual cost.input.*.reserved cost.input.*.ratio
     cost.most_expensive_task.task_id cost.most_expensive_task.cost
     cost.by_agent.*.SHARE cost.by_type.*.SHARE cost.by_model.*.SHARE cost.by_day.*.SHARE
     metrics.throughput metrics.avg_latency metrics.p50_latency metrics.p95_latency metrics.p99_latency
@@ -49,7 +50,11 @@ fn collect(value: &Value, path: &str, names: &mut BTreeSet<String>) {
         Value::Object(fields) => {
             for (name, field) in fields {
                 // What an amount is grouped by is no name of the format.
-                let name = if path.starts_with("cost.by_") && field.is_object() { "*" } else { name };
+                let name = if (path.starts_with("cost.by_") || path == "cost.input") && field.is_object() {
+                    "*"
+                } else {
+                    name
+                };
                 let dot = if path.is_empty() { "" } else { "." };
                 collect(field, &format!("{path}{dot}{name}"), names);
             }

@@ -179,7 +179,9 @@ impl Gate {
 
     /// An attempt has ended and took `used`.
     pub(super) fn settle(&mut self, attempt: AttemptId, used: &Cost, throttled: bool, now: Time) {
-        let Some(UnderWay { started, ask, counted, heard, .. }) = self.under_way.remove(&attempt) else { return };
+        let Some(UnderWay { started, ask, counted, heard, .. }) = self.under_way.remove(&attempt) else {
+            return;
+        };
         if heard.is_none() {
             self.pace.heard(!throttled, now);
         }
