@@ -274,6 +274,9 @@ pub(crate) struct ShowArgs {
     pub(crate) run: String,
     /// One of its tasks
     pub(crate) task: Option<String>,
+    /// List the calls that may have been billed beyond what is known
+    #[arg(long, conflicts_with = "task")]
+    pub(crate) at_risk: bool,
     #[command(flatten)]
     pub(crate) places: Places,
     #[command(flatten)]

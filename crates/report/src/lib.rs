@@ -10,6 +10,7 @@
 //! [`terminal::sanitize`], whatever goes into Markdown is escaped as well.
 
 mod amounts;
+pub mod at_risk;
 mod bound;
 pub mod calls;
 pub mod controls;

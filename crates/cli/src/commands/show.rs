@@ -7,6 +7,7 @@ use sortie::core::plan::TaskId;
 use sortie::core::run::event::Outcome;
 use sortie::engine::driver::Ended;
 use sortie::engine::store::{Store, StoreError};
+use sortie::report::at_risk;
 use sortie::report::fold::Fold;
 use sortie::report::show::{self, TaskTexts};
 use sortie::session::{Done, view};
@@ -24,6 +25,15 @@ pub(super) async fn run(args: ShowArgs) -> Result<Exit, Failed> {
     let no_such_run = || StoreError::NoSuchRun(args.run.clone());
     let store = journal(&setting.config.results_dir)?.ok_or_else(no_such_run)?;
     let (header, records) = store.read(&args.run).await?;
+    if args.at_risk {
+        let calls = at_risk::calls(&view(&header), &records);
+        if terminal.json() {
+            terminal::document(&calls);
+        } else {
+            terminal::result(&at_risk::text(&calls));
+        }
+        return Ok(Exit::Success);
+    }
     let fold = Fold::of(view(&header), &records);
     let done = Done { ended: Ended::Finished(Outcome::Completed), fold, store, directory: None };
     let report = done.fold.report(done.fold.last_time());

@@ -97,6 +97,19 @@ fn a_name_that_is_taken_is_refused_and_a_finished_run_is_only_shown() {
 }
 
 #[test]
+fn calls_in_flight_at_a_kill_are_listed_as_at_risk() {
+    let simulator = Simulator::start();
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", plan(FOR_EVER));
+    let running = sandbox.start("run plan.yaml --run-id one --quiet");
+    until_the_second_call_is_in_flight(&simulator);
+    running.kill();
+    let calls = sandbox.sortie("show one --at-risk --json").exits(0).json();
+    assert_eq!((&calls[0]["task_id"], &calls[0]["why"]), (&"second".into(), &"in_flight".into()));
+    let shown = sandbox.sortie("show one --at-risk").exits(0).transcript();
+    assert!(shown.contains("at risk in 1 call"), "{shown}");
+}
+
+#[test]
 fn a_damaged_journal_is_refused_and_goes_on_from_before_the_damage_if_asked() {
     let sandbox = Sandbox::new().file("plan.yaml", plan(1));
     sandbox.sortie("run plan.yaml --simulate --run-id one --quiet").exits(0);
