@@ -1,9 +1,9 @@
 //! What agents do with tools that are not their own functions, all of which the providers take.
 
 use serde_json::json;
-use sortie_providers::dialect::{Anthropic, OpenAiChat, OpenAiResponses};
+use sortie_providers::dialect::{Anthropic, Dialect, OpenAiChat, OpenAiResponses, Shape};
 
-use super::{refused, said, taken, turns};
+use super::{read, refused, said, taken, turns};
 
 #[test]
 fn anthropic_counts_tools_of_every_kind() {
@@ -77,4 +77,45 @@ fn what_shells_give_back_has_parts_of_its_own() {
         {"type": "shell_call_output", "call_id": "c", "output": output},
     ]);
     taken(&OpenAiResponses, &json!({"input": items}));
+}
+
+#[test]
+fn openai_calls_the_first_function_that_is_allowed() {
+    let function = |name: &str| json!({"type": "function", "name": name, "parameters": {"type": "object", "properties": {}}});
+    let nested = |name: &str| {
+        let mut function = function(name);
+        function.as_object_mut().unwrap().remove("type");
+        json!({"type": "function", "function": function})
+    };
+    let asked = json!({"role": "user", "content": "a"});
+    let called = |dialect: &dyn Dialect, body: serde_json::Value| match read(dialect, &body).unwrap().shape {
+        Shape::Tool { name, .. } => name,
+        _ => String::new(),
+    };
+    for (mode, allowed, has_result, expected) in [
+        ("required", "b", false, "b"),
+        ("required", "b", true, "b"),
+        ("auto", "b", false, "b"),
+        ("auto", "b", true, ""),
+        ("auto", "c", false, ""),
+    ] {
+        let result = json!({"role": "tool", "tool_call_id": "c", "content": "r"});
+        let call = json!({"role": "assistant", "tool_calls": [
+            {"id": "c", "type": "function", "function": {"name": "b", "arguments": "{}"}}]});
+        let chat = json!({
+            "messages": if has_result { vec![asked.clone(), call, result] } else { vec![asked.clone()] },
+            "tools": [nested("a"), nested("b")],
+            "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": [
+                {"type": "function", "function": {"name": allowed}}]}},
+        });
+        assert_eq!(called(&OpenAiChat, chat), expected, "chat {mode} {allowed} {has_result}");
+        let result = json!({"type": "function_call_output", "call_id": "c", "output": "r"});
+        let call = json!({"type": "function_call", "call_id": "c", "name": "b", "arguments": "{}"});
+        let response = json!({
+            "input": if has_result { vec![asked.clone(), call, result] } else { vec![asked.clone()] },
+            "tools": [function("a"), function("b")],
+            "tool_choice": {"type": "allowed_tools", "mode": mode, "tools": [{"type": "function", "name": allowed}]},
+        });
+        assert_eq!(called(&OpenAiResponses, response), expected, "response {mode} {allowed} {has_result}");
+    }
 }

@@ -26,18 +26,36 @@ pub(in super::super) fn shape(called: Option<&Tool>, format: Option<Value>) -> S
     }
 }
 
-/// The function that is called: the one that is forced, or the first one that is offered, unless the
-/// model `has_result` of one already. A forced one is named by the value at this field; one that is not
-/// offered is refused in the API's own words. `all` are the request's tools of every kind: those that are
-/// no functions are never called here.
+/// A choice of tools, as a request of either API has it.
+pub(in super::super) struct Choice<'a> {
+    /// All of it.
+    pub(in super::super) said: &'a Value,
+    /// Where the name of a forced function stands, and the name.
+    pub(in super::super) named: (&'a str, &'a Value),
+    /// Of `allowed_tools`, what holds their `mode` and the `tools`.
+    pub(in super::super) allowed: &'a Value,
+}
+
+impl Choice<'_> {
+    /// The first of the functions that may be called, where only some of those that are offered may.
+    fn first_allowed<'a>(&self, tools: &'a [Tool]) -> Option<&'a Tool> {
+        let allowed = self.allowed["tools"].as_array()?;
+        // Chat Completions has the name a level deeper.
+        let is_of = |tool: &Value, known: &str| tool["function"]["name"] == known || tool["name"] == known;
+        tools.iter().find(|(known, _)| allowed.iter().any(|tool| is_of(tool, known)))
+    }
+}
+
+/// The function that is called: the one that is forced, or the first one that is offered and allowed, unless
+/// the model `has_result` of one already. A forced one that is not offered is refused in the API's own words.
+/// `all` are the request's tools of every kind: those that are no functions are never called here.
 pub(in super::super) fn chosen<'a>(
     (tools, all): (&'a [Tool], &Value),
-    choice: &Value,
-    (field, name): (&str, &Value),
+    choice: &Choice<'_>,
     has_result: bool,
     not_offered: fn(&str) -> WireError,
 ) -> Result<Option<&'a Tool>, WireError> {
-    let word = choice.as_str().or_else(|| choice["type"].as_str());
+    let word = choice.said.as_str().or_else(|| choice.said["type"].as_str());
     let has_tools = all.as_array().is_some_and(|all| !all.is_empty());
     if !has_tools && matches!(word, Some("required" | "function" | "custom" | "allowed_tools")) {
         let message =
@@ -45,9 +63,14 @@ pub(in super::super) fn chosen<'a>(
         return Err(invalid(None, message).about("tool_choice"));
     }
     match word {
-        None | Some("auto" | "allowed_tools") => Ok(tools.first().filter(|_| !has_result)),
+        None | Some("auto") => Ok(tools.first().filter(|_| !has_result)),
         Some("required") => Ok(tools.first()),
+        Some("allowed_tools") => {
+            let is_forced = choice.allowed["mode"] == "required";
+            Ok(choice.first_allowed(tools).filter(|_| is_forced || !has_result))
+        }
         Some("function") => {
+            let (field, name) = choice.named;
             let name = name.as_str().ok_or_else(|| missing(field))?;
             let known = tools.iter().find(|(known, _)| known == name);
             known.map(Some).ok_or_else(|| not_offered(name))

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::super::openai::checks::{at_most, empty, word, wrong_type};
-use super::super::openai::tools::{self, Tool};
+use super::super::openai::tools::{self, Choice, Tool};
 use super::super::openai::{invalid, missing};
 use super::super::{Shape, WireError};
 
@@ -32,9 +32,9 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
     }
     let last = body["messages"].as_array().and_then(|turns| turns.last());
     let has_result = last.is_some_and(|turn| turn["role"] == "tool");
-    let name = &choice["function"]["name"];
-    let named = ("tool_choice.function.name", name);
-    let called = tools::chosen((&functions, &body["tools"]), choice, named, has_result, not_offered)?;
+    let named = ("tool_choice.function.name", &choice["function"]["name"]);
+    let choice = Choice { said: choice, named, allowed: &choice["allowed_tools"] };
+    let called = tools::chosen((&functions, &body["tools"]), &choice, has_result, not_offered)?;
     Ok(tools::shape(called, format))
 }
 

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::super::openai::checks::{known_word, word, wrong_type};
-use super::super::openai::tools::{self, Tool};
+use super::super::openai::tools::{self, Choice, Tool};
 use super::super::openai::{invalid, missing};
 use super::super::{Shape, WireError};
 
@@ -46,12 +46,14 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
     let last = body["input"].as_array().and_then(|items| items.last());
     let has_result = last.is_some_and(|item| item["type"] == "function_call_output");
     // A forced tool of the provider's own: what comes of that is text.
-    let is_hosted = choice["type"].as_str().is_some_and(|kind| kind != "function");
+    let is_hosted =
+        choice["type"].as_str().is_some_and(|kind| !["function", "allowed_tools"].contains(&kind));
     let called = if is_hosted {
         None
     } else {
         let named = ("tool_choice.name", &choice["name"]);
-        tools::chosen((&functions, &body["tools"]), choice, named, has_result, not_offered)?
+        let choice = Choice { said: choice, named, allowed: choice };
+        tools::chosen((&functions, &body["tools"]), &choice, has_result, not_offered)?
     };
     Ok(tools::shape(called, format))
 }
