@@ -1,5 +1,6 @@
 //! What the simulated model says: a function of the seed and the request, of any length asked for.
 
+use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
 use sortie_providers::dialect::{Besides, Particulars, Request, Shape, Thinking};
 
@@ -144,8 +145,11 @@ fn words(
     };
     match (&steering.text, &request.shape) {
         (Some(text), _) => of_its_length(text.clone()),
-        (None, Shape::Json(schema) | Shape::Tool { schema, .. }) => {
-            of_its_length(shape::value(schema, chance).to_string())
+        (None, Shape::Json(schema)) => of_its_length(shape::value(schema, chance).to_string()),
+        (None, Shape::Tool { schema, .. }) => {
+            // An input is an object, also where the schema leaves open what it is.
+            let input = Some(shape::value(schema, chance)).filter(Value::is_object);
+            of_its_length(input.unwrap_or_else(|| json!({})).to_string())
         }
         (None, Shape::Text) if steering.prompt.contains(WANTS_OBJECT) => {
             of_its_length(object(&quoted, steered, chance))
@@ -191,10 +195,9 @@ fn tokens_of(text: &str) -> u64 {
 fn object(quoted: &str, tokens: Option<u64>, chance: &mut Chance) -> String {
     let items: Vec<&str> = (0..3).map(|_| chance.pick(&NOUNS)).collect();
     let score = 1 + chance.bits() % 10;
-    let items = serde_json::json!(items);
-    let shown = |summary: &str| {
-        format!(r#"{{"summary": {}, "score": {score}, "items": {items}}}"#, serde_json::json!(summary))
-    };
+    let items = json!(items);
+    let shown =
+        |summary: &str| format!(r#"{{"summary": {}, "score": {score}, "items": {items}}}"#, json!(summary));
     let bytes = tokens.map_or(OBJECT_BYTES, |tokens| (tokens * BYTES_PER_TOKEN) as usize);
     let summary = sentences(quoted, bytes.saturating_sub(shown("").len()).max(16), chance);
     shown(&summary)
@@ -339,6 +342,18 @@ mod tests {
             assert!(object["summary"].is_string() && object["score"].is_u64(), "{text}");
             assert!(!text.contains("JSON") && text.starts_with("{\"summary\": "), "{text}");
             assert!(object["items"].is_array() && text.len() >= least, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_tool_s_input_is_an_object_whatever_its_schema_says() {
+        for schema in [json!({}), json!(true), json!({"type": "string"}), json!({"enum": [1, 2]})] {
+            let shape = Shape::Tool { name: "f".to_owned(), schema: schema.clone() };
+            let request = Request { prompt: "Go".to_owned(), max_tokens: 100, shape, ..Request::default() };
+            let (steering, length) = (Steering::read("Go").unwrap(), Length { tokens: 9, untold: 0 });
+            let chance = &mut Chance::new(1, &Hash::of(b"Go"), "words");
+            let answer = compose(&request, &Particulars::default(), &steering, length, chance);
+            assert_eq!((answer.text.as_str(), answer.tool.as_deref()), ("{}", Some("f")), "{schema}");
         }
     }
 
