@@ -108,13 +108,21 @@ pub(super) fn missing(parameter: &str) -> WireError {
 /// Whether it is of the o-series or of gpt-5 and later: these refuse `max_tokens`, wherever they are
 /// served.
 pub(super) fn is_reasoning(model: &str) -> bool {
-    model.strip_prefix('o').and_then(leading).is_some()
-        || generation(model).is_some_and(|generation| generation >= REASONING)
+    let is_late = || generation(model).is_some_and(|generation| generation >= REASONING);
+    model.strip_prefix('o').and_then(leading).is_some() || (is_late() && !is_chat(model))
 }
 
 /// Whether it is one of OpenAI's models that do not reason; of others' nobody knows.
 pub(super) fn is_plain(model: &str) -> bool {
-    model.starts_with("chatgpt-") || generation(model).is_some_and(|generation| generation < REASONING)
+    model.starts_with("chatgpt-")
+        || is_chat(model)
+        || generation(model).is_some_and(|generation| generation < REASONING)
+}
+
+/// Whether it is the one of gpt-5 that answers `ChatGPT`'s users at once, which never reasons; those of the
+/// same name of 5.1 and later do (OpenAI's pages of these models).
+fn is_chat(model: &str) -> bool {
+    model.strip_prefix("gpt-5-chat").is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 /// The generation from which on GPT models reason.
@@ -220,6 +228,12 @@ mod tests {
         let others = ["gpt-4o", "gpt-4.1-mini", "gpt-3.5-turbo", "olmo", "omni", "gpt-oss-20b", ""];
         assert!(!others.into_iter().any(is_reasoning));
         assert!(["gpt-4o", "gpt-4.1-mini", "gpt-3.5-turbo", "chatgpt-4o-latest"].into_iter().all(is_plain));
+        assert!(
+            ["gpt-5-chat", "gpt-5-chat-latest"]
+                .into_iter()
+                .all(|model| is_plain(model) && !is_reasoning(model))
+        );
+        assert!(["gpt-5.1-chat-latest", "gpt-5-chatty"].into_iter().all(is_reasoning));
         assert!(!models.into_iter().chain(["olmo", "gpt-oss-20b", "llama-3", ""]).any(is_plain));
     }
 }
