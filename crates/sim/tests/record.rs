@@ -205,6 +205,50 @@ async fn the_fixtures_of_the_dialects_are_served_as_recordings() {
     replay.stop().await;
 }
 
+/// An upstream that answers once, with this body; gives what it was asked.
+async fn answering(body: &'static str) -> (SocketAddr, JoinHandle<String>) {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n") {
+            asked.push(stream.read_u8().await.unwrap());
+        }
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+        let reply = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(reply.as_bytes()).await.unwrap();
+        String::from_utf8(asked).unwrap()
+    });
+    (address, asked)
+}
+
+#[tokio::test]
+async fn the_results_of_a_batch_are_where_it_was_asked_for_and_not_at_the_upstream() {
+    let directory = tempfile::tempdir().unwrap();
+    let (upstream, asked) = answering(
+        r#"{"id": "msgbatch_1", "results_url": "https://api.anthropic.com/v1/messages/batches/msgbatch_1/results"}"#,
+    )
+    .await;
+    let recorder = start(Face::Recorder { upstream, directory: directory.path().to_owned() }).await;
+    let request = "GET /v1/messages/batches/msgbatch_1 HTTP/1.1\r\nhost: sim:1\r\naccept-encoding: gzip\r\n\
+                   anthropic-version: 2023-06-01\r\nconnection: close\r\n\r\n";
+    let here =
+        r#"{"id": "msgbatch_1", "results_url": "http://sim:1/v1/messages/batches/msgbatch_1/results"}"#;
+    let recorded = reply(recorder.address, request).await;
+    assert!(recorded.contains(here), "{recorded}");
+    assert!(!asked.await.unwrap().to_lowercase().contains("gzip"));
+    recorder.stop().await;
+    let kept = files(directory.path());
+    assert!(kept[0].1.contains("https://api.anthropic.com/"), "{kept:?}");
+
+    let replay = start(Face::Replay(directory.path().to_owned())).await;
+    let replayed = reply(replay.address, request).await;
+    assert!(replayed.ends_with(&format!("\n\n{here}")), "{replayed}");
+    assert!(replayed.contains(&format!("content-length: {}\n", here.len())), "{replayed}");
+    replay.stop().await;
+}
+
 #[tokio::test]
 async fn an_upstream_that_does_not_answer_is_a_bad_gateway_and_nothing_is_kept() {
     let directory = tempfile::tempdir().unwrap();

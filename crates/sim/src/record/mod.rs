@@ -7,6 +7,7 @@
 
 mod masking;
 mod replay;
+mod results;
 mod shelf;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use crate::timeline::ServerRequest;
 use masking::Secrets;
 
 pub use replay::Replay;
+pub(crate) use results::Results;
 pub use shelf::{Shelf, ShelfError};
 
 /// The version of the files' form.

@@ -14,7 +14,7 @@ use sortie_providers::http::end_to_end;
 
 use super::masking::is_masked;
 use super::shelf::exchanges;
-use super::{Answered, Ending, Exchange, ShelfError, same};
+use super::{Answered, Ending, Exchange, Results, ShelfError, same};
 use crate::server::Api;
 use crate::timeline::{Chunk, End, Head, ServerRequest, Timeline};
 
@@ -66,8 +66,11 @@ impl Api for Replay {
         let Some(answers) = self.find(request) else { return unknown(request) };
         let nth = answers.given.min(answers.all.len().saturating_sub(1));
         answers.given += 1;
-        let answered = answers.all.get(nth);
-        answered.map_or_else(|| unknown(request), |answered| timeline(answered, &request.method))
+        let Some(answered) = answers.all.get(nth) else { return unknown(request) };
+        match Results::of(request) {
+            Some(results) => timeline(&results.answered(answered), &request.method),
+            None => timeline(answered, &request.method),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::StreamBody;
 use hyper::body::{Frame, Incoming};
@@ -16,7 +16,7 @@ use super::clock::Clock;
 use super::own::PAGES;
 use super::play::{Abort, Body};
 use super::{Face, whole};
-use crate::record::{Ending, Exchange, Heard, Shelf};
+use crate::record::{Ending, Exchange, Heard, Results, Shelf};
 use crate::timeline::ServerRequest;
 
 /// What every connection has a part of.
@@ -38,13 +38,18 @@ impl Face for Recorder {
         let is_kept = !request.path.starts_with(PAGES);
         let number = is_kept.then(|| self.shelf.number());
         let arrived = self.clock.now();
-        let ServerRequest { method, path, query, headers, body } = request.clone();
+        let results = Results::of(&request);
+        let ServerRequest { method, path, query, mut headers, body } = request.clone();
+        if results.is_some() {
+            // What is to be changed has to be read.
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
         let passed = self.upstream.pass(method, &path, query.as_deref(), &headers, body).await;
         let passed = match passed {
             Ok(passed) => passed,
             Err(error) => return Ok(bad_gateway(&error)),
         };
-        let (status, headers) = (passed.status, passed.headers.clone());
+        let (status, mut headers) = (passed.status, passed.headers.clone());
         let now = self.clock.now().saturating_sub(arrived);
         let heard = Heard {
             status,
@@ -54,7 +59,10 @@ impl Face for Recorder {
             end: Ending::Closed,
             end_at: now,
         };
-        let hearing = Hearing { recorder: self, number, arrived, request, heard, is_over: false };
+        if results.is_some() {
+            headers.remove(CONTENT_LENGTH);
+        }
+        let hearing = Hearing { recorder: self, number, arrived, request, results, heard, is_over: false };
         let frames = stream::unfold((passed, hearing), async |(mut passed, mut hearing)| {
             let frame = hearing.next(&mut passed).await?;
             Some((frame, (passed, hearing)))
@@ -74,12 +82,29 @@ struct Hearing {
     number: Option<u64>,
     arrived: std::time::Duration,
     request: ServerRequest,
+    /// The host that batches are to name, where it may tell of any.
+    results: Option<Results>,
     heard: Heard,
     is_over: bool,
 }
 
 impl Hearing {
+    /// What is passed on next: what comes as it comes, but of batches all at once.
     async fn next(&mut self, passed: &mut Passed) -> Option<io::Result<Frame<Bytes>>> {
+        let Some(results) = self.results.clone() else {
+            return Some(self.hear(passed).await?.map(Frame::data));
+        };
+        let mut whole = Vec::new();
+        while let Some(heard) = self.hear(passed).await {
+            match heard {
+                Ok(bytes) => whole.extend_from_slice(&bytes),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        (!whole.is_empty()).then(|| Ok(Frame::data(results.here(&whole))))
+    }
+
+    async fn hear(&mut self, passed: &mut Passed) -> Option<io::Result<Bytes>> {
         if self.is_over {
             return None;
         }
@@ -90,7 +115,7 @@ impl Hearing {
                 self.heard.chunks.push((self.heard.end_at, bytes.clone()));
                 // A body with a length is dropped with its last byte, not asked for its end.
                 self.is_over = self.promised().is_some_and(|promised| self.length() >= promised);
-                Some(Ok(Frame::data(bytes)))
+                Some(Ok(bytes))
             }
             Ok(None) => {
                 self.is_over = true;
