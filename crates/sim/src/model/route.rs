@@ -87,6 +87,10 @@ const OTHERS: [(Whose, Method, &str, Endpoint); 28] = [
     (Anthropic, Method::HEAD, "/v1/models", E::Models),
 ];
 
+/// The paths of OpenAI's that Anthropic's API has too, which are not served here: asked for with that API's
+/// version, they are not OpenAI's.
+const ALSO_OF_ANTHROPIC: &str = "/v1/files";
+
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {
@@ -106,8 +110,8 @@ pub(super) fn spoken(
         OTHERS.iter().find(|(.., path, _)| matched(path, &request.path).is_some()).map(|(whose, ..)| *whose);
     let anthropic = match whose {
         Some(Anthropic) => true,
-        Some(OpenAi) => false,
-        Some(Both) | None => request.headers.contains_key("anthropic-version"),
+        Some(OpenAi) if !request.path.starts_with(ALSO_OF_ANTHROPIC) => false,
+        Some(OpenAi | Both) | None => request.headers.contains_key("anthropic-version"),
     };
     let all = || dialects.iter().copied();
     all()
@@ -209,6 +213,9 @@ mod tests {
         );
         check(post.clone(), "/v1/batches/b/cancel", true, Some(("openai", other(E::CancelBatch, "b"))));
         check(get.clone(), "/v1/files/f/content", false, Some(("openai", other(E::FileContent, "f"))));
+        for path in ["/v1/files", "/v1/files/f", "/v1/files/f/content"] {
+            check(get.clone(), path, true, None);
+        }
         check(get.clone(), "/v1/files//content", false, None);
         check(get.clone(), "/v1/chat/completions", false, Some(("openai", other(E::Completions, ""))));
         check(get.clone(), "/v1/chat/completions/c", false, Some(("openai", other(E::Completion, "c"))));
