@@ -44,8 +44,8 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// `x-should-retry`, which the official SDKs follow before they look at the status.
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
-/// An event that breaks off within its JSON.
-const BROKEN_EVENT: &[u8] = b"data: {\"choices\": [{\"delta\": \n\n";
+/// What the data of an event begins with.
+const DATA: &str = "data: ";
 
 /// A try of a request that was admitted.
 pub(super) struct Try {
@@ -195,6 +195,7 @@ impl Try {
             return self.stalled_at_head(headers);
         }
         let mut chunks = vec![Chunk { at: pace.first, bytes: frames.opening }];
+        let broken = broken(frames.pieces.get(sent).unwrap_or(&frames.closing));
         let sent_frames = frames.pieces.into_iter().take(sent).enumerate();
         chunks.extend(sent_frames.map(|(piece, bytes)| Chunk { at: pace.at(piece), bytes }));
         let whole = frames.closing.len();
@@ -207,7 +208,7 @@ impl Try {
                 let error = dialect.error_frame(&dialect.usual_error(529), id, before.sum());
                 (error, End::Closed(stop))
             }
-            Fault::Malformed => (Bytes::from_static(BROKEN_EVENT), End::Closed(stop)),
+            Fault::Malformed => (broken, End::Closed(stop)),
             Fault::Truncated => {
                 (frames.closing.slice(..whole.saturating_sub(frames.terminator)), End::Closed(stop))
             }
@@ -276,6 +277,16 @@ impl Try {
             delivered_whole: None,
         }
     }
+}
+
+/// The first of these events, broken off within its JSON: an event that has its name and its end, and whose
+/// data nobody can read.
+fn broken(events: &[u8]) -> Bytes {
+    let text = String::from_utf8_lossy(events);
+    let event = text.split("\n\n").next().unwrap_or_default();
+    let data = event.find(DATA).map_or(0, |at| at + DATA.len());
+    let half = event.floor_char_boundary(data + (event.len() - data) / 2);
+    format!("{}\n\n", &event[..half]).into()
 }
 
 /// How many events of a stream these bytes are: each ends with an empty line.

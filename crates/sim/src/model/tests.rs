@@ -160,7 +160,7 @@ fn a_directive_steers_each_try_and_each_kind_of_reply() {
     check("stall-head", false, Some(200), Some(100), "");
     check("reset-mid", false, Some(200), Some(100), "{");
     check("midstream", true, Some(200), Some(50), "kind_529");
-    check("malformed", true, Some(200), Some(50), "data: {\"choices\": [{\"delta\": \n");
+    check("malformed", true, Some(200), Some(50), "text");
     check("cut", false, Some(200), Some(100), "{");
     check("stall", false, Some(200), Some(100), "{");
     check("malformed", false, Some(200), Some(100), "<html>");
@@ -193,6 +193,11 @@ fn broken_replies_break_where_they_should() {
         let promised: usize = header(&timeline, "content-length").unwrap().parse().unwrap();
         assert!(body(&timeline).len() < promised, "{fault}");
     }
+    let malformed = body(&reply(true, "malformed"));
+    let event = malformed.trim_end().rsplit("\n\n").next().unwrap();
+    let (name, data) = event.split_once("data: ").unwrap();
+    assert!(malformed.contains(&format!("\n\n{name}data: {data}")), "{malformed}");
+    assert!(serde_json::from_str::<Value>(data).is_err(), "{malformed}");
     for fault in ["truncated", "malformed"] {
         assert!(serde_json::from_str::<Value>(&body(&reply(false, fault))).is_err(), "{fault}");
     }

@@ -257,6 +257,10 @@ fn broken() -> Vec<Row> {
             )
             .prompt("[[sim text=Hello fail=truncated]]")
             .requests(1),
+        row("a stream with an event that is no JSON", "events", "JSONDecodeError")
+            .but(&[JAVASCRIPT], "SyntaxError")
+            .prompt("[[sim fail=malformed]]")
+            .requests(1),
         row("half a body", "create", "JSONDecodeError")
             .but(&[JAVASCRIPT], "SyntaxError")
             .prompt("[[sim fail=truncated]]")
