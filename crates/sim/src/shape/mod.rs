@@ -6,6 +6,7 @@
 
 mod pattern;
 mod text;
+mod told;
 
 use serde_json::{Map, Number, Value, json};
 
@@ -57,6 +58,8 @@ impl Maker<'_> {
         if let Some(choices) = fields.get("enum").and_then(Value::as_array).filter(|list| !list.is_empty()) {
             return choices[self.chance.below(choices.len() as u64) as usize].clone();
         }
+        let bounded = told::bounded(fields);
+        let fields = bounded.as_ref().unwrap_or(fields);
         match kind(fields, depth) {
             "object" => self.object(fields, depth),
             "array" => self.array(fields, depth),
