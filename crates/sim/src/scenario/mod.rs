@@ -161,6 +161,14 @@ pub struct FaultShare {
 }
 
 impl FaultShare {
+    /// What makes no sense: a time that never is.
+    fn problem(&self) -> Option<String> {
+        let is_ever = self.from_s.unwrap_or(0.0) < self.until_s.unwrap_or(f64::INFINITY);
+        (!is_ever).then(|| {
+            format!("the until_s of the fault `{}` has to be after its from_s, and after 0", self.kind)
+        })
+    }
+
     fn is_drawn_at(&self, provider: &str, elapsed_s: f64) -> bool {
         if self.provider.as_ref().is_some_and(|only| only != provider) {
             return false;
@@ -278,6 +286,7 @@ impl Scenario {
         problems.extend(self.quota_changes.iter().filter_map(QuotaChange::problem));
         problems.extend(self.batches.problems(MAX_SECONDS));
         problems.extend(problem_of_shares(&self.faults));
+        problems.extend(self.faults.iter().filter_map(FaultShare::problem));
         problems
     }
 

@@ -78,7 +78,9 @@ impl Quotas {
             ("tokens_per_minute", self.tokens_per_minute),
         ];
         let empty = quotas.into_iter().filter(|(_, quota)| *quota == Some(0));
-        empty.map(|(name, _)| format!("{name} has to be at least 1"))
+        let is_unused = self.requests_burst.is_some() && self.requests_per_minute.is_none();
+        let unused = is_unused.then(|| "requests_burst needs requests_per_minute beside it".to_owned());
+        empty.map(|(name, _)| format!("{name} has to be at least 1")).chain(unused)
     }
 
     /// The same quotas times a factor, at least 1 each.

@@ -108,6 +108,21 @@ fn shares_that_overlap_are_added() {
     check(&at_one(0.3, "openai"), true);
     check(&at_one(0.4, "openai"), false);
     check(&at_one(0.1, "opnai"), false);
+    // A window that is never open.
+    check("{ kind: 529, share: 0.1, from_s: 20, until_s: 20 }", false);
+    check("{ kind: 529, share: 0.1, until_s: 0 }", false);
+    check("{ kind: 529, share: 0.1, from_s: .nan }", false);
+}
+
+#[test]
+fn a_burst_of_requests_needs_its_quota() {
+    let check = |quotas: &str, fits: bool| {
+        let text = format!("{}\n{quotas}", BUILT_IN[0].1);
+        assert_eq!(Scenario::parse(&text).is_ok(), fits, "{quotas}");
+    };
+    check("requests_burst: 5", false);
+    check("requests_burst: 5\nrequests_per_minute: 60", true);
+    check("quotas: { openai: { requests_burst: 5 } }", false);
 }
 
 #[test]
