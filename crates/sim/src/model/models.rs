@@ -17,10 +17,10 @@ const CREATED: Duration = Duration::from_secs(1_767_225_600);
 /// Models of a page (Anthropic's reference of the list of models).
 const PAGE: Limits = Limits { usual: 20, most: 1_000 };
 
-/// Models that the providers had and have no more, or never listed with a price that the table keeps;
-/// without the dates of their snapshots (the official SDKs' `types/model.py` and `types/chat_model.py`
+/// Models that the providers had and have no more, or have and never listed with a price that the table
+/// keeps; without the dates of their snapshots (the official SDKs' `types/model.py` and `types/chat_model.py`
 /// of past years). Served like all retired models, unless the scenario retires them.
-const PAST_OF_ANTHROPIC: [&str; 8] = [
+const UNLISTED_OF_ANTHROPIC: [&str; 8] = [
     "claude-2.0",
     "claude-2.1",
     "claude-3-5-sonnet",
@@ -30,37 +30,66 @@ const PAST_OF_ANTHROPIC: [&str; 8] = [
     "claude-3-sonnet",
     "claude-instant-1.2",
 ];
-/// Likewise.
-const PAST_OF_OPENAI: [&str; 16] = [
+/// Likewise, with those that the official SDKs name (`types/shared/all_models.py`) and the table has no price of.
+const UNLISTED_OF_OPENAI: [&str; 45] = [
     "chatgpt-4o",
+    "codex-mini",
+    "computer-use-preview",
     "gpt-3.5-turbo-0125",
+    "gpt-3.5-turbo-0301",
+    "gpt-3.5-turbo-0613",
     "gpt-3.5-turbo-1106",
     "gpt-3.5-turbo-16k",
+    "gpt-3.5-turbo-16k-0613",
     "gpt-4-0125-preview",
+    "gpt-4-0314",
     "gpt-4-0613",
     "gpt-4-1106-preview",
     "gpt-4-32k",
+    "gpt-4-32k-0314",
+    "gpt-4-32k-0613",
     "gpt-4-turbo-preview",
+    "gpt-4-vision-preview",
     "gpt-4.5-preview",
+    "gpt-4o-audio-preview",
+    "gpt-4o-mini-audio-preview",
+    "gpt-4o-mini-search-preview",
+    "gpt-4o-search-preview",
     "gpt-5-chat",
     "gpt-5-codex",
+    "gpt-5.1-chat",
     "gpt-5.1-codex",
+    "gpt-5.1-codex-max",
+    "gpt-5.2-chat",
+    "gpt-5.3-chat",
+    "gpt-5.6-cyber",
+    "gpt-6-cyber",
+    "gpt-6-rosalind",
+    "gpt-6.2-astra",
+    "gpt-6.2-astra-law",
+    "gpt-6.2-sol",
+    "gpt-audio-mini",
+    "gpt-daybreak-blue",
+    "gpt-daybreak-red",
+    "gpt-rosalind-research",
     "o1-mini",
     "o1-preview",
     "o1-pro",
+    "o3-deep-research",
+    "o4-mini-deep-research",
 ];
 
 /// The names of all models that the providers have or had, without dates.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     let rows = price::table().rows.iter();
     let listed = rows.flat_map(|row| std::iter::once(&row.model).chain(&row.aliases).map(String::as_str));
-    listed.chain(PAST_OF_ANTHROPIC).chain(PAST_OF_OPENAI)
+    listed.chain(UNLISTED_OF_ANTHROPIC).chain(UNLISTED_OF_OPENAI)
 }
 
-/// Whether the provider once had a model of this name, with or without its date.
-fn was_had(dialect: &dyn Dialect, id: &str) -> bool {
-    let past = if is_anthropic(dialect) { &PAST_OF_ANTHROPIC[..] } else { &PAST_OF_OPENAI[..] };
-    [Some(id), price::undated(id)].into_iter().flatten().any(|id| past.contains(&id))
+/// Whether the provider has or had a model of this name, with or without its date, that has no price.
+fn is_named(dialect: &dyn Dialect, id: &str) -> bool {
+    let names = if is_anthropic(dialect) { &UNLISTED_OF_ANTHROPIC[..] } else { &UNLISTED_OF_OPENAI[..] };
+    [Some(id), price::undated(id)].into_iter().flatten().any(|id| names.contains(&id))
 }
 
 /// The models of the price table, as the provider of this dialect lists them.
@@ -101,7 +130,7 @@ pub(super) fn check_served(scenario: &Scenario, dialect: &dyn Dialect, id: &str)
     let is_served = match known {
         _ if is_retired(id) => false,
         Some(row) => !is_retired(&row.model),
-        None => scenario.unknown_models == UnknownModels::Served || was_had(dialect, id),
+        None => scenario.unknown_models == UnknownModels::Served || is_named(dialect, id),
     };
     if is_served {
         return Ok(());

@@ -108,6 +108,13 @@ fn a_model_that_the_provider_does_not_have_is_not_found() {
     // What was retired long ago, and has no price any more.
     check("", MESSAGES, "claude-3-opus-20240229", 200);
     check("", CHAT, "gpt-4-32k", 200);
+    // What the SDKs name without a price; of `gpt-5.1-mini` they say that it is no model.
+    for named in ["gpt-6.2-sol", "gpt-5.2-chat-latest", "gpt-4o-audio-preview-2024-12-17", "o3-deep-research"]
+    {
+        check("", CHAT, named, 200);
+        check("", MESSAGES, named, 404);
+    }
+    check("", CHAT, "gpt-5.1-mini", 404);
     check("", CHAT, "claude-3-opus-20240229", 404);
     check("retired_models: [gpt-4-32k]", CHAT, "gpt-4-32k", 404);
     check("retired_models: [gpt-4o]", CHAT, "gpt-4o-2024-08-06", 404);
