@@ -19,9 +19,9 @@ use crate::scenario::class;
 /// What ids of batches begin with.
 const PREFIX: &str = "batch_";
 
-/// What batches are of, as the API lists it (recorded by users; of these only those that answer prompts are
-/// taken here).
-const ENDPOINTS: &str = "'/v1/chat/completions', '/v1/completions', '/v1/embeddings', and '/v1/responses'";
+/// What batches are of, as the API lists it (recorded by users), but only what is taken here: what answers
+/// prompts.
+const ENDPOINTS: &str = "'/v1/chat/completions' and '/v1/responses'";
 
 /// The part of its time that a batch is validated in, and as much at its end is it finalized in: one
 /// in so many.
