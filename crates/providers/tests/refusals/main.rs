@@ -8,6 +8,7 @@ mod anthropic_tools;
 mod chat;
 mod efforts;
 mod media;
+mod newest;
 mod responses;
 mod tools;
 

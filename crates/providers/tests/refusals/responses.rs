@@ -170,7 +170,13 @@ fn fields_take_the_words_that_there_are() {
     for right in [
         json!({"include": all, "truncation": "auto"}),
         json!({"text": {"verbosity": "high"}, "reasoning": {"effort": "low", "summary": "detailed"}}),
-        json!({"reasoning": {"effort": "low", "summary": null, "generate_summary": "auto", "mode": "pro"}}),
+        json!({"reasoning": {"effort": "low", "summary": null, "mode": "pro"}}),
+        json!({"input": [], "previous_response_id": "resp_1"}),
+        json!({"input": "", "previous_response_id": "resp_1"}),
+        json!({"max_tool_calls": 1, "context_management": [], "moderation": {"model": "m"}}),
+        json!({"stream": true, "stream_options": {"include_obfuscation": false}}),
+        json!({"prompt_cache_options": {"mode": "explicit", "ttl": "30m"}, "prompt_cache_retention": "24h"}),
+        json!({"model": "gpt-5.4", "prompt_cache_retention": "in_memory"}),
         json!({"include": [], "text": {}, "reasoning": null}),
     ] {
         taken(&OpenAiResponses, &right);

@@ -300,7 +300,7 @@ impl Model {
             // It goes on to its end, whoever hangs up.
             generation.pace = None;
         }
-        let body = said.is_stored.then(body);
+        let body = (said.is_stored || said.in_background).then(body);
         let ticket = self.ledger.open(now, generation.map(|generation| (entry, generation)));
         if let Some(body) = body {
             self.keep_answer(this, (key, body), generation, (ticket, now));

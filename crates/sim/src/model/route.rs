@@ -87,6 +87,9 @@ const OTHERS: [(Whose, Method, &str, Endpoint); 28] = [
     (Anthropic, Method::HEAD, "/v1/models", E::Models),
 ];
 
+/// A path of OpenAI's that is not served here, and not the id of anything.
+const NOT_SERVED: &str = "/v1/responses/compact";
+
 /// The paths of OpenAI's that Anthropic's API has too, which are not served here: asked for with that API's
 /// version, they are not OpenAI's.
 const ALSO_OF_ANTHROPIC: &str = "/v1/files";
@@ -131,7 +134,8 @@ pub(super) fn route(dialect: &dyn Dialect, request: &ServerRequest) -> Result<Ro
         allowed.push(Method::POST);
     }
     for (whose, method, path, endpoint) in &OTHERS {
-        let Some(id) = matched(path, &request.path).filter(|_| *whose == own || *whose == Both) else {
+        let is_here = (*whose == own || *whose == Both) && request.path != NOT_SERVED;
+        let Some(id) = matched(path, &request.path).filter(|_| is_here) else {
             continue;
         };
         if request.method == *method {
@@ -222,6 +226,7 @@ mod tests {
         check(get.clone(), "/v1/responses/r", false, Some(("openai", other(E::Response, "r"))));
         check(get.clone(), "/v1/responses", false, None);
         check(post.clone(), "/v1/responses/input_tokens", false, Some(("openai", other(E::CountInput, ""))));
+        check(post.clone(), "/v1/responses/compact", false, None);
         check(get, "/v1/files/a/b", false, None);
         check(post, "/v1/models", false, None);
     }

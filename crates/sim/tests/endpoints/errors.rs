@@ -236,6 +236,7 @@ fn a_proxy_before_the_api_answers_with_a_page_that_names_the_status() {
 fn a_path_that_openai_does_not_have_is_no_missing_model() {
     for (path, opening, code) in [
         ("/v1/embeddings", "Invalid URL (POST /v1/embeddings)", Value::Null),
+        ("/v1/responses/compact", "Invalid URL (POST /v1/responses/compact)", Value::Null),
         ("/v1/responses/r/input_items", "Invalid URL (POST /v1/responses/r/input_items)", Value::Null),
         (
             "/chat/completions",

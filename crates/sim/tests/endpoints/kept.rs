@@ -293,11 +293,43 @@ fn a_response_in_the_background_may_fail_and_its_reply_may_be_lost() {
     assert!(model.handle(&request, NOON).head.is_none());
     get(&mut model, CHAT, LATER);
     assert_eq!(model.ledger().len(), 1, "nobody knows its id, and it is billed");
-    let store = json!({"model": "gpt-4o", "input": "a", "background": true, "store": false});
-    assert_eq!(
-        json_of(&mut model, OPENAI, (Method::POST, RESPONSES), &store, (NOON, 400))["error"]["param"],
-        "background"
-    );
+}
+
+#[test]
+fn a_response_in_the_background_that_is_not_stored_is_polled_and_nothing_goes_on_from_it() {
+    let mut model = calm();
+    let body = json!({"model": "gpt-4o", "input": "a", "background": true, "store": false});
+    for stream in [false, true] {
+        let mut body = body.clone();
+        body["stream"] = json!(stream);
+        let (status, reply) = reply(&mut model, OPENAI, (Method::POST, RESPONSES), body.to_string(), NOON);
+        assert_eq!(status, 200, "{reply}");
+        let id = &reply[reply.find("resp_").unwrap()..][..29];
+        let path = format!("{RESPONSES}/{id}");
+        assert_eq!(get(&mut model, &path, LATER)["status"], "completed");
+        let again = json_of(
+            &mut model,
+            OPENAI,
+            (Method::GET, &format!("{path}?stream=true")),
+            &Value::Null,
+            (LATER, 400),
+        );
+        let says_so = again["error"]["message"].as_str().unwrap().contains("was not created with 'stream'");
+        assert_eq!(says_so, !stream, "{again}");
+        let next = json!({"model": "gpt-4o", "input": "b", "previous_response_id": id});
+        post_at(&mut model, RESPONSES, &next, (LATER, 400));
+    }
+}
+
+#[test]
+fn a_response_goes_on_from_another_without_a_word() {
+    let mut model = calm();
+    let first = post(&mut model, RESPONSES, &json!({"model": "gpt-4o", "input": "Hello"}));
+    for input in [json!([]), json!("")] {
+        let body = json!({"model": "gpt-4o", "input": input, "previous_response_id": first["id"]});
+        let next = post_at(&mut model, RESPONSES, &body, (LATER, 200));
+        assert!(next["usage"]["input_tokens"].as_u64() > first["usage"]["input_tokens"].as_u64(), "{next}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod answers;
 mod batch_files;
 mod batches;
 mod errors;
+mod functions;
 mod kept;
 mod lists;
 mod quotas;

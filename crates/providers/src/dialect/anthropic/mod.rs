@@ -97,12 +97,12 @@ impl Dialect for Anthropic {
         reading::particulars(body)
     }
 
-    fn body(&self, answer: &ServerAnswer, _asked: &[u8]) -> Bytes {
-        server::body(answer)
+    fn body(&self, answer: &ServerAnswer, asked: &[u8]) -> Bytes {
+        server::body(answer, reading::shows_thoughts(answer, asked))
     }
 
-    fn frames(&self, answer: &ServerAnswer, pieces: &[&str], _body: &[u8]) -> Frames {
-        server::frames(answer, pieces)
+    fn frames(&self, answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Frames {
+        server::frames(answer, pieces, reading::shows_thoughts(answer, body))
     }
 
     fn usual_error(&self, status: u16) -> WireError {

@@ -21,6 +21,9 @@ const WITHOUT_PREFILL: Generation = (4, 6);
 const WITHOUT_SAMPLING: Generation = (4, 7);
 const WITHOUT_BUDGET: Generation = (4, 7);
 
+/// The first generation that keeps what it thinks to itself unless asked.
+const UNSHOWN: Generation = (4, 7);
+
 /// The first generation that takes no temperature beside a `top_p`.
 const ONE_OF_SAMPLING: Generation = (4, 1);
 
@@ -109,6 +112,11 @@ impl<'a> Model<'a> {
             "haiku" | "sonnet" => generation >= ALWAYS_THINKING,
             _ => false,
         })
+    }
+
+    /// Whether it shows what it thinks unless told otherwise.
+    pub(super) fn shows_thoughts(self) -> bool {
+        self.is_before(UNSHOWN)
     }
 
     /// Whether it may be told where to run.

@@ -4,7 +4,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::super::turns::{flag, last_of, text_of, whole_number};
-use super::super::{Caching, Keep, Part, Particulars, Request, Tier, WireError};
+use super::super::{Caching, Keep, Part, Particulars, Request, ServerAnswer, Tier, WireError};
 use super::checks::Headers;
 use super::models::Model;
 use super::{checks, tools, turns};
@@ -62,6 +62,19 @@ pub(super) fn thinking(body: &Value) -> Option<u32> {
         "enabled" => whole_number(&body["thinking"], "budget_tokens").ok().flatten(),
         "adaptive" | "between_tools" => Some(u32::MAX),
         _ => None,
+    }
+}
+
+/// Whether what was thought of a request is shown in its answer: as it asks for it, else as the model does it
+/// (Anthropic's documentation of thinking, which calls it `display`).
+pub(super) fn shows_thoughts(answer: &ServerAnswer, asked: &[u8]) -> bool {
+    if answer.besides.thinking.is_none() {
+        return false;
+    }
+    let asked: Value = serde_json::from_slice(asked).unwrap_or_default();
+    match asked["thinking"]["display"].as_str() {
+        Some(word) => word != "omitted",
+        None => Model::named(asked["model"].as_str().unwrap_or_default()).shows_thoughts(),
     }
 }
 

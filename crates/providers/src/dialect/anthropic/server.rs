@@ -81,9 +81,11 @@ fn signature(answer: &ServerAnswer) -> String {
     format!("sim-{}", answer.id)
 }
 
-pub(super) fn body(answer: &ServerAnswer) -> Bytes {
+/// A whole answer; what was thought is shown, or only vouched for.
+pub(super) fn body(answer: &ServerAnswer, shows_thoughts: bool) -> Bytes {
     let mut content = Vec::new();
     if let Some(Thinking { text, .. }) = &answer.besides.thinking {
+        let text = if shows_thoughts { text } else { "" };
         content.push(json!({"type": "thinking", "thinking": text, "signature": signature(answer)}));
     }
     content.push(match &answer.tool {
@@ -115,23 +117,29 @@ fn block_stop(index: usize) -> String {
     event("content_block_stop", &json!({"type": "content_block_stop", "index": index}))
 }
 
-/// A whole block of thinking; its signature comes last.
-fn thought(answer: &ServerAnswer, thinking: &Thinking) -> String {
+/// A whole block of thinking; its signature comes last, and alone where nothing is shown.
+fn thought(answer: &ServerAnswer, thinking: &Thinking, is_shown: bool) -> String {
+    let shown = if is_shown {
+        block_delta(0, &json!({"type": "thinking_delta", "thinking": thinking.text}))
+    } else {
+        String::new()
+    };
     [
         block_start(0, &json!({"type": "thinking", "thinking": "", "signature": ""})),
-        block_delta(0, &json!({"type": "thinking_delta", "thinking": thinking.text})),
+        shown,
         block_delta(0, &json!({"type": "signature_delta", "signature": signature(answer)})),
         block_stop(0),
     ]
     .concat()
 }
 
-pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str]) -> Frames {
+/// A streamed answer, likewise.
+pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], shows_thoughts: bool) -> Frames {
     // The real first count is a token or so; the final one comes in `message_delta`.
     let start = message(answer, &[], &Value::Null, answer.usage.output.min(1));
     let mut opening = event("message_start", &json!({"type": "message_start", "message": start}));
     if let Some(thinking) = &answer.besides.thinking {
-        opening += &thought(answer, thinking);
+        opening += &thought(answer, thinking, shows_thoughts);
     }
     let index = usize::from(answer.besides.thinking.is_some());
     opening += &block_start(

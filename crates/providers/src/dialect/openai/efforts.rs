@@ -8,7 +8,7 @@ use serde_json::Value;
 use sortie_core::price::undated;
 
 use super::super::WireError;
-use super::checks::{EFFORTS, listed, word};
+use super::checks::{EFFORTS, listed, word, wrong_type};
 use super::{invalid, is_plain};
 
 /// Efforts, from the least to the most.
@@ -84,7 +84,17 @@ pub(in super::super) fn thinks_untold(model: &str) -> bool {
 /// knows, then one that this one does not.
 pub(in super::super) fn check_response(model: &str, effort: &Value) -> Result<(), WireError> {
     const FIELD: &str = "reasoning.effort";
-    word(FIELD, effort, &EFFORTS)?;
+    match effort {
+        // A number says how much in a way of its own.
+        Value::Number(_) => return Ok(()),
+        Value::Null | Value::String(_) => word(FIELD, effort, &EFFORTS)?,
+        other => {
+            let words: Vec<_> = EFFORTS.iter().map(|word| format!("'{word}'")).collect();
+            let [before @ .., last] = words.as_slice() else { return Ok(()) };
+            let expected = format!("one of one of {}, or {last} or integer", before.join(", "));
+            return Err(wrong_type(FIELD, &expected, other));
+        }
+    }
     let (Some((_, efforts, _)), Some(said)) = (row(model), effort.as_str()) else { return Ok(()) };
     if efforts.contains(&said) {
         return Ok(());

@@ -6,6 +6,7 @@ pub(in super::super) mod checks;
 pub(super) mod efforts;
 pub(super) mod logprobs;
 pub(super) mod media;
+pub(super) mod options;
 pub(super) mod padding;
 mod schemas;
 pub(super) mod tools;
@@ -123,6 +124,15 @@ pub(super) fn is_plain(model: &str) -> bool {
 /// same name of 5.1 and later do (OpenAI's pages of these models).
 fn is_chat(model: &str) -> bool {
     model.strip_prefix("gpt-5-chat").is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+/// Whether it is the model of this generation, or one of its: `gpt-5.6` and `gpt-5.6-sol`, `gpt-6.1-sol` of
+/// `gpt-6`.
+pub(super) fn is_of(model: &str, generation: &str) -> bool {
+    let is_whole = !generation.contains('.');
+    model
+        .strip_prefix(generation)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('-') || (is_whole && rest.starts_with('.')))
 }
 
 /// The generation from which on GPT models reason.

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::super::WireError;
 use super::super::openai::checks::{self, at_most, number, number_at, unsupported, whole, word, wrong_type};
-use super::super::openai::{efforts, invalid, is_plain, is_reasoning, logprobs};
+use super::super::openai::options::{self, Api};
+use super::super::openai::{efforts, invalid, is_of, is_plain, is_reasoning, logprobs};
 use super::turns;
 
 /// Every parameter of the official SDKs' `types/chat/completion_create_params.py`, of all versions that
@@ -55,6 +56,11 @@ const MOST_STOPS: usize = 4;
 /// Choices, at most (OpenAI's reference of `n`).
 const MOST_CHOICES: u32 = 128;
 
+/// The generation that has rules of its own, what it does not know, and its choices, at most.
+const NEWEST: &str = "gpt-5.6";
+const NOT_IN_NEWEST: [&str; 3] = ["audio", "modalities", "web_search_options"];
+const MOST_CHOICES_OF_NEWEST: u32 = 8;
+
 /// Models that take no stop sequences: those of the docstring of `stop` in the official SDKs, and all
 /// GPT models that reason (as users of gpt-5, gpt-5.4-nano and gpt-5.6 have shown it).
 const WITHOUT_STOP: [&str; 3] = ["o3", "o4-mini", "gpt-"];
@@ -68,7 +74,9 @@ const MOST_BIAS: f64 = 100.0;
 /// Refuses what no request may say, whoever the model is; gives the temperature.
 pub(super) fn check(body: &Value, model: &str, said: &[Value]) -> Result<Option<f64>, WireError> {
     checks::only_known(body, &KNOWN)?;
+    check_generation(body, model)?;
     turns::check(said)?;
+    options::check(body, Api::Chat)?;
     choices(body)?;
     check_bias(&body["logit_bias"])?;
     for penalty in ["frequency_penalty", "presence_penalty"] {
@@ -121,6 +129,22 @@ fn check_reasoning(body: &Value, model: &str) -> Result<(), WireError> {
         Some(field) => Err(unsupported(field, "")),
         None => Ok(()),
     }
+}
+
+/// Refuses what the models of the newest generation do not take that others do, thinking or not (as users of
+/// gpt-5.6 have shown it).
+fn check_generation(body: &Value, model: &str) -> Result<(), WireError> {
+    let is_there = |field: &&str| !body[*field].is_null();
+    if !is_of(model, NEWEST) {
+        return Ok(());
+    }
+    if let Some(field) = NOT_IN_NEWEST.into_iter().find(is_there) {
+        return Err(checks::unknown_parameter(field));
+    }
+    if is_there(&"prediction") {
+        return Err(unsupported("prediction", ""));
+    }
+    whole(body, "n", 1, MOST_CHOICES_OF_NEWEST).map(drop)
 }
 
 /// How likely tokens are made: a bias for each, by its number.

@@ -45,7 +45,9 @@ fn parts(body: &Value) -> Vec<Part> {
     if let Some(schema) = body["response_format"].get("json_schema") {
         parts.push(Part::text(schema.to_string()));
     }
-    parts.extend(body["tools"].as_array().into_iter().flatten().map(|tool| Part::text(tool.to_string())));
+    for offered in ["functions", "tools"] {
+        parts.extend(body[offered].as_array().into_iter().flatten().map(|one| Part::text(one.to_string())));
+    }
     for turn in body["messages"].as_array().into_iter().flatten() {
         parts.extend(Part::content(&turn["content"]));
         let calls = turn["tool_calls"].as_array().into_iter().flatten();

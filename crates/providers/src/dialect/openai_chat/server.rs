@@ -6,13 +6,15 @@ use sortie_core::run::event::Finish;
 
 use super::super::openai::{self, logprobs::Logprobs, padding::Padding};
 use super::super::{Frames, ServerAnswer};
+use super::tools;
 
 /// The backend that all answers claim to come from; clients compare it to tell changes of it.
 const FINGERPRINT: &str = "fp_sim";
 
 /// Why it stops; a stop sequence is no reason of its own here.
-fn finish_reason(answer: &ServerAnswer) -> &str {
+fn finish_reason(answer: &ServerAnswer, is_as_before: bool) -> &str {
     match &answer.finish {
+        Finish::Stop if answer.tool.is_some() && is_as_before => "function_call",
         Finish::Stop if answer.tool.is_some() => "tool_calls",
         Finish::Stop => "stop",
         Finish::MaxTokens => "length",
@@ -85,15 +87,21 @@ fn logprobs_of(logprobs: Option<&Logprobs>, answer: &ServerAnswer, text: &str) -
 pub(super) fn body(answer: &ServerAnswer, asked: &[u8]) -> Bytes {
     let asked: Value = serde_json::from_slice(asked).unwrap_or_default();
     let logprobs = Logprobs::of_chat(&asked, &answer.id);
+    let is_as_before = tools::is_as_before(&asked);
     let choice = |(index, text): (usize, &str)| {
         let mut message = json!({"role": "assistant", "content": text, "refusal": null, "annotations": []});
         if let Some(name) = &answer.tool {
             let function = json!({"name": name, "arguments": text});
             message["content"] = Value::Null;
-            message["tool_calls"] =
-                json!([{"id": call_id(answer, index), "type": "function", "function": function}]);
+            if is_as_before {
+                message["function_call"] = function;
+            } else {
+                message["tool_calls"] =
+                    json!([{"id": call_id(answer, index), "type": "function", "function": function}]);
+            }
         }
-        let (finish, logprobs) = (finish_reason(answer), logprobs_of(logprobs.as_ref(), answer, text));
+        let finish = finish_reason(answer, is_as_before);
+        let logprobs = logprobs_of(logprobs.as_ref(), answer, text);
         json!({"index": index, "message": message, "logprobs": logprobs, "finish_reason": finish})
     };
     let choices: Vec<Value> = texts(answer).enumerate().map(choice).collect();
@@ -117,6 +125,8 @@ pub(super) fn event(payload: &Value) -> String {
 struct Chunks<'a> {
     answer: &'a ServerAnswer,
     with_usage: bool,
+    /// Whether a call is told as before there were tools.
+    is_as_before: bool,
     padding: Padding,
     logprobs: Option<Logprobs>,
 }
@@ -148,13 +158,19 @@ impl Chunks<'_> {
             let function = json!({"name": name, "arguments": ""});
             let id = call_id(self.answer, index);
             delta["content"] = Value::Null;
-            delta["tool_calls"] = json!([{"index": 0, "id": id, "type": "function", "function": function}]);
+            if self.is_as_before {
+                delta["function_call"] = function;
+            } else {
+                delta["tool_calls"] =
+                    json!([{"index": 0, "id": id, "type": "function", "function": function}]);
+            }
         }
         self.choice(index, &delta, "", None)
     }
 
     fn piece(&self, index: usize, text: &str) -> String {
         let delta = match self.answer.tool {
+            Some(_) if self.is_as_before => json!({"function_call": {"arguments": text}}),
             Some(_) => json!({"tool_calls": [{"index": 0, "function": {"arguments": text}}]}),
             None => json!({"content": text}),
         };
@@ -179,7 +195,8 @@ pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Fra
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
     let with_usage = asked["stream_options"]["include_usage"] == true;
     let (padding, logprobs) = (Padding::of(&asked, &answer.id), Logprobs::of_chat(&asked, &answer.id));
-    let chunks = Chunks { answer, with_usage, padding, logprobs };
+    let is_as_before = tools::is_as_before(&asked);
+    let chunks = Chunks { answer, with_usage, is_as_before, padding, logprobs };
     let choices = 0..1 + answer.besides.others.len();
     let others: Vec<Vec<&str>> = answer.besides.others.iter().map(|text| cut(text, pieces.len())).collect();
     // Choices are generated side by side.
@@ -190,7 +207,7 @@ pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Fra
         }
         Bytes::from(bytes)
     };
-    let finish = Some(finish_reason(answer));
+    let finish = Some(finish_reason(answer, is_as_before));
     let mut closing: String =
         choices.clone().map(|index| chunks.choice(index, &json!({}), "", finish)).collect();
     if with_usage {

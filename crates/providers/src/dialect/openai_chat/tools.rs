@@ -18,6 +18,7 @@ const CHOICES: [&str; 3] = ["function", "custom", "allowed_tools"];
 /// What the answer has to look like: a function's call where one is forced, or where functions are
 /// offered and the last turn is not already a tool's result; else the format that is asked for.
 pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
+    let called_as_before = function_call(body)?;
     let (functions, choice, format) = (functions(body)?, &body["tool_choice"], &body["response_format"]);
     check_choice(choice)?;
     let format = tools::format(
@@ -35,7 +36,39 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
     let named = ("tool_choice.function.name", &choice["function"]["name"]);
     let choice = Choice { said: choice, named, allowed: &choice["allowed_tools"] };
     let called = tools::chosen((&functions, &body["tools"]), &choice, has_result, not_offered)?;
-    Ok(tools::shape(called, format))
+    Ok(tools::shape(called.or(called_as_before.as_ref()), format))
+}
+
+/// Whether a request offers functions as before there were tools, and is answered so.
+pub(super) fn is_as_before(body: &Value) -> bool {
+    body["tools"].is_null() && !body["functions"].is_null()
+}
+
+/// The function that is called of those that are offered as before there were tools, which has the rules of
+/// a tool's call.
+fn function_call(body: &Value) -> Result<Option<Tool>, WireError> {
+    let list = match &body["functions"] {
+        Value::Null => return Ok(None),
+        list => list
+            .as_array()
+            .ok_or_else(|| wrong_type("functions", "an array of function definitions", list))?,
+    };
+    let each = list.iter().enumerate();
+    let functions = each
+        .map(|(i, function)| tools::function(&format!("functions[{i}]"), function))
+        .collect::<Result<Vec<_>, _>>()?;
+    let choice = &body["function_call"];
+    if choice == "none" {
+        return Ok(None);
+    }
+    if choice.is_object() {
+        let name = choice["name"].as_str().ok_or_else(|| missing("function_call.name"))?;
+        let found = functions.into_iter().find(|(known, _)| known == name);
+        return found.map(Some).ok_or_else(|| not_offered(name));
+    }
+    let last = body["messages"].as_array().and_then(|turns| turns.last());
+    let has_result = last.is_some_and(|turn| turn["role"] == "function");
+    Ok(functions.into_iter().next().filter(|_| !has_result))
 }
 
 fn functions(body: &Value) -> Result<Vec<Tool>, WireError> {

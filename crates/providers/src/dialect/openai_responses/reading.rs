@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::super::openai::checks::{self, empty, unsupported, whole, word, wrong_type};
+use super::super::openai::checks::{self, unsupported, whole, word, wrong_type};
+use super::super::openai::options::{self, Api};
 use super::super::openai::{MAX_TOKENS_UNLESS_SAID, efforts, invalid, is_plain, missing, tier};
 use super::super::turns::{asked_of, text_of};
 use super::super::{Caching, Part, Particulars, Request, WireError};
@@ -11,10 +12,10 @@ use super::{items, tools};
 /// The least that `max_output_tokens` may be.
 const LEAST_OUTPUT: u32 = 16;
 
-/// Parameters of Chat Completions, and what they are here.
-const MOVED: [(&str, &str); 5] = [
+/// Parameters of Chat Completions, and what they are here; of others of them the API does not know any more
+/// (`max_tokens`).
+const MOVED: [(&str, &str); 4] = [
     ("messages", "input"),
-    ("max_tokens", "max_output_tokens"),
     ("max_completion_tokens", "max_output_tokens"),
     ("response_format", "text.format"),
     ("reasoning_effort", "reasoning.effort"),
@@ -76,9 +77,9 @@ const INCLUDABLE: [&str; 8] = [
 ];
 const LOGPROBS: &str = "message.output_text.logprobs";
 
-/// Every field of the official SDKs' `types/shared_params/reasoning.py` and
-/// `types/responses/response_text_config_param.py`.
-const OF_REASONING: [&str; 5] = ["context", "effort", "generate_summary", "mode", "summary"];
+/// Every field of the official SDKs' `types/shared_params/reasoning.py` that the API still takes (not
+/// `generate_summary`, as users have shown it), and of `types/responses/response_text_config_param.py`.
+const OF_REASONING: [&str; 4] = ["context", "effort", "mode", "summary"];
 const OF_TEXT: [&str; 2] = ["format", "verbosity"];
 
 pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
@@ -86,10 +87,7 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
         invalid(None, format!("We could not parse the JSON body of your request: {error}"))
     })?;
     check_parameters(&body)?;
-    let model = match &body["model"] {
-        Value::Null => return Err(missing("model")),
-        model => model.as_str().ok_or_else(|| wrong_type("model", "a string", model))?,
-    };
+    let model = body["model"].as_str().unwrap_or_default();
     let effort = &body["reasoning"]["effort"];
     let temperature = checks::shared(&body, (model, effort), |field, _| WireError {
         code: None,
@@ -97,7 +95,7 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
     })?;
     check_thinking(&body, model)?;
     let is_continued = !body["previous_response_id"].is_null() || !body["conversation"].is_null();
-    let (prompt, spoken) = input(&body["input"], is_continued)?;
+    let (prompt, spoken) = input(body.get("input"), is_continued)?;
     let system: Vec<_> = text_of(&body["instructions"]).into_iter().chain(spoken).collect();
     Ok(Request {
         model: model.to_owned(),
@@ -111,13 +109,35 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
     })
 }
 
+/// Refuses a request without its model, which goes before all else, or of one of no name.
+fn check_model(body: &Value) -> Result<(), WireError> {
+    match body.get("model") {
+        None => Err(missing("model")),
+        Some(Value::String(name)) if name.is_empty() => {
+            let message = "The requested model '' does not exist.";
+            Err(invalid(Some("model_not_found"), message).about("model"))
+        }
+        Some(Value::String(_)) => Ok(()),
+        Some(other) => Err(not_text("model", other)),
+    }
+}
+
+/// A field that has to be text; of `null` the API speaks as of an object.
+fn not_text(field: &str, found: &Value) -> WireError {
+    let found = if found.is_null() { &Value::Object(serde_json::Map::new()) } else { found };
+    wrong_type(field, "a string", found)
+}
+
 /// Refuses what this API does not have, and what cannot be kept.
 fn check_parameters(body: &Value) -> Result<(), WireError> {
+    check_model(body)?;
     if let Some((old, new)) = MOVED.into_iter().find(|(old, _)| !body[old].is_null()) {
         let message = format!(
-            "Unsupported parameter: '{old}'. In the Responses API, this parameter has moved to '{new}'."
+            "Unsupported parameter: '{old}'. In the Responses API, this parameter has moved to '{new}'. Try again \
+             with the new parameter. See the API documentation for more information: \
+             https://platform.openai.com/docs/api-reference/responses/create."
         );
-        return Err(invalid(Some("unsupported_parameter"), message).about(old));
+        return Err(invalid(Some("unsupported_parameter"), message));
     }
     checks::only_known(body, &KNOWN)?;
     check_words(body)?;
@@ -125,10 +145,6 @@ fn check_parameters(body: &Value) -> Result<(), WireError> {
     word("service_tier", &body["service_tier"], &tiers)?;
     checks::text(body, "instructions")?;
     checks::flag(body, "background")?;
-    if body["background"] == true && body["store"] == false {
-        let message = "Background mode requires 'store' to be enabled.";
-        return Err(invalid(None, message).about("background"));
-    }
     // Whether there is one is up to whoever keeps them.
     checks::text(body, "previous_response_id")?;
     match CONTINUED.into_iter().find(|name| !body[name].is_null()) {
@@ -145,12 +161,15 @@ fn check_words(body: &Value) -> Result<(), WireError> {
     let (reasoning, text) = (&body["reasoning"], &body["text"]);
     checks::only_known_in("reasoning", reasoning, &OF_REASONING)?;
     efforts::check_response(body["model"].as_str().unwrap_or_default(), &reasoning["effort"])?;
-    for name in ["summary", "generate_summary"] {
-        word(&format!("reasoning.{name}"), &reasoning[name], &["concise", "detailed", "auto"])?;
-    }
+    word("reasoning.summary", &reasoning["summary"], &["concise", "detailed", "auto"])?;
     checks::only_known_in("text", text, &OF_TEXT)?;
     word("text.verbosity", &text["verbosity"], &["low", "medium", "high"])?;
     word("truncation", &body["truncation"], &["auto", "disabled"])?;
+    whole(body, "max_tool_calls", 1, u32::MAX)?;
+    if !body["context_management"].is_null() && !body["context_management"].is_array() {
+        return Err(wrong_type("context_management", "an array of objects", &body["context_management"]));
+    }
+    options::check(body, Api::Responses)?;
     let included = match &body["include"] {
         Value::Null => return Ok(()),
         included => {
@@ -186,13 +205,18 @@ fn check_thinking(body: &Value, model: &str) -> Result<(), WireError> {
 }
 
 /// What the answer is asked of, and what the system said before it.
-fn input(input: &Value, is_continued: bool) -> Result<(String, Vec<String>), WireError> {
+fn input(input: Option<&Value>, is_continued: bool) -> Result<(String, Vec<String>), WireError> {
+    let is_nothing = |input: &Value| input == "" || input.as_array().is_some_and(Vec::is_empty);
     let items = match input {
-        Value::String(prompt) => return Ok((prompt.clone(), Vec::new())),
-        Value::Array(items) if items.is_empty() => return Err(empty("input")),
-        Value::Array(items) => items,
-        Value::Null => return Err(missing("input")),
-        other => return Err(wrong_type("input", "one of a string or array of input items", other)),
+        None => return Err(missing("input")),
+        Some(input) if is_nothing(input) && !is_continued => {
+            let message = "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation' must be provided.";
+            return Err(invalid(Some("missing_required_parameter"), message));
+        }
+        Some(Value::String(prompt)) => return Ok((prompt.clone(), Vec::new())),
+        Some(Value::Array(items)) => items,
+        Some(Value::Null) => return Err(not_text("input", &Value::Null)),
+        Some(other) => return Err(wrong_type("input", "one of a string or array of input items", other)),
     };
     items::check(items, is_continued)?;
     let is_system = |item: &&Value| item["role"] == "system" || item["role"] == "developer";

@@ -45,6 +45,8 @@ struct Answer {
     bytes: usize,
     /// The reply that it streams by: an answer whose client hangs up before its end is not kept.
     ticket: Option<Ticket>,
+    /// Whether it was asked for as a stream.
+    is_streamed: bool,
     job: Option<Job>,
 }
 
@@ -145,10 +147,10 @@ impl Model {
         (ticket, now): (Ticket, Duration),
     ) {
         let is_whole = generation.is_some_and(|generation| generation.is_whole());
-        if !this.asked.said.is_stored || !is_whole {
+        let in_background = this.asked.said.in_background;
+        if !(this.asked.said.is_stored || in_background) || !is_whole {
             return;
         }
-        let in_background = this.asked.said.in_background;
         let ticket = (this.asked.request.stream && !in_background).then_some(ticket);
         let mut answer = kept(this, (key, body), now, ticket);
         // It is billed as the stream that it comes in.
@@ -175,6 +177,7 @@ fn kept(this: &Try, (key, body): (&str, Bytes), now: Duration, ticket: Option<Ti
         said,
         bytes,
         ticket,
+        is_streamed: this.asked.request.stream,
         job: None,
     }
 }
@@ -200,6 +203,7 @@ mod tests {
             said: Said::default(),
             bytes,
             ticket: None,
+            is_streamed: false,
             job: None,
         }
     }

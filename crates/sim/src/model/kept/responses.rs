@@ -28,12 +28,17 @@ pub(in crate::model) fn get(
     id: &str,
     now: Duration,
 ) -> Result<Value, Box<Refusal>> {
+    let answer = kept.find(asker, DIALECT, id, now).ok_or_else(|| unknown(asker, "Response", id))?;
     if asker.request.query.as_deref().is_some_and(|query| query.contains("stream=true")) {
         // A client that is told so polls.
-        let message = "This response cannot be streamed: it was not created with 'stream'.";
+        let why = if answer.is_streamed {
+            "its events are not kept here"
+        } else {
+            "it was not created with 'stream'"
+        };
+        let message = format!("This response cannot be streamed: {why}.");
         return Err(Refusal::says(asker.dialect, 400, message).about("stream"));
     }
-    let answer = kept.find(asker, DIALECT, id, now).ok_or_else(|| unknown(asker, "Response", id))?;
     Ok(answer.shown(now))
 }
 
@@ -93,7 +98,11 @@ pub(super) fn continued<'a>(
     let Some(id) = body["previous_response_id"].as_str() else { return as_it_is };
     // By itself first: what is wrong with it is named by where it stands in it.
     dialect.read(&request.headers, &request.body).map_err(Refusal::new)?;
-    let is_meant = |answer: &&Answer| answer.id == id && answer.key == key && answer.dialect == DIALECT;
+    // One in the background that was not to be stored is there only to be polled.
+    let is_stored = |answer: &Answer| answer.body["store"] != false;
+    let is_meant = |answer: &&Answer| {
+        answer.id == id && answer.key == key && answer.dialect == DIALECT && is_stored(answer)
+    };
     let previous = kept.answers.iter().find(is_meant).filter(|answer| answer.is_whole(now));
     let previous = previous.ok_or_else(|| {
         let message = format!("Previous response with id '{id}' not found.");
@@ -112,6 +121,7 @@ pub(super) fn continued<'a>(
 fn items(input: &Value) -> Vec<Value> {
     match input {
         Value::Array(items) => items.clone(),
+        Value::String(text) if text.is_empty() => Vec::new(),
         text => vec![json!({"role": "user", "content": text})],
     }
 }
