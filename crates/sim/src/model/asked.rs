@@ -47,13 +47,14 @@ impl Asked {
     ) -> Result<Self, Box<Refusal>> {
         let mut said = dialect.particulars(&request.body);
         let told = request.body.clone();
+        let is_long = request.path != dialect.path() && room::is_long(&request.headers);
         let request = dialect.read(&request.headers, &told).map_err(Refusal::new)?;
         models::check_served(scenario, dialect, &request.model)?;
         said.tier = models::served_tier(dialect, &request.model, said.tier)?;
         let steering = Steering::read(&request.prompt)
             .map_err(|error| Refusal::says(dialect, 400, error.to_string()))?;
         let input = input_tokens(dialect, &request, &said);
-        room::check(dialect, &request, said.bound, input).map_err(Refusal::new)?;
+        room::check(dialect, &request, (said.bound, is_long), input).map_err(Refusal::new)?;
         let content = content(dialect, &request, &said);
         let chance = |purpose| Chance::new(seed, &content, purpose);
         let tokens = (scenario.output_tokens.draw(&mut chance("output")) as u64).min(MAX_OUTPUT_TOKENS);

@@ -407,3 +407,28 @@ fn a_request_that_nobody_comes_to_keeps_its_batch_until_that_expires() {
     });
     assert_eq!(statuses, ["in_progress", "expired"]);
 }
+
+#[test]
+fn answers_of_a_batch_may_be_long_where_the_beta_for_that_is_named() {
+    let outcome = |beta: &str, tokens: u64| {
+        let mut model = calm();
+        let mut params = params("Question");
+        params["model"] = json!("claude-opus-4-7");
+        params["max_tokens"] = json!(tokens);
+        let body = json!({"requests": [{"custom_id": "q", "params": params}]});
+        let headers = [ANTHROPIC, &[("anthropic-beta", beta)]].concat();
+        let batch = json_of(&mut model, &headers, (Method::POST, BATCHES), &body, (NOON, 200));
+        let path = format!("{BATCHES}/{}/results", batch["id"].as_str().unwrap());
+        let (_, results) = reply(&mut model, ANTHROPIC, (Method::GET, &path), "", after(60_000));
+        lines(&results)[0]["result"]["type"].as_str().unwrap().to_owned()
+    };
+    let long = "message-batches-2024-09-24, output-300k-2026-03-24";
+    let found = [("files-api-2025-04-14", 300_000), (long, 300_000), (long, 300_001)]
+        .map(|(beta, n)| outcome(beta, n));
+    assert_eq!(found, ["errored", "succeeded", "errored"]);
+    // What is answered at once has no more room than before.
+    let mut asked = params("Question");
+    (asked["model"], asked["max_tokens"]) = (json!("claude-opus-4-7"), json!(300_000));
+    let headers = [ANTHROPIC, &[("anthropic-beta", long)]].concat();
+    json_of(&mut calm(), &headers, (Method::POST, "/v1/messages"), &asked, (NOON, 400));
+}

@@ -187,7 +187,7 @@ impl Model {
             .into_iter()
             .map(|written| {
                 let place = Chance::new(self.seed, &Hash::of(written.custom_id.as_bytes()), &id).bits();
-                let outcome = self.outcome(dialect, (&asker.request.headers, written.body), asker.key, now);
+                let outcome = self.outcome(dialect, (asker.request, written.body), asker.key, now);
                 Item { custom_id: written.custom_id, place, outcome }
             })
             .collect();
@@ -211,17 +211,12 @@ impl Model {
     fn outcome(
         &mut self,
         dialect: &'static dyn Dialect,
-        (headers, body): (&HeaderMap, Bytes),
+        (batch, body): (&ServerRequest, Bytes),
         key: &str,
         now: Duration,
     ) -> Outcome {
-        let request = ServerRequest {
-            method: http::Method::POST,
-            path: dialect.path().to_owned(),
-            query: None,
-            headers: headers.clone(),
-            body,
-        };
+        // It is asked for where its batch is.
+        let request = ServerRequest { body, ..batch.clone() };
         let mut asked = match self.asked(dialect, &request, key, now) {
             Ok(asked) if asked.request.stream => {
                 let message = "stream: requests of a batch cannot be streamed".to_owned();
