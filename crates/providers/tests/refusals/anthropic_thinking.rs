@@ -147,3 +147,21 @@ fn a_turn_that_goes_on_from_what_tools_gave_begins_with_what_was_thought() {
         taken(&Anthropic, &body);
     }
 }
+
+#[test]
+fn a_context_is_managed_where_a_beta_for_that_is_named() {
+    let managed = |betas: Value| {
+        let mut body = turns(&json!([said("user", json!("a"))]));
+        (body["context_management"], body["betas"]) = (json!({"edits": []}), betas);
+        body
+    };
+    let unknown = "context_management: Extra inputs are not permitted";
+    for (betas, part) in [
+        (json!([]), unknown),
+        (json!(["files-api-2025-04-14"]), unknown),
+        (json!(["context-management-2025-06-27"]), ""),
+        (json!(["compact-2026-01-12"]), ""),
+    ] {
+        crate::check(&Anthropic, &managed(betas), None, part);
+    }
+}

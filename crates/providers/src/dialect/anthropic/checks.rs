@@ -32,11 +32,16 @@ const SAMPLING: [&str; 3] = ["temperature", "top_k", "top_p"];
 /// The beta of thinking between calls of tools, without its date.
 const INTERLEAVED: &str = "interleaved-thinking-";
 
+/// The betas that let the API change the conversation, without their dates: without one of them it does not know
+/// the parameter (which the official SDKs have for the beta only).
+const CONTEXT: [&str; 2] = ["compact-", "context-management-"];
+
 /// Where a model may be told to run (Anthropic's documentation of data residency).
 const PLACES: [&str; 2] = ["global", "us"];
 
 /// Every parameter of the official SDKs' `types/message_create_params.py` and of the beta's, of all
-/// versions that are tested here. What a beta's header brings is taken without it too.
+/// versions that are tested here. What a beta's header brings is taken without it too, but for
+/// `context_management`.
 const KNOWN: [&str; 31] = [
     "billing_policy",
     "cache_control",
@@ -78,6 +83,8 @@ pub(super) struct Headers {
     pub(super) is_2026: bool,
     /// Whether a model may think between calls of tools, with a budget for the turn as a whole.
     pub(super) is_interleaved: bool,
+    /// Whether the context may be managed.
+    manages_context: bool,
 }
 
 impl Headers {
@@ -88,10 +95,13 @@ impl Headers {
     pub(super) fn read(headers: &HeaderMap, body: &Value) -> Result<Self, WireError> {
         let named = headers.get_all("anthropic-beta").iter().filter_map(|value| value.to_str().ok());
         let listed = body["betas"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let mut betas = named.flat_map(|value| value.split(',')).chain(listed).map(str::trim);
+        let betas: Vec<&str> =
+            named.flat_map(|value| value.split(',')).chain(listed).map(str::trim).collect();
+        let has = |family: &str| betas.iter().any(|beta| beta.starts_with(family));
         Ok(Headers {
             is_2026: is_2026(headers)?,
-            is_interleaved: betas.any(|beta| beta.starts_with(INTERLEAVED)),
+            is_interleaved: has(INTERLEAVED),
+            manages_context: CONTEXT.into_iter().any(has),
         })
     }
 }
@@ -116,7 +126,11 @@ pub(super) fn check(
     max_tokens: u32,
     said: &Headers,
 ) -> Result<Option<f64>, WireError> {
-    let unknown = body.as_object().into_iter().flatten().find(|(name, _)| !KNOWN.contains(&name.as_str()));
+    let is_known = |name: &str, value: &Value| {
+        let is_of_beta = name == "context_management" && !value.is_null();
+        KNOWN.contains(&name) && (said.manages_context || !is_of_beta)
+    };
+    let unknown = body.as_object().into_iter().flatten().find(|(name, value)| !is_known(name, value));
     if let Some((extra, _)) = unknown {
         return Err(invalid(format!("{extra}: Extra inputs are not permitted")));
     }
