@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::{ANTHROPIC, NOON, OPENAI, calm, json_of, reply};
 
 const CHAT: (Method, &str) = (Method::POST, "/v1/chat/completions");
+const RESPONSES: (Method, &str) = (Method::POST, "/v1/responses");
 const MESSAGES: (Method, &str) = (Method::POST, "/v1/messages");
 
 /// The payloads of a stream.
@@ -68,4 +69,43 @@ fn a_thought_that_is_not_shown_has_its_signature_and_its_tokens() {
         assert_eq!(deltas.contains(&json!("thinking_delta")), is_shown, "{deltas:?}");
         assert!(deltas.contains(&json!("signature_delta")));
     }
+}
+
+#[test]
+fn a_custom_tool_is_called_with_a_text() {
+    let body = json!({
+        "model": "gpt-4o",
+        "messages": [{"role": "user", "content": "Explain tides."}],
+        "tools": [{"type": "custom", "custom": {"name": "c"}}],
+        "tool_choice": {"type": "custom", "custom": {"name": "c"}},
+    });
+    let said = json_of(&mut calm(), OPENAI, CHAT, &body, (NOON, 200));
+    let call = &said["choices"][0]["message"]["tool_calls"][0];
+    let input = call["custom"]["input"].as_str().unwrap();
+    assert_eq!((&call["type"], &call["custom"]["name"]), (&json!("custom"), &json!("c")));
+    assert!(!input.is_empty() && !input.contains('{') && call["function"].is_null(), "{call}");
+    let chunks = events(OPENAI, CHAT, body);
+    let deltas = || chunks.iter().map(|chunk| &chunk["choices"][0]["delta"]["tool_calls"][0]);
+    let streamed: String = deltas().filter_map(|call| call["custom"]["input"].as_str()).collect();
+    assert_eq!(streamed, input);
+    assert_eq!(deltas().find_map(|call| call["type"].as_str()), Some("custom"));
+
+    let body = json!({
+        "model": "gpt-4o",
+        "input": "Explain tides.",
+        "tools": [{"type": "custom", "name": "c"}],
+        "tool_choice": "required",
+    });
+    let said = json_of(&mut calm(), OPENAI, RESPONSES, &body, (NOON, 200));
+    let call = &said["output"][0];
+    let input = call["input"].as_str().unwrap();
+    assert_eq!((&call["type"], &call["name"]), (&json!("custom_tool_call"), &json!("c")));
+    assert!(!input.is_empty() && !input.contains('{'), "{call}");
+    let told = events(OPENAI, RESPONSES, body);
+    let of = |kind: &str| told.iter().filter(move |event| event["type"] == kind).collect::<Vec<_>>();
+    let deltas = of("response.custom_tool_call_input.delta");
+    let streamed: String = deltas.iter().filter_map(|event| event["delta"].as_str()).collect();
+    assert_eq!(streamed, input);
+    assert_eq!(of("response.custom_tool_call_input.done")[0]["input"], *input);
+    assert_eq!(told.last().unwrap()["response"]["output"][0]["input"], *input);
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::super::{Shape, WireError};
+use super::super::{ServerAnswer, Shape, WireError};
 use super::checks::{short, word, wrong_type};
 use super::schemas::{unfit, unstrict};
 use super::{invalid, missing};
@@ -14,8 +14,54 @@ use super::{invalid, missing};
 /// `response_format`).
 const LONGEST_NAME: usize = 64;
 
-/// A function that the client runs: its name, and the schema of its input.
+/// A function, or a custom tool, that the client runs: its name, and the schema of its input.
 pub(in super::super) type Tool = (String, Value);
+
+/// A custom tool, whose input is text. While its call is made that is the only field of an object: so it has a
+/// schema as a function has.
+pub(in super::super) fn custom(name: &str) -> Tool {
+    let input = json!({"input": {"type": "string"}});
+    let schema =
+        json!({"type": "object", "properties": input, "required": ["input"], "additionalProperties": false});
+    (name.to_owned(), schema)
+}
+
+/// Whether the tool that an answer calls is a custom one of the request's.
+pub(in super::super) fn calls_custom(answer: &ServerAnswer, asked: &Value) -> bool {
+    let is_called = |tool: &Value| {
+        let name = answer.tool.as_deref();
+        tool["type"] == "custom"
+            && [&tool["name"], &tool["custom"]["name"]].iter().any(|one| one.as_str() == name)
+    };
+    answer.tool.is_some() && asked["tools"].as_array().is_some_and(|tools| tools.iter().any(is_called))
+}
+
+/// The same answer with the texts that a custom tool is called with in place of the objects that hold them. Of one
+/// that was cut off there is what came.
+pub(in super::super) fn with_inputs(answer: &ServerAnswer) -> ServerAnswer {
+    let input = |text: &String| {
+        let object: Value = serde_json::from_str(text).unwrap_or_default();
+        let cut_off = || text.trim_start_matches("{\"input\":").trim_start_matches('"');
+        object["input"].as_str().unwrap_or_else(cut_off).to_owned()
+    };
+    let mut told = answer.clone();
+    told.text = input(&answer.text);
+    told.besides.others = answer.besides.others.iter().map(input).collect();
+    told
+}
+
+/// A text in this many pieces, whole characters each; the last ones may be empty.
+pub(in super::super) fn cut(text: &str, pieces: usize) -> Vec<&str> {
+    let size = text.len().div_ceil(pieces.max(1));
+    let mut rest = text;
+    let mut cut = Vec::with_capacity(pieces);
+    for _ in 0..pieces {
+        let (piece, after) = rest.split_at(rest.ceil_char_boundary(size));
+        cut.push(piece);
+        rest = after;
+    }
+    cut
+}
 
 /// What the answer has to look like: a function's call goes before the format of a text.
 pub(in super::super) fn shape(called: Option<&Tool>, format: Option<Value>) -> Shape {
@@ -41,14 +87,16 @@ impl Choice<'_> {
     fn first_allowed<'a>(&self, tools: &'a [Tool]) -> Option<&'a Tool> {
         let allowed = self.allowed["tools"].as_array()?;
         // Chat Completions has the name a level deeper.
-        let is_of = |tool: &Value, known: &str| tool["function"]["name"] == known || tool["name"] == known;
+        let is_of = |tool: &Value, known: &str| {
+            ["function", "custom"].iter().any(|kind| tool[*kind]["name"] == known) || tool["name"] == known
+        };
         tools.iter().find(|(known, _)| allowed.iter().any(|tool| is_of(tool, known)))
     }
 }
 
 /// The function that is called: the one that is forced, or the first one that is offered and allowed, unless
 /// the model `has_result` of one already. A forced one that is not offered is refused in the API's own words.
-/// `all` are the request's tools of every kind: those that are no functions are never called here.
+/// `all` are the request's tools of every kind: those that the provider runs are never called here.
 pub(in super::super) fn chosen<'a>(
     (tools, all): (&'a [Tool], &Value),
     choice: &Choice<'_>,
@@ -75,7 +123,8 @@ pub(in super::super) fn chosen<'a>(
             let known = tools.iter().find(|(known, _)| known == name);
             known.map(Some).ok_or_else(|| not_offered(name))
         }
-        // None of them, or one that is no function.
+        Some("custom") => Ok(tools.iter().find(|(known, _)| choice.named.1 == known.as_str())),
+        // None of them, or one that the provider runs.
         Some(_) => Ok(None),
     }
 }

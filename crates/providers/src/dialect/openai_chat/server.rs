@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sortie_core::run::event::Finish;
 
+use super::super::openai::tools::{calls_custom, cut, with_inputs};
 use super::super::openai::{self, logprobs::Logprobs, padding::Padding};
 use super::super::{Frames, ServerAnswer};
 use super::tools;
@@ -86,6 +87,8 @@ fn logprobs_of(logprobs: Option<&Logprobs>, answer: &ServerAnswer, text: &str) -
 
 pub(super) fn body(answer: &ServerAnswer, asked: &[u8]) -> Bytes {
     let asked: Value = serde_json::from_slice(asked).unwrap_or_default();
+    let is_custom = calls_custom(answer, &asked);
+    let answer = &if is_custom { with_inputs(answer) } else { answer.clone() };
     let logprobs = Logprobs::of_chat(&asked, &answer.id);
     let is_as_before = tools::is_as_before(&asked);
     let choice = |(index, text): (usize, &str)| {
@@ -95,6 +98,10 @@ pub(super) fn body(answer: &ServerAnswer, asked: &[u8]) -> Bytes {
             message["content"] = Value::Null;
             if is_as_before {
                 message["function_call"] = function;
+            } else if is_custom {
+                let custom = json!({"name": name, "input": text});
+                message["tool_calls"] =
+                    json!([{"id": call_id(answer, index), "type": "custom", "custom": custom}]);
             } else {
                 message["tool_calls"] =
                     json!([{"id": call_id(answer, index), "type": "function", "function": function}]);
@@ -127,6 +134,8 @@ struct Chunks<'a> {
     with_usage: bool,
     /// Whether a call is told as before there were tools.
     is_as_before: bool,
+    /// Whether a custom tool is called.
+    is_custom: bool,
     padding: Padding,
     logprobs: Option<Logprobs>,
 }
@@ -160,6 +169,9 @@ impl Chunks<'_> {
             delta["content"] = Value::Null;
             if self.is_as_before {
                 delta["function_call"] = function;
+            } else if self.is_custom {
+                let custom = json!({"name": name, "input": ""});
+                delta["tool_calls"] = json!([{"index": 0, "id": id, "type": "custom", "custom": custom}]);
             } else {
                 delta["tool_calls"] =
                     json!([{"index": 0, "id": id, "type": "function", "function": function}]);
@@ -171,6 +183,7 @@ impl Chunks<'_> {
     fn piece(&self, index: usize, text: &str) -> String {
         let delta = match self.answer.tool {
             Some(_) if self.is_as_before => json!({"function_call": {"arguments": text}}),
+            Some(_) if self.is_custom => json!({"tool_calls": [{"index": 0, "custom": {"input": text}}]}),
             Some(_) => json!({"tool_calls": [{"index": 0, "function": {"arguments": text}}]}),
             None => json!({"content": text}),
         };
@@ -178,25 +191,16 @@ impl Chunks<'_> {
     }
 }
 
-/// A text in this many pieces, whole characters each; the last ones may be empty.
-fn cut(text: &str, pieces: usize) -> Vec<&str> {
-    let size = text.len().div_ceil(pieces.max(1));
-    let mut rest = text;
-    let mut cut = Vec::with_capacity(pieces);
-    for _ in 0..pieces {
-        let (piece, after) = rest.split_at(rest.ceil_char_boundary(size));
-        cut.push(piece);
-        rest = after;
-    }
-    cut
-}
-
 pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Frames {
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let is_custom = calls_custom(answer, &asked);
+    let answer = &if is_custom { with_inputs(answer) } else { answer.clone() };
+    let own = cut(&answer.text, pieces.len());
+    let pieces = if is_custom { own.as_slice() } else { pieces };
     let with_usage = asked["stream_options"]["include_usage"] == true;
     let (padding, logprobs) = (Padding::of(&asked, &answer.id), Logprobs::of_chat(&asked, &answer.id));
     let is_as_before = tools::is_as_before(&asked);
-    let chunks = Chunks { answer, with_usage, is_as_before, padding, logprobs };
+    let chunks = Chunks { answer, with_usage, is_as_before, is_custom, padding, logprobs };
     let choices = 0..1 + answer.besides.others.len();
     let others: Vec<Vec<&str>> = answer.besides.others.iter().map(|text| cut(text, pieces.len())).collect();
     // Choices are generated side by side.

@@ -33,7 +33,8 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
     }
     let last = body["messages"].as_array().and_then(|turns| turns.last());
     let has_result = last.is_some_and(|turn| turn["role"] == "tool");
-    let named = ("tool_choice.function.name", &choice["function"]["name"]);
+    let kind = if choice["type"] == "custom" { "custom" } else { "function" };
+    let named = ("tool_choice.function.name", &choice[kind]["name"]);
     let choice = Choice { said: choice, named, allowed: &choice["allowed_tools"] };
     let called = tools::chosen((&functions, &body["tools"]), &choice, has_result, not_offered)?;
     Ok(tools::shape(called.or(called_as_before.as_ref()), format))
@@ -98,6 +99,8 @@ fn functions(body: &Value) -> Result<Vec<Tool>, WireError> {
         }
         if named == "function" {
             functions.push(tools::function(&field, &tool[named])?);
+        } else {
+            functions.extend(tool[named]["name"].as_str().map(tools::custom));
         }
     }
     Ok(functions)

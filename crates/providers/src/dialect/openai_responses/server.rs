@@ -5,6 +5,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use sortie_core::run::event::Finish;
 
+use super::super::openai::tools::{calls_custom, cut, with_inputs};
 use super::super::openai::{self, logprobs::Logprobs, padding::Padding};
 use super::super::{Frames, ServerAnswer, WireError};
 
@@ -89,9 +90,13 @@ fn thought(answer: &ServerAnswer, asked: &Value) -> Option<Value> {
 }
 
 /// The last item of the output: a call of a tool, or a message with these parts.
-fn item(answer: &ServerAnswer, status: &str, arguments: &str, parts: &[Value]) -> Value {
-    let id = item_id(answer);
+fn item((answer, is_custom): (&ServerAnswer, bool), status: &str, arguments: &str, parts: &[Value]) -> Value {
+    let id = item_id(answer, is_custom);
     match &answer.tool {
+        Some(name) if is_custom => json!({
+            "id": id, "type": "custom_tool_call", "status": status, "name": name, "input": arguments,
+            "call_id": format!("call_{}", answer.id),
+        }),
         Some(name) => json!({
             "id": id, "type": "function_call", "status": status, "name": name, "arguments": arguments,
             "call_id": format!("call_{}", answer.id),
@@ -102,14 +107,18 @@ fn item(answer: &ServerAnswer, status: &str, arguments: &str, parts: &[Value]) -
     }
 }
 
-fn item_id(answer: &ServerAnswer) -> String {
-    let kind = if answer.tool.is_some() { "fc" } else { "msg" };
+fn item_id(answer: &ServerAnswer, is_custom: bool) -> String {
+    let kind = match answer.tool {
+        Some(_) if is_custom => "ctc",
+        Some(_) => "fc",
+        None => "msg",
+    };
     format!("{kind}_{}", answer.id)
 }
 
 /// The item as it is at the end.
-fn whole_item(answer: &ServerAnswer, logprobs: &[Value]) -> Value {
-    item(answer, ending(answer).0, &answer.text, &[text_part(&answer.text, logprobs)])
+fn whole_item((answer, is_custom): (&ServerAnswer, bool), logprobs: &[Value]) -> Value {
+    item((answer, is_custom), ending(answer).0, &answer.text, &[text_part(&answer.text, logprobs)])
 }
 
 /// The response at its start.
@@ -134,14 +143,15 @@ fn ended(answer: &ServerAnswer, asked: &Value, logprobs: &[Value]) -> Value {
     let mut response = begun(answer, asked);
     response["status"] = json!(status);
     response["incomplete_details"] = reason.map_or(Value::Null, |reason| json!({"reason": reason}));
-    let said = std::iter::once(whole_item(answer, logprobs));
+    let said = std::iter::once(whole_item((answer, calls_custom(answer, asked)), logprobs));
     response["output"] = thought(answer, asked).into_iter().chain(said).collect();
     response["usage"] = usage_of(answer);
     response
 }
 
 pub(super) fn body(answer: &ServerAnswer, asked: &[u8]) -> Bytes {
-    let asked = serde_json::from_slice(asked).unwrap_or_default();
+    let asked: Value = serde_json::from_slice(asked).unwrap_or_default();
+    let answer = &if calls_custom(answer, &asked) { with_inputs(answer) } else { answer.clone() };
     let logprobs = Logprobs::of_response(&asked, &answer.id);
     let logprobs = logprobs.map_or_else(Vec::new, |told| told.tokens(&answer.text));
     ended(answer, &asked, &logprobs).to_string().into()
@@ -164,6 +174,8 @@ pub(super) fn error_event(error: &WireError, events: usize) -> String {
 struct Events<'a> {
     answer: &'a ServerAnswer,
     asked: Value,
+    /// Whether a custom tool is called.
+    is_custom: bool,
     /// The id of the last item.
     item: String,
     /// What was thought before it.
@@ -195,7 +207,7 @@ impl Events<'_> {
     /// What comes before the first token.
     fn opening(&self) -> String {
         let start = begun(self.answer, &self.asked);
-        let added = item(self.answer, "in_progress", "", &[]);
+        let added = item((self.answer, self.is_custom), "in_progress", "", &[]);
         let thought = self.thought.iter().map(|item| json!({"output_index": 0, "item": item}));
         let mut events = vec![
             ("response.created", json!({"response": start})),
@@ -216,6 +228,7 @@ impl Events<'_> {
 
     fn delta(&self, number: usize, text: &str, logprobs: &[Value]) -> String {
         let (name, said) = match self.answer.tool {
+            Some(_) if self.is_custom => ("response.custom_tool_call_input.delta", json!({"delta": text})),
             Some(_) => ("response.function_call_arguments.delta", json!({"delta": text})),
             None => ("response.output_text.delta", json!({"delta": text, "logprobs": logprobs})),
         };
@@ -231,7 +244,9 @@ impl Events<'_> {
             number += 1;
             event(number - 1, name, payload)
         };
-        let mut closing = if answer.tool.is_some() {
+        let mut closing = if self.is_custom {
+            next("response.custom_tool_call_input.done", self.place(json!({"input": answer.text})))
+        } else if answer.tool.is_some() {
             let payload = json!({"name": answer.tool, "arguments": answer.text});
             next("response.function_call_arguments.done", self.place(payload))
         } else {
@@ -239,7 +254,8 @@ impl Events<'_> {
             let part = self.place(json!({"part": text_part(&answer.text, logprobs)}));
             next("response.output_text.done", text) + &next("response.content_part.done", part)
         };
-        let done = json!({"output_index": self.index(), "item": whole_item(answer, logprobs)});
+        let done =
+            json!({"output_index": self.index(), "item": whole_item((answer, self.is_custom), logprobs)});
         closing += &next("response.output_item.done", done);
         let last = format!("response.{}", ending(answer).0);
         let terminator = next(&last, json!({"response": ended(answer, &self.asked, logprobs)}));
@@ -249,12 +265,16 @@ impl Events<'_> {
 
 pub(super) fn frames(answer: &ServerAnswer, pieces: &[&str], body: &[u8]) -> Frames {
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let is_custom = calls_custom(answer, &asked);
+    let answer = &if is_custom { with_inputs(answer) } else { answer.clone() };
+    let own = cut(&answer.text, pieces.len());
+    let pieces = if is_custom { own.as_slice() } else { pieces };
     let told = Logprobs::of_response(&asked, &answer.id).filter(|_| answer.tool.is_none());
     let logprobs: Vec<Vec<Value>> =
         pieces.iter().map(|text| told.as_ref().map_or_else(Vec::new, |told| told.tokens(text))).collect();
     let padding = Padding::of(&asked, &answer.id);
     let thought = thought(answer, &asked);
-    let events = Events { answer, asked, item: item_id(answer), thought, padding };
+    let events = Events { answer, asked, is_custom, item: item_id(answer, is_custom), thought, padding };
     let first = events.first();
     let deltas = (first..).zip(pieces).zip(&logprobs);
     // What is told at the end is what the pieces told.

@@ -33,6 +33,9 @@ const KINDS: [&str; 18] = [
 /// Choices that are no tools: of several, and an old name.
 const CHOICES: [&str; 2] = ["allowed_tools", "computer_use"];
 
+/// What the client's own tools have given.
+const RESULTS: [&str; 2] = ["custom_tool_call_output", "function_call_output"];
+
 /// Tools that have several names.
 const FAMILIES: [&str; 2] = ["web_search", "computer"];
 
@@ -44,10 +47,11 @@ pub(super) fn shape(body: &Value) -> Result<Shape, WireError> {
     let asked = ("text.format", format, "text.format.schema");
     let format = tools::format(("text.format", format), asked, ("input", &body["input"]))?;
     let last = body["input"].as_array().and_then(|items| items.last());
-    let has_result = last.is_some_and(|item| item["type"] == "function_call_output");
+    let is_result = |item: &Value| item["type"].as_str().is_some_and(|kind| RESULTS.contains(&kind));
+    let has_result = last.is_some_and(is_result);
     // A forced tool of the provider's own: what comes of that is text.
     let is_hosted =
-        choice["type"].as_str().is_some_and(|kind| !["function", "allowed_tools"].contains(&kind));
+        choice["type"].as_str().is_some_and(|kind| !["function", "custom", "allowed_tools"].contains(&kind));
     let called = if is_hosted {
         None
     } else {
@@ -79,6 +83,8 @@ fn functions(body: &Value) -> Result<Vec<Tool>, WireError> {
         word(&kind, &tool["type"], &KINDS)?;
         if tool["type"] == "function" {
             functions.push(tools::function(&field, tool)?);
+        } else if tool["type"] == "custom" {
+            functions.extend(tool["name"].as_str().map(tools::custom));
         }
     }
     Ok(functions)
