@@ -14,6 +14,9 @@ use super::{Asker, Model, Refusal};
 /// Purposes of files that a client may upload (OpenAI's reference of files).
 const PURPOSES: [&str; 6] = ["assistants", "batch", "fine-tune", "vision", "user_data", "evals"];
 
+/// How long a file may be told to be kept, in seconds: from an hour to 30 days.
+const LIFETIMES: std::ops::RangeInclusive<u64> = 3_600..=2_592_000;
+
 /// Files of a page.
 const PAGE: Limits = Limits { usual: 10_000, most: 10_000 };
 
@@ -26,6 +29,8 @@ pub(super) struct File {
     name: String,
     pub(super) purpose: String,
     pub(super) content: Bytes,
+    /// When it is no more, if ever.
+    expires: Option<Duration>,
 }
 
 /// All files, in the order of their creation.
@@ -56,6 +61,11 @@ impl Files {
         Ok(json!({"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": more}))
     }
 
+    /// Forgets what is no more by now.
+    pub(super) fn expire(&mut self, now: Duration) {
+        self.files.retain(|file| file.expires.is_none_or(|at| now < at));
+    }
+
     /// `DELETE /v1/files/{id}`.
     pub(super) fn delete(&mut self, asker: &Asker<'_>, id: &str) -> Result<Value, Box<Refusal>> {
         self.find(asker, id)?;
@@ -72,7 +82,7 @@ impl File {
             "object": "file",
             "bytes": self.content.len(),
             "created_at": self.created.as_secs(),
-            "expires_at": null,
+            "expires_at": self.expires.map(|at| at.as_secs()),
             "filename": self.name,
             "purpose": self.purpose,
             "status": "processed",
@@ -101,6 +111,7 @@ impl Model {
             name: name.to_owned(),
             purpose: purpose.to_owned(),
             content,
+            expires: None,
         });
         id
     }
@@ -125,10 +136,26 @@ impl Model {
         if purpose == "batch" && !begins_as_json(&file.content) {
             return Err(invalid("Invalid file format for Batch API. Must be .jsonl"));
         }
+        let expires = part("expires_after[seconds]").map(|part| seconds(&part.content)).transpose();
+        let expires = expires.map_err(|message| invalid(&message).about("expires_after.seconds"))?;
         let name = file.filename.clone().unwrap_or_else(|| "upload".to_owned());
         let id = self.keep_file(asker.key, &name, &purpose, file.content.clone(), now);
+        if let (Some(seconds), Some(kept)) = (expires, self.files.files.last_mut()) {
+            kept.expires = Some(now + seconds);
+        }
         Ok(self.files.find(asker, &id)?.shown())
     }
+}
+
+/// How long after its creation a file is no more, as `expires_after` has it (the official SDKs'
+/// `types/file_create_params.py`; the words are ours).
+fn seconds(said: &[u8]) -> Result<Duration, String> {
+    let seconds = str::from_utf8(said).ok().and_then(|said| said.parse().ok());
+    let within = seconds.filter(|seconds| LIFETIMES.contains(seconds));
+    let (least, most) = (LIFETIMES.start(), LIFETIMES.end());
+    within.map(Duration::from_secs).ok_or_else(|| {
+        format!("Invalid 'expires_after.seconds': expected an integer from {least} to {most}.")
+    })
 }
 
 /// Whether the first line of a file that has any is one of JSON: the API looks no further when a file comes

@@ -135,6 +135,7 @@ impl Model {
     pub fn handle(&mut self, request: &ServerRequest, now: Duration) -> Timeline {
         self.settle_batches(now);
         self.settle_jobs(now);
+        self.files.expire(now);
         if let Some(shown) = self.shown(request, now) {
             return shown;
         }

@@ -85,3 +85,34 @@ fn a_file_is_kept_for_its_key_until_it_is_deleted() {
     assert_eq!(get(OPENAI, Method::DELETE, &path).0, 200);
     assert_eq!(get(OPENAI, Method::GET, &path).0, 404);
 }
+
+#[test]
+fn a_file_is_no_more_after_the_time_that_it_was_given() {
+    let headers = [OPENAI, &[("content-type", "multipart/form-data; boundary=xx")]].concat();
+    let mut model = calm();
+    let mut upload = |seconds: &str, status| {
+        let part = |name: &str, value: &str| {
+            format!("--xx\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let form = [
+            part("purpose", "user_data"),
+            part("expires_after[anchor]", "created_at"),
+            part("expires_after[seconds]", seconds),
+            part("file\"; filename=\"a.txt", "text"),
+            "--xx--\r\n".to_owned(),
+        ];
+        let (found, file) = reply(&mut model, &headers, (Method::POST, "/v1/files"), form.concat(), NOON);
+        assert_eq!(found, status, "{file}");
+        serde_json::from_str::<Value>(&file).unwrap()
+    };
+    for wrong in ["3599", "2592001", "soon", ""] {
+        assert_eq!(upload(wrong, 400)["error"]["param"], "expires_after.seconds", "{wrong}");
+    }
+    let file = upload("3600", 200);
+    assert_eq!(file["expires_at"].as_u64(), file["created_at"].as_u64().map(|at| at + 3600));
+    let path = format!("/v1/files/{}", file["id"].as_str().unwrap());
+    for (after, status) in [(3599, 200), (3600, 404)] {
+        let now = NOON + std::time::Duration::from_secs(after);
+        json_of(&mut model, OPENAI, (Method::GET, &path), &Value::Null, (now, status));
+    }
+}
