@@ -24,7 +24,7 @@ pub(super) enum Purse {
 }
 
 /// What one purse has come to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Account {
     limit: Option<Usd>,
     /// By the ledger, for attempts that have ended.
@@ -34,8 +34,9 @@ struct Account {
     /// What was billed past the reservations of attempts that were lost: nobody here can know of it, and
     /// there is none where the provider keeps its word.
     hidden: Usd,
-    /// Where the limit was passed, as far as anybody can know: the bills of all that were in flight then.
-    passed_with: Option<Usd>,
+    /// Where the limit was passed, as far as anybody can know: all that were in flight then. What they are
+    /// billed is known when they have ended.
+    passed_with: Option<Vec<AttemptId>>,
 }
 
 #[derive(Debug)]
@@ -116,8 +117,9 @@ impl Books {
                 account.limit = *budget;
                 // Unless it was passed so far that this one is passed too.
                 let (counted, hidden) = (account.billed + account.reserved, account.hidden);
-                account.passed_with =
-                    account.passed_with.filter(|_| budget.is_some_and(|budget| counted > budget + hidden));
+                if budget.is_none_or(|budget| counted <= budget + hidden) {
+                    account.passed_with = None;
+                }
                 Ok(())
             }
             Event::BudgetSet { .. } => Err("a budget was set that nobody asked for".to_owned()),
@@ -149,7 +151,7 @@ impl Books {
         if self.honoured && bill > reserved {
             return Err(format!("{name}: ${bill} was billed and only ${reserved} reserved"));
         }
-        let in_flight: Usd = self.in_flight.keys().map(|attempt| self.bill(*attempt)).sum();
+        let with: Vec<AttemptId> = self.in_flight.keys().copied().chain([attempt]).collect();
         for purse in self.purses_of(attempt) {
             let account = self.account(purse);
             account.reserved -= reserved;
@@ -157,8 +159,11 @@ impl Books {
             account.hidden += hidden;
             let counted = account.billed + account.reserved;
             let is_past = account.limit.is_some_and(|limit| counted > limit + account.hidden);
-            if is_past && account.passed_with.is_none() {
-                account.passed_with = Some(bill + in_flight);
+            if !is_past {
+                // What was reserved for the others came back.
+                account.passed_with = None;
+            } else if account.passed_with.is_none() {
+                account.passed_with = Some(with.clone());
             }
             if self.honoured {
                 self.within(purse, attempt)?;
@@ -183,7 +188,8 @@ impl Books {
     pub(super) fn overshoot(&self) -> Result<Usd, String> {
         for (purse, account) in &self.purses {
             let past = account.limit.map_or(Usd::ZERO, |limit| account.billed.minus(limit));
-            if past > account.passed_with.unwrap_or_default() + account.hidden {
+            let with: Usd = account.passed_with.iter().flatten().map(|attempt| self.bill(*attempt)).sum();
+            if past > with + account.hidden {
                 return Err(format!("{purse:?} is past by ${past}, more than was in flight: {account:?}"));
             }
         }
