@@ -8,4 +8,5 @@ pub mod dialect;
 pub mod exchange;
 pub mod http;
 pub mod keys;
+pub mod models;
 pub mod tokens;

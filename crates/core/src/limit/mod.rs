@@ -59,6 +59,10 @@ pub struct GateSpec {
     pub name: String,
     /// The account behind it; a money stop stops all gates of the same account.
     pub account: String,
+    /// The class of models that its provider counts together: `opus 4`. Empty in journals of before it was
+    /// kept.
+    #[serde(default)]
+    pub class: String,
     /// Requests a minute, at least 1.
     pub requests_per_minute: Option<u32>,
     /// How many requests may start at once after a pause, at least 1.

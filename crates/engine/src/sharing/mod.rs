@@ -37,7 +37,7 @@ pub struct Used {
 
 /// The name by which all who share a gate know it.
 pub(crate) fn name_of(gate: &GateSpec) -> String {
-    format!("{} for {}", gate.account, gate.name)
+    format!("{} for {}", gate.account, if gate.class.is_empty() { &gate.name } else { &gate.class })
 }
 
 /// What others know of a gate.

@@ -312,7 +312,8 @@ impl Model {
 
     /// Takes the request from the quotas of its key and class of models; gives the quotas for the headers.
     fn admit(&mut self, asked: &Asked, key: &str, now: Duration) -> Result<Vec<Quota>, Box<Refusal>> {
-        let (provider, class) = (models::provider(asked.dialect), scenario::class(&asked.request.model));
+        let (provider, class) =
+            (models::provider(asked.dialect), sortie_providers::models::class(&asked.request.model));
         let elapsed = now.saturating_sub(self.began.unwrap_or(now));
         let quotas = self.scenario.quotas_at(provider, &class, elapsed);
         let account = (key.to_owned(), provider, class);

@@ -23,10 +23,10 @@ use serde::{Deserialize, Serialize};
 use crate::fault::Fault;
 use crate::model::PROVIDERS;
 use sortie_core::chance::Chance;
+use sortie_providers::models::class;
 
 pub use batches::Batching;
 pub use law::{Latency, Law, Samples, Span};
-pub(crate) use quotas::class;
 pub use quotas::{OutputCharge, QuotaChange, Quotas};
 pub use switches::{MissingHeader, TooLong, UnknownModels};
 pub use told::{LimitHeaders, RetryAfter};

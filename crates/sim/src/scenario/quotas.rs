@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sortie_core::document::nearest;
 use sortie_core::price;
 use sortie_providers::dialect::Dimension;
+use sortie_providers::models::class;
 
 use super::UnknownModels;
 use crate::model::{PROVIDERS, model_names};
@@ -120,29 +121,6 @@ impl Quotas {
     }
 }
 
-/// The class of models that share a quota: of Anthropic's, a family's generation (`opus 4`,
-/// `haiku 3`; its documentation counts all Opus 4.x as one and Sonnet 5 apart from Sonnet 4.x); of
-/// others, the model without the date of its snapshot (`gpt-4o` for `gpt-4o-2024-08-06`).
-pub(crate) fn class(model: &str) -> String {
-    const FAMILIES: [&str; 4] = ["opus", "sonnet", "haiku", "fable"];
-    let numbers = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let parts: Vec<&str> = model.split(['-', '@']).collect();
-    if let Some(family) = FAMILIES.into_iter().find(|family| parts.contains(family)) {
-        let generation = parts.iter().find(|part| part.len() < 3 && numbers(part));
-        return generation.map_or_else(|| family.to_owned(), |number| format!("{family} {number}"));
-    }
-    match parts.as_slice() {
-        [name @ .., year, month, day]
-            if !name.is_empty()
-                && [year, month, day].into_iter().all(numbers)
-                && (year.len(), month.len(), day.len()) == (4, 2, 2) =>
-        {
-            name.join("-")
-        }
-        _ => model.to_owned(),
-    }
-}
-
 /// What is wrong with a name that quotas are given for: nothing asks for them but a provider, or a class
 /// of models. Where unknown models are served, any name may be one's own model, but for a provider's
 /// that is misspelt.
@@ -172,23 +150,6 @@ pub(super) fn problem_of_name(name: &str, unknown: UnknownModels) -> Option<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn models_of_a_class_share_a_name() {
-        for (model, expected) in [
-            ("claude-opus-4-1-20250805", "opus 4"),
-            ("claude-opus-4-8", "opus 4"),
-            ("claude-sonnet-5", "sonnet 5"),
-            ("claude-3-5-haiku-20241022", "haiku 3"),
-            ("claude-haiku-latest", "haiku"),
-            ("gpt-4o-2024-08-06", "gpt-4o"),
-            ("gpt-4o-mini", "gpt-4o-mini"),
-            ("2024-08-06", "2024-08-06"),
-            ("", ""),
-        ] {
-            assert_eq!(class(model), expected, "{model}");
-        }
-    }
 
     #[test]
     fn quotas_that_nobody_would_ask_for_are_refused_with_the_name_that_was_meant() {

@@ -1,9 +1,10 @@
-//! One gate for each account and model: what bounds their starts.
+//! One gate for each account and class of models: what bounds their starts.
 
 use std::time::Duration;
 
 use sortie_core::document::Place;
 use sortie_core::limit::{GateId, GateSpec, burst_of};
+use sortie_providers::models::class;
 
 use super::Endpoint;
 use super::address::authority;
@@ -17,7 +18,7 @@ pub(super) struct Gates {
 }
 
 impl Gates {
-    /// The gate of an agent: a new one, or that of an agent with the same account and model, which
+    /// The gate of an agent: a new one, or that of an agent with the same account and class of models, which
     /// then has the stricter of both's numbers.
     pub(super) fn of(
         &mut self,
@@ -29,6 +30,7 @@ impl Gates {
         let spec = GateSpec {
             name: name(endpoint, model),
             account: account(endpoint),
+            class: class(model),
             requests_per_minute: own.requests_per_minute.or(for_all.requests_per_minute),
             requests_burst: 1,
             input_tokens_per_minute: own.input_tokens_per_minute.or(for_all.input_tokens_per_minute),
@@ -43,9 +45,12 @@ impl Gates {
             lag: Duration::ZERO,
         };
         let burst = own.requests_burst.or(for_all.requests_burst);
-        let same = |(other, _): &(GateSpec, _)| other.account == spec.account && other.name == spec.name;
+        let same = |(other, _): &(GateSpec, _)| other.account == spec.account && other.class == spec.class;
         if let Some(at) = self.list.iter().position(same) {
             let (other, other_burst) = &mut self.list[at];
+            if other.name != spec.name {
+                other.name = name(endpoint, &spec.class);
+            }
             stricter(&mut other.requests_per_minute, spec.requests_per_minute);
             stricter(&mut other.input_tokens_per_minute, spec.input_tokens_per_minute);
             stricter(&mut other.output_tokens_per_minute, spec.output_tokens_per_minute);
@@ -71,7 +76,8 @@ fn stricter<T: Ord + Copy>(one: &mut Option<T>, other: Option<T>) {
     *one = one.iter().copied().chain(other).min();
 }
 
-/// For people: `anthropic/claude-sonnet-5-5`, with the host where it is not the provider's.
+/// For people: `anthropic/claude-sonnet-5-5`, or a class of models where several share it, with the host
+/// where it is not the provider's.
 fn name(endpoint: &Endpoint, model: &str) -> String {
     let provider = endpoint.provider.name();
     if endpoint.base_url == endpoint.provider.base_url() {

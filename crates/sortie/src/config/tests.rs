@@ -167,6 +167,9 @@ fn agents_of_one_account_and_model_share_a_gate_with_the_stricter_numbers() {
     assert_eq!(shared.name, "anthropic/claude-sonnet-5-5");
     assert_ne!(config.gates[0].account, config.gates[1].account);
     assert_eq!(config.gates[0].account, config.gates[2].account);
+    // The provider counts a generation of a family as one.
+    let config = read("agents: {claude: {model: claude-opus-4-7}, other: {model: claude-opus-4-8}}");
+    assert_eq!((config.gates.len(), &*config.gates[0].name), (1, "anthropic/opus 4"));
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn gate(rng: &mut Rng, index: u64) -> GateSpec {
     GateSpec {
         name: format!("gate-{index}"),
         account: format!("account-{}", index / 2),
+        class: format!("class-{index}"),
         requests_per_minute: rng.percent(60).then(|| rng.range(10, 600) as u32),
         requests_burst: rng.range(1, 5) as u32,
         input_tokens_per_minute: rng.percent(20).then(|| rng.range(1_000, 100_000)),

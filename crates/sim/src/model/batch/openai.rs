@@ -14,7 +14,7 @@ use crate::answer::BYTES_PER_TOKEN;
 use crate::model::is_anthropic;
 use crate::model::page::{Limits, Page};
 use crate::model::throttle::grouped;
-use crate::scenario::class;
+use sortie_providers::models::class;
 
 /// What ids of batches begin with.
 const PREFIX: &str = "batch_";
