@@ -3,7 +3,7 @@
 
 use sortie_core::ceiling::{Binding, Bound, Work, lower_bound};
 use sortie_core::plan::TaskId;
-use sortie_core::run::input::Mode;
+use sortie_core::run::input::{Mode, Settings};
 
 use crate::controls::loosest;
 use crate::fold::Fold;
@@ -14,8 +14,12 @@ const MOST_TOKENS: u64 = 1 << 32;
 /// The bound of the calls that were made; none where none was. Repeated calls count as one long
 /// one, which keeps it a lower bound.
 pub(crate) fn of(fold: &Fold) -> Option<Bound> {
-    let run = fold.run();
-    lower_bound(&run.plan, &loosest(fold), |id: TaskId| {
+    under(fold, &loosest(fold))
+}
+
+/// The same under other limits.
+pub(crate) fn under(fold: &Fold, settings: &Settings) -> Option<Bound> {
+    lower_bound(&fold.run().plan, settings, |id: TaskId| {
         let view = fold.tasks().get(id.index())?;
         let usage = view.usage.unwrap_or_default();
         (!view.call_time.is_zero()).then(|| Work {

@@ -13,7 +13,7 @@ use super::with_tasks;
 use crate::bound;
 use crate::fold::Report;
 use crate::units::{count, duration, money, percent};
-use crate::waits::better_rate;
+use crate::waits::{Saving, saving};
 
 /// A run that reaches this share of its ceiling has nothing to gain from other settings.
 const GOOD_EFFICIENCY: f64 = 0.9;
@@ -201,12 +201,8 @@ fn faster(report: &Report) -> Option<String> {
     let Some(bound) = report.comparison() else {
         return Some("`--mode parallel` runs independent tasks side by side.".into());
     };
-    if let Some((account, rate, saved)) = better_rate(summary) {
-        return Some(format!(
-            "A limit of {rate} requests a minute for {} would have saved {}, as far as the account allows it.",
-            escape(account),
-            duration(saved)
-        ));
+    if let Some(saving) = saving(report.fold, summary) {
+        return Some(raise(&saving));
     }
     if summary.speedup.efficiency? < GOOD_EFFICIENCY {
         let longer = duration(summary.total_duration.saturating_sub(bound.makespan));
@@ -229,4 +225,19 @@ fn faster(report: &Report) -> Option<String> {
         Binding::OutputTokens => "output_tokens_per_minute",
     };
     Some(format!("A higher `{setting}` would make such a run faster, as far as the account allows it."))
+}
+
+/// Which limit to raise: a setting, or what the provider allows the account.
+fn raise(Saving { gate, quota, rate, saved }: &Saving) -> String {
+    let (gate, saved) = (escape(gate), duration(*saved));
+    match rate {
+        Some(rate) => format!(
+            "A limit of {rate} requests a minute for {gate} would have saved up to {saved}, as far as the account \
+             allows it."
+        ),
+        None => format!(
+            "The provider's quota of {} for {gate} binds: a higher tier of the account would have saved up to {saved}.",
+            quota.per_minute()
+        ),
+    }
 }
