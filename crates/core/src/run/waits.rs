@@ -10,8 +10,9 @@ use super::event::Wait;
 use super::input::Waiting;
 use crate::time::Time;
 
-/// How often waits become a record while a run goes on.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
+/// When waits become a record while a run goes on: the first ones soon, for whoever looks at a run that seems to
+/// stand still, then once a minute.
+const TOLD_AFTER: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(60)];
 
 /// Shorter waits than this, all in all, are not worth a line.
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -24,6 +25,8 @@ pub(super) struct Waits {
     total: BTreeMap<String, Duration>,
     /// When it was last told, or counting began.
     told: Option<Time>,
+    /// How often there was something to tell.
+    times: usize,
 }
 
 impl Waits {
@@ -51,11 +54,35 @@ impl Waits {
 
     /// What is to be told now, once; `ends`: because the run does.
     pub(super) fn take(&mut self, ends: bool, now: Time) -> Vec<Wait> {
-        if !ends && self.told.is_some_and(|told| now.since(told) < TOLD_EVERY) {
+        let after = TOLD_AFTER[self.times.min(TOLD_AFTER.len() - 1)];
+        if !ends && self.told.is_some_and(|told| now.since(told) < after) {
             return Vec::new();
         }
         self.told = Some(now);
         let long = std::mem::take(&mut self.total).into_iter().filter(|(_, time)| *time >= SHORTEST);
-        long.map(|(reason, time)| Wait { reason, time }).collect()
+        let waits: Vec<Wait> = long.map(|(reason, time)| Wait { reason, time }).collect();
+        self.times += usize::from(!waits.is_empty());
+        waits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_told_soon_then_less_often() {
+        let mut waits = Waits::default();
+        let one = Waiting { reason: "a quota".to_owned(), until: None, tasks: 1 };
+        let second = |n| Time::ZERO + Duration::from_secs(n);
+        waits.pass(second(0));
+        let mut told = Vec::new();
+        for now in 1..=200 {
+            // Nothing is held before the twelfth second.
+            waits.pass(second(now));
+            told.extend(waits.take(false, second(now)).into_iter().map(|wait| (now, wait.time.as_secs())));
+            waits.held(if now < 12 { &[] } else { std::slice::from_ref(&one) }, second(now));
+        }
+        assert_eq!(told, [(15, 3), (30, 15), (90, 60), (150, 60)]);
     }
 }
