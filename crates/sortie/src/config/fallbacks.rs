@@ -97,6 +97,10 @@ mod tests {
         );
         let many = format!("agents: {{claude: {{fallback: [{}]}}}}", ["openai"; 17].join(", "));
         refused(&many, &["sortie.yaml:1:29: 17 fallbacks are too many: at most 16"]);
+        refused(
+            "agents: {claude: {fallback: 3}}",
+            &["sortie.yaml:1:29: it must be a name or a list of names"],
+        );
         warned(
             "agents: {claude: {fallback: [gpt, gpt]}, gpt: {fallback_after: 1}}",
             &[

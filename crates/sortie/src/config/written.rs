@@ -123,7 +123,7 @@ pub enum Auth {
 
 /// A name, or a list of names.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "it must be a name or a list of names")]
 pub enum Names {
     /// One.
     One(String),
