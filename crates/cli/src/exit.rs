@@ -46,8 +46,17 @@ impl Exit {
             Outcome::Completed | Outcome::TimedOut { .. } => Exit::Failed,
             Outcome::BudgetExceeded { .. } => Exit::Budget,
             Outcome::ProviderStopped { .. } => Exit::Setup,
-            Outcome::Interrupted { signal: Signal::Interrupt } => Exit::Interrupted,
-            Outcome::Interrupted { signal: Signal::Terminate } => Exit::Terminated,
+            Outcome::Interrupted { signal } => Exit::by(*signal),
+        }
+    }
+}
+
+impl Exit {
+    /// The exit of what this signal ended.
+    pub(crate) const fn by(signal: Signal) -> Self {
+        match signal {
+            Signal::Interrupt | Signal::Cancel => Exit::Interrupted,
+            Signal::Terminate => Exit::Terminated,
         }
     }
 }

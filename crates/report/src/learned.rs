@@ -7,7 +7,8 @@ use sortie_core::time::Time;
 
 use crate::units::{ago, grouped};
 
-const DIMENSIONS: [Dimension; 4] =
+/// What limits of a minute count.
+pub(crate) const DIMENSIONS: [Dimension; 4] =
     [Dimension::Requests, Dimension::InputTokens, Dimension::OutputTokens, Dimension::Tokens];
 
 /// What was learned of a gate, as JSON holds it. A quota that nobody told is null.

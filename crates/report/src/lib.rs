@@ -27,6 +27,7 @@ pub mod prices;
 pub mod reconcile;
 pub mod results;
 pub mod show;
+pub mod stopped;
 pub mod summary;
 mod table;
 pub mod terminal;

@@ -8,7 +8,9 @@ use sortie_core::money::Usd;
 use sortie_core::plan::Plan;
 use sortie_core::prediction::Prediction;
 use sortie_core::price::Pricing;
-use sortie_core::run::event::{AttemptId, BudgetMark, Event, Finish, Outcome, Record, Spent, Then, Unserved};
+use sortie_core::run::event::{
+    AttemptId, BudgetMark, Event, Finish, Outcome, Record, Signal, Spent, Then, Unserved,
+};
 use sortie_core::time::Time;
 use sortie_core::usage::Charge;
 
@@ -18,7 +20,7 @@ use crate::controls;
 use crate::fold::RunView;
 use crate::forecast::budget_stop;
 use crate::results;
-use crate::summary::{signal_name, whose};
+use crate::summary::{CANCELLED, interrupted, whose};
 use crate::terminal::one_line;
 use crate::units::{budget_exceeded, count, duration, money, percent, rfc3339};
 
@@ -95,10 +97,14 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
         Event::BudgetWarned { .. } | Event::BudgetReached { .. } | Event::BudgetSet { .. } => {
             of_budget(run, &record.event)
         }
-        Event::CancelRequested { signal } => (
-            Level::Warning,
-            format!("{} received: calls in flight finish, nothing new starts", signal_name(*signal)),
-        ),
+        Event::CancelRequested { signal } => {
+            let what = match signal {
+                Signal::Interrupt => "SIGINT received",
+                Signal::Terminate => "SIGTERM received",
+                Signal::Cancel => CANCELLED,
+            };
+            (Level::Warning, format!("{what}: calls in flight finish, nothing new starts"))
+        }
         Event::RunEnded { outcome } => end(&run.plan, outcome),
     }
 }
@@ -128,7 +134,7 @@ fn of_attempt(run: &RunView, record: &Record) -> (Level, String) {
             (Level::Warning, format!("task {task}: attempt {} was lost, {at_risk} at risk", attempt.number))
         }
         Event::AttemptStarted { attempt, because: Some(because), .. } => {
-            (Level::Info, rerouted(run, *attempt, *because))
+            (Level::Info, rerouted(run, *attempt, *because, record.at))
         }
         Event::AttemptStarted { attempt, reserved, because: None } => {
             let reserved = money(reserved.usd);
@@ -139,14 +145,16 @@ fn of_attempt(run: &RunView, record: &Record) -> (Level, String) {
 }
 
 /// `task a goes to openai: claude is stopped`.
-fn rerouted(run: &RunView, attempt: AttemptId, because: Unserved) -> String {
+fn rerouted(run: &RunView, attempt: AttemptId, because: Unserved, now: Time) -> String {
     let agent = |attempt| asked(&run.plan, attempt).map_or("?", |agent| agent.name.as_str());
     let (task, to) = (name(&run.plan, attempt.task), agent(attempt));
     let own = agent(AttemptId { agent: None, ..attempt });
     let why = match because {
         Unserved::Stopped => "stopped".to_owned(),
         Unserved::Failing => "failing".to_owned(),
-        Unserved::ThrottledUntil(until) => format!("throttled until {}", rfc3339(until)),
+        Unserved::ThrottledUntil(until) => {
+            format!("throttled for {:.1} s more", until.since(now).as_secs_f64())
+        }
     };
     format!("task {task} goes to {to}: {own} is {why}")
 }
@@ -214,9 +222,7 @@ fn end(plan: &Plan, outcome: &Outcome) -> (Level, String) {
         Outcome::TimedOut { after } => {
             (Level::Error, format!("the run timeout of {} passed", duration(*after)))
         }
-        Outcome::Interrupted { signal } => {
-            (Level::Warning, format!("run interrupted ({})", signal_name(*signal)))
-        }
+        Outcome::Interrupted { signal } => (Level::Warning, format!("run {}", interrupted(*signal))),
     }
 }
 
@@ -319,7 +325,7 @@ mod tests {
         };
         assert_eq!(why(Unserved::Failing), "task analyze goes to gpt: claude is failing");
         let until = testing::rerouted().records[5].at;
-        let throttled = "task analyze goes to gpt: claude is throttled until 2025-11-14T09:30:02.300000Z";
+        let throttled = "task analyze goes to gpt: claude is throttled for 2.0 s more";
         assert_eq!(why(Unserved::ThrottledUntil(until)), throttled);
     }
 

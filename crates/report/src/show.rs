@@ -6,7 +6,7 @@ use std::fmt::Write;
 use sortie_core::hash::Hash;
 use sortie_core::plan::{Plan, TaskId};
 use sortie_core::price::Pricing;
-use sortie_core::run::event::{AttemptId, Event, Outcome, Record, Spent, Then, Timing};
+use sortie_core::run::event::{AttemptId, Event, Outcome, Record, Signal, Spent, Then, Timing};
 use sortie_core::time::Time;
 
 use crate::amounts::{charged_at, charged_in_short, for_what};
@@ -14,6 +14,7 @@ use crate::calls::asked;
 use crate::controls::words;
 use crate::fold::{Fold, Report, TaskView};
 use crate::results;
+use crate::summary::CANCELLED;
 use crate::table::{Side, table};
 use crate::terminal::{Style, one_line, sanitize, summary};
 use crate::units::{count, duration, moment, money};
@@ -63,6 +64,7 @@ fn state(row: &RunRow) -> &'static str {
             Outcome::BudgetExceeded { .. } => "stopped: budget",
             Outcome::ProviderStopped { .. } => "stopped: provider",
             Outcome::TimedOut { .. } => "stopped: run timeout",
+            Outcome::Interrupted { signal: Signal::Cancel } => "cancelled",
             Outcome::Interrupted { .. } => "interrupted",
         },
         Some(_) => "crashed",
@@ -104,8 +106,11 @@ pub fn run(report: &Report, style: Style) -> String {
 /// A line for each control, and an empty one; nothing where there was none.
 fn changes(fold: &Fold) -> String {
     let mut lines = String::new();
-    for &(at, control) in fold.controls() {
-        let what = words(fold.run(), control);
+    let controls = fold.controls().iter().map(|&(at, control)| (at, words(fold.run(), control)));
+    let cancelled = fold.cancelled().iter().map(|&at| (at, CANCELLED.to_owned()));
+    let mut all: Vec<_> = controls.chain(cancelled).collect();
+    all.sort_by_key(|(at, _)| *at);
+    for (at, what) in all {
         writeln!(lines, "{}  {}", moment(at), one_line(&what)).unwrap_or_default();
     }
     if lines.is_empty() { lines } else { lines + "\n" }

@@ -20,6 +20,7 @@ use sortie_core::time::Time;
 
 use crate::fold::{Fold, Status, TaskView};
 use crate::grade::Grade;
+use crate::stopped::{StoppedAccount, all_out};
 use crate::units::{as_dollars, as_seconds, budget_exceeded, count, duration};
 use crate::waits::WaitedFor;
 
@@ -51,6 +52,9 @@ pub struct Summary {
     /// Tasks of which an attempt went to a fallback of their agent; left out where there is none.
     #[serde(default, skip_serializing_if = "is_none")]
     pub rerouted_tasks: u64,
+    /// The accounts that were stopped, and where their tasks went; left out where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stopped_accounts: Vec<StoppedAccount>,
     /// Successful of all tasks, 0–100.
     pub success_rate: Option<f64>,
     /// All sessions of the run together; the time between them does not count.
@@ -164,6 +168,7 @@ impl Summary {
             skipped_tasks: counts.skipped,
             pending_tasks: counts.pending + counts.running,
             rerouted_tasks: counts.rerouted,
+            stopped_accounts: StoppedAccount::of(fold),
             success_rate: ratio(100.0 * counts.succeeded as f64, total_tasks as f64),
             total_duration,
             avg_duration: mean(fold.tasks().iter().filter_map(|task| task.took)),
@@ -248,13 +253,15 @@ fn error(fold: &Fold) -> Option<String> {
             let agent = agent.or_else(|| fold.over_budget()?.0);
             budget_exceeded(*needed, *budget) + &whose(&fold.run().plan, agent)
         }
-        Some(Outcome::ProviderStopped { failure }) => format!("stopped by the provider: {failure}"),
+        Some(Outcome::ProviderStopped { failure }) => match all_out(fold) {
+            Some(all) => format!("stopped by the providers: {all}"),
+            None => format!("stopped by the provider: {failure}"),
+        },
         Some(Outcome::TimedOut { after }) => {
             format!("the run timeout of {} passed; {} pending", duration(*after), count(left, "task"))
         }
         Some(Outcome::Interrupted { signal }) => {
-            let name = signal_name(*signal);
-            format!("interrupted ({name}); {} pending", count(left, "task"))
+            format!("{}; {} pending", interrupted(*signal), count(left, "task"))
         }
         None => format!("not ended; {left} of {} pending", count(total, "task")),
         Some(Outcome::Completed) => {
@@ -270,13 +277,17 @@ pub(crate) fn whose(plan: &Plan, agent: Option<AgentId>) -> String {
     agent.map_or_else(String::new, |agent| format!(" (the budget of agent {})", agent.name))
 }
 
-/// The signal's own name.
-pub(crate) const fn signal_name(signal: Signal) -> &'static str {
+/// What ended a run before its time: `interrupted (SIGINT)`.
+pub(crate) const fn interrupted(signal: Signal) -> &'static str {
     match signal {
-        Signal::Interrupt => "SIGINT",
-        Signal::Terminate => "SIGTERM",
+        Signal::Interrupt => "interrupted (SIGINT)",
+        Signal::Terminate => "interrupted (SIGTERM)",
+        Signal::Cancel => CANCELLED,
     }
 }
+
+/// That the user ended the run by a control.
+pub(crate) const CANCELLED: &str = "cancelled by the user (ctl cancel)";
 
 /// Percent, from whole picodollars: $0.023 of $10 are 0.23 and not 0.22999….
 fn share(part: Usd, whole: Usd) -> Option<f64> {

@@ -400,9 +400,9 @@ pub(crate) fn controlled() -> Story {
         .at(7.0, Event::Controlled { control: Control::Concurrency(20) })
         .at(7.0, Event::Controlled { control: rate })
         .at(8.0, Event::Controlled { control: Control::Resume })
-        .at(9.0, Event::CancelRequested { signal: Signal::Interrupt })
+        .at(9.0, Event::CancelRequested { signal: Signal::Cancel })
         .at(10.0, succeeded(3, 1, 4.0))
-        .at(10.0, ended(Outcome::Interrupted { signal: Signal::Interrupt }))
+        .at(10.0, ended(Outcome::Interrupted { signal: Signal::Cancel }))
 }
 
 /// `SplitMix64` (Steele, Lea, Flood 2014): seeded, so that a failure can be seen again.

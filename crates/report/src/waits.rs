@@ -9,6 +9,7 @@ use sortie_core::run::control::Control;
 use crate::bound;
 use crate::controls::loosest;
 use crate::fold::Fold;
+use crate::learned::DIMENSIONS;
 use crate::summary::Summary;
 use crate::units::{as_seconds, duration};
 
@@ -17,10 +18,6 @@ const MOST_REASONS: usize = 3;
 
 /// Waits that are shorter are no matter for advice.
 const SHORTEST: Duration = Duration::from_secs(1);
-
-/// What limits of a minute count.
-const QUOTAS: [Dimension; 4] =
-    [Dimension::Requests, Dimension::InputTokens, Dimension::OutputTokens, Dimension::Tokens];
 
 /// How long something held ready tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +57,7 @@ pub(crate) struct Saving<'a> {
 /// and none for a stated limit in tokens.
 pub(crate) fn saving<'a>(fold: &'a Fold, summary: &Summary) -> Option<Saving<'a>> {
     let gates = || (0..).map(GateId).zip(&fold.run().settings.gates);
-    let waits = QUOTAS.into_iter().flat_map(|quota| {
+    let waits = DIMENSIONS.into_iter().flat_map(|quota| {
         gates().filter_map(move |(id, spec)| {
             let reason = format!("{} of {}", quota.per_minute(), spec.name);
             let wait = summary.waits.iter().find(|wait| wait.reason == reason)?;

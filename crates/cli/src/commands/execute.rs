@@ -1,14 +1,15 @@
 //! What `run` and `resume` have in common: to say what will happen, to drive, to tell the end.
 
 use sortie::RunResult;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, IsTerminal, Write};
 
 use sortie::binding::Binding;
 use sortie::config::Origin;
+use sortie::core::limit::GateId;
 use sortie::core::money::Usd;
 use sortie::core::plan::{Plan, TaskId};
-use sortie::core::run::event::{Outcome, Signal};
+use sortie::core::run::event::Outcome;
 use sortie::core::run::input::{Budgets, Settings};
 use sortie::engine::driver::{Ended, Foreseen};
 use sortie::engine::executor::signals::Signals;
@@ -52,6 +53,11 @@ pub(super) fn announce(
         terminal.note(&place);
     }
     let mut bounds = vec![format!("{} at a time", settings.max_concurrent)];
+    let gates: BTreeSet<GateId> = plan.used_agents().into_iter().map(|id| plan.agent(id).gate).collect();
+    bounds.extend(gates.iter().filter_map(|gate| {
+        let gate = settings.gates.get(gate.index())?;
+        Some(format!("{} of them at {}", gate.max_concurrent?, one_line(&gate.name)))
+    }));
     let rates = settings.gates.iter().filter_map(|gate| gate.requests_per_minute).min();
     bounds.extend(rates.map(|rate| format!("{rate} requests/min")));
     bounds.extend(money_bounds(fold, budgets));
@@ -117,8 +123,7 @@ pub(super) async fn drive<S: Store>(
     tell(&done, terminal).await?;
     Ok(match &done.ended {
         Ended::Finished(outcome) => Exit::of(outcome, done.fold.summary(done.fold.last_time()).success),
-        Ended::AtOnce(Signal::Interrupt) => Exit::Interrupted,
-        Ended::AtOnce(Signal::Terminate) => Exit::Terminated,
+        Ended::AtOnce(signal) => Exit::by(*signal),
     })
 }
 

@@ -38,10 +38,7 @@ pub(super) async fn run(args: SimulateArgs) -> Result<Exit, Failed> {
         Answering::Replay(replay) => server.serve(Arc::new(Mutex::new(replay)), scale, shutdown).await,
         Answering::Recorder(upstream, shelf) => server.record(upstream, shelf, shutdown).await,
     }
-    Ok(match signal {
-        Signal::Interrupt => Exit::Interrupted,
-        Signal::Terminate => Exit::Terminated,
-    })
+    Ok(Exit::by(signal))
 }
 
 fn answering(args: &SimulateArgs) -> Result<Answering, Failed> {

@@ -19,6 +19,7 @@ fn a_run_is_paused_let_do_more_at_once_taken_up_again_and_cancelled() {
     let running = sandbox.start("run plan.yaml --run-id one --max-concurrent 1");
     until("the first call", || (simulator.stats().generations > 0).then_some(()));
 
+    sandbox.sortie("ctl one resume").exits(0).says("the run was not paused");
     sandbox.sortie("ctl one pause").exits(0).says("paused by the user");
     until("what is in flight finishes", || {
         let shown = sandbox.sortie("show one --json").exits(0).json();
@@ -34,7 +35,9 @@ fn a_run_is_paused_let_do_more_at_once_taken_up_again_and_cancelled() {
     until("four calls are in flight", || (simulator.stats().peak_in_flight == 4).then_some(()));
     sandbox.sortie("ctl one cancel").exits(0).says("nothing new starts");
     let ran = running.end().exits(130).says("`sortie resume one` goes on with it");
-    assert!(ran.stderr.contains("pause ended by the user"), "{}", ran.transcript());
+    let ran = ran.says("cancelled by the user (ctl cancel); ");
+    assert_eq!(ran.stderr.matches("pause ended by the user").count(), 1, "{}", ran.transcript());
+    sandbox.sortie("show one").exits(0).says("UTC  cancelled by the user (ctl cancel)");
     assert!(sandbox.read("results/one/production.log").contains("INFO calls at a time set to 4 by the user"));
     assert!(!sandbox.path("results/one/control.sock").exists());
 

@@ -35,7 +35,7 @@ pub enum Control {
     /// Nothing new starts; what is in flight finishes. The run timeout stands still: it bounds how
     /// long a run works, and a pause that outlasts it would end the run that it is to keep.
     Pause,
-    /// A pause ends.
+    /// A pause ends. Where there is none, it is no fact.
     Resume,
 }
 
@@ -88,6 +88,9 @@ impl Run {
 
 impl Deciding<'_> {
     pub(super) fn control(&mut self, control: Control) {
+        if control == Control::Resume && !self.run.is_paused() {
+            return;
+        }
         self.remember(Event::Controlled { control });
         self.gates.control(control, self.now);
     }

@@ -176,7 +176,7 @@ pub enum Event {
     },
     /// The user asked the run to stop: nothing new starts, what is in flight finishes.
     CancelRequested {
-        /// Which signal.
+        /// By which signal.
         signal: Signal,
     },
     /// The run came to an end; a resume may go on from all but `Completed`.
@@ -368,7 +368,7 @@ pub enum BudgetMark {
     Exceeded,
 }
 
-/// A signal that ends a run.
+/// What ends a run before its time: a signal, or a user who asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Signal {
@@ -376,6 +376,8 @@ pub enum Signal {
     Interrupt,
     /// SIGTERM.
     Terminate,
+    /// None of the process: the user asked for it through its controls.
+    Cancel,
 }
 
 /// How a run ended.

@@ -31,7 +31,7 @@ pub struct Controller(mpsc::UnboundedSender<Asked>);
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) request: Request,
-    pub(super) confirm: oneshot::Sender<()>,
+    pub(super) confirm: oneshot::Sender<bool>,
 }
 
 /// The run ended before it remembered what was asked of it.
@@ -75,11 +75,12 @@ impl fmt::Debug for Controls {
 
 impl Controller {
     /// Asks the run, in the order of these calls. The future, which need not be awaited, comes to its
-    /// end once the change is durable.
+    /// end once the change is durable, and tells whether there was anything to change: the end of a pause
+    /// needs one.
     ///
     /// # Errors
     /// Where the run ended before.
-    pub fn ask(&self, request: Request) -> impl Future<Output = Result<(), Unheard>> + use<> {
+    pub fn ask(&self, request: Request) -> impl Future<Output = Result<bool, Unheard>> + use<> {
         let (confirm, confirmed) = oneshot::channel();
         let sent = self.0.send(Asked { request, confirm });
         async move {

@@ -10,6 +10,7 @@ use sortie_core::hash::Hash;
 use sortie_core::limit::Gates;
 use sortie_core::plan::{Prompts, corrected};
 use sortie_core::run::Run;
+use sortie_core::run::control::Control;
 use sortie_core::run::event::{Answer, AttemptId, Event, Record, Signal, Timing};
 use sortie_core::run::input::{Action, Billing, Input, Reply, Step, Waiting};
 use sortie_core::time::Time;
@@ -51,7 +52,7 @@ struct Heard {
     input: Input,
     output: Option<Output>,
     /// Whom to tell that what it led to is durable.
-    confirm: Option<oneshot::Sender<()>>,
+    confirm: Option<oneshot::Sender<bool>>,
 }
 
 impl From<Input> for Heard {
@@ -65,7 +66,8 @@ impl From<Input> for Heard {
 struct Round {
     records: Vec<Record>,
     outputs: Vec<Output>,
-    confirm: Vec<oneshot::Sender<()>>,
+    /// With whether there was anything to change.
+    confirm: Vec<(oneshot::Sender<bool>, bool)>,
     actions: Vec<Action>,
     wake_at: Option<Time>,
     waiting: Vec<Waiting>,
@@ -184,8 +186,9 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
                 self.hear(next);
             }
             let Some(Heard { input, output, confirm }) = self.heard.pop_front() else { break };
+            let changes = self.run.is_paused() || !matches!(input, Input::Controlled(Control::Resume));
             let step = self.run.step(input, self.executor.now(), &mut self.gates);
-            round.confirm.extend(confirm);
+            round.confirm.extend(confirm.map(|confirm| (confirm, changes)));
             if !round.add(step, output) {
                 break;
             }
@@ -216,7 +219,7 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
         self.executor.catch_up();
         let input = match asked.request {
             Request::Change(control) => Input::Controlled(control),
-            Request::Cancel => Input::Cancelled(*self.stopping.get_or_insert(Signal::Interrupt)),
+            Request::Cancel => Input::Cancelled(*self.stopping.get_or_insert(Signal::Cancel)),
         };
         self.heard.push_back(Heard { confirm: Some(asked.confirm), ..input.into() });
     }
@@ -230,9 +233,9 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
             }
             self.observe.records(&round.records, &round.outputs);
         }
-        for confirm in round.confirm.drain(..) {
+        for (confirm, changed) in round.confirm.drain(..) {
             // Who asked may have stopped waiting.
-            let _ = confirm.send(());
+            let _ = confirm.send(changed);
         }
         Ok(())
     }

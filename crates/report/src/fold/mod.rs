@@ -17,12 +17,15 @@ use sortie_core::money::Usd;
 use sortie_core::plan::{Plan, TaskId};
 use sortie_core::prediction::Prediction;
 use sortie_core::run::control::Control;
-use sortie_core::run::event::{Answer, AttemptId, Event, Finish, Outcome, Record, Spent, Then, Timing};
+use sortie_core::run::event::{
+    Answer, AttemptId, Event, Finish, Outcome, Record, Signal, Spent, Then, Timing, Unserved,
+};
 use sortie_core::run::input::{Mode, Settings};
 use sortie_core::time::Time;
 use sortie_core::usage::{Charge, Cost, Usage};
 
 use crate::costs::{Costs, Grouping, Settled};
+use crate::stopped::Stops;
 use crate::summary::Summary;
 
 mod clock;
@@ -67,6 +70,8 @@ pub struct Fold {
     outcome: Option<Outcome>,
     draining: bool,
     controls: Vec<(Time, Control)>,
+    cancelled: Vec<Time>,
+    stops: Stops,
     last: Time,
     forecast: Option<Prediction>,
     /// What ready tasks were held by.
@@ -132,6 +137,8 @@ impl Fold {
             outcome: None,
             draining: false,
             controls: Vec::new(),
+            cancelled: Vec::new(),
+            stops: Stops::default(),
             last: run.created,
             forecast: None,
             waits: BTreeMap::new(),
@@ -163,12 +170,19 @@ impl Fold {
                 self.clock.start(at);
                 self.outcome = None;
                 self.draining = false;
+                self.stops.resumed();
             }
-            Event::AttemptStarted { attempt, reserved, .. } => self.attempt_started(*attempt, reserved, at),
+            Event::AttemptStarted { attempt, reserved, because } => {
+                self.rerouted(*attempt, *because);
+                self.attempt_started(*attempt, reserved, at);
+            }
             Event::AttemptSucceeded { attempt, answer, spent, timing } => {
                 self.attempt_succeeded(attempt.task, answer, spent, *timing, at);
             }
             Event::AttemptFailed { attempt, failure, spent, timing, then } => {
+                if *then == Then::StopAccount && self.tasks.get(attempt.task.index()).is_some() {
+                    self.stops.stopped(self.run.plan.asked(*attempt), failure);
+                }
                 self.attempt_failed(attempt.task, failure, spent, *timing, then, at);
             }
             Event::AttemptLost { attempt, spent } => self.attempt_lost(attempt.task, spent),
@@ -209,11 +223,22 @@ impl Fold {
                 self.over_budget = Some((*agent, task.zip(*fitting_max_tokens)));
             }
             Event::Controlled { control } => self.controls.push((at, *control)),
-            Event::CancelRequested { .. } => self.draining = true,
+            Event::CancelRequested { signal } => {
+                self.draining = true;
+                self.cancelled.extend((*signal == Signal::Cancel).then_some(at));
+            }
             Event::RunEnded { outcome } => {
                 self.outcome = Some(outcome.clone());
                 self.clock.stop();
             }
+        }
+    }
+
+    /// Counts the task for the account that is stopped, once for each fallback it comes to.
+    fn rerouted(&mut self, attempt: AttemptId, because: Option<Unserved>) {
+        let (Some(Unserved::Stopped), Some(to)) = (because, attempt.agent) else { return };
+        if self.tasks.get(attempt.task.index()).is_some_and(|view| view.fallback != Some(to)) {
+            self.stops.went(&self.run, self.run.plan.task(attempt.task).agent, to);
         }
     }
 

@@ -16,6 +16,7 @@ use super::{Counts, Fold, OverBudget, Overrun, Report, RunView, TaskView};
 use crate::amounts::unpriced;
 use crate::bound;
 use crate::costs::Costs;
+use crate::stopped::Stops;
 use crate::summary::Summary;
 use crate::waits::WaitedFor;
 
@@ -130,6 +131,16 @@ impl Fold {
     /// What the user changed while it was under way, and when.
     pub fn controls(&self) -> &[(Time, Control)] {
         &self.controls
+    }
+
+    /// Which accounts were stopped.
+    pub(crate) const fn stops(&self) -> &Stops {
+        &self.stops
+    }
+
+    /// When the user cancelled it by a control, once for each session at most.
+    pub fn cancelled(&self) -> &[Time] {
+        &self.cancelled
     }
 
     /// How often the run was started or resumed.

@@ -54,6 +54,7 @@ pub fn summary(report: &Report, style: Style) -> String {
     lines.extend(speedup_line(report).map(|line| format!("  {line}")));
     lines.extend(calls_line(report).map(|line| format!("  {line}")));
     lines.extend(fallbacks_line(summary).map(|line| format!("  {line}")));
+    lines.extend(summary.stopped_accounts.iter().map(|stop| format!("  {}", one_line(&stop.words()))));
     lines.extend(waits::in_words(&summary.waits).map(|waits| format!("  Waited for: {}", one_line(&waits))));
     lines.extend(forecast_line(summary).map(|line| format!("  {line}")));
     lines.push(style.paint(Paint::Strong, &cost_line(summary)));
@@ -272,7 +273,10 @@ fn wait(why: &Waiting, now: Time) -> String {
         return format!("{tasks} {PAUSED}");
     }
     match why.until {
-        Some(until) => format!("{tasks} waiting {:.1} s for {reason}", until.since(now).as_secs_f64()),
+        Some(until) => {
+            let seconds = until.since(now).as_secs_f64();
+            format!("{reason}: next start in {seconds:.1} s ({tasks} waiting)")
+        }
         None => format!("{tasks} waiting for {reason}"),
     }
 }

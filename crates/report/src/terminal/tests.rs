@@ -93,8 +93,8 @@ fn the_live_line_says_how_far_it_is_what_is_held_and_why_it_waits() {
     check(
         &story,
         &[waiting],
-        "2/5 done · 2 tasks waiting 1.2 s for requests/min of anthropic/claude-sonnet-4-5 · 2 running · $0.0092 \
-         spent + $0.12 reserved of $10.00 · 7.5 s",
+        "2/5 done · requests/min of anthropic/claude-sonnet-4-5: next start in 1.2 s (2 tasks waiting) · 2 running · \
+         $0.0092 spent + $0.12 reserved of $10.00 · 7.5 s",
     );
     let mut story = testing::interrupted();
     story.records.truncate(7);

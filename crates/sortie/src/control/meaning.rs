@@ -61,9 +61,10 @@ fn gate_of(plan: &Plan, name: &str) -> Result<GateId, String> {
     agent.map(|agent| agent.gate).ok_or_else(|| format!("the run has no agent {name:?}; it has {}", known()))
 }
 
-/// What was done, in words.
-pub(super) fn done(run: &RunView, request: driver::Request) -> String {
+/// What was done, in words; `changed`: there was something to change.
+pub(super) fn done(run: &RunView, request: driver::Request, changed: bool) -> String {
     match request {
+        driver::Request::Change(Control::Resume) if !changed => "the run was not paused".to_owned(),
         driver::Request::Change(control) => words(run, control),
         driver::Request::Cancel => "cancelled: calls in flight finish, nothing new starts".to_owned(),
     }
@@ -100,7 +101,7 @@ mod tests {
         let request = Request::read(line.as_bytes()).unwrap_or_else(|error| panic!("{line}: {error}"));
         let again = serde_json::to_vec(&request).unwrap();
         assert_eq!(Request::read(&again).unwrap(), request, "what is written is read");
-        let meant = request.meant(&run).map(|request| done(&run, request));
+        let meant = request.meant(&run).map(|request| done(&run, request, true));
         assert_eq!(meant.as_deref().map_err(String::as_str), expected, "{line}");
     }
 

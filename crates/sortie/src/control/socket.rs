@@ -166,8 +166,8 @@ impl Desk {
         };
         match request {
             Ok(request) => {
-                self.controller.ask(request).await.ok()?;
-                Some(Reply::Done(done(&self.run, request)))
+                let changed = self.controller.ask(request).await.ok()?;
+                Some(Reply::Done(done(&self.run, request, changed)))
             }
             Err(why) => Some(Reply::Refused(why)),
         }

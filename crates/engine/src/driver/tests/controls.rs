@@ -58,7 +58,7 @@ async fn what_is_asked_is_confirmed_where_it_is_durable_and_only_there() {
     let change = Request::Change(Control::Concurrency(3));
     let ask = async |controller: Controller, _: Stop, _: Witness| controller.ask(change).await;
     let (ended, confirmed, store) = attended(None, ask).await;
-    assert_eq!((ended.unwrap(), confirmed), (Ended::Finished(Outcome::Completed), Ok(())));
+    assert_eq!((ended.unwrap(), confirmed), (Ended::Finished(Outcome::Completed), Ok(true)));
     assert_eq!(asked(&store).await, [Event::Controlled { control: Control::Concurrency(3) }]);
 
     let (ended, confirmed, store) = attended(Some((2, Fault::Before)), ask).await;
@@ -85,6 +85,19 @@ async fn a_paused_run_that_has_nothing_in_flight_waits_for_its_user() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_pause_that_there_is_not_is_no_fact() {
+    let (_, changed, store) = attended(None, async |controller, _, _| {
+        let [before, pause, end] = [Control::Resume, Control::Pause, Control::Resume]
+            .map(|control| controller.ask(Request::Change(control)));
+        [before.await, pause.await, end.await]
+    })
+    .await;
+    assert_eq!(changed, [Ok(false), Ok(true), Ok(true)]);
+    let facts = [Control::Pause, Control::Resume].map(|control| Event::Controlled { control });
+    assert_eq!(asked(&store).await, facts);
+}
+
+#[tokio::test]
 async fn to_cancel_is_the_first_signal_however_often_it_is_asked() {
     let (ended, confirmed, store) = attended(None, async |controller, _, _| {
         let asked = [controller.ask(Request::Cancel), controller.ask(Request::Cancel)];
@@ -92,9 +105,9 @@ async fn to_cancel_is_the_first_signal_however_often_it_is_asked() {
         (first.await, second.await)
     })
     .await;
-    assert_eq!(ended.unwrap(), Ended::Finished(Outcome::Interrupted { signal: Signal::Interrupt }));
-    assert_eq!(confirmed, (Ok(()), Ok(())));
-    assert_eq!(asked(&store).await, [Event::CancelRequested { signal: Signal::Interrupt }]);
+    assert_eq!(ended.unwrap(), Ended::Finished(Outcome::Interrupted { signal: Signal::Cancel }));
+    assert_eq!(confirmed, (Ok(true), Ok(true)));
+    assert_eq!(asked(&store).await, [Event::CancelRequested { signal: Signal::Cancel }]);
     assert_eq!(store.witness.started().len(), 1);
 }
 
