@@ -10,6 +10,7 @@ use sortie::chain;
 use sortie::config::{Config, Overrides};
 use sortie::core::agent::AgentId;
 use sortie::core::document::Problems;
+use sortie::core::limit::{Dimension, GateSpec};
 use sortie::core::misfit::{Holder, Misfit, misfits};
 use sortie::core::plan::Plan;
 use sortie::core::plan::check::Checked;
@@ -18,7 +19,7 @@ use sortie::core::price::Pricing;
 use sortie::core::run::input::Mode;
 use sortie::engine::sharing::learned;
 use sortie::engine::store::Header;
-use sortie::launch::{Launch, endpoint, too_large};
+use sortie::launch::{Launch, endpoint, too_large, unfit_fallbacks};
 use sortie::providers::http::{Client, Probe};
 use sortie::report::learned::words;
 use sortie::report::terminal::{Paint, one_line};
@@ -94,6 +95,7 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, Failed> {
     bounds(&setting.config, &asked, &mut list);
     if let Some(checked) = &checked {
         plan(checked, &mut list);
+        fallbacks(&checked.plan, &setting, &mut list);
         tokens(&mut header, &setting, args.offline, &mut list).await?;
         too_dear(&header, &mut list);
     }
@@ -255,27 +257,40 @@ fn bounds(config: &Config, used: &BTreeSet<AgentId>, list: &mut List) {
             list.add(State::Ok, format!("budget of {}", agent.name), found);
         }
     }
-    let rates: Vec<String> = config
-        .gates
-        .iter()
-        .filter_map(|gate| Some(format!("{}/min at {}", gate.requests_per_minute?, gate.name)))
-        .collect();
+    limits(config, used, list);
+}
+
+/// The rates and the calls at a time of the accounts that are used, as stated and as learned.
+fn limits(config: &Config, used: &BTreeSet<AgentId>, list: &mut List) {
+    let gates: BTreeSet<usize> = used.iter().map(|id| config.agents[id.index()].agent.gate.index()).collect();
     let known = learned(&config.results_dir, &config.gates, now());
-    let known: Vec<_> =
-        config.gates.iter().zip(known).filter_map(|(gate, learned)| Some((gate, learned?))).collect();
-    for (gate, learned) in &known {
-        list.add(State::Ok, "learned limits", words(&gate.name, learned, now()));
+    for (index, learned) in known.iter().enumerate().filter(|(index, _)| gates.contains(index)) {
+        if let Some(learned) = learned {
+            list.add(State::Ok, "learned limits", words(&config.gates[index].name, learned, now()));
+        }
     }
-    if rates.is_empty() {
-        let found = format!("none is set: they are found out; {} at a time", config.max_concurrent);
-        list.add(State::Ok, "rate limits", found);
-    } else {
-        list.add(
-            State::Ok,
-            "rate limits",
-            format!("{}; {} at a time", rates.join(", "), config.max_concurrent),
-        );
-    }
+    let stated: Vec<String> = gates
+        .iter()
+        .map(|index| &config.gates[*index])
+        .filter_map(|gate| Some(format!("{} at {}", stated(gate)?, gate.name)))
+        .collect();
+    let stated =
+        if stated.is_empty() { "none is set: they are found out".to_owned() } else { stated.join("; ") };
+    list.add(State::Ok, "rate limits", format!("{stated}; {} at a time", config.max_concurrent));
+}
+
+/// `50 requests/min, 3 at a time`; none where nothing is stated.
+fn stated(gate: &GateSpec) -> Option<String> {
+    let rates = [
+        (gate.requests_per_minute.map(u64::from), Dimension::Requests),
+        (gate.input_tokens_per_minute, Dimension::InputTokens),
+        (gate.output_tokens_per_minute, Dimension::OutputTokens),
+        (gate.tokens_per_minute, Dimension::Tokens),
+    ];
+    let rates = rates.into_iter().filter_map(|(rate, of)| Some(format!("{} {}", rate?, of.per_minute())));
+    let stated: Vec<String> =
+        rates.chain(gate.max_concurrent.map(|most| format!("{most} at a time"))).collect();
+    (!stated.is_empty()).then(|| stated.join(", "))
 }
 
 fn plan(checked: &Checked, list: &mut List) {
@@ -287,11 +302,11 @@ fn plan(checked: &Checked, list: &mut List) {
             list.add(State::Warning, format!("task {}", task.name), format!("will fail: {failure}"));
         }
     }
-    fallbacks(plan, list);
 }
 
-/// Who does whose tasks, and how many of them are too long for that.
-fn fallbacks(plan: &Plan, list: &mut List) {
+/// Who does whose tasks: none that a run would leave out, and of the others how many tasks are too long for them.
+fn fallbacks(plan: &Plan, setting: &Setting, list: &mut List) {
+    let unfit = unfit_fallbacks(plan, &setting.config, &setting.environment, false);
     for id in plan.used_agents() {
         let agent = plan.agent(id);
         for &fallback in &agent.fallbacks {
@@ -301,6 +316,10 @@ fn fallbacks(plan: &Plan, list: &mut List) {
             });
             let too_long = tasks().filter(|task| !plan.fits(*task, fallback, 0)).count();
             let found = format!("{} ({})", other.name, other.model);
+            if let Some((_, why)) = unfit.iter().find(|(id, _)| *id == fallback) {
+                list.add(State::Warning, what, format!("{found}: no task goes there: {}", chain(why)));
+                continue;
+            }
             if too_long == 0 {
                 list.add(State::Ok, what, found);
                 continue;

@@ -95,3 +95,17 @@ fn calls_that_can_never_fit_a_limit_are_warned_of_with_the_amounts() {
     let of_agent = "more than the budget of claude of $0.0001: its tasks stop there (so of 2 more)";
     check("agents: { claude: { max_cost: 0.0001 } }", of_agent);
 }
+
+#[test]
+fn all_limits_that_are_stated_are_listed_and_those_of_agents_that_are_not_used_are_not() {
+    let config = "agents:\n  claude: { rate_limiting: { max_concurrent: 3, input_tokens_per_minute: 90000 } }\n  \
+                  openai: { rate_limiting: { requests_per_minute: 7 } }";
+    let sandbox =
+        Sandbox::new().file("sortie.yaml", config).file("plan.yaml", "tasks: [{ id: a, prompt: Go. }]");
+    let stated =
+        "rate limits: 90000 input tokens/min, 3 at a time at anthropic/claude-sonnet-5-5; 10 at a time\n";
+    let sandbox = sandbox.with("ANTHROPIC_API_KEY", "sk-test");
+    sandbox.sortie("check plan.yaml --offline").exits(0).says(stated);
+    let ran = sandbox.sortie("run plan.yaml --simulate").exits(0);
+    ran.says("  10 at a time, 3 of them at anthropic/claude-sonnet-5-5, ");
+}

@@ -50,7 +50,9 @@ fn a_fallback_without_a_key_is_left_out_and_stops_nobody_from_starting() {
     let sandbox = without_claude(&simulator).with("OPENAI_API_KEY", "");
     let checked = sandbox.sortie("check plan.yaml --offline --json").exits(0);
     assert_eq!(point(&checked, "key of gpt")["state"], "warning");
-    assert_eq!(point(&checked, "fallback of claude")["state"], "ok");
+    let fallback = point(&checked, "fallback of claude");
+    assert_eq!(fallback["state"], "warning");
+    assert!(fallback["found"].as_str().unwrap().contains("no task goes there: "), "{fallback}");
     let ran = sandbox.sortie("run plan.yaml --json").exits(4);
     let ran = ran.says("warning: gpt will be nobody's fallback: ").says("stopped by the provider");
     assert_eq!(ran.json()["pending_tasks"], 2);
