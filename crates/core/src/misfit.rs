@@ -6,7 +6,6 @@ use crate::agent::AgentId;
 use crate::money::Usd;
 use crate::plan::{Plan, TaskId};
 use crate::price::Pricing;
-use crate::run::OVERHEAD_TOKENS;
 use crate::run::input::Settings;
 
 /// A call that may cost more than a limit allows, whatever went before.
@@ -55,11 +54,10 @@ pub fn misfits(plan: &Plan, settings: &Settings) -> impl Iterator<Item = Misfit>
 /// What a task's first call asks for at least: as a run reserves for it, without the results that its prompt
 /// inserts.
 fn least_ask(plan: &Plan, id: TaskId) -> Usd {
-    let task = plan.task(id);
-    match &plan.agent_of(id).pricing {
-        Pricing::Known(price) => {
-            price.most(task.prompt.fixed_bound().saturating_add(OVERHEAD_TOKENS), u64::from(task.max_tokens))
-        }
+    let agent = plan.task(id).agent;
+    let (input, output) = plan.most_tokens(id, agent, 0);
+    match &plan.agent(agent).pricing {
+        Pricing::Known(price) => price.most(input, output),
         Pricing::Free | Pricing::Unknown => Usd::ZERO,
     }
 }

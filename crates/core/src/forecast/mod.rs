@@ -37,9 +37,9 @@ use crate::money::Usd;
 use crate::plan::{Plan, Task, TaskId};
 use crate::prediction::{CostRange, Prediction, Spread, Stop};
 use crate::price::Pricing;
+use crate::run::Run;
 use crate::run::event::Outcome;
 use crate::run::input::{Budgets, Input, Settings};
-use crate::run::{OVERHEAD_TOKENS, Run};
 use crate::unpriced::unpriced;
 use crate::usage::Usage;
 
@@ -325,16 +325,16 @@ fn extremes(begun: &Run, laws: &Laws, id: TaskId) -> (Usd, Usd) {
         Usage { cache_read: input, output, ..Usage::default() },
     ];
     let least = least.iter().map(|usage| price.of(usage)).min().unwrap_or_default();
-    (least, price.most(longest_input(plan, task), u64::from(task.max_tokens)))
+    let (input, output) = plan.most_tokens(id, task.agent, longest_inserted(plan, task));
+    (least, price.most(input, output))
 }
 
-/// The most input tokens that a task can have: its own text by its count or its bytes, the results in it
-/// by what their tasks may answer.
-fn longest_input(plan: &Plan, task: &Task) -> u64 {
+/// The most tokens of results that a task's prompt can have in it, by what their tasks may answer.
+fn longest_inserted(plan: &Plan, task: &Task) -> u64 {
     let inserted = task.prompt.inserts.iter().map(|&(of, times)| {
         u64::from(plan.task(of).max_tokens).saturating_mul(u64::from(times)).saturating_mul(READ_AGAIN)
     });
-    inserted.fold(task.prompt.fixed_bound().saturating_add(OVERHEAD_TOKENS), u64::saturating_add)
+    inserted.fold(0, u64::saturating_add)
 }
 
 fn schedule(nominal: &Played) -> Vec<Scheduled> {

@@ -7,7 +7,7 @@
 mod ancestry;
 pub mod check;
 pub mod graph;
-mod output;
+pub mod output;
 pub mod template;
 pub mod written;
 
@@ -266,12 +266,18 @@ impl Plan {
         task.prompt.fixed_bytes + longer + task.prompt.schema_tokens
     }
 
+    /// The tokens that a call for a task takes at most where this agent is asked, with so many inserted, or
+    /// the bytes that bound them: of its input, and of its answer.
+    pub(crate) fn most_tokens(&self, id: TaskId, asked: AgentId, inserted: u64) -> (u64, u64) {
+        let input = self.fixed_bound(id, asked).saturating_add(inserted).saturating_add(OVERHEAD_TOKENS);
+        (input, u64::from(self.max_tokens_of(id, asked)))
+    }
+
     /// Whether a call for a task, with so many bytes of inserted results, fits the context window of an agent's
     /// model, as far as that is known.
     pub fn fits(&self, id: TaskId, asked: AgentId, inserted: u64) -> bool {
-        let input = self.fixed_bound(id, asked) + inserted + OVERHEAD_TOKENS;
-        let tokens = input + u64::from(self.max_tokens_of(id, asked));
-        self.agent(asked).context.is_none_or(|most| tokens <= most)
+        let (input, output) = self.most_tokens(id, asked, inserted);
+        self.agent(asked).context.is_none_or(|most| input + output <= most)
     }
 
     /// Takes these agents out of all fallbacks.

@@ -70,8 +70,8 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// Whether a schema is one of objects, be it among others (`["object", "null"]`).
-fn is_object(fields: &Map<String, Value>) -> bool {
+/// Whether a schema with these fields is one of objects, be it among others (`["object", "null"]`).
+pub fn is_object(fields: &Map<String, Value>) -> bool {
     match fields.get("type") {
         Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
         Some(kind) => kind == "object",

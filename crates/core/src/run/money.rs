@@ -50,9 +50,7 @@ impl Run {
     /// no budget.
     pub(super) fn reservation(&self, id: TaskId, asked: AgentId) -> Cost {
         let correction = self.task(id).wrong.as_ref().map_or(0, |wrong| correction_bytes(wrong));
-        let texts = self.plan.fixed_bound(id, asked) + self.inserted(id) + correction;
-        let input_tokens = texts + OVERHEAD_TOKENS;
-        let output_tokens = u64::from(self.plan.max_tokens_of(id, asked));
+        let (input_tokens, output_tokens) = self.plan.most_tokens(id, asked, self.inserted(id) + correction);
         let usd = match &self.plan.agent(asked).pricing {
             Pricing::Known(price) => price.most(input_tokens, output_tokens),
             Pricing::Unknown if self.has_budget(asked) => Usd::MAX,

@@ -45,47 +45,35 @@ impl Deciding<'_> {
         let ask = self.run.reservation(place.task, asked.agent);
         let gate = self.run.gate_of(asked.agent);
         let affordable = self.run.affordable(place.task, asked.agent, &ask);
-        match affordable {
-            // It was asked whether it may be within them.
-            Affordable::Past(..) | Affordable::PastTaskLimit(_) if asked.because.is_some() => {
-                held.hold(&[asked.agent]);
-                return true;
-            }
-            Affordable::PastTaskLimit(excess) => {
-                self.past_task_limit(place.task, &excess);
-                return true;
-            }
-            Affordable::Past(purse @ Purse::Agent(_), excess) => {
-                self.budget_reached(place.task, purse, &excess);
-                return true; // other agents may go on
-            }
-            Affordable::Yes | Affordable::AfterSettle(_) | Affordable::Past(Purse::Run, _) => {}
-        }
         let checked = if planted!(LimitsIgnored) { Ok(()) } else { self.gates.check(gate, &ask, self.now) };
-        if let Err(closed) = checked {
-            match affordable {
-                Affordable::Past(Purse::Run, excess) => {
-                    held.past.get_or_insert((place.task, excess));
-                }
-                _ => held.waits = true,
+        match (affordable, checked) {
+            // It was asked whether it may be within them.
+            (Affordable::Past(..) | Affordable::PastTaskLimit(_), _) if asked.because.is_some() => {
+                held.hold(&[asked.agent]);
             }
-            return self.hold_at(gate, closed, held);
-        }
-        match affordable {
-            Affordable::AfterSettle(purse) => {
+            (Affordable::PastTaskLimit(excess), _) => self.past_task_limit(place.task, &excess),
+            // Other agents may go on.
+            (Affordable::Past(purse @ Purse::Agent(_), excess), _) => {
+                self.budget_reached(place.task, purse, &excess);
+            }
+            (Affordable::Past(Purse::Run, excess), Err(closed)) => {
+                held.past.get_or_insert((place.task, excess));
+                return self.hold_at(gate, closed, held);
+            }
+            (Affordable::Yes | Affordable::AfterSettle(_), Err(closed)) => {
+                held.waits = true;
+                return self.hold_at(gate, closed, held);
+            }
+            (Affordable::AfterSettle(purse), Ok(())) => {
                 held.waits = true;
                 self.wait_for_settle(asked.agent, purse, held);
-                true
             }
-            Affordable::Past(purse, excess) => {
-                self.budget_reached(place.task, purse, &excess);
-                true
+            (Affordable::Past(Purse::Run, excess), Ok(())) => {
+                self.budget_reached(place.task, Purse::Run, &excess);
             }
-            Affordable::Yes | Affordable::PastTaskLimit(_) => {
-                self.start(&head, gate, ask);
-                true
-            }
+            (Affordable::Yes, Ok(())) => self.start(&head, gate, ask),
         }
+        true
     }
 
     /// A gate is closed: whoever passes it waits; whether other gates may be open.

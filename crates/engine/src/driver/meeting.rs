@@ -50,9 +50,12 @@ impl Seat {
         self.pause = Some(pause);
         self.next = now + pause;
         let ids: BTreeSet<GateId> = run.plan().agents().iter().map(|agent| agent.gate).collect();
-        // A run that begins uses nothing yet, and is about to.
-        let used = run.plan().used_agents().into_iter().map(|id| run.plan().agent(id).gate);
-        let begins: BTreeSet<GateId> = if is_first { used.collect() } else { BTreeSet::new() };
+        // A run that begins uses nothing yet, and is about to. To know what takes a look at every task.
+        let begins: BTreeSet<GateId> = if is_first {
+            run.plan().used_agents().into_iter().map(|id| run.plan().agent(id).gate).collect()
+        } else {
+            BTreeSet::new()
+        };
         let used = |id: &GateId| {
             let spec = &run.settings().gates[id.index()];
             Used {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
+use sortie_core::plan::output::is_object;
 
 /// Keywords of JSON Schema that hold a schema, a list of them, or a map of names to them. What others
 /// hold (`enum`, `const`, `default`, `examples`) are values.
@@ -42,11 +43,7 @@ pub(super) struct Within<'a> {
 impl Within<'_> {
     /// Whether it is one of objects, be it among others (`["object", "null"]`).
     pub(super) fn is_object(&self) -> bool {
-        match self.fields.get("type") {
-            Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
-            Some(kind) => kind == "object",
-            None => self.fields.contains_key("properties"),
-        }
+        is_object(self.fields)
     }
 
     /// Whether it takes the fields that it names and no others.

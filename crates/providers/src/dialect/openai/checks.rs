@@ -86,15 +86,7 @@ pub(in super::super) fn text(body: &Value, field: &str) -> Result<(), WireError>
 
 /// A text at `field` of at most this many characters.
 pub(in super::super) fn short(field: &str, text: &str, most: usize) -> Result<(), WireError> {
-    let found = text.chars().count();
-    if found <= most {
-        return Ok(());
-    }
-    let message = format!(
-        "Invalid '{field}': string too long. Expected a string with maximum length {most}, but got a string \
-         with length {found} instead."
-    );
-    Err(invalid(Some("string_above_max_length"), message).about(field))
+    no_longer(field, ("a", "string"), text.chars().count(), most)
 }
 
 /// A field that is a whole number from `least` to `most`, if it is there.
@@ -188,15 +180,19 @@ pub(super) fn listed(words: &[&str]) -> String {
 
 /// Refuses a list that is longer than `most`.
 pub(in super::super) fn at_most(field: &str, list: &[Value], most: usize) -> Result<(), WireError> {
-    let found = list.len();
+    no_longer(field, ("an", "array"), list.len(), most)
+}
+
+/// Refuses what has more characters or entries than `most`; what it is, with its article.
+fn no_longer(field: &str, (article, kind): (&str, &str), found: usize, most: usize) -> Result<(), WireError> {
     if found <= most {
         return Ok(());
     }
     let message = format!(
-        "Invalid '{field}': array too long. Expected an array with maximum length {most}, but got an array \
-         with length {found} instead."
+        "Invalid '{field}': {kind} too long. Expected {article} {kind} with maximum length {most}, but got \
+         {article} {kind} with length {found} instead."
     );
-    Err(invalid(Some("array_above_max_length"), message).about(field))
+    Err(invalid(Some(&format!("{kind}_above_max_length")), message).about(field))
 }
 
 /// Whether a request is answered by a model that thinks: one that reasons, and is not told not to or does
