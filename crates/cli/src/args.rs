@@ -195,6 +195,9 @@ pub(crate) struct RunArgs {
     /// Do not ask before spending
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// End the run once so many tasks have failed [default: the plan's, else never]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_failures: Option<u32>,
     #[command(flatten)]
     pub(crate) bounds: Bounds,
     #[command(flatten)]

@@ -43,7 +43,7 @@ impl Exit {
     pub(crate) fn of(outcome: &Outcome, all_succeeded: bool) -> Self {
         match outcome {
             Outcome::Completed if all_succeeded => Exit::Success,
-            Outcome::Completed | Outcome::TimedOut { .. } => Exit::Failed,
+            Outcome::Completed | Outcome::TimedOut { .. } | Outcome::TooManyFailures { .. } => Exit::Failed,
             Outcome::BudgetExceeded { .. } => Exit::Budget,
             Outcome::ProviderStopped { .. } => Exit::Setup,
             Outcome::Interrupted { signal } => Exit::by(*signal),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::agent::AgentId;
 use crate::money::Usd;
-use crate::plan::{Plan, TaskId};
+use crate::plan::{Edge, End, Plan, TaskId};
 use crate::price::Pricing;
 use crate::run::input::Settings;
 
@@ -96,11 +96,16 @@ pub(crate) fn doomed(
         plan.ids().map(|id| of_itself(id).filter(|_| !has_ended(id))).collect();
     let mut next: VecDeque<TaskId> = plan.ids().filter(|id| dooms[id.index()].is_some()).collect();
     while let Some(id) = next.pop_front() {
-        for &behind in plan.dependants(id).iter().filter(|id| !has_ended(**id)) {
-            let doom = &mut dooms[behind.index()];
+        let end = match dooms[id.index()] {
+            Some(Doom::Behind(_)) => End::Skipped,
+            _ => End::Failed,
+        };
+        let behind = plan.dependants(id).iter().filter(|on| !on.when.is_met_by(end) && !has_ended(on.task));
+        for Edge { task, .. } in behind {
+            let doom = &mut dooms[task.index()];
             if doom.is_none() {
                 *doom = Some(Doom::Behind(id));
-                next.push_back(behind);
+                next.push_back(*task);
             }
         }
     }

@@ -25,6 +25,7 @@ pub(crate) fn settings() -> Settings {
             ..GateSpec::default()
         }],
         max_concurrent: 10,
+        max_failures: None,
         simulated: false,
         price_table: None,
     }
@@ -36,7 +37,7 @@ pub(crate) fn task(name: &str, depends_on: &[u32], max_tokens: u32) -> Task {
         name: name.into(),
         task_type: "general".into(),
         agent: AgentId(0),
-        depends_on: depends_on.iter().copied().map(TaskId).collect(),
+        depends_on: depends_on.iter().map(|&on| TaskId(on).into()).collect(),
         prompt: PromptSize { fixed_bytes: 10, ..PromptSize::default() },
         max_tokens,
         priority: 0,
@@ -44,6 +45,7 @@ pub(crate) fn task(name: &str, depends_on: &[u32], max_tokens: u32) -> Task {
         expected: None,
         max_cost: None,
         timeout: Duration::from_secs(60),
+        stops_run: false,
         invalid: None,
     }
 }

@@ -20,7 +20,7 @@ use crate::controls;
 use crate::fold::RunView;
 use crate::forecast::budget_stop;
 use crate::results;
-use crate::summary::{CANCELLED, interrupted, whose};
+use crate::summary::{CANCELLED, interrupted, too_many_failures, whose};
 use crate::terminal::one_line;
 use crate::units::{budget_exceeded, count, duration, money, percent, rfc3339};
 
@@ -222,6 +222,7 @@ fn end(plan: &Plan, outcome: &Outcome) -> (Level, String) {
         Outcome::TimedOut { after } => {
             (Level::Error, format!("the run timeout of {} passed", duration(*after)))
         }
+        Outcome::TooManyFailures { because } => (Level::Error, too_many_failures(plan, *because)),
         Outcome::Interrupted { signal } => (Level::Warning, format!("run {}", interrupted(*signal))),
     }
 }

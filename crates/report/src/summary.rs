@@ -14,6 +14,7 @@ use sortie_core::ceiling::Bound;
 use sortie_core::failure::Class;
 use sortie_core::money::Usd;
 use sortie_core::plan::Plan;
+use sortie_core::run::TooManyFailures;
 use sortie_core::run::event::{Outcome, Signal};
 use sortie_core::run::input::Mode;
 use sortie_core::time::Time;
@@ -257,6 +258,9 @@ fn error(fold: &Fold) -> Option<String> {
             Some(all) => format!("stopped by the providers: {all}"),
             None => format!("stopped by the provider: {failure}"),
         },
+        Some(Outcome::TooManyFailures { because }) => {
+            format!("{}; {} pending", too_many_failures(&fold.run().plan, *because), count(left, "task"))
+        }
         Some(Outcome::TimedOut { after }) => {
             format!("the run timeout of {} passed; {} pending", duration(*after), count(left, "task"))
         }
@@ -269,6 +273,14 @@ fn error(fold: &Fold) -> Option<String> {
             if counts.skipped == 0 { failed } else { format!("{failed}, {} skipped", counts.skipped) }
         }
     })
+}
+
+/// Why failed tasks ended a run.
+pub(crate) fn too_many_failures(plan: &Plan, because: TooManyFailures) -> String {
+    match because {
+        TooManyFailures::Task(id) => format!("stopped because task {} failed", plan.task(id).name),
+        TooManyFailures::Limit(most) => format!("stopped after {}", count(u64::from(most), "failed task")),
+    }
 }
 
 /// Whose budget it is, where it is not the run's, to be put behind a sentence about it.

@@ -37,7 +37,7 @@ impl Story {
             name: name.into(),
             task_type: task_type.into(),
             agent: AgentId(0),
-            depends_on: depends_on.iter().copied().map(TaskId).collect(),
+            depends_on: depends_on.iter().map(|&on| TaskId(on).into()).collect(),
             prompt: PromptSize::default(),
             max_tokens: 800,
             priority: 0,
@@ -45,6 +45,7 @@ impl Story {
             expected: None,
             max_cost: None,
             timeout: Duration::from_secs(60),
+            stops_run: false,
             invalid: None,
         };
         let plan = Plan::new(name.into(), vec![claude()], tasks.iter().map(task).collect());
@@ -116,6 +117,7 @@ fn settings() -> Settings {
         run_timeout: Duration::from_secs(600),
         gates: vec![GateSpec { name: "anthropic/claude-sonnet-4-5".into(), ..GateSpec::default() }],
         max_concurrent: 10,
+        max_failures: None,
         simulated: false,
         price_table: Some("2026-11-25 (0123abcd)".into()),
     }

@@ -165,7 +165,13 @@ fn measure(tasks: usize, format: &str) -> Result<Figures, Failed> {
     let checked = check(file, &config.routing()).map_err(|problems| problems.to_string())?;
     drop(source);
     let simulation = Some(sortie::binding::Simulation::named("calm", 0)?);
-    let launch = Launch { run_id: Some("scale".to_owned()), mode: Mode::Parallel, seed: 0, simulation };
+    let launch = Launch {
+        run_id: Some("scale".to_owned()),
+        mode: Mode::Parallel,
+        seed: 0,
+        max_failures: None,
+        simulation,
+    };
     let header = launch.header(checked, &config, &Environment::default(), Time::ZERO)?;
     let check = watch.lap();
     let drafted = (Arc::clone(&header.plan), Arc::clone(&header.settings));

@@ -46,6 +46,8 @@ pub struct Launch {
     pub mode: Mode,
     /// Seed of the jitter of retries.
     pub seed: u64,
+    /// So many failed tasks end the run; none: as many as the plan says.
+    pub max_failures: Option<u32>,
     /// The simulator that answers instead of the providers.
     pub simulation: Option<Simulation>,
 }
@@ -90,6 +92,7 @@ impl Launch {
             run_timeout: Duration::ZERO,
             gates: gates(config, self.simulation.as_ref()),
             max_concurrent: config.max_concurrent,
+            max_failures: self.max_failures.or(checked.max_failures),
             simulated: self.simulation.is_some(),
             price_table: Some(table().name()),
         };

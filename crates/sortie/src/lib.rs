@@ -47,6 +47,7 @@ pub use error::{Error, Setup, chain};
 pub use scheduler::{Agent, RunResult, Scheduler, Task};
 pub use sortie_core as core;
 pub use sortie_core::money::Usd;
+pub use sortie_core::plan::{OnFailure, When};
 pub use sortie_core::run::event::{Outcome, Signal};
 pub use sortie_engine as engine;
 pub use sortie_engine::driver::Ended;

@@ -42,7 +42,13 @@ fn header() -> Header {
     let config = Config::read(&source("sortie.yaml", CONFIG), &|_| None, today()).unwrap();
     let checked = Checked::read(&source("plan.yaml", PLAN), &config.routing()).unwrap();
     let simulation = Some(Simulation::named("calm", 0).unwrap());
-    let launch = Launch { run_id: Some("one".to_owned()), mode: Mode::Parallel, seed: 0, simulation };
+    let launch = Launch {
+        run_id: Some("one".to_owned()),
+        mode: Mode::Parallel,
+        seed: 0,
+        max_failures: None,
+        simulation,
+    };
     launch.header(checked, &config, &Environment::default(), sortie::session::now()).unwrap()
 }
 

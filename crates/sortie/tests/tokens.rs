@@ -83,7 +83,13 @@ fn header(agent: &str) -> Header {
     let plan = Source::new("plan.json", plan.into()).unwrap();
     let checked = Checked::read(&plan, &config.routing()).unwrap_or_else(|problems| panic!("{problems}"));
     let simulation = Some(Simulation::named("calm", 0).unwrap());
-    let launch = Launch { run_id: Some("corpus".into()), mode: Mode::Parallel, seed: 0, simulation };
+    let launch = Launch {
+        run_id: Some("corpus".into()),
+        mode: Mode::Parallel,
+        seed: 0,
+        max_failures: None,
+        simulation,
+    };
     launch.header(checked, &config, &Environment::default(), Time::ZERO).unwrap()
 }
 

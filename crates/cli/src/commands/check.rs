@@ -112,9 +112,9 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, Failed> {
 fn draft(config: &Config, checked: Option<&Checked>) -> Result<Header, Failed> {
     let without_tasks = || {
         let plan = Plan::new(String::new(), config.routing().agents, Vec::new());
-        Checked { plan, prompts: Vec::new(), warnings: Problems::default() }
+        Checked { plan, prompts: Vec::new(), max_failures: None, warnings: Problems::default() }
     };
-    let launch = Launch { run_id: None, mode: Mode::Parallel, seed: 0, simulation: None };
+    let launch = Launch { run_id: None, mode: Mode::Parallel, seed: 0, max_failures: None, simulation: None };
     Ok(launch.draft(checked.cloned().unwrap_or_else(without_tasks), config, now())?)
 }
 

@@ -28,6 +28,61 @@ tasks:
     ran.says("task b skipped: it depends on a, which failed");
 }
 
+/// The statuses of the tasks of a plan that is run with these options, in its order, and what is said of the run.
+fn statuses(plan: &str, options: &str, exit: i32) -> (Vec<String>, String) {
+    let sandbox = Sandbox::new().file("plan.yaml", plan);
+    let ran = sandbox.sortie(&format!("run plan.yaml --simulate --json {options}")).exits(exit);
+    let document = ran.json();
+    let results = document["task_results"].as_object().unwrap();
+    (results.keys().map(|task| status(&document, task)).collect(), document["error"].to_string())
+}
+
+#[test]
+fn a_task_can_run_on_what_did_succeed() {
+    let plan = "
+tasks:
+  - { id: a, prompt: 'A. [[sim fail=400]]' }
+  - { id: b, prompt: 'B. [[sim output_tokens=9]]' }
+  - { id: c, prompt: C., depends_on: [a] }
+  - id: d
+    prompt: 'Merge: <{{ results.a }}> <{{ results.a.score }}> <{{ results.b }}>'
+    depends_on: [{ task: a, when: finished }, b, { task: c, when: any }]
+";
+    let (found, _) = statuses(plan, "", 1);
+    assert_eq!(found, ["failed", "succeeded", "skipped", "succeeded"]);
+    let relaxed = plan.replace("fail=400]]'", "fail=400]]', on_failure: continue");
+    let (found, _) = statuses(&relaxed, "", 1);
+    assert_eq!(found, ["failed", "succeeded", "succeeded", "succeeded"]);
+}
+
+#[test]
+fn failures_end_a_run_where_the_plan_says_so_and_a_resume_goes_on() {
+    let plan = "
+tasks:
+  - { id: a, prompt: 'A. [[sim fail=400]]' }
+  - { id: b, prompt: 'B. [[sim fail=400]]' }
+  - { id: c, prompt: C. }
+  - { id: d, prompt: D., depends_on: [a] }
+";
+    let (found, said) = statuses(plan, "--mode serial --max-failures 2", 1);
+    assert_eq!(found, ["failed", "failed", "pending", "skipped"]);
+    assert_eq!(said, "\"stopped after 2 failed tasks; 1 task pending\"");
+    let (found, said) =
+        statuses(&plan.replace("B. [[sim fail=400]]'", "B.', on_failure: stop"), "--mode serial", 1);
+    assert_eq!(found, ["failed", "succeeded", "succeeded", "skipped"], "{said}");
+    let stops = format!(
+        "max_failures: 9{}",
+        plan.replace("A. [[sim fail=400]]'", "A. [[sim fail=400]]', on_failure: stop")
+    );
+    let sandbox = Sandbox::new().file("plan.yaml", &stops);
+    let ran = sandbox.sortie("run plan.yaml --simulate --json --mode serial --run-id one").exits(1);
+    assert_eq!(ran.json()["error"], "stopped because task a failed; 2 tasks pending");
+    sandbox.sortie("runs").exits(0).says("stopped: failures");
+    let document = sandbox.sortie("resume one --json").exits(1).json();
+    let found = ["a", "b", "c", "d"].map(|task| status(&document, task));
+    assert_eq!(found, ["failed", "failed", "succeeded", "skipped"]);
+}
+
 #[test]
 fn each_retry_is_announced_with_its_delay() {
     let plan = "tasks: [{ id: a, prompt: 'A. [[sim fail=529,529]]' }]";

@@ -5,6 +5,7 @@
 //! refuses it. Nothing after this validates again.
 
 mod agents;
+mod dependencies;
 mod ranges;
 
 #[cfg(test)]
@@ -12,10 +13,9 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::ancestry::{Answer, comes_before};
 use super::template::{Fault, Template};
 use super::written::{Defaults, OutputFile, PlanFile, TaskFile};
-use super::{OutputSchema, Plan, Prompt, PromptSize, Prompts, Task, TaskId, graph};
+use super::{Edge, OnFailure, OutputSchema, Plan, Prompt, PromptSize, Prompts, Task, TaskId};
 use crate::agent::AgentId;
 use crate::document::{Place, Problem, Problems, Source, nearest};
 use crate::failure::{Class, Failure};
@@ -45,6 +45,8 @@ pub struct Checked {
     pub plan: Plan,
     /// The texts, for the driver.
     pub prompts: Prompts,
+    /// So many failed tasks end the run, at least 1.
+    pub max_failures: Option<u32>,
     /// What does not stop the plan, but should be known.
     pub warnings: Problems,
 }
@@ -72,6 +74,10 @@ pub fn check(file: PlanFile, routing: &Routing) -> Result<Checked, Problems> {
     if file.tasks.is_empty() {
         problems.push(Problem::error("the plan has no tasks").at(Place::root().key("tasks")));
     }
+    if file.max_failures == Some(0) {
+        let place = Place::root().key("max_failures");
+        problems.push(Problem::error("`max_failures` must be at least 1").at(place));
+    }
     let defaults = file.defaults.unwrap_or_default();
     let (tasks, mut prompts) = tasks(&file.tasks, &defaults, routing, &mut problems);
     if problems.has_errors() {
@@ -82,7 +88,8 @@ pub fn check(file: PlanFile, routing: &Routing) -> Result<Checked, Problems> {
         prompt.metadata = task.metadata;
     }
     let name = file.name.unwrap_or_else(|| "plan".into());
-    Ok(Checked { plan: Plan::new(name, routing.agents.clone(), tasks), prompts, warnings: problems })
+    let plan = Plan::new(name, routing.agents.clone(), tasks);
+    Ok(Checked { plan, prompts, max_failures: file.max_failures, warnings: problems })
 }
 
 /// The tasks as meant; not to be used where there are errors. The metadata is left out.
@@ -104,7 +111,7 @@ fn tasks(
     let (checked, prompts): (Vec<Task>, Prompts) =
         depends_on.iter().enumerate().map(|(index, depends_on)| checker.task(index, depends_on)).unzip();
     if let Some(order) = order {
-        checker.inserts(&checked, &depends_on, &order);
+        checker.inserts(&checked, &order);
     }
     (checked, prompts)
 }
@@ -173,67 +180,7 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    /// Every task's dependencies, without those that are wrong.
-    fn dependencies(&mut self) -> Vec<Vec<usize>> {
-        // The last task that named this one: finds duplicates without a set for each task.
-        let mut named_by = vec![usize::MAX; self.tasks.len()];
-        let mut all = Vec::with_capacity(self.tasks.len());
-        for (index, task) in self.tasks.iter().enumerate() {
-            let written = task.depends_on.as_deref().unwrap_or_default();
-            let mut depends_on = Vec::with_capacity(written.len());
-            for (nth, id) in written.iter().enumerate() {
-                let place = || at(index).key("depends_on").index(nth);
-                match self.ids.get(id.as_str()).copied() {
-                    Some(on) if on == index || *id == task.id => {
-                        let message = format!("task `{}` depends on itself", task.id);
-                        self.problems.push(Problem::error(message).at(place()));
-                    }
-                    Some(on) if named_by[on] == index => {
-                        let message = format!("task `{}` names `{id}` twice in `depends_on`", task.id);
-                        self.problems.push(Problem::warning(message).at(place()));
-                    }
-                    Some(on) => {
-                        named_by[on] = index;
-                        depends_on.push(on);
-                    }
-                    None => {
-                        let message = format!("task `{}` depends on `{id}`, which is no task", task.id);
-                        let near = self.near_task(id);
-                        let problem = Problem::error(message).at(place()).maybe_help(near);
-                        self.problems.push(problem.absent(all_tasks(), "id"));
-                    }
-                }
-            }
-            all.push(depends_on);
-        }
-        all
-    }
-
-    /// A topological order; none where there are cycles, which are then reported.
-    fn order(&mut self, depends_on: &[Vec<usize>]) -> Option<Vec<usize>> {
-        let (order, left) = graph::order(depends_on.len(), |i| depends_on[i].iter().copied());
-        if left.is_empty() {
-            return Some(order);
-        }
-        for cycle in graph::cycles(depends_on.len(), &left, |i| depends_on[i].iter().copied()) {
-            let names: Vec<&str> = match cycle.as_slice() {
-                // A path of thousands helps nobody.
-                [start @ .., _, _] if start.len() > 20 => {
-                    let ends = [cycle[cycle.len() - 2], cycle[0]];
-                    let name = |&task: &usize| self.tasks[task].id.as_str();
-                    start[..18].iter().map(name).chain(["…"]).chain(ends.iter().map(name)).collect()
-                }
-                all => all.iter().map(|&task| self.tasks[task].id.as_str()).collect(),
-            };
-            let message = format!("these tasks wait for each other: {}", names.join(" → "));
-            let (task, on) = (&self.tasks[cycle[0]], &self.tasks[cycle[1]].id);
-            let nth = task.depends_on.iter().flatten().position(|id| id == on).unwrap_or(0);
-            self.problems.push(Problem::error(message).at(at(cycle[0]).key("depends_on").index(nth)));
-        }
-        None
-    }
-
-    fn task(&mut self, index: usize, depends_on: &[usize]) -> (Task, Prompt) {
+    fn task(&mut self, index: usize, depends_on: &[Edge]) -> (Task, Prompt) {
         let task = &self.tasks[index];
         self.ranges(&Given::of(task), &at(index));
         let task_type = task.task_type.as_ref().or(self.defaults.task_type.as_ref());
@@ -257,7 +204,7 @@ impl Checker<'_> {
             name: task.id.clone(),
             task_type: task_type.into(),
             agent: agent_id,
-            depends_on: depends_on.iter().map(|&on| TaskId(on as u32)).collect(),
+            depends_on: depends_on.to_vec(),
             prompt: PromptSize { schema_tokens, ..size(&template, system_bytes) },
             max_tokens,
             priority: task.priority.or(self.defaults.priority).unwrap_or(0),
@@ -265,6 +212,7 @@ impl Checker<'_> {
             expected,
             max_cost: task.max_cost.or(self.defaults.max_cost).and_then(Usd::from_f64),
             timeout: timeout.unwrap_or_else(by_work),
+            stops_run: self.on_failure(task) == OnFailure::Stop,
             invalid: invalid(task, task_type).map(Box::new),
         };
         let prompt = Prompt {
@@ -311,38 +259,6 @@ impl Checker<'_> {
             self.problems.push(problem.at(at(index).key("prompt")));
         }
         Template::default()
-    }
-
-    /// Every result that a prompt uses must be there when the task starts.
-    fn inserts(&mut self, tasks: &[Task], depends_on: &[Vec<usize>], order: &[usize]) {
-        let mut questions = Vec::new();
-        // The last task that was seen to depend on this one directly.
-        let mut direct_of = vec![usize::MAX; tasks.len()];
-        for (index, task) in tasks.iter().enumerate().filter(|(_, task)| !task.prompt.inserts.is_empty()) {
-            depends_on[index].iter().for_each(|&on| direct_of[on] = index);
-            let inserted = task.prompt.inserts.iter().map(|(other, _)| other.index());
-            questions.extend(inserted.filter(|&on| direct_of[on] != index).map(|on| (index, on)));
-        }
-        if questions.is_empty() {
-            return;
-        }
-        let answers = comes_before(depends_on, order, &questions);
-        for (&(index, other), answer) in questions.iter().zip(&answers) {
-            let (task, other) = (&self.tasks[index].id, &self.tasks[other].id);
-            let message = match answer {
-                Answer::Before => continue,
-                Answer::NotBefore if task == other => format!("the prompt of `{task}` uses its own result"),
-                Answer::NotBefore => {
-                    format!("the prompt of `{task}` uses `{other}`, but does not depend on it")
-                }
-                Answer::TooFar => {
-                    format!("the prompt of `{task}` uses `{other}`, which is too far away to check")
-                }
-            };
-            let problem = Problem::error(message).at(at(index).key("prompt")).quote(other);
-            let help = (task != other).then(|| format!("add `{other}` to `depends_on`"));
-            self.problems.push(problem.maybe_help(help).absent(all_tasks(), "depends_on"));
-        }
     }
 
     fn near_task(&self, id: &str) -> Option<String> {

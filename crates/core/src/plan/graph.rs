@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Task, TaskId};
+use super::{Edge, Task, TaskId};
 
 /// The direct dependants of every task.
-pub(super) fn dependants(tasks: &[Task]) -> Vec<Vec<TaskId>> {
+pub(super) fn dependants(tasks: &[Task]) -> Vec<Vec<Edge>> {
     let mut dependants = vec![Vec::new(); tasks.len()];
     for (index, task) in tasks.iter().enumerate() {
         for on in &task.depends_on {
-            dependants[on.index()].push(TaskId(index as u32));
+            dependants[on.task.index()].push(Edge { task: TaskId(index as u32), when: on.when });
         }
     }
     dependants
@@ -17,19 +17,20 @@ pub(super) fn dependants(tasks: &[Task]) -> Vec<Vec<TaskId>> {
 
 /// The tasks in an order in which each comes after what it depends on.
 pub(super) fn task_order(tasks: &[Task]) -> Vec<TaskId> {
-    let depends_on = |task: usize| tasks[task].depends_on.iter().map(|id| id.index());
+    let depends_on = |task: usize| tasks[task].depends_on.iter().map(|on| on.task.index());
     order(tasks.len(), depends_on).0.into_iter().map(|task| TaskId(task as u32)).collect()
 }
 
 /// For every task the longest path of durations that starts with it.
 pub(super) fn remaining_path(
     order: &[TaskId],
-    dependants: &[Vec<TaskId>],
+    dependants: &[Vec<Edge>],
     duration: impl Fn(TaskId) -> Duration,
 ) -> Vec<Duration> {
     let mut ranks = vec![Duration::ZERO; dependants.len()];
     for &id in order.iter().rev() {
-        let after = dependants[id.index()].iter().map(|next| ranks[next.index()]).max().unwrap_or_default();
+        let after =
+            dependants[id.index()].iter().map(|next| ranks[next.task.index()]).max().unwrap_or_default();
         ranks[id.index()] = after.saturating_add(duration(id));
     }
     ranks

@@ -6,6 +6,7 @@
 
 mod ancestry;
 pub mod check;
+mod edge;
 pub mod graph;
 pub mod output;
 pub mod template;
@@ -23,6 +24,7 @@ use crate::run::OVERHEAD_TOKENS;
 use crate::run::event::AttemptId;
 use crate::time::micros;
 
+pub use edge::{Edge, End, OnFailure, When};
 pub(crate) use output::correction_bytes;
 pub use output::{OutputSchema, corrected};
 
@@ -47,8 +49,8 @@ pub struct Task {
     pub task_type: String,
     /// Who does it.
     pub agent: AgentId,
-    /// What has to succeed first, without duplicates, in the order written.
-    pub depends_on: Vec<TaskId>,
+    /// What has to end first, and how, without duplicates, in the order written.
+    pub depends_on: Vec<Edge>,
     /// How long the rendered prompt can become.
     pub prompt: PromptSize,
     /// Output tokens that the answer may have, at least 1.
@@ -65,6 +67,9 @@ pub struct Task {
     /// Total timeout of one attempt.
     #[serde(with = "micros")]
     pub timeout: Duration,
+    /// Its failure ends the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stops_run: bool,
     /// Why the task fails before anything is sent (SPEC.md F3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invalid: Option<Box<Failure>>,
@@ -110,7 +115,7 @@ pub struct Plan {
     agents: Vec<Agent>,
     tasks: Vec<Task>,
     // Derived from the tasks, so not written:
-    dependants: Vec<Vec<TaskId>>,
+    dependants: Vec<Vec<Edge>>,
     order: Vec<TaskId>,
     ranks: Vec<Duration>,
 }
@@ -141,7 +146,8 @@ impl TryFrom<Parts> for Plan {
 
     fn try_from(Parts { name, agents, tasks }: Parts) -> Result<Self, NoPlan> {
         for task in &tasks {
-            let mut others = task.depends_on.iter().chain(task.prompt.inserts.iter().map(|(id, _)| id));
+            let inserted = task.prompt.inserts.iter().map(|&(id, _)| id);
+            let mut others = task.depends_on.iter().map(|on| on.task).chain(inserted);
             if others.any(|id| id.index() >= tasks.len()) {
                 return Err(NoPlan::Task(task.name.clone()));
             }
@@ -297,8 +303,8 @@ impl Plan {
         &self.agents[id.index()]
     }
 
-    /// The tasks that depend on this one directly.
-    pub fn dependants(&self, id: TaskId) -> &[TaskId] {
+    /// The tasks that depend on this one directly, and how it may end for each.
+    pub fn dependants(&self, id: TaskId) -> &[Edge] {
         &self.dependants[id.index()]
     }
 

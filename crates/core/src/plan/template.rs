@@ -128,19 +128,23 @@ impl Template {
         })
     }
 
-    /// The prompt with every result in its place.
+    /// The prompt with every result in its place; a task that has none, because it failed or was skipped,
+    /// leaves nothing there.
     ///
     /// # Errors
     /// A failure of class `template` where a field is asked of a result that is not JSON or has no
     /// such field.
-    pub fn render<'a>(&self, result: impl Fn(TaskId) -> &'a str) -> Result<String, Failure> {
+    pub fn render<'a>(&self, result: impl Fn(TaskId) -> Option<&'a str>) -> Result<String, Failure> {
         let mut prompt = String::new();
         for part in &self.parts {
             match part {
                 Part::Text(text) => prompt.push_str(text),
-                Part::Insert { task, path, .. } if path.is_empty() => prompt.push_str(result(*task)),
+                Part::Insert { task, path, .. } if path.is_empty() => {
+                    prompt.push_str(result(*task).unwrap_or_default());
+                }
                 Part::Insert { task, path, written } => {
-                    let field = field(result(*task), path)
+                    let Some(result) = result(*task) else { continue };
+                    let field = field(result, path)
                         .map_err(|why| Failure::new(Class::Template, format!("no `{written}`: {why}")))?;
                     prompt.push_str(&field);
                 }

@@ -7,6 +7,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::{OnFailure, When};
 use crate::document::{Broken, Format, Source, unique};
 
 /// A plan: tasks that depend on each other.
@@ -18,6 +19,9 @@ pub struct PlanFile {
     pub name: Option<String>,
     /// What tasks have where they do not say.
     pub defaults: Option<Defaults>,
+    /// So many failed tasks end the run, at least 1: what is in flight finishes, nothing new starts; without it
+    /// the others go on, however many fail.
+    pub max_failures: Option<u32>,
     /// The tasks, in any order.
     pub tasks: Vec<TaskFile>,
 }
@@ -35,8 +39,8 @@ pub struct TaskFile {
     /// What kind of work it is (`general`, `analysis`, `design`, `coding`, `testing`, …): routes
     /// to an agent, groups in reports. `general` unless told.
     pub task_type: Option<String>,
-    /// The ids of the tasks that have to succeed first.
-    pub depends_on: Option<Vec<String>>,
+    /// What has to end first: ids of tasks that have to succeed, or `{ task, when }`.
+    pub depends_on: Option<Vec<DependencyFile>>,
     /// Who does it; else the agent that the configuration routes the type to, else the default.
     pub agent: Option<String>,
     /// The system prompt, in place of the agent's.
@@ -47,6 +51,9 @@ pub struct TaskFile {
     pub temperature: Option<f64>,
     /// What the answer has to be; without it, any text.
     pub output: Option<OutputFile>,
+    /// What its failure means for the rest: `skip` what depends on it (so it is unless told), `stop` the run, or
+    /// `continue` with what depends on it all the same, without its result.
+    pub on_failure: Option<OnFailure>,
     /// Higher goes first among ready tasks; 0 unless told.
     pub priority: Option<i32>,
     /// Anything; handed through to the results.
@@ -62,6 +69,48 @@ pub struct TaskFile {
     pub timeout: Option<f64>,
     /// `false` takes the prompt literally, `{{ }}` included.
     pub template: Option<bool>,
+}
+
+/// What a task waits for.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "it must be the id of a task, or `{ task, when }`")]
+pub enum DependencyFile {
+    /// The id of a task that has to succeed.
+    Task(String),
+    /// A task that may end otherwise too.
+    Edge(EdgeFile),
+}
+
+/// A task that may end otherwise than by success.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EdgeFile {
+    /// Its id.
+    pub task: String,
+    /// How it may end: `succeeded` (so it is unless told, or unless its `on_failure` is `continue`); `finished`: it may
+    /// have failed, and leaves no result then; `any`: it may have been skipped too.
+    pub when: Option<When>,
+}
+
+impl DependencyFile {
+    pub(super) fn task(&self) -> &str {
+        match self {
+            DependencyFile::Task(task) | DependencyFile::Edge(EdgeFile { task, .. }) => task,
+        }
+    }
+
+    pub(super) fn when(&self) -> Option<When> {
+        match self {
+            DependencyFile::Task(_) => None,
+            DependencyFile::Edge(edge) => edge.when,
+        }
+    }
+}
+
+impl From<String> for DependencyFile {
+    fn from(task: String) -> Self {
+        DependencyFile::Task(task)
+    }
 }
 
 /// What tasks have where they do not say.
@@ -80,6 +129,8 @@ pub struct Defaults {
     pub temperature: Option<f64>,
     /// As the task's.
     pub output: Option<OutputFile>,
+    /// As the task's.
+    pub on_failure: Option<OnFailure>,
     /// As the task's.
     pub priority: Option<i32>,
     /// As the task's.

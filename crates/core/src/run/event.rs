@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::control::Control;
+use super::failures::TooManyFailures;
 use crate::agent::AgentId;
 use crate::failure::{Class, Failure};
 use crate::hash::Hash;
@@ -351,7 +352,7 @@ impl Then {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Skipped {
-    /// It depends, directly or not, on this task, which failed.
+    /// It depends, directly or not, on this task, which failed, and does not run without it.
     Dependency(TaskId),
 }
 
@@ -406,6 +407,11 @@ pub enum Outcome {
         /// It was this long.
         #[serde(with = "micros")]
         after: Duration,
+    },
+    /// Failed tasks ended it.
+    TooManyFailures {
+        /// Which, or how many.
+        because: TooManyFailures,
     },
     /// A signal stopped it.
     Interrupted {

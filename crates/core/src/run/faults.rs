@@ -15,6 +15,10 @@ pub(crate) enum Fault {
     CancelOutsideApply,
     /// A task starts when its first dependency is done.
     DependencyIgnored,
+    /// Whoever runs after a failure all the same is not told of it.
+    FailureUntold,
+    /// However many tasks fail, the run goes on.
+    FailuresUncounted,
     /// A failure skips direct dependants only.
     SkipsStopShort,
     /// A failure skips tasks that do not depend on it.
@@ -76,12 +80,14 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 34] = [
+    pub(crate) const ALL: [Fault; 36] = [
         Fault::ReservationForgotten,
         Fault::LostIsFree,
         Fault::SettleForgotten,
         Fault::CancelOutsideApply,
         Fault::DependencyIgnored,
+        Fault::FailureUntold,
+        Fault::FailuresUncounted,
         Fault::SkipsStopShort,
         Fault::SkipsTooMuch,
         Fault::LimitsIgnored,

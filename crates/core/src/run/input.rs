@@ -38,6 +38,9 @@ pub struct Settings {
     pub gates: Vec<GateSpec>,
     /// How many attempts the process may have in flight, over all accounts.
     pub max_concurrent: u32,
+    /// So many failed tasks end the run; none: however many fail, the others go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_failures: Option<u32>,
     /// Whether the endpoint is the in-process simulator.
     pub simulated: bool,
     /// The price table that listed prices are of ([`crate::price::Table::name`]); none in runs of

@@ -14,6 +14,7 @@
 //! | `ready` | the index of tasks that may start |
 //! | `step` | what to do about an input |
 //! | `schedule` | which task starts next, and why none does |
+//! | `failures` | when failed tasks end the run |
 //! | `retry` | whether and when a failed attempt is tried again |
 //! | `health` | what is known of the providers' health, of `breaker`, `alike` and `quota` |
 //! | `pass` | which task is next, by the queue and by the providers' health |
@@ -33,6 +34,7 @@ mod alike;
 mod breaker;
 pub mod control;
 pub mod event;
+mod failures;
 mod gates;
 mod health;
 pub mod input;
@@ -69,6 +71,7 @@ macro_rules! planted {
 }
 use planted;
 
+pub use failures::TooManyFailures;
 pub(crate) use money::OVERHEAD_TOKENS;
 pub use state::{IllegalRecord, Run};
 pub use task::{Phase, TaskState};

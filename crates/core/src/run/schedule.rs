@@ -136,6 +136,7 @@ impl Deciding<'_> {
         let state = &self.run.state;
         state.cancelled.is_none()
             && state.over_budget.is_none()
+            && state.failures.end.is_none()
             && state.ended.is_none()
             && (state.paused.is_none() || planted!(PauseIgnored))
             && self.run_deadline().is_none_or(|deadline| deadline > self.now)
@@ -241,6 +242,9 @@ impl Deciding<'_> {
             if let Some((ask, budget)) = state.over_budget {
                 let needed = state.charged.total() + ask;
                 return self.end(Outcome::BudgetExceeded { needed, budget, agent: None });
+            }
+            if let Some(because) = state.failures.end {
+                return self.end(Outcome::TooManyFailures { because });
             }
             if !state.ready.any(&self.run.plan, self.now, |queue, task| self.serves(queue, task)) {
                 return self.end(self.why_nothing_starts());

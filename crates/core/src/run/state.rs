@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::event::{AttemptId, BudgetMark, Event, Outcome, Record, Signal};
+use super::failures::Failures;
 use super::health::Health;
 use super::input::Settings;
 use super::planted;
@@ -54,6 +55,8 @@ pub(super) struct State {
     pub(super) marks: BTreeSet<(Option<AgentId>, BudgetMark)>,
     /// What the next call would have had to reserve, and the budget that did not allow it.
     pub(super) over_budget: Option<(Usd, Usd)>,
+    /// Tasks that failed, and whether that ends the run.
+    pub(super) failures: Failures,
     /// Accounts that will not serve us, and what they said.
     pub(super) stopped: BTreeMap<String, Failure>,
     pub(super) health: Health,
@@ -119,6 +122,7 @@ impl Run {
             agents: plan.agents().iter().map(AgentMoney::of).collect(),
             marks: BTreeSet::new(),
             over_budget: None,
+            failures: Failures::default(),
             stopped: BTreeMap::new(),
             health: Health::new(&settings),
             cancelled: None,
@@ -255,8 +259,8 @@ impl Run {
                 self.note_loss(*attempt, record.at);
                 self.make_ready(attempt.task);
             }
-            Event::TaskFailed { task, .. } => self.close(*task, Phase::Failed)?,
-            Event::TaskSkipped { task, .. } => self.close(*task, Phase::Skipped)?,
+            Event::TaskFailed { task, .. } => self.fail_unsent(*task)?,
+            Event::TaskSkipped { task, .. } => self.skip(*task)?,
             // Nothing is decided by it.
             Event::ForecastMade { .. } | Event::Waited { .. } => {}
             Event::BudgetWarned { mark, agent, .. } => {
@@ -302,6 +306,7 @@ impl Run {
     fn begin_session(&mut self, at: Time) {
         self.state.session = Some(at);
         self.state.over_budget = None;
+        self.state.failures = Failures::default();
         self.state.agents.iter_mut().for_each(|agent| agent.over = None);
         self.state.stopped.clear();
         self.state.health.resumed(at);

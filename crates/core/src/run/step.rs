@@ -12,7 +12,7 @@ use super::task::Phase;
 use crate::failure::{Class, Failure};
 use crate::limit::{GateId, Gates};
 use crate::money::Usd;
-use crate::plan::TaskId;
+use crate::plan::{Edge, End, TaskId};
 use crate::prediction::Prediction;
 use crate::time::Time;
 use crate::usage::Cost;
@@ -132,10 +132,13 @@ impl Deciding<'_> {
     fn cause_of(&self, mut skipped: TaskId) -> Option<TaskId> {
         loop {
             let on = &self.run.plan.task(skipped).depends_on;
-            let is = |phase: Phase| on.iter().copied().find(|&id| self.run.task(id).phase == phase);
-            match is(Phase::Failed) {
+            let that = |end: End| {
+                let is = |on: &&Edge| self.run.task(on.task).phase.end() == Some(end);
+                on.iter().filter(is).find(|on| !on.when.is_met_by(end)).map(|on| on.task)
+            };
+            match that(End::Failed) {
                 Some(failed) => return Some(failed),
-                None => skipped = is(Phase::Skipped)?,
+                None => skipped = that(End::Skipped)?,
             }
         }
     }
@@ -210,7 +213,7 @@ impl Deciding<'_> {
         self.skip_dependants(task);
     }
 
-    /// Everything that depends on a failed task, directly or not, will never run.
+    /// What depends on a failed task, directly or not, and does not run without it, never will.
     fn skip_dependants(&mut self, failed: TaskId) {
         self.skip_behind(VecDeque::from([(failed, failed)]));
         if planted!(SkipsTooMuch)
@@ -220,12 +223,13 @@ impl Deciding<'_> {
         }
     }
 
-    /// Skips what depends on these tasks, each of which will never succeed because of the other.
+    /// Skips what needs more of these tasks than they came to, each because of the other, which failed.
     fn skip_behind(&mut self, mut queue: VecDeque<(TaskId, TaskId)>) {
         let plan = self.run.plan.clone();
         while let Some((id, failed)) = queue.pop_front() {
-            for &task in plan.dependants(id) {
-                if self.run.task(task).phase == Phase::Blocked {
+            let Some(end) = self.run.task(id).phase.end() else { continue };
+            for &Edge { task, when } in plan.dependants(id) {
+                if !when.is_met_by(end) && self.run.task(task).phase == Phase::Blocked {
                     self.remember(Event::TaskSkipped { task, because: Skipped::Dependency(failed) });
                     if !planted!(SkipsStopShort) {
                         queue.push_back((task, failed));

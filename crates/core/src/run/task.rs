@@ -10,7 +10,7 @@ use super::state::{InFlight, Run};
 use crate::agent::AgentId;
 use crate::failure::{Class, Failure, Policy};
 use crate::hash::Hash;
-use crate::plan::TaskId;
+use crate::plan::{End, TaskId};
 use crate::time::Time;
 use crate::usage::{Charge, Cost};
 
@@ -27,7 +27,7 @@ pub struct TaskState {
     pub charged: Charge,
     /// What was wrong with its answer, where that was not what it has to be ([`Class::InvalidOutput`]).
     pub wrong: Option<Box<str>>,
-    /// Dependencies that have not succeeded yet.
+    /// Dependencies that have not ended yet as they have to.
     pub(super) unmet: u32,
     /// Whose provider failed its last attempt: the next one there, or the one in flight, draws on the retry
     /// quota.
@@ -39,7 +39,7 @@ pub struct TaskState {
 /// Where a task stands.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Phase {
-    /// A dependency has not succeeded yet.
+    /// A dependency has not ended yet as it has to.
     Blocked,
     /// It may start as soon as the limits allow.
     Ready,
@@ -58,6 +58,18 @@ pub enum Phase {
     Failed,
     /// It will never run.
     Skipped,
+}
+
+impl Phase {
+    /// How it ended, if it has.
+    pub const fn end(&self) -> Option<End> {
+        match self {
+            Phase::Blocked | Phase::Ready | Phase::Delayed(_) | Phase::Running => None,
+            Phase::Succeeded { .. } => Some(End::Succeeded),
+            Phase::Failed => Some(End::Failed),
+            Phase::Skipped => Some(End::Skipped),
+        }
+    }
 }
 
 impl Run {
@@ -103,13 +115,34 @@ impl Run {
         let (output, bytes) = (answer.output, answer.bytes);
         self.state.tasks[id.index()].phase = Phase::Succeeded { output, bytes };
         self.state.open -= 1;
+        self.release_behind(id);
+    }
+
+    /// A task has ended: whoever waits for it and for nothing else may start, where it may end like this.
+    fn release_behind(&mut self, ended: TaskId) {
         let plan = Arc::clone(&self.plan);
-        for &dependant in plan.dependants(id) {
-            let task = &mut self.state.tasks[dependant.index()];
+        let Some(end) = self.task(ended).phase.end() else { return };
+        for dependant in plan.dependants(ended) {
+            if !dependant.when.is_met_by(end) {
+                continue; // it will be skipped
+            }
+            let task = &mut self.state.tasks[dependant.task.index()];
             task.unmet -= 1;
             if (task.unmet == 0 || planted!(DependencyIgnored)) && task.phase == Phase::Blocked {
-                self.make_ready(dependant);
+                self.make_ready(dependant.task);
             }
+        }
+    }
+
+    /// A task has failed, with or without an attempt.
+    fn failed(&mut self, id: TaskId) {
+        self.state.tasks[id.index()].phase = Phase::Failed;
+        self.state.open -= 1;
+        if !planted!(FailuresUncounted) {
+            self.state.failures.count(id, self.plan.task(id).stops_run, self.settings.max_failures);
+        }
+        if !planted!(FailureUntold) {
+            self.release_behind(id);
         }
     }
 
@@ -135,8 +168,7 @@ impl Run {
             }
             Then::Fail => {
                 task.failures += 1;
-                task.phase = Phase::Failed;
-                self.state.open -= 1;
+                self.failed(id);
             }
             Then::StopAccount => {
                 if failure.policy() == Policy::StopAccount {
@@ -156,9 +188,24 @@ impl Run {
         self.state.ready.insert(&self.plan, id, queue, task.lane());
     }
 
-    /// A task ends without an attempt.
-    pub(super) fn close(&mut self, id: TaskId, phase: Phase) -> Result<(), &'static str> {
-        let task = &mut self.state.tasks[id.index()];
+    /// A task fails without an attempt.
+    pub(super) fn fail_unsent(&mut self, id: TaskId) -> Result<(), &'static str> {
+        self.leave_queue(id)?;
+        self.failed(id);
+        Ok(())
+    }
+
+    pub(super) fn skip(&mut self, id: TaskId) -> Result<(), &'static str> {
+        self.leave_queue(id)?;
+        self.state.tasks[id.index()].phase = Phase::Skipped;
+        self.state.open -= 1;
+        self.release_behind(id);
+        Ok(())
+    }
+
+    /// A task that is about to end without an attempt waits no more.
+    fn leave_queue(&mut self, id: TaskId) -> Result<(), &'static str> {
+        let task = &self.state.tasks[id.index()];
         match task.phase {
             Phase::Blocked => {}
             Phase::Ready => self.state.ready.remove(&self.plan, id, task.queue, task.lane(), None),
@@ -167,8 +214,6 @@ impl Run {
             }
             _ => return Err("its task was running or had ended"),
         }
-        task.phase = phase;
-        self.state.open -= 1;
         Ok(())
     }
 }
@@ -196,6 +241,6 @@ impl TaskState {
 
     /// Whether it has succeeded, failed or been skipped.
     pub fn has_ended(&self) -> bool {
-        matches!(self.phase, Phase::Succeeded { .. } | Phase::Failed | Phase::Skipped)
+        self.phase.end().is_some()
     }
 }

@@ -261,15 +261,12 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
         };
         let mut results = HashMap::new();
         for task in prompt.template.inserted() {
-            let Some(hash) = self.run.output(task) else {
-                let name = &self.run.plan().task(task).name;
-                return Ok(Err(Failure::new(Class::Template, format!("there is no result of {name:?}"))));
-            };
+            let Some(hash) = self.run.output(task) else { continue };
             if let Entry::Vacant(place) = results.entry(task) {
                 place.insert(self.output(&hash).await?);
             }
         }
-        let rendered = prompt.template.render(|task| results.get(&task).map_or("", |text| &**text));
+        let rendered = prompt.template.render(|task| results.get(&task).map(|text| &**text));
         let (plan, asked) = (self.run.plan(), self.run.plan().asked(attempt));
         let wrong = self.run.task(attempt.task).wrong.as_deref();
         let rendered = match wrong {

@@ -35,6 +35,7 @@ pub(super) fn header(run_id: &str, created: u64) -> Header {
         run_timeout: Duration::from_secs(600),
         gates: Vec::new(),
         max_concurrent: 1,
+        max_failures: None,
         simulated: false,
         price_table: None,
     };

@@ -14,7 +14,7 @@ use sortie_core::agent::AgentId;
 use sortie_core::ceiling::Bound;
 use sortie_core::failure::Failure;
 use sortie_core::money::Usd;
-use sortie_core::plan::{Plan, TaskId};
+use sortie_core::plan::{Edge, End, Plan, TaskId};
 use sortie_core::prediction::Prediction;
 use sortie_core::run::control::Control;
 use sortie_core::run::event::{
@@ -194,6 +194,7 @@ impl Fold {
                 if let Some(view) = self.tasks.get_mut(task.index()) {
                     view.skipped = Some(because.clone());
                     self.set(*task, Status::Skipped);
+                    self.release_behind(*task, End::Skipped, record.at);
                 }
             }
             Event::BudgetSet { agent: Some(agent), budget } => {
@@ -270,8 +271,14 @@ impl Fold {
         view.failure = None;
         self.counts.cut_by_max_tokens += u64::from(answer.finish == Finish::MaxTokens);
         self.finish(task, Status::Succeeded, at);
+    }
+
+    /// Whoever waits for a task that has ended like this, and for nothing else, queues from here on.
+    fn release_behind(&mut self, task: TaskId, end: End, at: Time) {
         let now = self.clock.at(at);
-        for &next in self.run.plan.dependants(task) {
+        for Edge { task: next, .. } in
+            self.run.plan.dependants(task).iter().filter(|on| on.when.is_met_by(end))
+        {
             let unmet = &mut self.unmet[next.index()];
             let was = std::mem::replace(unmet, unmet.saturating_sub(1));
             if was == 1 && self.tasks[next.index()].status == Status::Pending {
@@ -359,6 +366,8 @@ impl Fold {
         view.took = called.map(|_| now.saturating_sub(view.first_start));
         self.finished.push(task);
         self.set(task, status);
+        let end = if status == Status::Succeeded { End::Succeeded } else { End::Failed };
+        self.release_behind(task, end, at);
     }
 
     /// Moves a task to another status; the counts follow.

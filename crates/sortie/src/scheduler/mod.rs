@@ -97,6 +97,7 @@ pub struct Scheduler {
     environment: Option<Environment>,
     simulation: Option<String>,
     seed: u64,
+    max_failures: Option<u32>,
     results_dir: Option<PathBuf>,
 }
 
@@ -165,6 +166,13 @@ impl Scheduler {
     /// What a task may cost that does not say, all its calls together, in USD from 0.
     pub fn max_cost_per_task(mut self, usd: f64) -> Self {
         self.money().max_cost_per_task = Some(usd);
+        self
+    }
+
+    /// So many failed tasks end the run, at least 1: nothing new starts, and what is left is pending. Unless
+    /// told, the others go on, however many fail.
+    pub fn max_failures(mut self, tasks: u32) -> Self {
+        self.max_failures = Some(tasks);
         self
     }
 
@@ -348,12 +356,14 @@ impl Scheduler {
     fn header(&self, tasks: Vec<TaskFile>, environment: &Environment) -> Result<Header, Error> {
         let overrides = Overrides { results_dir: self.results_dir.clone(), ..Overrides::default() };
         let config = self.check(environment)?.overridden(overrides);
-        let plan = PlanFile { name: self.name.clone(), defaults: None, tasks };
+        let (name, max_failures) = (self.name.clone(), self.max_failures);
+        let plan = PlanFile { name, defaults: None, max_failures, tasks };
         let checked = check(plan, &config.routing()).map_err(Error::Plan)?;
         let mode = if self.serial { Mode::Serial } else { Mode::Parallel };
         let simulation =
             self.simulation.as_ref().map(|name| Simulation::named(name, self.seed)).transpose()?;
-        let launch = Launch { run_id: self.run_id.clone(), mode, seed: self.seed, simulation };
+        let launch =
+            Launch { run_id: self.run_id.clone(), mode, seed: self.seed, max_failures: None, simulation };
         launch.header(checked, &config, environment, now())
     }
 }

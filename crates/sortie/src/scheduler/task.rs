@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sortie_core::plan::written::TaskFile;
+use sortie_core::plan::written::{DependencyFile, EdgeFile, TaskFile};
+use sortie_core::plan::{OnFailure, When};
 
 /// One prompt to one agent.
 ///
@@ -44,7 +45,21 @@ impl Task {
     /// What has to succeed first, besides what was named before. Where one of these fails, this
     /// task is skipped.
     pub fn depends_on<I: Into<String>>(mut self, ids: impl IntoIterator<Item = I>) -> Self {
-        self.0.depends_on.get_or_insert_default().extend(ids.into_iter().map(Into::into));
+        let ids = ids.into_iter().map(|id| id.into().into());
+        self.0.depends_on.get_or_insert_default().extend(ids);
+        self
+    }
+
+    /// The same for a task that may end otherwise too; where it leaves no result, nothing is inserted for it.
+    pub fn depends_on_when(mut self, id: impl Into<String>, when: When) -> Self {
+        let edge = EdgeFile { task: id.into(), when: Some(when) };
+        self.0.depends_on.get_or_insert_default().push(DependencyFile::Edge(edge));
+        self
+    }
+
+    /// What its failure means for the rest; unless told, what depends on it is skipped.
+    pub fn on_failure(mut self, then: OnFailure) -> Self {
+        self.0.on_failure = Some(then);
         self
     }
 

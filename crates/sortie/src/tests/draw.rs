@@ -175,10 +175,11 @@ impl Drawn {
 pub(super) fn header(config: &str, tasks: Vec<TaskFile>, scenario: &str, seed: u64) -> Header {
     let source = Source::new("sortie.yaml", config.into()).unwrap();
     let config = Config::read(&source, &|_| None, Date::constant(2026, 11, 23)).unwrap();
-    let file = PlanFile { name: Some("drawn".into()), defaults: None, tasks };
+    let file = PlanFile { name: Some("drawn".into()), tasks, ..PlanFile::default() };
     let checked = check(file, &config.routing()).unwrap();
     let simulation = Some(Simulation { scenario: scenario.to_owned(), seed });
-    let launch = Launch { run_id: Some(RUN.into()), mode: Mode::Parallel, seed, simulation };
+    let launch =
+        Launch { run_id: Some(RUN.into()), mode: Mode::Parallel, seed, max_failures: None, simulation };
     launch
         .header(checked, &config, &Environment::default(), Time::from_micros(1_800_000_000_000_000))
         .unwrap()
@@ -238,7 +239,7 @@ fn task(chance: &mut Chance, index: u64) -> TaskFile {
     TaskFile {
         id: name(index),
         prompt,
-        depends_on: Some(on),
+        depends_on: Some(on.into_iter().map(Into::into).collect()),
         agent: Some(agent.to_owned()),
         max_tokens: Some((chance.factor(0.3, 2.6) as u32).max(least)),
         ..TaskFile::default()

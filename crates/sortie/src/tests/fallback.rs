@@ -30,7 +30,7 @@ fn tasks(count: usize) -> Vec<TaskFile> {
             id: format!("t{index}"),
             prompt,
             agent: Some("sonnet".to_owned()),
-            depends_on: on.map(|on| vec![on]),
+            depends_on: on.map(|on| vec![on.into()]),
             max_tokens: Some(300),
             ..TaskFile::default()
         }

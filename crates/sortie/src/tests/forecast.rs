@@ -58,7 +58,7 @@ fn tasks(seed: u64) -> Vec<TaskFile> {
                 id: format!("t{index}"),
                 prompt,
                 task_type: Some(chance.pick(&["general", "analysis", "coding"]).to_owned()),
-                depends_on: Some(on),
+                depends_on: Some(on.into_iter().map(Into::into).collect()),
                 max_tokens: chance.percent(30).then(|| [200, 500, 1000, 4000][chance.below(4) as usize]),
                 ..TaskFile::default()
             }

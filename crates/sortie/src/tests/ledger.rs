@@ -70,7 +70,7 @@ fn drawn(tasks: u64, faults: &str) -> Drawn {
     for reader in drawn.tasks.iter_mut().take(10) {
         reader.agent = Some("haiku".to_owned());
         reader.prompt.push_str(" {{ results.book }}");
-        reader.depends_on = Some(vec!["book".to_owned()]);
+        reader.depends_on = Some(vec!["book".to_owned().into()]);
     }
     drawn.concurrent = 64;
     drawn.limits = "max_retries: 4, initial_delay: 0.5".to_owned();

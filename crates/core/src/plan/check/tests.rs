@@ -180,12 +180,12 @@ fn what_a_task_leaves_open_comes_from_the_defaults_then_from_the_agent() {
                 - {id: a, prompt: x, system: sys, task_type: coding}\n\
                 - {id: b, prompt: 'a {{results.a}}{{ results.a.k }}', depends_on: [a, a], max_tokens: 9, \
                 max_cost: 0.1, expected_seconds: 0, agent: claude, template: true}\n";
-    let Checked { plan, prompts, warnings } = checked("p.yaml", text).unwrap();
+    let Checked { plan, prompts, warnings, .. } = checked("p.yaml", text).unwrap();
     let [a, b] = plan.tasks() else { panic!("two tasks") };
     assert_eq!((plan.name(), a.max_tokens, b.max_tokens), ("n", 800, 9));
     assert_eq!((plan.agent(a.agent).name.as_str(), plan.agent(b.agent).name.as_str()), ("openai", "claude"));
     assert_eq!((a.timeout, b.expected), (Duration::from_secs(9), Some(Duration::ZERO)));
-    assert_eq!(b.depends_on, [TaskId(0)]);
+    assert_eq!(b.depends_on, [TaskId(0).into()]);
     assert_eq!(a.prompt, PromptSize { fixed_bytes: 1 + 3, ..PromptSize::default() });
     assert_eq!(
         b.prompt,
@@ -194,6 +194,39 @@ fn what_a_task_leaves_open_comes_from_the_defaults_then_from_the_agent() {
     assert_eq!(b.max_cost, Usd::from_f64(0.1));
     assert_eq!((prompts[0].temperature, prompts[0].system.as_deref()), (Some(0.5), Some("sys")));
     assert_eq!(warnings.to_string(), "p.yaml:5:71: warning: task `b` names `a` twice in `depends_on`");
+}
+
+#[test]
+fn a_dependency_may_end_as_its_edge_says_else_as_its_own_on_failure_does() {
+    use crate::plan::When::{Any, Finished, Succeeded};
+    let text = "max_failures: 3\ndefaults: {on_failure: stop}\ntasks:\n- {id: a, prompt: x, on_failure: continue}\n\
+                - {id: b, prompt: x}\n- {id: c, prompt: '{{ results.a }}{{ results.b }}', \
+                depends_on: [a, {task: b, when: any}]}\n\
+                - {id: d, prompt: x, depends_on: [{task: a, when: succeeded}, {task: b, when: finished}, {task: c}]}\n";
+    let Checked { plan, max_failures, .. } = checked("p.yaml", text).unwrap();
+    let edges =
+        |task: usize| plan.tasks()[task].depends_on.iter().map(|on| (on.task.0, on.when)).collect::<Vec<_>>();
+    assert_eq!(edges(2), [(0, Finished), (1, Any)]);
+    assert_eq!(edges(3), [(0, Succeeded), (1, Finished), (2, Succeeded)]);
+    assert_eq!(plan.tasks().iter().map(|task| task.stops_run).collect::<Vec<_>>(), [false, true, true, true]);
+    assert_eq!(max_failures, Some(3));
+}
+
+#[test]
+fn a_result_that_need_not_be_there_in_time_is_depended_on_directly() {
+    let tasks = |edge: &str, on: &str| {
+        format!(
+            "- {{id: a, prompt: x}}\n- {{id: b, prompt: x, depends_on: [a]}}\n\
+                 - {{id: c, prompt: '{{{{ results.a }}}}', depends_on: [{edge}{on}]}}\n"
+        )
+    };
+    let message = "p.yaml:4:31: the prompt of `c` uses `a`, but does not depend on it";
+    let help = "  hint: add `a` to `depends_on`";
+    refused(&tasks("{task: b, when: any}", ""), &[message, help]);
+    for (edge, on) in [("b", ""), ("{task: b, when: any}", ", {task: a, when: any}")] {
+        let text = format!("tasks:\n{}", tasks(edge, on));
+        assert!(checked("p.yaml", &text).is_ok(), "{edge}{on}");
+    }
 }
 
 #[test]
@@ -339,7 +372,7 @@ fn what_could_not_be_read_is_not_taken_for_absent() {
     alone(
         &format!("{{id: a, {uses_b}, depends_on: [[b]]}}"),
         b,
-        &["p.yaml:2:51: `depends_on[0]` must be text, not a list"],
+        &["p.yaml:2:51: `depends_on[0]` must be text or a map, not a list"],
     );
     alone(&format!("{{id: a, {uses_b}, depend_on: [b]}}"), b, &["p.yaml:2:38: unknown field `depend_on`"]);
     alone(

@@ -10,7 +10,7 @@ fn parse(text: &str) -> Result<Template, Vec<Fault>> {
 
 /// What a prompt becomes, all results being `result`.
 fn check(prompt: &str, result: &str, expect: &str) {
-    let rendered = parse(prompt).expect(prompt).render(|_| result);
+    let rendered = parse(prompt).expect(prompt).render(|_| Some(result));
     assert_eq!(rendered.as_deref(), Ok(expect), "{prompt}");
 }
 
@@ -95,7 +95,7 @@ fn a_field_that_is_not_there_fails_as_a_template_and_names_the_reference() {
         ("[1]", "the result has no `k` there"),
         ("{\"k\": {\"l\": \"\\ud800\"}}", "the result is not JSON"),
     ] {
-        let failure = parse("{{ results['impl-a'].k.l }}").unwrap().render(|_| result).unwrap_err();
+        let failure = parse("{{ results['impl-a'].k.l }}").unwrap().render(|_| Some(result)).unwrap_err();
         let message = format!("no `results['impl-a'].k.l`: {why}");
         assert_eq!((failure.class, failure.message), (Class::Template, message), "{result}");
     }
@@ -153,7 +153,7 @@ fn a_result_is_never_expanded_again() {
     for seed in 1..=10_000 {
         let mut dice = Dice(seed * 0x9e37_79b9);
         let results = [dice.text(), dice.text()];
-        let rendered = template.render(|task| &results[task.index()]).unwrap();
+        let rendered = template.render(|task| Some(&results[task.index()])).unwrap();
         assert_eq!(rendered, format!("<{}|{}>", results[0], results[1]), "seed {seed}");
     }
 }
@@ -169,7 +169,7 @@ fn a_field_is_never_longer_than_its_result() {
             if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }
                 .unwrap();
         for reference in ["{{ results.a.k }}", "{{ results.a.l[0] }}", "{{ results.a.k[0] }}"] {
-            if let Ok(field) = parse(reference).unwrap().render(|_| &result) {
+            if let Ok(field) = parse(reference).unwrap().render(|_| Some(&result)) {
                 found += 1;
                 assert!(field.len() <= result.len(), "seed {seed}: {reference} of {result}");
             }

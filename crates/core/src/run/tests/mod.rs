@@ -2,6 +2,7 @@
 
 mod budgets;
 mod controls;
+mod failures;
 mod fallback;
 mod named;
 mod outage;

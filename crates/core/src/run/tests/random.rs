@@ -7,7 +7,7 @@ use crate::failure::{Class, Failure};
 use crate::hash::Hash;
 use crate::limit::{GateId, GateSpec};
 use crate::money::Usd;
-use crate::plan::{Plan, PromptSize, Task, TaskId};
+use crate::plan::{Edge, Plan, PromptSize, Task, TaskId, When};
 use crate::price::Pricing;
 use crate::price::{Price, table};
 use crate::run::event::{Answer, AttemptId, Finish, Timing};
@@ -70,6 +70,7 @@ pub(super) fn settings(rng: &mut Rng) -> Settings {
         },
         gates,
         max_concurrent: rng.range(1, 8) as u32,
+        max_failures: rng.percent(10).then(|| rng.range(1, 6) as u32),
         simulated: true,
         price_table: None,
     }
@@ -191,9 +192,15 @@ fn agent(rng: &mut Rng, index: u16, gate: GateId, has_budget: bool) -> Agent {
 }
 
 fn task(rng: &mut Rng, index: u32, agents: u64, density: u64) -> Task {
-    let depends_on: Vec<TaskId> = (0..index).filter(|_| rng.percent(density)).map(TaskId).collect();
-    let inserts =
-        depends_on.iter().map(|&id| (id, rng.below(4) as u32)).filter(|&(_, times)| times > 0).collect();
+    let mut depends_on = Vec::new();
+    for task in (0..index).map(TaskId) {
+        if rng.percent(density) {
+            let when = rng.pick(&[When::Succeeded, When::Succeeded, When::Finished, When::Any]);
+            depends_on.push(Edge { task, when });
+        }
+    }
+    let inserts = depends_on.iter().map(|on| (on.task, rng.below(4) as u32));
+    let inserts = inserts.filter(|&(_, times)| times > 0).collect();
     Task {
         name: format!("t{index}"),
         task_type: "general".to_owned(),
@@ -206,6 +213,7 @@ fn task(rng: &mut Rng, index: u32, agents: u64, density: u64) -> Task {
         expected: rng.percent(30).then(|| rng.millis(0, 10_000)),
         max_cost: rng.percent(10).then(|| Usd::from_pico(rng.range(1_000_000, 60_000_000_000))),
         timeout: Duration::from_secs(60),
+        stops_run: rng.percent(3),
         invalid: rng.percent(1).then(|| Box::new(Failure::new(Class::Invalid, "empty prompt"))),
     }
 }

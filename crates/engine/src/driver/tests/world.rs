@@ -70,6 +70,7 @@ pub(super) fn header(written: Written<'_>) -> Header {
             ..GateSpec::default()
         }],
         max_concurrent: 100,
+        max_failures: None,
         simulated: true,
         price_table: None,
     };
@@ -109,7 +110,7 @@ fn task(name: &str, does: &str, depends_on: &[u32]) -> Task {
         name: name.to_owned(),
         task_type: "general".to_owned(),
         agent: AgentId(0),
-        depends_on: depends_on.iter().map(|&id| TaskId(id)).collect(),
+        depends_on: depends_on.iter().map(|&id| TaskId(id).into()).collect(),
         prompt: PromptSize {
             fixed_bytes: (name.len() + does.len()) as u64,
             fixed_tokens: None,
@@ -122,6 +123,7 @@ fn task(name: &str, does: &str, depends_on: &[u32]) -> Task {
         expected: None,
         max_cost: None,
         timeout: Duration::from_secs(60),
+        stops_run: false,
         invalid: invalid.map(Box::new),
     }
 }
@@ -366,7 +368,7 @@ pub(super) async fn results<S: Store>(store: &S) -> Vec<String> {
 pub(super) fn prompts_of(witness: &Witness, written: Written<'_>, results: &[String]) -> Vec<String> {
     let prompts = header(written).prompts;
     let rendered = |attempt: AttemptId| {
-        prompts[attempt.task.index()].template.render(|id| results[id.index()].as_str()).unwrap()
+        prompts[attempt.task.index()].template.render(|id| Some(results[id.index()].as_str())).unwrap()
     };
     witness.started().into_iter().map(rendered).collect()
 }

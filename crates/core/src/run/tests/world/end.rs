@@ -6,23 +6,10 @@ use std::time::Duration;
 use super::health::Provider;
 use super::{Violation, World};
 use crate::money::Usd;
-use crate::plan::TaskId;
 use crate::run::Run;
 use crate::run::event::Outcome;
 
 impl World {
-    /// Tasks that depend on a failed one, directly or not; dependencies come first in the plan.
-    pub(super) fn doomed(&self) -> BTreeSet<TaskId> {
-        let mut doomed = BTreeSet::new();
-        for id in self.plan.ids() {
-            if self.plan.task(id).depends_on.iter().any(|on| self.failed.contains(on) || doomed.contains(on))
-            {
-                doomed.insert(id);
-            }
-        }
-        doomed
-    }
-
     pub(super) fn check_end(&self, outcome: &Outcome) -> Result<(), Violation> {
         must!(self.in_flight.is_empty(), "the run ended with calls in flight");
         must!(self.run.reserved() == Usd::ZERO, "money is reserved after the end");
@@ -50,6 +37,9 @@ impl World {
                 let gate = self.providers.iter().any(Provider::is_stopped);
                 must!(gate || !self.stopped.is_empty(), "no account was stopped");
                 self.check_nobody_serves()?;
+            }
+            Outcome::TooManyFailures { .. } => {
+                must!(self.ends_by_failures(), "too few tasks failed to end the run");
             }
             Outcome::Interrupted { .. } => must!(self.cancelled, "nobody asked to stop"),
         }

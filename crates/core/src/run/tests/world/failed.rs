@@ -45,7 +45,7 @@ impl World {
                 let may_retry = failure.policy() == Policy::Retry && was_asked && may_be_corrected;
                 must!(!may_retry || before >= agent.retry.max_retries, "task {id:?} was given up too early");
                 must!(!may_retry || !says.of_outage, "task {id:?} failed for an outage");
-                self.failed.insert(id);
+                self.enter_failed(id);
             }
             Then::AgainAt(at) => {
                 let is_echo = failure.class == Class::Throttled

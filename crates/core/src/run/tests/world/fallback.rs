@@ -65,8 +65,8 @@ impl World {
     /// No task is left that its agent, or a fallback, would have done.
     pub(super) fn check_nobody_serves(&self) -> Result<(), Violation> {
         let is_open = |id: &TaskId| {
-            let is_met = self.plan.task(*id).depends_on.iter().all(|on| self.succeeded.contains(on));
-            is_met && ![&self.succeeded, &self.failed, &self.skipped].iter().any(|ended| ended.contains(id))
+            self.is_met(*id)
+                && ![&self.succeeded, &self.failed, &self.skipped].iter().any(|ended| ended.contains(id))
         };
         for id in self.plan.ids().filter(is_open) {
             let own = self.plan.task(id).agent;

@@ -12,6 +12,7 @@ macro_rules! must {
 }
 
 mod controls;
+mod edges;
 mod end;
 mod failed;
 mod fallback;
@@ -71,6 +72,8 @@ pub(super) struct World {
     charged: BTreeMap<TaskId, Usd>,
     succeeded: BTreeSet<TaskId>,
     failed: BTreeSet<TaskId>,
+    /// Since the start or the last resume.
+    failed_lately: Vec<TaskId>,
     skipped: BTreeSet<TaskId>,
     stopped: BTreeSet<String>,
     outages: Vec<Option<Outage>>,
@@ -122,6 +125,7 @@ impl World {
             charged: BTreeMap::new(),
             succeeded: BTreeSet::new(),
             failed: BTreeSet::new(),
+            failed_lately: Vec::new(),
             skipped: BTreeSet::new(),
             stopped: BTreeSet::new(),
             outages: settings.gates.iter().map(|_| random::outage(&mut rng, &plan, now)).collect(),
@@ -217,6 +221,7 @@ impl World {
         match event {
             Event::RunStarted | Event::RunResumed => {
                 self.stopped.clear();
+                self.failed_lately.clear();
                 self.cancelled = false;
                 self.controls.paused = None;
                 self.session = *at;
@@ -233,7 +238,7 @@ impl World {
                 *self.charged.entry(attempt.task).or_default() += spent.charge.total();
             }
             Event::TaskFailed { task, .. } => {
-                self.failed.insert(*task);
+                self.enter_failed(*task);
             }
             Event::TaskSkipped { task, .. } => {
                 must!(self.doomed().contains(task), "task {task:?} was skipped without a cause");
@@ -246,6 +251,7 @@ impl World {
                 self.budget_was_set = true;
             }
             Event::AttemptStarted { attempt, .. } => {
+                must!(!self.ends_by_failures(), "{attempt:?} was started after too many failures");
                 self.started.insert(attempt.task, *at);
             }
             Event::ForecastMade { .. }
@@ -286,7 +292,7 @@ impl World {
         let id = attempt.task;
         let task = self.plan.task(id);
         let gate = self.gate_of(attempt);
-        must!(task.depends_on.iter().all(|on| self.succeeded.contains(on)), "task {id:?} started too early");
+        must!(self.is_met(id), "task {id:?} started too early");
         must!(!self.succeeded.contains(&id) && !self.failed.contains(&id), "task {id:?} was repeated");
         must!(self.in_flight.keys().all(|other| other.task != id), "task {id:?} runs twice");
         must!(!self.cancelled, "task {id:?} started after a cancellation");
