@@ -195,6 +195,9 @@ pub(crate) struct RunArgs {
     /// Do not ask before spending
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// Take the answers of earlier runs of the results directory for the same requests
+    #[arg(long)]
+    pub(crate) cache: bool,
     /// End the run once so many tasks have failed [default: the plan's, else never]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_failures: Option<u32>,

@@ -26,6 +26,7 @@ pub(crate) fn settings() -> Settings {
         }],
         max_concurrent: 10,
         max_failures: None,
+        cache: false,
         simulated: false,
         price_table: None,
     }
@@ -45,6 +46,7 @@ pub(crate) fn task(name: &str, depends_on: &[u32], max_tokens: u32) -> Task {
         expected: None,
         max_cost: None,
         timeout: Duration::from_secs(60),
+        same_as: None,
         stops_run: false,
         invalid: None,
     }

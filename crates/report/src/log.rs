@@ -88,6 +88,13 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
         | Event::AttemptSucceeded { .. }
         | Event::AttemptFailed { .. }
         | Event::AttemptLost { .. } => of_attempt(run, record),
+        Event::TaskRecalled { task: id, run: earlier, .. } => {
+            (Level::Info, format!("task {} answered without a call: run {earlier} asked the same", task(*id)))
+        }
+        Event::TaskShared { task: id, with } => (
+            Level::Info,
+            format!("task {} answered without a call: task {} asked the same", task(*id), task(*with)),
+        ),
         Event::TaskFailed { task: id, failure } => {
             (Level::Error, format!("task {} failed: {failure}", task(*id)))
         }

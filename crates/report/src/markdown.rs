@@ -100,6 +100,7 @@ fn run_facts(report: &Report) -> Vec<(&'static str, String)> {
         ("Mode", summary.mode.name().into()),
         ("Agents", agents.join(", ")),
     ];
+    rows.extend(crate::terminal::cached_line(summary).map(|line| ("Cached", line)));
     rows.extend(summary.stopped_accounts.iter().map(|stop| ("Stopped", escape(&stop.words()))));
     if fold.sessions() > 1 {
         let resumed = count(u64::from(fold.sessions()) - 1, "time");

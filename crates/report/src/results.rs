@@ -39,6 +39,12 @@ pub struct TaskResult {
     pub result: Option<Arc<str>>,
     /// Why there is none; for a pending task, why its last attempt failed, if one did.
     pub error: Option<TaskError>,
+    /// Whether its answer is one that was given before, so that no call was made for it.
+    #[serde(default)]
+    pub cached: bool,
+    /// Who asked for it then: `run ID` or, in the same run, `task ID`.
+    #[serde(default)]
+    pub cached_from: Option<String>,
     /// Attempts started.
     pub attempts: u32,
     /// Seconds from the moment it became ready to the start of its first attempt.
@@ -109,6 +115,8 @@ impl TaskResult {
             status: written(view.status).into(),
             result,
             error: error(plan, view),
+            cached: view.without_call.is_some(),
+            cached_from: view.without_call.as_ref().map(|earlier| earlier.name(plan)),
             attempts: view.attempts,
             queued_s: view.queued.map(seconds),
             latency_s: view.latency().map(seconds),

@@ -157,6 +157,9 @@ pub fn task(report: &Report, records: &[Record], id: TaskId, texts: TaskTexts) -
     if let Some(because) = &view.skipped {
         fact("skipped", &results::skipped(plan, because));
     }
+    if let Some(earlier) = &view.without_call {
+        fact("answered by", &earlier.name(plan));
+    }
     if let Some(answer) = &view.answer {
         fact("model", &answer.model);
         fact("finish", answer.finish.name());

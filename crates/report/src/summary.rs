@@ -50,6 +50,10 @@ pub struct Summary {
     pub skipped_tasks: u64,
     /// Tasks that are not done; a resume takes them up.
     pub pending_tasks: u64,
+    /// Tasks whose answer was given before, in an earlier run or to another task, so that no call was made for them;
+    /// left out where there is none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub cached_tasks: u64,
     /// Tasks of which an attempt went to a fallback of their agent; left out where there is none.
     #[serde(default, skip_serializing_if = "is_none")]
     pub rerouted_tasks: u64,
@@ -168,6 +172,7 @@ impl Summary {
             failed_tasks: counts.failed,
             skipped_tasks: counts.skipped,
             pending_tasks: counts.pending + counts.running,
+            cached_tasks: counts.without_call,
             rerouted_tasks: counts.rerouted,
             stopped_accounts: StoppedAccount::of(fold),
             success_rate: ratio(100.0 * counts.succeeded as f64, total_tasks as f64),

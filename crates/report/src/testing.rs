@@ -45,6 +45,7 @@ impl Story {
             expected: None,
             max_cost: None,
             timeout: Duration::from_secs(60),
+            same_as: None,
             stops_run: false,
             invalid: None,
         };
@@ -118,6 +119,7 @@ fn settings() -> Settings {
         gates: vec![GateSpec { name: "anthropic/claude-sonnet-4-5".into(), ..GateSpec::default() }],
         max_concurrent: 10,
         max_failures: None,
+        cache: false,
         simulated: false,
         price_table: Some("2026-11-25 (0123abcd)".into()),
     }
@@ -150,6 +152,7 @@ pub(crate) fn succeeded(task: u32, number: u32, latency: f64) -> Event {
             bytes: text.len() as u64,
             finish: Finish::Stop,
             model: "claude-sonnet-4-5-20250929".into(),
+            request: None,
         },
         spent: Spent {
             usage: Some(Usage { input: 80, cache_read: 20, output: 200, ..Usage::default() }),

@@ -170,6 +170,7 @@ fn measure(tasks: usize, format: &str) -> Result<Figures, Failed> {
         mode: Mode::Parallel,
         seed: 0,
         max_failures: None,
+        cache: false,
         simulation,
     };
     let header = launch.header(checked, &config, &Environment::default(), Time::ZERO)?;

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use sortie_core::agent::{Agent, AgentId};
+use sortie_core::hash::Hash;
 use sortie_core::plan::Plan;
 use sortie_core::price::Pricing;
 use sortie_engine::store::Header;
@@ -62,6 +63,11 @@ pub struct Simulation {
 }
 
 impl Simulation {
+    /// What tells its answers from those of another one.
+    pub(crate) fn identity(&self) -> String {
+        format!("simulator {} with seed {}", Hash::of(self.scenario.as_bytes()), self.seed)
+    }
+
     /// One of the scenarios that come with the program.
     ///
     /// # Errors

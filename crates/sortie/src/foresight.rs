@@ -194,7 +194,7 @@ fn probe(plan: &Arc<Plan>, id: AgentId, binding: &Binding, scenario: &Scenario) 
     let configured: Vec<Endpoint> = binding.endpoints.clone();
     // Another seed than the run's: its own answers must not be known before.
     let model = Model::new(free, PROBE_SEED);
-    let mut caller = SimulatedCaller { model, plan: Arc::clone(plan), configured };
+    let mut caller = SimulatedCaller { model, plan: Arc::clone(plan), configured, identity: String::new() };
     let tasks = || plan.tasks().iter().filter(|task| task.agent == id);
     let max_tokens = tasks().map(|task| task.max_tokens).max().unwrap_or(1);
     let timeout = tasks().map(|task| task.timeout).max().unwrap_or_default();

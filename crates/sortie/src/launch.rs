@@ -48,6 +48,8 @@ pub struct Launch {
     pub seed: u64,
     /// So many failed tasks end the run; none: as many as the plan says.
     pub max_failures: Option<u32>,
+    /// Whether answers of earlier runs are taken for the same requests.
+    pub cache: bool,
     /// The simulator that answers instead of the providers.
     pub simulation: Option<Simulation>,
 }
@@ -93,6 +95,7 @@ impl Launch {
             gates: gates(config, self.simulation.as_ref()),
             max_concurrent: config.max_concurrent,
             max_failures: self.max_failures.or(checked.max_failures),
+            cache: self.cache,
             simulated: self.simulation.is_some(),
             price_table: Some(table().name()),
         };

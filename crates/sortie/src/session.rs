@@ -176,7 +176,7 @@ impl<S: Store> Session<S> {
             let scenario =
                 Scenario { unknown_models: UnknownModels::Served, ..Scenario::parse(&simulation.scenario)? };
             let model = Model::new(scenario, simulation.seed);
-            let caller = SimulatedCaller { model, plan, configured };
+            let caller = SimulatedCaller { model, plan, configured, identity: simulation.identity() };
             let mut executor = SimulatedExecutor::new(caller, floor, pace, signals);
             opened.drive(&mut self.store, &mut executor, &mut observe).await?
         } else {

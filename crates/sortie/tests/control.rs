@@ -47,6 +47,7 @@ fn header() -> Header {
         mode: Mode::Parallel,
         seed: 0,
         max_failures: None,
+        cache: false,
         simulation,
     };
     launch.header(checked, &config, &Environment::default(), sortie::session::now()).unwrap()

@@ -88,6 +88,7 @@ fn header(agent: &str) -> Header {
         mode: Mode::Parallel,
         seed: 0,
         max_failures: None,
+        cache: false,
         simulation,
     };
     launch.header(checked, &config, &Environment::default(), Time::ZERO).unwrap()

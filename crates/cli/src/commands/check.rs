@@ -114,7 +114,14 @@ fn draft(config: &Config, checked: Option<&Checked>) -> Result<Header, Failed> {
         let plan = Plan::new(String::new(), config.routing().agents, Vec::new());
         Checked { plan, prompts: Vec::new(), max_failures: None, warnings: Problems::default() }
     };
-    let launch = Launch { run_id: None, mode: Mode::Parallel, seed: 0, max_failures: None, simulation: None };
+    let launch = Launch {
+        run_id: None,
+        mode: Mode::Parallel,
+        seed: 0,
+        max_failures: None,
+        cache: false,
+        simulation: None,
+    };
     Ok(launch.draft(checked.cloned().unwrap_or_else(without_tasks), config, now())?)
 }
 

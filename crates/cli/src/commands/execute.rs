@@ -119,7 +119,8 @@ pub(super) async fn drive<S: Store>(
         .map_err(|error| Failed::new(Exit::Setup, format!("failed to listen for signals: {error}")))?;
     let progress = Progress::new(view(session.header()), session.records(), terminal);
     let drive = Drive { environment, budgets, pace, signals, forecast };
-    let done = session.drive(drive, progress).await?;
+    // Boxed: a run's state is large, and the futures of callers would hold it all.
+    let done = Box::pin(session.drive(drive, progress)).await?;
     tell(&done, terminal).await?;
     Ok(match &done.ended {
         Ended::Finished(outcome) => Exit::of(outcome, done.fold.summary(done.fold.last_time()).success),

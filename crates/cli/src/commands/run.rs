@@ -27,7 +27,7 @@ use crate::terminal::Terminal;
 
 pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     let terminal = Terminal::new(args.output);
-    let RunArgs { plan, run_id, instead, realtime, yes, max_failures, bounds, places, .. } = args;
+    let RunArgs { plan, run_id, instead, realtime, yes, max_failures, cache, bounds, places, .. } = args;
     bounds.caps.check()?;
     let overrides = Overrides {
         max_cost: bounds.caps.run(),
@@ -47,7 +47,7 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
         let name = one_line(&checked.plan.agent(id).name).into_owned();
         terminal.note(&format!("warning: {name} will be nobody's fallback: {}", one_line(&chain(&why))));
     }
-    let launch = Launch { run_id, mode, seed, max_failures, simulation };
+    let launch = Launch { run_id, mode, seed, max_failures, cache, simulation };
     let mut header = launch.header(checked, &setting.config, &setting.environment, now())?;
     let binding = Binding::of(&header).map_err(Failed::from)?;
     counting::ask(&mut header, &setting.environment, terminal).await?;

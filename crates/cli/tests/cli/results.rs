@@ -30,7 +30,7 @@ const SHARE: &str =
 
 /// The fields of a line of `results.jsonl`.
 const RESULT: &str = "
-    task_id task_type agent model success status result error attempts queued_s latency_s ttft_s input_tokens
+    task_id task_type agent model success status result error cached cached_from attempts queued_s latency_s ttft_s input_tokens
     cached_input_tokens output_tokens cost_usd actual_usd estimated_usd at_risk_usd price_known finish_reason started_at finished_at";
 
 #[track_caller]

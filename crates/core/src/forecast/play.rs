@@ -90,10 +90,20 @@ pub(super) fn play(run: &Run, first: &Input, laws: &Laws, weather: Option<Weathe
     loop {
         let step = run.step(input, now, &mut gates);
         game.note(&step.records, &gates);
+        let mut is_asked = false;
         for action in step.actions {
-            if let Action::Finish(outcome) = action {
-                return Played { makespan: now.since(begin), outcome, tasks: game.tasks };
+            match action {
+                Action::Finish(outcome) => {
+                    return Played { makespan: now.since(begin), outcome, tasks: game.tasks };
+                }
+                Action::Recall(_) => is_asked = true,
+                Action::Call(_) | Action::Abandon(_) => {}
             }
+        }
+        if is_asked {
+            // What earlier runs were answered is not foreseen.
+            input = Input::Recalled(Vec::new());
+            continue;
         }
         // As a driver would: what comes back before the alarm of the same moment.
         let back = game.due.peek().map(|Reverse((at, _))| *at);
@@ -223,6 +233,7 @@ impl Game<'_> {
                     bytes: drawn.output_bytes,
                     finish: Finish::Stop,
                     model: Arc::clone(&self.model),
+                    request: None,
                 };
                 (Ok(answer), Billing::Reported(drawn.usage), drawn.took)
             }

@@ -207,8 +207,13 @@ fn history_is_told_by_bytes_whether_prompts_were_counted_or_not() {
         let prompt = PromptSize { fixed_bytes: 400, fixed_tokens, ..PromptSize::default() };
         let plan = plan(vec![Task { prompt, ..task("a", &[], 1000) }]);
         let attempt = AttemptId::new(TaskId(0), 1);
-        let answer =
-            Answer { output: Hash::of(b""), bytes: 4, finish: Finish::Stop, model: Arc::from("model") };
+        let answer = Answer {
+            output: Hash::of(b""),
+            bytes: 4,
+            finish: Finish::Stop,
+            model: Arc::from("model"),
+            request: None,
+        };
         let usage = Usage { input: 100, output: 1, ..Usage::default() };
         let spent = Spent { usage: Some(usage), charge: Charge::default() };
         let timing = Timing { first_token: None, total: Duration::from_secs(1) };
@@ -333,7 +338,13 @@ fn what_is_left_of_a_run_is_forecast_under_the_budgets_that_it_goes_on_with() {
     });
     let calls: Vec<AttemptId> = calls.collect();
     for attempt in &calls {
-        let answer = Answer { output: Hash::of(b""), bytes: 4, finish: Finish::Stop, model: "m".into() };
+        let answer = Answer {
+            output: Hash::of(b""),
+            bytes: 4,
+            finish: Finish::Stop,
+            model: "m".into(),
+            request: None,
+        };
         let billing = Billing::Reported(Usage { output: 1000, ..Usage::default() });
         let timing = Timing::default();
         let reply = Reply { attempt: *attempt, result: Ok(answer), billing, timing };

@@ -7,6 +7,7 @@
 mod agents;
 mod dependencies;
 mod ranges;
+mod shares;
 
 #[cfg(test)]
 mod tests;
@@ -108,10 +109,11 @@ fn tasks(
     checker.ranges(&Given::by_default(defaults), &Place::root().key("defaults"));
     let depends_on = checker.dependencies();
     let order = checker.order(&depends_on);
-    let (checked, prompts): (Vec<Task>, Prompts) =
+    let (mut checked, prompts): (Vec<Task>, Prompts) =
         depends_on.iter().enumerate().map(|(index, depends_on)| checker.task(index, depends_on)).unzip();
     if let Some(order) = order {
         checker.inserts(&checked, &order);
+        checker.shares(&mut checked, &prompts, &order);
     }
     (checked, prompts)
 }
@@ -212,6 +214,7 @@ impl Checker<'_> {
             expected,
             max_cost: task.max_cost.or(self.defaults.max_cost).and_then(Usd::from_f64),
             timeout: timeout.unwrap_or_else(by_work),
+            same_as: None,
             stops_run: self.on_failure(task) == OnFailure::Stop,
             invalid: invalid(task, task_type).map(Box::new),
         };

@@ -67,6 +67,9 @@ pub struct Task {
     /// Total timeout of one attempt.
     #[serde(with = "micros")]
     pub timeout: Duration,
+    /// The task that asks the same, where it may share that one's answer; it waits for it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<TaskId>,
     /// Its failure ends the run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stops_run: bool,
@@ -147,7 +150,7 @@ impl TryFrom<Parts> for Plan {
     fn try_from(Parts { name, agents, tasks }: Parts) -> Result<Self, NoPlan> {
         for task in &tasks {
             let inserted = task.prompt.inserts.iter().map(|&(id, _)| id);
-            let mut others = task.depends_on.iter().map(|on| on.task).chain(inserted);
+            let mut others = task.depends_on.iter().map(|on| on.task).chain(inserted).chain(task.same_as);
             if others.any(|id| id.index() >= tasks.len()) {
                 return Err(NoPlan::Task(task.name.clone()));
             }

@@ -54,6 +54,9 @@ pub struct TaskFile {
     /// What its failure means for the rest: `skip` what depends on it (so it is unless told), `stop` the run, or
     /// `continue` with what depends on it all the same, without its result.
     pub on_failure: Option<OnFailure>,
+    /// `true` lets it share the answer of another such task that asks the same of the same agent: it waits for that one,
+    /// and is asked itself only where that one does not succeed.
+    pub dedupe: Option<bool>,
     /// Higher goes first among ready tasks; 0 unless told.
     pub priority: Option<i32>,
     /// Anything; handed through to the results.
@@ -131,6 +134,8 @@ pub struct Defaults {
     pub output: Option<OutputFile>,
     /// As the task's.
     pub on_failure: Option<OnFailure>,
+    /// As the task's.
+    pub dedupe: Option<bool>,
     /// As the task's.
     pub priority: Option<i32>,
     /// As the task's.

@@ -110,6 +110,22 @@ pub enum Event {
         /// What stays charged.
         spent: Spent,
     },
+    /// The same request was answered in an earlier run: the task has succeeded, and cost nothing.
+    TaskRecalled {
+        /// Which.
+        task: TaskId,
+        /// The answer.
+        answer: Answer,
+        /// The run that asked for it.
+        run: Arc<str>,
+    },
+    /// The task that asks the same has succeeded: so has this one, by the same answer.
+    TaskShared {
+        /// Which.
+        task: TaskId,
+        /// Whose answer it is.
+        with: TaskId,
+    },
     /// The task failed before anything was sent.
     TaskFailed {
         /// Which.
@@ -191,7 +207,10 @@ impl Event {
     /// The task that it is about, if it is about one.
     pub const fn task(&self) -> Option<TaskId> {
         match self {
-            Event::TaskFailed { task, .. } | Event::TaskSkipped { task, .. } => Some(*task),
+            Event::TaskFailed { task, .. }
+            | Event::TaskSkipped { task, .. }
+            | Event::TaskRecalled { task, .. }
+            | Event::TaskShared { task, .. } => Some(*task),
             _ => match self.attempt() {
                 Some(attempt) => Some(attempt.task),
                 None => None,
@@ -208,6 +227,8 @@ impl Event {
             | Event::AttemptLost { attempt, .. } => Some(*attempt),
             Event::TaskFailed { .. }
             | Event::TaskSkipped { .. }
+            | Event::TaskRecalled { .. }
+            | Event::TaskShared { .. }
             | Event::RunStarted
             | Event::RunResumed
             | Event::ForecastMade { .. }
@@ -255,6 +276,9 @@ pub struct Answer {
     pub finish: Finish,
     /// The model that answered, as the reply names it; shared, because every fold keeps it.
     pub model: Arc<str>,
+    /// The hash of the request that it answers, by which later runs find it; none in journals of before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Hash>,
 }
 
 /// Why the model stopped.

@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     CancelOutsideApply,
     /// A task starts when its first dependency is done.
     DependencyIgnored,
+    /// Tasks start before it is known whether they were answered before.
+    RecallUnawaited,
     /// Whoever runs after a failure all the same is not told of it.
     FailureUntold,
     /// However many tasks fail, the run goes on.
@@ -80,12 +82,13 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 36] = [
+    pub(crate) const ALL: [Fault; 37] = [
         Fault::ReservationForgotten,
         Fault::LostIsFree,
         Fault::SettleForgotten,
         Fault::CancelOutsideApply,
         Fault::DependencyIgnored,
+        Fault::RecallUnawaited,
         Fault::FailureUntold,
         Fault::FailuresUncounted,
         Fault::SkipsStopShort,

@@ -1,6 +1,7 @@
 //! What a run is told, and what it answers with.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use crate::agent::AgentId;
 use crate::failure::Failure;
 use crate::limit::{GateId, GateSpec, Told};
 use crate::money::Usd;
-use crate::plan::Plan;
+use crate::plan::{Plan, TaskId};
 use crate::prediction::Prediction;
 use crate::time::{Time, micros};
 use crate::usage::{Cost, Usage};
@@ -41,6 +42,9 @@ pub struct Settings {
     /// So many failed tasks end the run; none: however many fail, the others go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_failures: Option<u32>,
+    /// Whether answers of earlier runs are taken for the same requests.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cache: bool,
     /// Whether the endpoint is the in-process simulator.
     pub simulated: bool,
     /// The price table that listed prices are of ([`crate::price::Table::name`]); none in runs of
@@ -101,6 +105,8 @@ pub enum Input {
     Told(AttemptId, Told),
     /// An attempt came back.
     Replied(Reply),
+    /// What is known of the requests of the tasks of an [`Action::Recall`]: of each that was answered before.
+    Recalled(Vec<(TaskId, Recalled)>),
     /// A time that was asked for has come.
     Woke,
     /// The user asked to stop.
@@ -109,6 +115,15 @@ pub enum Input {
     Controlled(Control),
     /// A forecast of the run is known.
     Forecast(Prediction),
+}
+
+/// An answer to the same request that an earlier run was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recalled {
+    /// The answer.
+    pub answer: Answer,
+    /// The run that asked for it.
+    pub run: Arc<str>,
 }
 
 /// Budgets that a run gets when it goes on; what is absent stays as it was.
@@ -178,6 +193,9 @@ pub struct Step {
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
+    /// Look whether the requests of these tasks were answered before, and say so by [`Input::Recalled`]: nothing
+    /// starts until then.
+    Recall(Vec<TaskId>),
     /// Send this attempt's request.
     Call(AttemptId),
     /// Give this attempt up; its answer is no longer wanted.

@@ -15,6 +15,7 @@
 //! | `step` | what to do about an input |
 //! | `schedule` | which task starts next, and why none does |
 //! | `failures` | when failed tasks end the run |
+//! | `recall` | answers that need no call |
 //! | `retry` | whether and when a failed attempt is tried again |
 //! | `health` | what is known of the providers' health, of `breaker`, `alike` and `quota` |
 //! | `pass` | which task is next, by the queue and by the providers' health |
@@ -42,6 +43,7 @@ mod money;
 mod pass;
 mod quota;
 mod ready;
+mod recall;
 mod retry;
 mod route;
 mod schedule;

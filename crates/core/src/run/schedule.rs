@@ -19,8 +19,9 @@ use crate::time::Time;
 use crate::usage::Cost;
 
 impl Deciding<'_> {
-    /// Starts what may start, in the order of the queue, until the limits say no.
-    pub(super) fn schedule(&mut self) {
+    /// Starts what may start, in the order of the queue, until the limits say no; or until a task becomes ready that
+    /// may need no call (false), because others that ran before it failed.
+    pub(super) fn schedule(&mut self) -> bool {
         if self.run.is_paused() {
             self.wait_in(&Lane::ALL, PAUSED.to_owned(), None, |_| true);
         }
@@ -29,11 +30,15 @@ impl Deciding<'_> {
             if !self.try_start(head, &mut held) {
                 break;
             }
+            if self.run.may_recall() {
+                return false;
+            }
         }
         self.stop_if_all_are_past(&held);
         if self.may_start() {
             self.wake_for_others();
         }
+        true
     }
 
     /// Starts a task if money and rates allow; whether others may start all the same.

@@ -9,6 +9,7 @@ use super::health::Health;
 use super::input::Settings;
 use super::planted;
 use super::ready::Ready;
+use super::recall::Recall;
 use super::task::{Phase, TaskState};
 use super::waits::Waits;
 use crate::agent::{Agent, AgentId};
@@ -27,6 +28,8 @@ pub struct Run {
     pub(super) state: State,
     /// Beside the state: what was waited for and is not told yet.
     pub(super) waits: Waits,
+    /// Beside the state: whose requests may have been answered before, as far as nobody has looked.
+    pub(super) recall: Recall,
 }
 
 /// Everything that records change; compared as a whole with its replay.
@@ -39,6 +42,8 @@ pub(super) struct State {
     pub(super) session: Option<Time>,
     pub(super) tasks: Vec<TaskState>,
     pub(super) ready: Ready,
+    /// Ready tasks whose answer another one has.
+    pub(super) shared: BTreeSet<TaskId>,
     pub(super) in_flight: BTreeMap<TaskId, InFlight>,
     /// Tasks that have neither succeeded nor failed nor been skipped.
     pub(super) open: usize,
@@ -114,6 +119,7 @@ impl Run {
             open: tasks.len(),
             tasks,
             ready: Ready::default(),
+            shared: BTreeSet::new(),
             in_flight: BTreeMap::new(),
             budget: settings.budget,
             budget_stops: settings.auto_stop,
@@ -129,7 +135,7 @@ impl Run {
             paused: None,
             ended: None,
         };
-        let mut run = Run { plan, settings, state, waits: Waits::default() };
+        let mut run = Run { plan, settings, state, waits: Waits::default(), recall: Recall::default() };
         for id in run.plan.ids().filter(|id| run.task(*id).phase == Phase::Ready).collect::<Vec<_>>() {
             run.make_ready(id);
         }
@@ -247,7 +253,7 @@ impl Run {
             Event::AttemptSucceeded { attempt, answer, spent, timing } => {
                 self.attempt_ended(*attempt, spent)?;
                 self.note_success(*attempt, record.at - timing.total, record.at);
-                self.succeeded(attempt.task, answer);
+                self.succeeded(attempt.task, answer.output, answer.bytes);
             }
             Event::AttemptFailed { attempt, failure, spent, then, timing } => {
                 self.attempt_ended(*attempt, spent)?;
@@ -258,6 +264,13 @@ impl Run {
                 self.attempt_ended(*attempt, spent)?;
                 self.note_loss(*attempt, record.at);
                 self.make_ready(attempt.task);
+            }
+            Event::TaskRecalled { task, answer, .. } => self.answered(*task, answer.output, answer.bytes)?,
+            Event::TaskShared { task, with } => {
+                let Phase::Succeeded { output, bytes } = self.task(*with).phase else {
+                    return Err("the task whose answer it shares has none");
+                };
+                self.answered(*task, output, bytes)?;
             }
             Event::TaskFailed { task, .. } => self.fail_unsent(*task)?,
             Event::TaskSkipped { task, .. } => self.skip(*task)?,

@@ -29,8 +29,12 @@ impl Run {
             deciding.run.waits.pass(now);
             deciding.take(input);
             deciding.tell_waits(false);
-            deciding.schedule();
-            deciding.finish();
+            while !deciding.recall() {
+                if deciding.schedule() {
+                    deciding.finish();
+                    break;
+                }
+            }
         }
         let step = deciding.step;
         self.waits.held(&step.waiting, now);
@@ -65,6 +69,7 @@ impl Deciding<'_> {
                 self.gates.hear(gate, attempt, &told, self.now);
             }
             Input::Replied(reply) => self.replied(reply),
+            Input::Recalled(known) => self.recalled(known),
             Input::Woke => {}
             Input::Controlled(control) => self.control(control),
             Input::Forecast(forecast) => self.remember(Event::ForecastMade { forecast }),

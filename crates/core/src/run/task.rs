@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::event::{Answer, AttemptId, Spent, Then};
+use super::event::{AttemptId, Spent, Then};
 use super::planted;
 use super::ready::Lane;
 use super::route::Queue;
@@ -111,11 +111,17 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn succeeded(&mut self, id: TaskId, answer: &Answer) {
-        let (output, bytes) = (answer.output, answer.bytes);
+    pub(super) fn succeeded(&mut self, id: TaskId, output: Hash, bytes: u64) {
         self.state.tasks[id.index()].phase = Phase::Succeeded { output, bytes };
         self.state.open -= 1;
         self.release_behind(id);
+    }
+
+    /// A task has its answer without an attempt.
+    pub(super) fn answered(&mut self, id: TaskId, output: Hash, bytes: u64) -> Result<(), &'static str> {
+        self.leave_queue(id)?;
+        self.succeeded(id, output, bytes);
+        Ok(())
     }
 
     /// A task has ended: whoever waits for it and for nothing else may start, where it may end like this.
@@ -186,6 +192,11 @@ impl Run {
         let task = &mut self.state.tasks[id.index()];
         (task.phase, task.queue) = (Phase::Ready, queue);
         self.state.ready.insert(&self.plan, id, queue, task.lane());
+        if self.shared_answer(id).is_some() {
+            self.state.shared.insert(id);
+        } else if self.settings.cache {
+            self.recall.unasked.push(id);
+        }
     }
 
     /// A task fails without an attempt.
@@ -205,6 +216,7 @@ impl Run {
 
     /// A task that is about to end without an attempt waits no more.
     fn leave_queue(&mut self, id: TaskId) -> Result<(), &'static str> {
+        self.state.shared.remove(&id);
         let task = &self.state.tasks[id.index()];
         match task.phase {
             Phase::Blocked => {}

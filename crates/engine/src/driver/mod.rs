@@ -22,6 +22,7 @@ mod foreseen;
 mod meeting;
 mod observe;
 mod outputs;
+mod requests;
 mod round;
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,12 @@
 //! One round of the loop after the other.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use sortie_core::call::{Call, Returned};
-use sortie_core::failure::{Class, Failure};
+use sortie_core::call::Returned;
 use sortie_core::hash::Hash;
 use sortie_core::limit::Gates;
-use sortie_core::plan::{Prompts, corrected};
+use sortie_core::plan::Prompts;
 use sortie_core::run::Run;
 use sortie_core::run::control::Control;
 use sortie_core::run::event::{Answer, AttemptId, Event, Record, Signal, Timing};
@@ -31,15 +29,17 @@ const MOST_HEARD: usize = 1024;
 /// What drives one run.
 pub(super) struct Driver<'a, S, E, O> {
     run_id: &'a str,
-    prompts: &'a Prompts,
-    run: Run,
+    pub(super) prompts: &'a Prompts,
+    pub(super) run: Run,
     gates: Gates,
-    store: &'a mut S,
-    executor: &'a mut E,
+    pub(super) store: &'a mut S,
+    pub(super) executor: &'a mut E,
     observe: &'a mut O,
     /// Heard and not yet decided about.
-    heard: VecDeque<Heard>,
-    recent: Recent,
+    pub(super) heard: VecDeque<Heard>,
+    pub(super) recent: Recent,
+    /// What the calls in flight ask.
+    pub(super) requests: HashMap<AttemptId, Hash>,
     seat: Seat,
     /// The first signal: the run drains.
     stopping: Option<Signal>,
@@ -48,7 +48,7 @@ pub(super) struct Driver<'a, S, E, O> {
 }
 
 /// Something heard, in the run's words; the output is of an answer that came whole.
-struct Heard {
+pub(super) struct Heard {
     input: Input,
     output: Option<Output>,
     /// Whom to tell that what it led to is durable.
@@ -111,6 +111,7 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
             observe,
             heard: VecDeque::new(),
             recent: Recent::default(),
+            requests: HashMap::new(),
             seat: Seat::at(None),
             stopping: None,
             end_at_once: None,
@@ -156,8 +157,13 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
             }
             for action in round.actions {
                 match action {
+                    // Boxed: rare, and large.
+                    Action::Recall(tasks) => Box::pin(self.look_up(tasks)).await?,
                     Action::Call(attempt) => self.call(attempt).await?,
-                    Action::Abandon(attempt) => self.executor.abandon(attempt),
+                    Action::Abandon(attempt) => {
+                        self.requests.remove(&attempt);
+                        self.executor.abandon(attempt);
+                    }
                     Action::Finish(outcome) => return Ok(Ended::Finished(outcome)),
                 }
             }
@@ -201,7 +207,10 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
         let heard = match next {
             Next::Woke => Input::Woke.into(),
             Next::Told(attempt, told) => Input::Told(attempt, told).into(),
-            Next::Returned(attempt, returned) => replied(attempt, returned),
+            Next::Returned(attempt, returned) => {
+                let request = self.requests.remove(&attempt);
+                replied(attempt, returned, request)
+            }
             Next::Signal(signal) if self.stopping.is_none() => {
                 self.stopping = Some(signal);
                 Input::Cancelled(signal).into()
@@ -252,55 +261,17 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
         }
         Ok(())
     }
-
-    /// Renders the prompt of an attempt and adds what else a call needs.
-    async fn write_down(&mut self, attempt: AttemptId) -> Result<Result<Call, Failure>, StoreError> {
-        let index = attempt.task.index();
-        let Some(prompt) = self.prompts.get(index) else {
-            return Ok(Err(Failure::new(Class::Template, "the task has no prompt")));
-        };
-        let mut results = HashMap::new();
-        for task in prompt.template.inserted() {
-            let Some(hash) = self.run.output(task) else { continue };
-            if let Entry::Vacant(place) = results.entry(task) {
-                place.insert(self.output(&hash).await?);
-            }
-        }
-        let rendered = prompt.template.render(|task| results.get(&task).map(|text| &**text));
-        let (plan, asked) = (self.run.plan(), self.run.plan().asked(attempt));
-        let wrong = self.run.task(attempt.task).wrong.as_deref();
-        let rendered = match wrong {
-            Some(wrong) => rendered.map(|text| corrected(text, wrong)),
-            None => rendered,
-        };
-        Ok(rendered.map(|text| Call {
-            attempt,
-            agent: asked,
-            prompt: text,
-            system: prompt.system.clone(),
-            output: prompt.output.clone(),
-            temperature: prompt.temperature,
-            max_tokens: plan.max_tokens_of(attempt.task, asked),
-            timeout: plan.task(attempt.task).timeout,
-        }))
-    }
-
-    async fn output(&self, hash: &Hash) -> Result<Arc<str>, StoreError> {
-        match self.recent.get(hash) {
-            Some(text) => Ok(text),
-            None => self.store.output(hash).await,
-        }
-    }
 }
 
 /// An answer's text stays outside of the run, which gets its hash and its length.
-fn replied(attempt: AttemptId, returned: Returned) -> Heard {
+fn replied(attempt: AttemptId, returned: Returned, request: Option<Hash>) -> Heard {
     let Returned { result, billing, timing } = returned;
     let (result, output) = match result {
         Ok(text) => {
             let hash = Hash::of(text.text.as_bytes());
             let bytes = text.text.len() as u64;
-            let answer = Answer { output: hash, bytes, finish: text.finish, model: text.model.into() };
+            let (finish, model) = (text.finish, text.model.into());
+            let answer = Answer { output: hash, bytes, finish, model, request };
             (Ok(answer), Some((hash, Arc::from(text.text))))
         }
         Err(failure) => (Err(failure), None),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use sortie_core::call::{Call, Returned};
 use sortie_core::failure::{Class, Failure};
+use sortie_core::hash::Hash;
 use sortie_core::limit::Told;
 use sortie_core::run::event::{AttemptId, Timing};
 use sortie_core::run::input::Billing;
@@ -22,6 +23,11 @@ pub trait Caller: Send + Sync + 'static {
     /// connection where the future is dropped, and must not retry. What the head of the reply tells of
     /// quotas is said to `ear` as soon as it comes.
     fn call(&self, call: Call, ear: Ear) -> impl Future<Output = Returned> + Send;
+
+    /// As [`Executor::request_of`].
+    fn request_of(&self, _call: &Call) -> Option<Hash> {
+        None
+    }
 }
 
 /// Hears what the head of a call's reply tells, before the call comes back.
@@ -103,6 +109,10 @@ impl<C: Caller> Executor for LocalExecutor<C> {
         let handle = self.tasks.spawn(async move { caller.call(call, ear).await });
         self.in_flight.insert(handle.id(), (attempt, now));
         self.handles.insert(attempt, handle);
+    }
+
+    fn request_of(&self, call: &Call) -> Option<Hash> {
+        self.caller.request_of(call)
     }
 
     fn abandon(&mut self, attempt: AttemptId) {

@@ -14,6 +14,7 @@ pub mod simulated;
 pub(crate) mod testing;
 
 use sortie_core::call::{Call, Returned};
+use sortie_core::hash::Hash;
 use sortie_core::limit::Told;
 use sortie_core::run::event::{AttemptId, Signal};
 use sortie_core::time::Time;
@@ -44,6 +45,12 @@ pub trait Executor: Send {
 
     /// Starts a call; it comes back through [`Executor::next`] or [`Executor::ready`], once.
     fn start(&mut self, call: Call);
+
+    /// The hash of all that decides the answer to a call: where it goes, the model, its parameters and its texts.
+    /// Two calls that have the same ask the same. None where nothing is known of that.
+    fn request_of(&self, _call: &Call) -> Option<Hash> {
+        None
+    }
 
     /// Gives a call up: its connection is closed and it never comes back. Nothing where it is not
     /// in flight.

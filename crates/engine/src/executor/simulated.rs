@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use sortie_core::call::{Call, Returned};
+use sortie_core::hash::Hash;
 use sortie_core::limit::Told;
 use sortie_core::run::event::AttemptId;
 use sortie_core::time::Time;
@@ -20,6 +21,11 @@ use super::{Executor, Next};
 pub trait Answerer: Send {
     /// The answer to a call that is sent now.
     fn answer(&mut self, call: &Call, now: Time) -> Answered;
+
+    /// As [`Executor::request_of`].
+    fn request_of(&self, _call: &Call) -> Option<Hash> {
+        None
+    }
 }
 
 /// What becomes of a call.
@@ -128,6 +134,10 @@ impl<A: Answerer> Executor for SimulatedExecutor<A> {
         let head = told.map(|(after, told)| self.plan(after.min(took), Next::Told(attempt, told)));
         let end = self.plan(took, Next::Returned(attempt, returned));
         self.due.insert(attempt, (end, head));
+    }
+
+    fn request_of(&self, call: &Call) -> Option<Hash> {
+        self.answerer.request_of(call)
     }
 
     fn abandon(&mut self, attempt: AttemptId) {

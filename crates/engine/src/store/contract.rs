@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sortie_core::hash::Hash;
-use sortie_core::plan::{Plan, Prompts};
-use sortie_core::run::event::{Event, Record, Signal};
+use sortie_core::plan::{Plan, Prompts, TaskId};
+use sortie_core::run::event::{Answer, AttemptId, Event, Finish, Record, Signal, Spent, Timing};
 use sortie_core::run::input::{Mode, Settings};
 use sortie_core::time::Time;
 
@@ -36,6 +36,7 @@ pub(super) fn header(run_id: &str, created: u64) -> Header {
         gates: Vec::new(),
         max_concurrent: 1,
         max_failures: None,
+        cache: false,
         simulated: false,
         price_table: None,
     };
@@ -183,6 +184,36 @@ pub(super) async fn runs_are_listed_the_newest_first<P: Place>(place: P) {
     assert_eq!(store.list().await.unwrap(), expected);
 }
 
+pub(super) async fn an_answer_is_found_by_its_request<P: Place>(place: P) {
+    let mut store = place.store();
+    let request = Hash::of(b"asked");
+    assert_eq!(store.answered(&request).await.unwrap(), None);
+    let answer = |text: &str, request| Answer {
+        output: Hash::of(text.as_bytes()),
+        bytes: text.len() as u64,
+        finish: Finish::Stop,
+        model: "m".into(),
+        request,
+    };
+    let said = |seq: u64, at: u64, answer: Answer| {
+        let (attempt, spent) = (AttemptId::new(TaskId(seq as u32), 1), Spent::default());
+        let event = Event::AttemptSucceeded { attempt, answer, spent, timing: Timing::default() };
+        Record { seq, at: Time::from_micros(at), event }
+    };
+    // The last to say it, whatever was created last; nothing where the text is not there.
+    for (run, at, text) in [("a", 10, "first"), ("b", 30, "last"), ("c", 20, "between")] {
+        store.create(&header(run, 1)).await.unwrap();
+        let other = said(2, at, answer("other", Some(Hash::of(b"other"))));
+        let records = [said(1, at, answer(text, Some(request))), other];
+        store.append(run, 0, &records, &[output(text)]).await.unwrap();
+    }
+    store.append("a", 2, &[said(3, 99, answer("untold", None))], &[output("untold")]).await.unwrap();
+    let found = store.answered(&request).await.unwrap();
+    assert_eq!(found, Some(("b".to_owned(), answer("last", Some(request)))));
+    assert_eq!(place.store().answered(&Hash::of(b"other")).await.unwrap(), None, "its text is nowhere");
+    assert_eq!(place.store().answered(&Hash::of(b"never")).await.unwrap(), None);
+}
+
 /// All of the contract, as tests of the module that says it.
 macro_rules! contract {
     ($place:ty) => {
@@ -193,6 +224,7 @@ macro_rules! contract {
             who_lost_a_run_without_noticing_is_fenced
             records_follow_each_other_without_gaps
             runs_are_listed_the_newest_first
+            an_answer_is_found_by_its_request
         }
     };
     ($place:ty: $($test:ident)+) => {

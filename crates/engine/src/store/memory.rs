@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sortie_core::hash::Hash;
-use sortie_core::run::event::Record;
+use sortie_core::run::event::{Answer, Record};
 
-use super::{Header, Listed, Output, Store, StoreError, check_numbers, check_run_id};
+use super::{Header, Listed, Output, Store, StoreError, answer_to, check_numbers, check_run_id};
 
 /// Journals in memory.
 #[derive(Debug, Default)]
@@ -136,6 +136,20 @@ impl Store for MemoryStore {
 
     async fn output(&self, hash: &Hash) -> Result<Arc<str>, StoreError> {
         lock(&self.memory).outputs.get(hash).cloned().ok_or(StoreError::NoSuchOutput(*hash))
+    }
+
+    async fn answered(&self, request: &Hash) -> Result<Option<(String, Answer)>, StoreError> {
+        let memory = lock(&self.memory);
+        let answers = memory.runs.values().flat_map(|kept| {
+            let of = |record| Some((record, answer_to(request, record)?));
+            kept.records
+                .iter()
+                .filter_map(of)
+                .map(|(record, answer)| (record.at, &kept.header.run_id, answer))
+        });
+        let last = answers.max_by_key(|(at, run, _)| (*at, *run));
+        let kept = last.filter(|(_, _, answer)| memory.outputs.contains_key(&answer.output));
+        Ok(kept.map(|(_, run, answer)| (run.clone(), answer.clone())))
     }
 
     async fn read(&self, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {

@@ -2,7 +2,7 @@
 //!
 //! A [`Store`] keeps for every run what it was created with, its records and the outputs that they
 //! name, and sees to it that one process at a time adds to a run. It knows nothing of what the
-//! records mean.
+//! records mean, but which of them is an answer to which request.
 //!
 //! # Adding a store
 //! Implement [`Store`] in a file of its own and run `contract.rs` over it: it says what a driver
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sortie_core::hash::Hash;
 use sortie_core::plan::{Plan, Prompts};
-use sortie_core::run::event::Record;
+use sortie_core::run::event::{Answer, Event, Record};
 use sortie_core::run::input::Settings;
 use sortie_core::time::Time;
 
@@ -188,6 +188,16 @@ pub trait Store: Send {
     /// `NoSuchOutput`, `DamagedOutput`, `Io`.
     fn output(&self, hash: &Hash) -> impl Future<Output = Result<Arc<str>, StoreError>> + Send;
 
+    /// The last answer to this request in any run, and the id of that run; none where nobody has asked it, or its
+    /// text is not there any more.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn answered(
+        &self,
+        request: &Hash,
+    ) -> impl Future<Output = Result<Option<(String, Answer)>, StoreError>> + Send;
+
     /// Reads a run without owning it.
     ///
     /// # Errors
@@ -199,6 +209,14 @@ pub trait Store: Send {
     /// # Errors
     /// `Io`.
     fn list(&self) -> impl Future<Output = Result<Vec<Listed>, StoreError>> + Send;
+}
+
+/// The answer that a record is, where it is one to this request.
+fn answer_to<'r>(request: &Hash, record: &'r Record) -> Option<&'r Answer> {
+    match &record.event {
+        Event::AttemptSucceeded { answer, .. } if answer.request == Some(*request) => Some(answer),
+        _ => None,
+    }
 }
 
 /// Refuses records that do not follow each other from `after` on: a store keeps no gaps.

@@ -17,6 +17,8 @@ pub struct Counts {
     pub lost: u64,
     /// Attempts that were to be tried again.
     pub retries: u64,
+    /// Tasks whose answer was given before: no call was made for them.
+    pub without_call: u64,
     /// Tasks of which an attempt went to a fallback.
     pub rerouted: u64,
     /// Tasks that failed before anything was sent.

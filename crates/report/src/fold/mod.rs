@@ -34,7 +34,7 @@ mod read;
 mod task;
 
 pub use counts::Counts;
-pub use task::{Overrun, Status, TaskView};
+pub use task::{Earlier, Overrun, Status, TaskView};
 
 use clock::Clock;
 
@@ -186,6 +186,13 @@ impl Fold {
                 self.attempt_failed(attempt.task, failure, spent, *timing, then, at);
             }
             Event::AttemptLost { attempt, spent } => self.attempt_lost(attempt.task, spent),
+            Event::TaskRecalled { task, answer, run } => {
+                self.answered(*task, Earlier::Run(Arc::clone(run)), Some(Box::new(answer.clone())), at);
+            }
+            Event::TaskShared { task, with } => {
+                let answer = self.tasks.get(with.index()).and_then(|view| view.answer.clone());
+                self.answered(*task, Earlier::Task(*with), answer, at);
+            }
             Event::TaskFailed { task, failure } => {
                 self.counts.unsent += 1;
                 self.task_failed(*task, failure, at);
@@ -270,6 +277,14 @@ impl Fold {
         view.answer_input = spent.usage.map(|usage| usage.total_input());
         view.failure = None;
         self.counts.cut_by_max_tokens += u64::from(answer.finish == Finish::MaxTokens);
+        self.finish(task, Status::Succeeded, at);
+    }
+
+    /// A task has succeeded without a call.
+    fn answered(&mut self, task: TaskId, by: Earlier, answer: Option<Box<Answer>>, at: Time) {
+        let Some(view) = self.tasks.get_mut(task.index()) else { return };
+        (view.answer, view.without_call, view.failure) = (answer, Some(by), None);
+        self.counts.without_call += 1;
         self.finish(task, Status::Succeeded, at);
     }
 

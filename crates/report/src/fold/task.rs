@@ -1,5 +1,6 @@
 //! One task as its events tell it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sortie_core::agent::{Agent, AgentId};
@@ -35,6 +36,25 @@ impl Status {
             Status::Succeeded => "succeeded",
             Status::Failed => "failed",
             Status::Skipped => "skipped",
+        }
+    }
+}
+
+/// Who asked for an answer before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    /// An earlier run.
+    Run(Arc<str>),
+    /// A task of the same run.
+    Task(TaskId),
+}
+
+impl Earlier {
+    /// For people: `run nightly-3`, `task a`.
+    pub fn name(&self, plan: &Plan) -> String {
+        match self {
+            Earlier::Run(run) => format!("run {run}"),
+            Earlier::Task(id) => format!("task {}", plan.task(*id).name),
         }
     }
 }
@@ -91,6 +111,8 @@ pub struct TaskView {
     pub charge: Charge,
     /// The answer.
     pub answer: Option<Box<Answer>>,
+    /// Whose answer it is, where no call was made for it.
+    pub without_call: Option<Earlier>,
     /// Why it failed, or why its last attempt did.
     pub failure: Option<Box<Failure>>,
     /// Why it was skipped.

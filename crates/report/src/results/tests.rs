@@ -21,7 +21,7 @@ fn a_result_has_the_names_of_the_design_in_their_order() {
         String::from_utf8(line).unwrap(),
         concat!(
             r#"{"task_id":"analyze","task_type":"analysis","agent":"claude","model":"claude-sonnet-4-5-20250929","#,
-            r#""success":true,"status":"succeeded","result":"two\nlines","error":null,"attempts":2,"queued_s":0.0,"#,
+            r#""success":true,"status":"succeeded","result":"two\nlines","error":null,"cached":false,"cached_from":null,"attempts":2,"queued_s":0.0,"#,
             r#""latency_s":2.0,"ttft_s":0.4,"input_tokens":100,"cached_input_tokens":20,"output_tokens":200,"#,
             r#""cost_usd":0.0046,"actual_usd":0.0046,"estimated_usd":0.0,"at_risk_usd":0.0,"price_known":true,"#,
             r#""finish_reason":"stop","started_at":"2025-11-14T09:30:00.000000Z","#,

@@ -53,6 +53,7 @@ pub fn summary(report: &Report, style: Style) -> String {
     }
     lines.extend(speedup_line(report).map(|line| format!("  {line}")));
     lines.extend(calls_line(report).map(|line| format!("  {line}")));
+    lines.extend(cached_line(summary).map(|line| format!("  {line}")));
     lines.extend(fallbacks_line(summary).map(|line| format!("  {line}")));
     lines.extend(summary.stopped_accounts.iter().map(|stop| format!("  {}", one_line(&stop.words()))));
     lines.extend(waits::in_words(&summary.waits).map(|waits| format!("  Waited for: {}", one_line(&waits))));
@@ -103,6 +104,13 @@ fn calls_line(report: &Report) -> Option<String> {
         parts.push(format!("latency p50 {}, p95 {}", duration(p50), duration(p95)));
     }
     (counts.calls > 0).then(|| parts.join(", "))
+}
+
+/// How many tasks needed no call.
+pub(crate) fn cached_line(summary: &Summary) -> Option<String> {
+    let cached = summary.cached_tasks;
+    (cached > 0)
+        .then(|| format!("{} answered without a call: the same was asked before", count(cached, "task")))
 }
 
 /// How many tasks others did than their own agents.

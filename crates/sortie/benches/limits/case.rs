@@ -294,7 +294,14 @@ impl Case {
         let plan = Source::new("plan.jsonl", self.plan().into()).map_err(|problems| problems.to_string())?;
         let file = PlanFile::read(&plan).map_err(|problems| problems.to_string())?;
         let checked = check(file, &config.routing()).map_err(|problems| problems.to_string())?;
-        let launch = Launch { run_id: None, mode: Mode::Parallel, seed: 1, max_failures: None, simulation };
+        let launch = Launch {
+            run_id: None,
+            mode: Mode::Parallel,
+            seed: 1,
+            max_failures: None,
+            cache: false,
+            simulation,
+        };
         Ok(launch.header(checked, &config, &environment(), sortie::session::now())?)
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sortie_core::call::{Call, Returned};
 use sortie_core::failure::{Class, Failure};
+use sortie_core::hash::Hash;
 use sortie_core::plan::Plan;
 use sortie_core::run::event::Timing;
 use sortie_core::run::input::Billing;
@@ -11,7 +12,7 @@ use sortie_engine::executor::local::{Caller, Ear};
 use sortie_providers::http::{Client, Endpoint};
 
 use super::output::checked;
-use super::{attributed, request};
+use super::{attributed, request, request_hash};
 use crate::config;
 
 /// Sends each call to its agent's endpoint.
@@ -42,5 +43,10 @@ impl Caller for HttpCaller {
         let tell = |told| ear.told(told);
         let returned = self.client.call(endpoint, &request, agent.timeouts, total, tell).await;
         checked(attributed(returned, agent), output.as_ref())
+    }
+
+    fn request_of(&self, call: &Call) -> Option<Hash> {
+        let configured = &self.configured[usize::from(call.agent.0)];
+        request_hash("", call, self.plan.agent(call.agent), configured)
     }
 }

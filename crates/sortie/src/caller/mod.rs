@@ -11,6 +11,7 @@ pub(crate) use simulated::SimulatedCaller;
 
 use sortie_core::agent::Agent;
 use sortie_core::call::{Call, Returned};
+use sortie_core::hash::Hash;
 use sortie_providers::dialect::{Request, Shape};
 
 use crate::config::Endpoint;
@@ -39,6 +40,17 @@ fn request(call: Call, agent: &Agent, endpoint: &Endpoint) -> Request {
         shape: call.output.map_or(Shape::Text, |output| Shape::Json(output.schema().clone())),
         ..Request::default()
     }
+}
+
+/// The hash of all that decides the answer to a call. `at` tells apart places that answer differently though their
+/// addresses are the same.
+fn request_hash(at: &str, call: &Call, agent: &Agent, endpoint: &Endpoint) -> Option<Hash> {
+    let Request { model, system, prompt, max_tokens, temperature, shape, .. } =
+        request(call.clone(), agent, endpoint);
+    let place = (at, endpoint.provider.name(), &endpoint.base_url, endpoint.api);
+    let schema = if let Shape::Json(schema) = &shape { Some(schema) } else { None };
+    let asked = serde_json::to_vec(&(place, model, system, prompt, max_tokens, temperature, schema)).ok()?;
+    Some(Hash::of(&asked))
 }
 
 /// The task's own temperature, else the agent's. A task says it to its own agent: a fallback that takes no such

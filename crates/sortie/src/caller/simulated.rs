@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 use sortie_core::call::Call;
+use sortie_core::hash::Hash;
 use sortie_core::limit::Told;
 use sortie_core::plan::Plan;
 use sortie_core::time::Time;
@@ -17,7 +18,7 @@ use sortie_sim::ledger::Delivery;
 use sortie_sim::timeline::{self, ServerRequest, Timeline};
 
 use super::output::checked;
-use super::{attributed, request};
+use super::{attributed, request, request_hash};
 use crate::binding::{dialect_of, variant_of};
 use crate::config;
 
@@ -29,6 +30,8 @@ pub(crate) struct SimulatedCaller {
     pub(crate) model: Model,
     pub(crate) plan: Arc<Plan>,
     pub(crate) configured: Vec<config::Endpoint>,
+    /// The simulator's: another one answers otherwise.
+    pub(crate) identity: String,
 }
 
 impl Answerer for SimulatedCaller {
@@ -67,6 +70,11 @@ impl Answerer for SimulatedCaller {
         }
         let returned = checked(attributed(exchange.end(at, end), agent), call.output.as_ref());
         Answered { returned, took: at, told }
+    }
+
+    fn request_of(&self, call: &Call) -> Option<Hash> {
+        let configured = &self.configured[usize::from(call.agent.0)];
+        request_hash(&self.identity, call, self.plan.agent(call.agent), configured)
     }
 }
 

@@ -98,6 +98,7 @@ pub struct Scheduler {
     simulation: Option<String>,
     seed: u64,
     max_failures: Option<u32>,
+    cache: bool,
     results_dir: Option<PathBuf>,
 }
 
@@ -173,6 +174,12 @@ impl Scheduler {
     /// told, the others go on, however many fail.
     pub fn max_failures(mut self, tasks: u32) -> Self {
         self.max_failures = Some(tasks);
+        self
+    }
+
+    /// Takes answers of earlier runs of the same store for the same requests; they cost nothing.
+    pub fn cache(mut self) -> Self {
+        self.cache = true;
         self
     }
 
@@ -362,8 +369,14 @@ impl Scheduler {
         let mode = if self.serial { Mode::Serial } else { Mode::Parallel };
         let simulation =
             self.simulation.as_ref().map(|name| Simulation::named(name, self.seed)).transpose()?;
-        let launch =
-            Launch { run_id: self.run_id.clone(), mode, seed: self.seed, max_failures: None, simulation };
+        let launch = Launch {
+            run_id: self.run_id.clone(),
+            mode,
+            seed: self.seed,
+            max_failures: None,
+            cache: self.cache,
+            simulation,
+        };
         launch.header(checked, &config, environment, now())
     }
 }

@@ -178,8 +178,14 @@ pub(super) fn header(config: &str, tasks: Vec<TaskFile>, scenario: &str, seed: u
     let file = PlanFile { name: Some("drawn".into()), tasks, ..PlanFile::default() };
     let checked = check(file, &config.routing()).unwrap();
     let simulation = Some(Simulation { scenario: scenario.to_owned(), seed });
-    let launch =
-        Launch { run_id: Some(RUN.into()), mode: Mode::Parallel, seed, max_failures: None, simulation };
+    let launch = Launch {
+        run_id: Some(RUN.into()),
+        mode: Mode::Parallel,
+        seed,
+        max_failures: None,
+        cache: false,
+        simulation,
+    };
     launch
         .header(checked, &config, &Environment::default(), Time::from_micros(1_800_000_000_000_000))
         .unwrap()

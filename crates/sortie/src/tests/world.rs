@@ -7,7 +7,7 @@ use sortie_core::call::Call;
 use sortie_core::chance::Chance;
 use sortie_core::hash::Hash;
 use sortie_core::money::Usd;
-use sortie_core::run::event::{AttemptId, Outcome, Record};
+use sortie_core::run::event::{Answer, AttemptId, Outcome, Record};
 use sortie_core::run::input::Budgets;
 use sortie_core::time::Time;
 use sortie_engine::driver::{self, DriveError, Ended};
@@ -36,7 +36,8 @@ impl Provider {
         let simulation = binding.simulation.unwrap();
         let model = Model::new(Scenario::parse(&simulation.scenario).unwrap(), simulation.seed);
         let plan = Arc::clone(&header.plan);
-        let caller = SimulatedCaller { model, plan, configured: binding.endpoints };
+        let identity = simulation.identity();
+        let caller = SimulatedCaller { model, plan, configured: binding.endpoints, identity };
         Provider { caller, bills: Bills::default() }
     }
 }
@@ -101,6 +102,10 @@ impl Store for Journal {
 
     async fn output(&self, hash: &Hash) -> Result<Arc<str>, StoreError> {
         self.memory.output(hash).await
+    }
+
+    async fn answered(&self, request: &Hash) -> Result<Option<(String, Answer)>, StoreError> {
+        self.memory.answered(request).await
     }
 
     async fn read(&self, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {

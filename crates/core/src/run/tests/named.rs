@@ -80,6 +80,7 @@ impl Table {
             bytes,
             finish: Finish::Stop,
             model: "m".into(),
+            request: None,
         });
         self.tell(Input::Replied(Reply { attempt, result, billing, timing: Timing::default() }))
     }

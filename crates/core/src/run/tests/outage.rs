@@ -98,7 +98,7 @@ pub(super) fn play_by(
                     due.insert((now + took, note(attempt, What::Started)), reply(attempt, took, failure));
                 }
                 Action::Finish(outcome) => return Played { run, outcome, records, moments, waited_for },
-                Action::Abandon(_) => {}
+                Action::Abandon(_) | Action::Recall(_) => {}
             }
         }
         let next = due.first_key_value().map(|((at, _), _)| *at);
@@ -116,7 +116,8 @@ pub(super) fn play_by(
 }
 
 fn reply(attempt: AttemptId, total: Duration, failure: Option<Failure>) -> Reply {
-    let answer = Answer { output: Hash::of(b""), bytes: 1, finish: Finish::Stop, model: "m".into() };
+    let answer =
+        Answer { output: Hash::of(b""), bytes: 1, finish: Finish::Stop, model: "m".into(), request: None };
     let result = failure.map_or(Ok(answer), Err);
     Reply { attempt, result, billing: Billing::Nothing, timing: Timing { first_token: None, total } }
 }

@@ -71,6 +71,7 @@ pub(super) fn settings(rng: &mut Rng) -> Settings {
         gates,
         max_concurrent: rng.range(1, 8) as u32,
         max_failures: rng.percent(10).then(|| rng.range(1, 6) as u32),
+        cache: rng.percent(10),
         simulated: true,
         price_table: None,
     }
@@ -140,8 +141,22 @@ pub(super) fn plan(rng: &mut Rng, settings: &Settings) -> Plan {
     let is_large = rng.percent(10);
     let len = if is_large { rng.range(60, 160) } else { rng.range(1, LARGE as u64) } as u32;
     let density = if is_large { rng.pick(&[0, 0, 2]) } else { rng.pick(&[0, 8, 20, 60]) };
-    let tasks = (0..len).map(|index| task(rng, index, agents.len() as u64, density)).collect();
+    let mut tasks: Vec<Task> = (0..len).map(|index| task(rng, index, agents.len() as u64, density)).collect();
+    twins(rng, &mut tasks);
     Plan::new("random".to_owned(), agents, tasks)
+}
+
+/// Some tasks ask the same as one before them.
+fn twins(rng: &mut Rng, tasks: &mut [Task]) {
+    for index in 1..tasks.len() {
+        if rng.percent(8) {
+            let same = TaskId(rng.below(index as u64) as u32);
+            tasks[index].same_as = Some(same);
+            if tasks[index].depends_on.iter().all(|on| on.task != same) {
+                tasks[index].depends_on.push(Edge { task: same, when: When::Any });
+            }
+        }
+    }
 }
 
 /// Half of all agents name others, some of whose models take less than theirs.
@@ -213,6 +228,7 @@ fn task(rng: &mut Rng, index: u32, agents: u64, density: u64) -> Task {
         expected: rng.percent(30).then(|| rng.millis(0, 10_000)),
         max_cost: rng.percent(10).then(|| Usd::from_pico(rng.range(1_000_000, 60_000_000_000))),
         timeout: Duration::from_secs(60),
+        same_as: None,
         stops_run: rng.percent(3),
         invalid: rng.percent(1).then(|| Box::new(Failure::new(Class::Invalid, "empty prompt"))),
     }
@@ -241,6 +257,7 @@ pub(super) fn reply(rng: &mut Rng, attempt: AttemptId, reserved: &Cost, outage: 
         bytes: rng.range(0, 5_000),
         finish: Finish::Stop,
         model: "m".into(),
+        request: None,
     };
     let waits = [None, Some(rng.millis(0, 20_000))];
     let fail = |class, retry_after| Err(Failure { retry_after, ..Failure::new(class, "random") });

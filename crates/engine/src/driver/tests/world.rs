@@ -12,7 +12,7 @@ use sortie_core::plan::template::Template;
 use sortie_core::plan::{Plan, Prompt, PromptSize, Task, TaskId};
 use sortie_core::price::Pricing;
 use sortie_core::run::Run;
-use sortie_core::run::event::{AttemptId, Record, Timing};
+use sortie_core::run::event::{Answer, AttemptId, Record, Timing};
 use sortie_core::run::input::{Billing, Mode, Settings};
 use sortie_core::time::Time;
 
@@ -71,6 +71,7 @@ pub(super) fn header(written: Written<'_>) -> Header {
         }],
         max_concurrent: 100,
         max_failures: None,
+        cache: false,
         simulated: true,
         price_table: None,
     };
@@ -123,6 +124,7 @@ fn task(name: &str, does: &str, depends_on: &[u32]) -> Task {
         expected: None,
         max_cost: None,
         timeout: Duration::from_secs(60),
+        same_as: None,
         stops_run: false,
         invalid: invalid.map(Box::new),
     }
@@ -279,6 +281,10 @@ impl<S: Store + Sync> Store for Witnessed<S> {
 
     async fn output(&self, hash: &Hash) -> Result<Arc<str>, StoreError> {
         self.inner.output(hash).await
+    }
+
+    async fn answered(&self, request: &Hash) -> Result<Option<(String, Answer)>, StoreError> {
+        self.inner.answered(request).await
     }
 
     async fn read(&self, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {

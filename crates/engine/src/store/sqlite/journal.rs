@@ -28,6 +28,8 @@ use crate::store::{Header, Listed, Output, Salvaged, StoreError};
 #[derive(Debug)]
 pub(super) struct Journal {
     pub(super) db: Connection,
+    /// Whether this process has seen to the index of answers.
+    pub(super) answers_are_indexed: bool,
     results_dir: PathBuf,
     owned: HashMap<String, Ownership>,
 }
@@ -73,7 +75,12 @@ impl Row {
 impl Journal {
     pub(super) fn open(results_dir: &Path, durability: Durability) -> Result<Self, StoreError> {
         let db = schema::open(results_dir, durability)?;
-        Ok(Journal { db, results_dir: results_dir.to_owned(), owned: HashMap::new() })
+        Ok(Journal {
+            db,
+            answers_are_indexed: false,
+            results_dir: results_dir.to_owned(),
+            owned: HashMap::new(),
+        })
     }
 
     pub(super) fn create(&mut self, header: &Header) -> Result<(), StoreError> {

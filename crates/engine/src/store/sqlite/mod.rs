@@ -6,6 +6,7 @@
 //!
 //! Nothing is compressed or packed: `sqlite3 sortie.db 'select * from records'` is a debugger.
 
+mod answers;
 mod journal;
 mod owner;
 mod reading;
@@ -18,7 +19,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use sortie_core::hash::Hash;
-use sortie_core::run::event::Record;
+use sortie_core::run::event::{Answer, Record};
 use tokio::sync::oneshot;
 
 use super::{Header, Listed, Output, Salvaged, Store, StoreError, check_numbers, check_run_id};
@@ -147,6 +148,11 @@ impl Store for SqliteStore {
     async fn output(&self, hash: &Hash) -> Result<Arc<str>, StoreError> {
         let hash = *hash;
         self.ask(move |journal| journal.output(&hash)).await
+    }
+
+    async fn answered(&self, request: &Hash) -> Result<Option<(String, Answer)>, StoreError> {
+        let request = *request;
+        self.ask(move |journal| journal.answered(&request)).await
     }
 
     async fn read(&self, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {

@@ -17,6 +17,7 @@ mod end;
 mod failed;
 mod fallback;
 mod health;
+mod recall;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -237,6 +238,15 @@ impl World {
             Event::AttemptLost { attempt, spent } => {
                 *self.charged.entry(attempt.task).or_default() += spent.charge.total();
             }
+            Event::TaskRecalled { task, .. } => {
+                must!(self.settings.cache && self.is_met(*task), "task {task:?} was answered from nowhere");
+                self.enter_answered(*task)?;
+            }
+            Event::TaskShared { task, with } => {
+                let is_same = self.plan.task(*task).same_as == Some(*with) && self.succeeded.contains(with);
+                must!(is_same && self.is_met(*task), "task {task:?} shares an answer that is not its own");
+                self.enter_answered(*task)?;
+            }
             Event::TaskFailed { task, .. } => {
                 self.enter_failed(*task);
             }
@@ -270,9 +280,14 @@ impl World {
     fn act(&mut self, step: Step) -> Result<Option<Outcome>, Violation> {
         self.wake_at = step.wake_at;
         let mut ended = None;
+        let mut asked = None;
         for action in step.actions {
             match action {
-                Action::Call(attempt) => self.call(attempt)?,
+                Action::Recall(tasks) => asked = Some(tasks),
+                Action::Call(attempt) => {
+                    must!(asked.is_none(), "{attempt:?} started before it was looked up");
+                    self.call(attempt)?;
+                }
                 Action::Abandon(attempt) => {
                     let key =
                         self.replies.iter().find(|(_, reply)| reply.attempt == attempt).map(|(key, _)| *key);
@@ -284,7 +299,10 @@ impl World {
             }
         }
         self.check_budget()?;
-        Ok(ended)
+        match asked {
+            Some(tasks) => self.look_up(tasks),
+            None => Ok(ended),
+        }
     }
 
     /// A request leaves: everything that has to hold before it is checked here.
