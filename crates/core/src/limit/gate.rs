@@ -39,8 +39,10 @@ pub(super) struct Gate {
     starts: u64,
     /// The provider said slow down: nobody starts before this.
     closed_until: Time,
-    /// Those who used the account before us know of us by then.
+    /// Nothing passes before: those who use the account besides us have to know of us first.
     joins: Time,
+    /// Whether a start was asked for since [`Gate::take_asked`] last told.
+    asked: bool,
     /// When it said so, first, of the last time.
     closed_at: Option<Time>,
     /// Since when nothing was let in: the first refusal after the last call that was.
@@ -76,6 +78,7 @@ impl Gate {
             starts: 0,
             closed_until: Time::ZERO,
             joins: Time::ZERO,
+            asked: false,
             closed_at: None,
             refused_since: None,
             doubted: None,
@@ -118,6 +121,7 @@ impl Gate {
         self.meters.iter_mut().for_each(|meter| meter.reserve(ask, now));
         let counted = vec![true; self.meters.len()];
         self.starts += 1;
+        self.asked = true;
         let number = self.starts;
         self.pace.reserve(now);
         if let Some(concurrency) = &mut self.concurrency {
@@ -263,6 +267,26 @@ impl Gate {
         self.share(users, now);
         self.joins = until;
         self.meters.iter_mut().for_each(|meter| meter.used_up(until));
+    }
+
+    /// Nothing passes before `until`, and what there is stays ours.
+    pub(super) fn stand_aside(&mut self, until: Time) {
+        self.joins = until;
+    }
+
+    /// A start was asked for and has to wait.
+    pub(super) fn held(&mut self) {
+        self.asked = true;
+    }
+
+    /// Whether a start was asked for since [`Gate::take_asked`].
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked
+    }
+
+    /// The same, counted anew from now on.
+    pub(super) fn take_asked(&mut self) -> bool {
+        std::mem::take(&mut self.asked)
     }
 
     pub(super) fn left(&self, now: Time) -> Vec<Left> {

@@ -223,6 +223,26 @@ impl Gates {
         self.gates[gate.index()].join(users, until, now);
     }
 
+    /// Nothing passes a gate before `until`; a time that is past ends it.
+    pub fn stand_aside(&mut self, gate: GateId, until: Time) {
+        self.gates[gate.index()].stand_aside(until);
+    }
+
+    /// A start was asked for and has to wait, as [`Gates::check`] said.
+    pub(crate) fn held(&mut self, gate: GateId) {
+        self.gates[gate.index()].held();
+    }
+
+    /// Whether a start was asked for since [`Gates::take_asked`], whether it was let through or not.
+    pub fn is_asked(&self, gate: GateId) -> bool {
+        self.gates[gate.index()].is_asked()
+    }
+
+    /// The same, counted anew from now on.
+    pub fn take_asked(&mut self, gate: GateId) -> bool {
+        self.gates[gate.index()].take_asked()
+    }
+
     /// What is left of each quota of a gate, as a provider with these limits would tell it.
     pub fn left(&self, gate: GateId, now: Time) -> Vec<Left> {
         self.gates[gate.index()].left(now)

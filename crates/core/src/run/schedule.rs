@@ -84,6 +84,7 @@ impl Deciding<'_> {
     /// A gate is closed: whoever passes it waits; whether other gates may be open.
     fn hold_at(&mut self, gate: GateId, closed: limit::Held, held: &mut Held) -> bool {
         let limit::Held { verdict, reason, scope } = closed;
+        self.gates.held(gate);
         let until = match verdict {
             Verdict::WaitUntil(until) => Some(until),
             Verdict::Go | Verdict::WaitForSettle => None,

@@ -1,13 +1,13 @@
 //! When a run meets the others that use its accounts, and what it takes from that.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use sortie_core::limit::{GateId, Gates};
 use sortie_core::run::Run;
 use sortie_core::time::Time;
 
-use crate::sharing::{MEETS_EVERY, Sharing, Used, name_of};
+use crate::sharing::{GONE_AFTER, MEETS_EVERY, Sharing, Used, name_of};
 
 /// How soon a run meets the others again after it has met them first; then twice as long each time, up to
 /// [`MEETS_EVERY`]. Runs that a script starts together would otherwise each take all of an account meanwhile.
@@ -24,23 +24,40 @@ pub(super) struct Seat {
     pause: Option<Duration>,
     /// Gates of which something was known when the run began, or was told later.
     recalled: HashSet<GateId>,
+    /// When each gate was said to be used, last.
+    used_at: BTreeMap<GateId, Time>,
+    /// Gates that the others take for unused, or may before we meet again: their share is taken, and who
+    /// comes back comes as at first.
+    away: BTreeSet<GateId>,
 }
 
 impl Seat {
     pub(super) fn at(sharing: Option<Box<dyn Sharing>>) -> Self {
-        Seat { sharing, next: Time::ZERO, pause: None, recalled: HashSet::new() }
+        Seat {
+            sharing,
+            next: Time::ZERO,
+            pause: None,
+            recalled: HashSet::new(),
+            used_at: BTreeMap::new(),
+            away: BTreeSet::new(),
+        }
     }
 
-    /// When to meet next.
-    pub(super) fn next(&self) -> Option<Time> {
-        self.sharing.as_ref().map(|_| self.next)
+    /// When to meet next: at once where a start waits to come back to a gate.
+    pub(super) fn next(&self, gates: &Gates) -> Option<Time> {
+        let next = if self.comes_back(gates) { Time::ZERO } else { self.next };
+        self.sharing.as_ref().map(|_| next)
     }
 
     /// Meets the others, where it is time.
     pub(super) fn meet(&mut self, run: &Run, gates: &mut Gates, now: Time) {
-        if now >= self.next {
+        if now >= self.next || self.comes_back(gates) {
             self.meet_now(run, gates, now);
         }
+    }
+
+    fn comes_back(&self, gates: &Gates) -> bool {
+        self.away.iter().any(|id| gates.is_asked(*id))
     }
 
     fn meet_now(&mut self, run: &Run, gates: &mut Gates, now: Time) {
@@ -56,15 +73,15 @@ impl Seat {
         } else {
             BTreeSet::new()
         };
-        let used = |id: &GateId| {
-            let spec = &run.settings().gates[id.index()];
-            Used {
-                gate: name_of(spec),
-                now: gates.is_used(*id) || begins.contains(id),
+        let told: Vec<Used> = ids
+            .iter()
+            .map(|id| Used {
+                gate: name_of(&run.settings().gates[id.index()]),
+                // Who waits for its share uses it as well.
+                now: gates.take_asked(*id) || gates.is_used(*id) || begins.contains(id),
                 learned: gates.learned(*id, now),
-            }
-        };
-        let told: Vec<Used> = ids.iter().map(used).collect();
+            })
+            .collect();
         let met = sharing.meet(&told, now);
         for ((id, told), met) in ids.into_iter().zip(told).zip(met) {
             // What others have learned counts until this run has learned something itself.
@@ -73,10 +90,23 @@ impl Seat {
             {
                 gates.recall(id, &learned, now);
             }
-            if begins.contains(&id) && met.users > 1 {
+            let was_away = self.away.contains(&id);
+            if told.now {
+                self.used_at.insert(id, now);
+                self.away.remove(&id);
+            }
+            let used_at = self.used_at.get(&id);
+            if (begins.contains(&id) || was_away && told.now) && met.users > 1 {
                 gates.join(id, met.users, now + MEETS_EVERY, now);
-            } else {
-                gates.share(id, met.users, now);
+                continue;
+            }
+            gates.share(id, met.users, now);
+            if used_at.is_none_or(|at| now.since(*at) + MEETS_EVERY > GONE_AFTER) {
+                self.away.insert(id);
+                // Until the next meeting at most: it opens also where nobody meets any more.
+                gates.stand_aside(id, self.next);
+            } else if was_away {
+                gates.stand_aside(id, now);
             }
         }
     }

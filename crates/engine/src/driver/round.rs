@@ -171,7 +171,7 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
                 if round.wake_at.is_none() && self.run.in_flight() == 0 && !self.run.is_paused() {
                     return Err(DriveError::Stalled);
                 }
-                let wake_at = round.wake_at.into_iter().chain(self.seat.next()).min();
+                let wake_at = round.wake_at.into_iter().chain(self.seat.next(&self.gates)).min();
                 tokio::select! {
                     biased;
                     asked = controls.next() => self.asked(asked),

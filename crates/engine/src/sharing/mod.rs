@@ -18,7 +18,7 @@ pub use file::{SharedFile, learned};
 pub(crate) const MEETS_EVERY: Duration = Duration::from_secs(1);
 
 /// Who was not seen for so long uses an account no more.
-const GONE_AFTER: Duration = Duration::from_secs(4);
+pub(crate) const GONE_AFTER: Duration = Duration::from_secs(4);
 
 /// What was learned longer ago than this is not worth remembering: quotas follow what was spent in a
 /// month.

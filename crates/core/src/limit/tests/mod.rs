@@ -197,6 +197,24 @@ fn a_small_job_beside_a_flood_takes_at_most_twice_its_time() {
     }
 }
 
+#[test]
+fn a_gate_that_stands_aside_opens_by_itself_and_tells_who_asked() {
+    let at = |second: u64| Time::from_micros(second * 1_000_000);
+    let mut gates = Gates::of(&[stated(600, 10)], 100);
+    assert!(!gates.is_asked(GATE));
+    gates.stand_aside(GATE, at(2));
+    let held = gates.check(GATE, &ASK, at(1)).unwrap_err();
+    assert_eq!((held.verdict, &*held.reason), (Verdict::WaitUntil(at(2)), "a share of a/m"));
+    assert!(!gates.is_asked(GATE), "a look is no question");
+    gates.held(GATE);
+    assert!(gates.is_asked(GATE) && gates.take_asked(GATE) && !gates.is_asked(GATE));
+    // Nothing of what was there is lost.
+    assert_eq!(gates.left(GATE, at(2))[0].remaining, 600);
+    assert_eq!(gates.check(GATE, &ASK, at(2)), Ok(()));
+    gates.reserve(GATE, attempt(1), &ASK, at(2));
+    assert!(gates.take_asked(GATE));
+}
+
 /// Starts as many as may start between two seconds, each taken in at once; how many those were.
 fn greedy(gates: &mut Gates, from: f64, to: f64, next: &mut u32) -> usize {
     let at = |second: f64| Time::from_micros((second * 1e6) as u64);

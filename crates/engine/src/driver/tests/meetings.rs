@@ -2,8 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
+use sortie_core::failure::{Class, Failure};
 use sortie_core::limit::{GateId, Gates, Verdict};
 use sortie_core::run::Run;
+use sortie_core::run::control::Control;
+use sortie_core::run::event::{AttemptId, Timing};
+use sortie_core::run::input::{Action, Billing, Input, Reply, Step};
 use sortie_core::time::Time;
 use sortie_core::usage::Cost;
 
@@ -63,4 +67,85 @@ fn who_comes_to_others_starts_when_they_know() {
     assert_eq!((held.verdict, &*held.reason), (Verdict::WaitUntil(at(1001)), "a share of test/model"));
     seat.meet(&run, &mut gates, at(1001));
     assert_eq!(gates.check(GateId(0), &Cost::default(), at(1001)), Ok(()));
+}
+
+/// A run beside `others`, driven by hand: what a round is given, and what it comes to.
+struct Driven {
+    run: Run,
+    gates: Gates,
+    seat: Seat,
+    meetings: Minutes,
+    ms: u64,
+}
+
+impl Driven {
+    fn beside(users: u32) -> Self {
+        let header = header(&super::world::side_by_side(9));
+        let run = Run::new(header.plan.clone(), header.settings.clone());
+        let gates = Gates::of(&header.settings.gates, 1);
+        let meetings = Minutes(Arc::default(), users);
+        let seat = Seat::at(Some(Box::new(meetings.clone())));
+        Driven { run, gates, seat, meetings, ms: 0 }
+    }
+
+    /// What the driver does with an input.
+    fn hear(&mut self, input: Input) -> Step {
+        let now = Time::from_micros(self.ms * 1000);
+        self.seat.meet(&self.run, &mut self.gates, now);
+        self.run.step(input, now, &mut self.gates)
+    }
+
+    /// Wakes whenever the driver would until there is a call.
+    fn until_a_call(&mut self, mut step: Step) -> AttemptId {
+        for _ in 0..100 {
+            if let Some(Action::Call(attempt)) = step.actions.first() {
+                return *attempt;
+            }
+            let wake_at = step.wake_at.into_iter().chain(self.seat.next(&self.gates)).min().unwrap();
+            self.ms = self.ms.max(wake_at.micros().div_ceil(1000));
+            step = self.hear(Input::Woke);
+        }
+        panic!("waits for ever, or wakes for nothing")
+    }
+
+    /// Wakes for the meetings of so many milliseconds.
+    fn idle(&mut self, ms: u64) {
+        let until = self.ms + ms;
+        while let Some(next) = self.seat.next(&self.gates).map(|at| at.micros() / 1000)
+            && next <= until
+        {
+            self.ms = self.ms.max(next);
+            let step = self.hear(Input::Woke);
+            assert_eq!(step.actions, []);
+        }
+        self.ms = until;
+    }
+
+    /// Starts, is paused while its call ends, goes on after so many milliseconds: how long it waits then.
+    fn pauses_for(&mut self, ms: u64) -> u64 {
+        let started = self.hear(Input::Started);
+        let attempt = self.until_a_call(started);
+        drop(self.hear(Input::Controlled(Control::Pause)));
+        let result = Err(Failure::new(Class::Refused, "as told"));
+        let reply = Reply { attempt, result, billing: Billing::Nothing, timing: Timing::default() };
+        drop(self.hear(Input::Replied(reply)));
+        self.idle(ms);
+        let began = self.ms;
+        let resumed = self.hear(Input::Controlled(Control::Resume));
+        self.until_a_call(resumed);
+        self.ms - began
+    }
+}
+
+#[test]
+fn who_comes_back_after_a_pause_stands_aside_as_at_first() {
+    for (others, pause_ms, waits_ms) in
+        [(1, 2_500, 0), (1, 6_000, 1000), (1, 60_000, 1000), (0, 2_500, 0), (0, 60_000, 0)]
+    {
+        let mut driven = Driven::beside(others + 1);
+        assert_eq!(driven.pauses_for(pause_ms), waits_ms, "{others} others, {pause_ms} ms");
+        let (last, is_used) = *driven.meetings.0.lock().unwrap().last().unwrap();
+        let is_away = pause_ms > 4_000;
+        assert!(is_used || !is_away, "{others} others, {pause_ms} ms: said to be unused at {last}");
+    }
 }
