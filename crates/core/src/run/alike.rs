@@ -1,7 +1,7 @@
 //! Calls that fail alike, one after the other: the same wrong model or path for all of them.
 //!
 //! A failure that its task cannot help fails every task the same way. After [`MOST`] in a row, of
-//! different tasks and with no success between, the gate is stopped as a money stop stops an account:
+//! different tasks and with no success between, the model is stopped as a money stop stops an account:
 //! what is left stays pending, and the cause is named.
 //!
 //! Ids are masked, because providers put one of the request into what they say. Other numbers are
@@ -17,7 +17,7 @@ use crate::time::Time;
 /// How many calls may fail alike before nothing more is sent.
 pub(super) const MOST: u32 = 20;
 
-/// The last failures of a gate that were alike.
+/// The last failures of a model that were alike.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Alike {
     /// What they said.

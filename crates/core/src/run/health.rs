@@ -1,5 +1,5 @@
-//! What a run knows of its providers' health: the breaker of each gate, failures that are alike, and
-//! each account's retry quota. Changed by `apply` alone, so a resume knows what the run knew.
+//! What a run knows of its providers' health: the breaker of each gate, each model's failures that are
+//! alike, and each account's retry quota. Changed by `apply` alone, so a resume knows what the run knew.
 
 use std::sync::Arc;
 
@@ -11,14 +11,20 @@ use super::planted;
 use super::quota::Quota;
 use super::retry::jitter;
 use super::state::Run;
+use crate::agent::AgentId;
 use crate::failure::{Class, Failure, Policy};
 use crate::limit::{GateId, GateSpec};
+use crate::plan::Plan;
 use crate::time::Time;
 
 /// The health of all gates and accounts.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Health {
     gates: Vec<GateHealth>,
+    /// One for each model behind each gate.
+    models: Vec<ModelHealth>,
+    /// The place of each agent's model among them.
+    model_of: Vec<usize>,
     quotas: Vec<Quota>,
     /// The place of each gate's account among the quotas.
     account_of: Vec<usize>,
@@ -27,14 +33,19 @@ pub(super) struct Health {
 #[derive(Clone, Debug, PartialEq)]
 struct GateHealth {
     breaker: Breaker,
-    alike: Alike,
-    /// Too many failed alike: how they did.
-    stopped: Option<Failure>,
     in_flight: u32,
 }
 
+/// Agents of one account and class of models may name models that there are and others.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct ModelHealth {
+    alike: Alike,
+    /// Too many failed alike: how they did.
+    stopped: Option<Failure>,
+}
+
 impl Health {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, plan: &Plan) -> Self {
         let mut accounts: Vec<&str> = Vec::new();
         let mut account_of = Vec::with_capacity(settings.gates.len());
         for GateSpec { account, .. } in &settings.gates {
@@ -44,10 +55,19 @@ impl Health {
                 accounts.push(account);
             }
         }
-        let well =
-            GateHealth { breaker: Breaker::new(), alike: Alike::default(), stopped: None, in_flight: 0 };
+        let mut models: Vec<(GateId, &str)> = Vec::new();
+        let model_of = plan.agents().iter().map(|agent| {
+            let model = (agent.gate, &*agent.model);
+            models.iter().position(|known| *known == model).unwrap_or_else(|| {
+                models.push(model);
+                models.len() - 1
+            })
+        });
+        let model_of = model_of.collect();
         Health {
-            gates: vec![well; settings.gates.len()],
+            gates: vec![GateHealth { breaker: Breaker::new(), in_flight: 0 }; settings.gates.len()],
+            models: vec![ModelHealth::default(); models.len()],
+            model_of,
             quotas: vec![Quota::new(); accounts.len()],
             account_of,
         }
@@ -57,13 +77,13 @@ impl Health {
     pub(super) fn resumed(&mut self, at: Time) {
         for gate in &mut self.gates {
             gate.breaker.resumed(at);
-            (gate.alike, gate.stopped) = (Alike::default(), None);
         }
+        self.models.fill(ModelHealth::default());
     }
 
-    /// Why nothing more is sent through a gate, where too many calls failed alike.
-    pub(super) fn stopped(&self, gate: GateId) -> Option<&Failure> {
-        self.gates[gate.index()].stopped.as_ref()
+    /// Why nothing more is sent to an agent's model, where too many calls failed alike.
+    pub(super) fn stopped(&self, agent: AgentId) -> Option<&Failure> {
+        self.models[self.model_of[agent.index()]].stopped.as_ref()
     }
 
     /// Whether a call may pass a gate's breaker now.
@@ -102,7 +122,7 @@ impl Run {
     pub(super) fn note_success(&mut self, attempt: AttemptId, started: Time, at: Time) {
         self.note_end(&Ended { attempt, started, at, signal: Signal::Well }, true);
         if !planted!(SuccessForgotten) {
-            self.health_of(attempt).0.alike = Alike::default();
+            self.model_health(attempt).alike = Alike::default();
         }
     }
 
@@ -125,14 +145,14 @@ impl Run {
         self.note_end(&Ended { attempt, started, at, signal }, false);
         self.state.tasks[attempt.task.index()].failed_at =
             (signal == Signal::Ill).then(|| self.plan.asked(attempt));
-        let (gate, _) = self.health_of(attempt);
+        let model = self.model_health(attempt);
         let is_money_stop = failure.policy() == Policy::StopAccount;
         if *then == Then::StopAccount && !is_money_stop {
-            gate.stopped.get_or_insert_with(|| Failure { in_a_row: Some(alike::MOST), ..failure.clone() });
+            model.stopped.get_or_insert_with(|| Failure { in_a_row: Some(alike::MOST), ..failure.clone() });
         } else if matches!(failure.class, Class::Refused | Class::InvalidOutput) {
-            gate.alike = Alike::default(); // the model has read it
+            model.alike = Alike::default(); // the model has read it
         } else if alike::may_be_all_s(failure) {
-            gate.alike.add(failure, attempt.task, at);
+            model.alike.add(failure, attempt.task, at);
         }
     }
 
@@ -141,7 +161,8 @@ impl Run {
         if !alike::may_be_all_s(failure) || planted!(AlikeIgnored) {
             return false;
         }
-        let mut alike = self.gate_health(attempt).alike.clone();
+        let Health { models, model_of, .. } = &self.state.health;
+        let mut alike = models[model_of[self.plan.asked(attempt).index()]].alike.clone();
         alike.add(failure, attempt.task, now);
         alike.is_too_many()
     }
@@ -177,13 +198,19 @@ impl Run {
         quota.ended(was_retry, succeeded);
     }
 
+    fn model_health(&mut self, attempt: AttemptId) -> &mut ModelHealth {
+        let agent = self.plan.asked(attempt);
+        let Health { models, model_of, .. } = &mut self.state.health;
+        &mut models[model_of[agent.index()]]
+    }
+
     fn gate_health(&self, attempt: AttemptId) -> &GateHealth {
         &self.state.health.gates[self.plan.agent_asked(attempt).gate.index()]
     }
 
     fn health_of(&mut self, attempt: AttemptId) -> (&mut GateHealth, &mut Quota) {
         let gate = self.plan.agent_asked(attempt).gate;
-        let Health { gates, quotas, account_of } = &mut self.state.health;
+        let Health { gates, quotas, account_of, .. } = &mut self.state.health;
         (&mut gates[gate.index()], &mut quotas[account_of[gate.index()]])
     }
 }

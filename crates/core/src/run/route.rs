@@ -82,11 +82,11 @@ impl Run {
         self.plan.agent(agent).gate
     }
 
-    /// Why nothing more is sent to an agent in this session: what stopped its account, or its gate.
+    /// Why nothing more is sent to an agent in this session: what stopped its account, or its model.
     pub(super) fn stop_of(&self, agent: AgentId) -> Option<&Failure> {
         let gate = self.gate_of(agent);
         let account = &self.settings.gates[gate.index()].account;
-        self.state.stopped.get(account).or_else(|| self.state.health.stopped(gate))
+        self.state.stopped.get(account).or_else(|| self.state.health.stopped(agent))
     }
 
     fn is_over(&self, agent: AgentId) -> bool {

@@ -130,7 +130,7 @@ impl Run {
             over_budget: None,
             failures: Failures::default(),
             stopped: BTreeMap::new(),
-            health: Health::new(&settings),
+            health: Health::new(&settings, &plan),
             cancelled: None,
             paused: None,
             ended: None,

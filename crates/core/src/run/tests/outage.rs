@@ -321,6 +321,21 @@ fn twenty_calls_that_fail_alike_stop_their_gate_and_leave_the_rest_pending() {
 }
 
 #[test]
+fn a_model_that_there_is_goes_on_beside_one_of_its_class_that_there_is_not() {
+    let agents = ["m", "nope", "nope"].map(|model| Agent { model: model.into(), ..agent() }).to_vec();
+    let is_wrong = |task: TaskId| task.0 % 3 > 0;
+    let played = play_by(bounds(1, 8), agents, tasks(300, 3), |_, task, at| {
+        (seconds(0.1), is_wrong(task).then(|| no_such_model(task.0 + at.subsec_millis())))
+    });
+    assert!(matches!(played.outcome, Outcome::ProviderStopped { .. }), "{:?}", played.outcome);
+    let phase = |id| &played.run.task(id).phase;
+    let (wrong, right): (Vec<TaskId>, Vec<TaskId>) = played.run.plan().ids().partition(|id| is_wrong(*id));
+    assert!(right.iter().all(|id| matches!(phase(*id), Phase::Succeeded { .. })), "the right one goes on");
+    // Both agents that name the wrong one are stopped by what either saw.
+    assert_eq!(wrong.iter().filter(|id| *phase(**id) == Phase::Failed).count(), 19);
+}
+
+#[test]
 fn calls_that_fail_each_in_its_own_way_stop_nothing() {
     let check = |what: &str, fail: &dyn Fn(u32) -> Option<Failure>| {
         let played = play(bounds(1, 1), tasks(100, 1), |_, task, _| (seconds(0.1), fail(task.0)));

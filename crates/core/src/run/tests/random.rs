@@ -185,7 +185,7 @@ fn agent(rng: &mut Rng, index: u16, gate: GateId, has_budget: bool) -> Agent {
     Agent {
         name: format!("agent-{index}"),
         provider: "anthropic".to_owned(),
-        model: "m".to_owned(),
+        model: format!("m{}", index % 2),
         gate,
         pricing,
         max_cost: rng.percent(20).then(|| Usd::from_pico(rng.range(1_000_000_000, 300_000_000_000))),

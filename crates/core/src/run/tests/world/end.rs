@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::health::Provider;
+use super::health::Model;
 use super::{Violation, World};
 use crate::money::Usd;
 use crate::run::Run;
@@ -34,7 +34,7 @@ impl World {
                 must!(needed > budget, "{needed} fits {budget}");
             }
             Outcome::ProviderStopped { .. } => {
-                let gate = self.providers.iter().any(Provider::is_stopped);
+                let gate = self.models.values().any(Model::is_stopped);
                 must!(gate || !self.stopped.is_empty(), "no account was stopped");
                 self.check_nobody_serves()?;
             }

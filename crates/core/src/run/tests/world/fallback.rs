@@ -99,7 +99,7 @@ impl World {
 
     fn is_stopped(&self, id: AgentId) -> bool {
         let gate = self.plan.agent(id).gate;
-        self.stopped.contains(&self.account(gate)) || self.providers[gate.index()].is_stopped()
+        self.stopped.contains(&self.account(gate)) || self.all_fail_alike(id)
     }
 
     fn is_ill(&self, id: AgentId) -> bool {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Violation, World};
+use crate::agent::AgentId;
 use crate::failure::{Class, Failure};
 use crate::limit::GateId;
 use crate::plan::TaskId;
@@ -25,6 +26,11 @@ pub(super) struct Provider {
     last_outage: Option<Time>,
     /// Since it answered a probe: how many may be in flight.
     ramp: Option<usize>,
+}
+
+/// What is known of one model behind a gate.
+#[derive(Debug, Default)]
+pub(super) struct Model {
     /// What the last calls failed with, and whose they were.
     alike: Option<(String, Vec<TaskId>)>,
     stopped: bool,
@@ -45,10 +51,6 @@ pub(super) struct Says {
 }
 
 impl Provider {
-    pub(super) fn is_stopped(&self) -> bool {
-        self.stopped
-    }
-
     /// Whether it was found to be ill and has not answered since.
     pub(super) fn is_ill(&self) -> bool {
         self.outage.is_some()
@@ -112,6 +114,12 @@ impl Provider {
         }
         self.outage.is_some() || is_old
     }
+}
+
+impl Model {
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
 
     /// Whether this is the twentieth in a row of its kind.
     fn is_too_many(&mut self, failure: &Failure, task: TaskId) -> bool {
@@ -142,8 +150,8 @@ impl World {
     pub(super) fn enter_health(&mut self, Record { at, event, .. }: &Record) -> Result<(), Violation> {
         match event {
             Event::RunStarted | Event::RunResumed => {
+                self.models.clear();
                 for provider in &mut self.providers {
-                    (provider.alike, provider.stopped) = (None, false);
                     if let Some(outage) = &mut provider.outage {
                         outage.until = *at;
                     }
@@ -155,7 +163,7 @@ impl World {
                 let most = self.settings.gates[gate.index()].max_concurrent.unwrap_or(u32::MAX);
                 let most = most.min(self.settings.max_concurrent) as usize;
                 self.providers[gate.index()].answered(*attempt, most);
-                self.providers[gate.index()].alike = None;
+                self.model(*attempt).alike = None;
                 let back = if self.retried.contains_key(&attempt.task) { 14 } else { 1 };
                 let quota = self.quota(gate);
                 *quota = (*quota + back).min(500);
@@ -175,8 +183,8 @@ impl World {
         let most = self.settings.gates[gate.index()].max_concurrent.unwrap_or(u32::MAX);
         let most = most.min(self.settings.max_concurrent) as usize;
         let account = self.account(gate);
+        let too_many_alike = self.model(attempt).is_too_many(failure, attempt.task);
         let provider = &mut self.providers[gate.index()];
-        let too_many_alike = provider.is_too_many(failure, attempt.task);
         self.retried.remove(&attempt.task);
         let of_outage = match failure.class {
             Class::Throttled | Class::Template | Class::OverBudget => provider.said_nothing(attempt, at),
@@ -244,6 +252,17 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    fn model(&mut self, attempt: AttemptId) -> &mut Model {
+        let agent = self.plan.agent_asked(attempt);
+        self.models.entry((agent.gate, agent.model.clone())).or_default()
+    }
+
+    /// Whether nothing more may go to an agent's model.
+    pub(super) fn all_fail_alike(&self, id: AgentId) -> bool {
+        let agent = self.plan.agent(id);
+        self.models.get(&(agent.gate, agent.model.clone())).is_some_and(Model::is_stopped)
     }
 
     pub(super) fn gate_of(&self, attempt: AttemptId) -> GateId {

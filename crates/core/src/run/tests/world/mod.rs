@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::controls::Controls;
-use self::health::Provider;
+use self::health::{Model, Provider};
 use super::random::{self, Outage, Rng};
 use crate::agent::AgentId;
 use crate::limit::{GateId, Gates};
@@ -79,6 +79,7 @@ pub(super) struct World {
     stopped: BTreeSet<String>,
     outages: Vec<Option<Outage>>,
     providers: Vec<Provider>,
+    models: BTreeMap<(GateId, String), Model>,
     quotas: BTreeMap<String, u32>,
     /// Tasks whose last attempt their provider failed, with its account.
     retried: BTreeMap<TaskId, String>,
@@ -131,6 +132,7 @@ impl World {
             stopped: BTreeSet::new(),
             outages: settings.gates.iter().map(|_| random::outage(&mut rng, &plan, now)).collect(),
             providers: settings.gates.iter().map(|_| Provider::default()).collect(),
+            models: BTreeMap::new(),
             quotas: BTreeMap::new(),
             retried: BTreeMap::new(),
             rerouted: 0,
@@ -316,7 +318,7 @@ impl World {
         must!(!self.cancelled, "task {id:?} started after a cancellation");
         must!(self.controls.paused.is_none(), "task {id:?} started in a pause");
         must!(!self.stopped.contains(&self.account(gate)), "task {id:?} went to a stopped account");
-        must!(!self.providers[gate.index()].is_stopped(), "task {id:?} went where all calls fail alike");
+        must!(!self.all_fail_alike(self.plan.asked(attempt)), "task {id:?} went where all calls fail alike");
         must!(self.closed_until[gate.index()] <= self.now, "task {id:?} passed a closed gate");
         must!(
             self.not_before
