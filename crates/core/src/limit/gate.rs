@@ -138,23 +138,28 @@ impl Gate {
         }
         let (started, number) = (one.started, one.number);
         self.pace.heard(told.admitted, now);
-        for left in &told.quotas {
-            let place = self.place_of(left.dimension).unwrap_or_else(|| self.begin(*left, now));
-            let since = self.sent_behind(number, place, left.dimension);
-            self.meters[place].hear(*left, told.admitted, started, since, now);
+        let place = |left: &Left| self.place_of(left.dimension).unwrap_or_else(|| self.begin(*left, now));
+        let places: Vec<usize> = told.quotas.iter().map(place).collect();
+        let behind = self.sent_behind(number);
+        for (left, place) in told.quotas.iter().zip(places) {
+            self.meters[place].hear(*left, told.admitted, started, behind[place], now);
             if left.dimension == Dimension::Requests {
                 self.pace.known();
             }
         }
     }
 
-    /// How much of a quota the provider had not counted yet when it took in the attempt of this number,
+    /// How much of each quota the provider had not counted yet when it took in the attempt of this number,
     /// which was just heard of: what started later and is not heard of. What was heard of overtook it, as
     /// requests do that start together.
-    fn sent_behind(&self, number: u64, place: usize, dimension: Dimension) -> u64 {
-        let counts = |one: &&UnderWay| one.counted.get(place).is_some_and(|counted| *counted);
-        let behind = self.under_way.values().filter(|one| one.number > number && one.heard.is_none());
-        behind.filter(counts).map(|one| dimension.of(&one.ask)).sum()
+    fn sent_behind(&self, number: u64) -> Vec<u64> {
+        let mut sums = vec![0; self.meters.len()];
+        for one in self.under_way.values().filter(|one| one.number > number && one.heard.is_none()) {
+            for ((sum, meter), counted) in sums.iter_mut().zip(&self.meters).zip(&one.counted) {
+                *sum += if *counted { meter.dimension().of(&one.ask) } else { 0 };
+            }
+        }
+        sums
     }
 
     /// A quota is told for the first time. Of the attempts under way, it knows those that have heard of it
