@@ -22,6 +22,7 @@ use sortie_providers::keys::Environment;
 use sortie_sim::Scenario;
 use sortie_sim::scenario::Quotas;
 
+use crate::accounts::by_key;
 use crate::binding::{Binding, Simulation, endpoint_of};
 use crate::caller::validator;
 use crate::config::{Config, ConfiguredAgent};
@@ -70,20 +71,32 @@ impl Launch {
         let simulated = self.simulation.is_some();
         let unfit = unfit_fallbacks(&checked.plan, config, environment, simulated);
         checked.plan.without_fallbacks(&unfit.into_iter().map(|(id, _)| id).collect());
-        let header = self.draft(checked, config, now)?;
+        let header = self.draft(checked, config, environment, now)?;
         let missing = setup(&header.plan, &header.settings, config, environment);
         if missing.is_empty() { Ok(header) } else { Err(Error::Setup(missing)) }
     }
 
-    /// The same for a run that is only forecast: nothing has to be set up.
+    /// The same for a run that is only forecast: nothing has to be set up. Keys that are there tell which
+    /// accounts are one.
     ///
     /// # Errors
     /// Schemas of answers that are none.
-    pub fn draft(self, checked: Checked, config: &Config, now: Time) -> Result<Header, Error> {
+    pub fn draft(
+        self,
+        checked: Checked,
+        config: &Config,
+        environment: &Environment,
+        now: Time,
+    ) -> Result<Header, Error> {
         schemas(&checked)?;
         let mut plan = checked.plan;
         let endpoints: Vec<_> = config.agents.iter().map(|agent| agent.endpoint.clone()).collect();
         count_here(&mut plan, &checked.prompts, &endpoints);
+        let gates = gates(config, self.simulation.as_ref());
+        let gates = match self.simulation {
+            Some(_) => gates,
+            None => by_key(&mut plan, gates, &endpoints, environment),
+        };
         let settings = Settings {
             mode: self.mode,
             seed: self.seed,
@@ -92,7 +105,7 @@ impl Launch {
             alert_threshold: config.money.alert_threshold,
             auto_stop: config.money.auto_stop,
             run_timeout: Duration::ZERO,
-            gates: gates(config, self.simulation.as_ref()),
+            gates,
             max_concurrent: config.max_concurrent,
             max_failures: self.max_failures.or(checked.max_failures),
             cache: self.cache,

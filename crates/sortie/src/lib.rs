@@ -28,6 +28,7 @@
 
 #![warn(missing_debug_implementations)]
 
+mod accounts;
 pub mod binding;
 mod caller;
 pub mod config;

@@ -22,6 +22,7 @@ use sortie_report::results::TaskResult;
 use sortie_sim::scenario::UnknownModels;
 use sortie_sim::{Model, Scenario};
 
+use crate::accounts::at_present;
 use crate::binding::{Binding, endpoint_of};
 use crate::caller::{HttpCaller, SimulatedCaller};
 use crate::config::LogLevel;
@@ -168,7 +169,10 @@ impl<S: Store> Session<S> {
         let run = || view(self.opened.header());
         let (controls, replies) = control::listen(self.directory.as_deref(), run);
         let opened = self.opened.with_budgets(budgets).with_forecast(forecast);
-        let opened = opened.with_controls(controls).with_sharing(sharing);
+        let header = opened.header();
+        let gates = header.settings.gates.clone();
+        let gates = at_present(&header.plan, gates, &self.binding.endpoints, environment);
+        let opened = opened.with_controls(controls).with_sharing(sharing, gates);
         let plan = Arc::clone(&opened.header().plan);
         let configured = self.binding.endpoints.clone();
         let ended = if let Some(simulation) = &self.binding.simulation {

@@ -82,7 +82,7 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, Failed> {
     }
     let mut list = List::default();
     files(&setting, &mut list);
-    let mut header = draft(&setting.config, checked.as_ref())?;
+    let mut header = draft(&setting, checked.as_ref())?;
     let used = used(&setting.config, checked.as_ref());
     let only = checked.as_ref().map(|checked| checked.plan.only_fallbacks()).unwrap_or_default();
     let asked: BTreeSet<AgentId> = used.union(&only).copied().collect();
@@ -92,7 +92,7 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, Failed> {
     for &id in &asked {
         reach(&setting, id, used.contains(&id), args.offline, &mut list).await?;
     }
-    bounds(&setting.config, &asked, &mut list);
+    bounds(&setting.config, &header, &asked, &mut list);
     if let Some(checked) = &checked {
         plan(checked, &mut list);
         fallbacks(&checked.plan, &setting, &mut list);
@@ -109,9 +109,9 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, Failed> {
 }
 
 /// What a run would be created with; without a plan one without tasks.
-fn draft(config: &Config, checked: Option<&Checked>) -> Result<Header, Failed> {
+fn draft(setting: &Setting, checked: Option<&Checked>) -> Result<Header, Failed> {
     let without_tasks = || {
-        let plan = Plan::new(String::new(), config.routing().agents, Vec::new());
+        let plan = Plan::new(String::new(), setting.config.routing().agents, Vec::new());
         Checked { plan, prompts: Vec::new(), max_failures: None, warnings: Problems::default() }
     };
     let launch = Launch {
@@ -122,7 +122,8 @@ fn draft(config: &Config, checked: Option<&Checked>) -> Result<Header, Failed> {
         cache: false,
         simulation: None,
     };
-    Ok(launch.draft(checked.cloned().unwrap_or_else(without_tasks), config, now())?)
+    let checked = checked.cloned().unwrap_or_else(without_tasks);
+    Ok(launch.draft(checked, &setting.config, &setting.environment, now())?)
 }
 
 fn files(setting: &Setting, list: &mut List) {
@@ -184,8 +185,11 @@ fn models(header: &Header, id: AgentId, is_needed: bool, list: &mut List) {
             // What a run is refused for; a fallback is left out.
             let is_held = header.settings.limits_cost_of(&header.plan, id);
             let state = if is_needed && is_held { State::Missing } else { State::Warning };
-            let without = if is_needed { "" } else { ", and none lets a task go there" };
-            list.add(state, what, format!("not known: no limit in dollars can hold it{without}"));
+            let found = match (is_needed, is_held) {
+                (false, true) => "not known: no limit in dollars can hold it, so no task falls back to it",
+                _ => "not known: no limit in dollars can hold it",
+            };
+            list.add(state, what, found);
             list.hint(format!("set agents.{}.price to {{ input: USD, output: USD }} or to free", agent.name));
         }
     }
@@ -238,7 +242,7 @@ async fn reach(
     Ok(())
 }
 
-fn bounds(config: &Config, used: &BTreeSet<AgentId>, list: &mut List) {
+fn bounds(config: &Config, header: &Header, used: &BTreeSet<AgentId>, list: &mut List) {
     if let Some(budget) = config.money.budget {
         if config.money.auto_stop {
             list.add(State::Ok, "budget", format!("{} a run", units::money(budget)));
@@ -264,21 +268,22 @@ fn bounds(config: &Config, used: &BTreeSet<AgentId>, list: &mut List) {
             list.add(State::Ok, format!("budget of {}", agent.name), found);
         }
     }
-    limits(config, used, list);
+    limits(config, header, used, list);
 }
 
 /// The rates and the calls at a time of the accounts that are used, as stated and as learned.
-fn limits(config: &Config, used: &BTreeSet<AgentId>, list: &mut List) {
-    let gates: BTreeSet<usize> = used.iter().map(|id| config.agents[id.index()].agent.gate.index()).collect();
-    let known = learned(&config.results_dir, &config.gates, now());
+fn limits(config: &Config, header: &Header, used: &BTreeSet<AgentId>, list: &mut List) {
+    let gates: BTreeSet<usize> = used.iter().map(|id| header.plan.agent(*id).gate.index()).collect();
+    let specs = &header.settings.gates;
+    let known = learned(&config.results_dir, specs, now());
     for (index, learned) in known.iter().enumerate().filter(|(index, _)| gates.contains(index)) {
         if let Some(learned) = learned {
-            list.add(State::Ok, "learned limits", words(&config.gates[index].name, learned, now()));
+            list.add(State::Ok, "learned limits", words(&specs[index].name, learned, now()));
         }
     }
     let stated: Vec<String> = gates
         .iter()
-        .map(|index| &config.gates[*index])
+        .map(|index| &specs[*index])
         .filter_map(|gate| Some(format!("{} at {}", stated(gate)?, gate.name)))
         .collect();
     let stated =

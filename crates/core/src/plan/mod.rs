@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::{Agent, AgentId};
 use crate::failure::Failure;
+use crate::limit::GateId;
 use crate::money::Usd;
 use crate::run::OVERHEAD_TOKENS;
 use crate::run::event::AttemptId;
@@ -293,6 +294,13 @@ impl Plan {
     pub fn without_fallbacks(&mut self, unfit: &BTreeSet<AgentId>) {
         for agent in &mut self.agents {
             agent.fallbacks.retain(|fallback| !unfit.contains(fallback));
+        }
+    }
+
+    /// Puts another gate in place of each agent's.
+    pub fn set_gates(&mut self, gate: impl Fn(GateId) -> GateId) {
+        for agent in &mut self.agents {
+            agent.gate = gate(agent.gate);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
-use sortie_core::limit::{GateId, Gates};
+use sortie_core::limit::{GateId, GateSpec, Gates};
 use sortie_core::run::Run;
 use sortie_core::time::Time;
 
@@ -18,6 +18,8 @@ const SOON: Duration = Duration::from_millis(50);
 pub(super) struct Seat {
     /// None where there is nobody to meet.
     sharing: Option<Box<dyn Sharing>>,
+    /// The names by which the others know the run's gates.
+    names: Vec<String>,
     /// When to meet again.
     next: Time,
     /// How long it is from a meeting to the next; none before the first.
@@ -32,9 +34,10 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn at(sharing: Option<Box<dyn Sharing>>) -> Self {
+    pub(super) fn at(sharing: Option<Box<dyn Sharing>>, gates: &[GateSpec]) -> Self {
         Seat {
             sharing,
+            names: gates.iter().map(name_of).collect(),
             next: Time::ZERO,
             pause: None,
             recalled: HashSet::new(),
@@ -76,7 +79,7 @@ impl Seat {
         let told: Vec<Used> = ids
             .iter()
             .map(|id| Used {
-                gate: name_of(&run.settings().gates[id.index()]),
+                gate: self.names[id.index()].clone(),
                 // Who waits for its share uses it as well.
                 now: gates.take_asked(*id) || gates.is_used(*id) || begins.contains(id),
                 learned: gates.learned(*id, now),

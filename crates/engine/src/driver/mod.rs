@@ -27,7 +27,7 @@ mod round;
 #[cfg(test)]
 mod tests;
 
-use sortie_core::limit::Gates;
+use sortie_core::limit::{GateSpec, Gates};
 use sortie_core::run::Run;
 use sortie_core::run::event::{Outcome, Record, Signal};
 use sortie_core::run::input::{Budgets, Input};
@@ -74,6 +74,8 @@ pub struct Opened {
     budgets: Budgets,
     foreseen: Foreseen,
     sharing: Option<Box<dyn Sharing>>,
+    /// Its gates, as those who share them know them; none: as it was created with.
+    shared: Option<Vec<GateSpec>>,
     controls: Controls,
 }
 
@@ -91,6 +93,7 @@ pub async fn create<S: Store>(store: &mut S, header: Header) -> Result<Opened, S
         budgets: Budgets::default(),
         foreseen: Foreseen::nothing(),
         sharing: None,
+        shared: None,
         controls: Controls::none(),
     })
 }
@@ -111,6 +114,7 @@ pub async fn resume<S: Store>(store: &mut S, run_id: &str) -> Result<Opened, Sto
         budgets: Budgets::default(),
         foreseen: Foreseen::nothing(),
         sharing: None,
+        shared: None,
         controls: Controls::none(),
     })
 }
@@ -138,10 +142,11 @@ impl Opened {
         Opened { foreseen, ..self }
     }
 
-    /// The same run among others that use its accounts; without it, it believes to be alone.
+    /// The same run among others that use its accounts; without it, it believes to be alone. `gates`: its
+    /// gates in their order, with the accounts of the keys that it goes on with.
     #[must_use]
-    pub fn with_sharing(self, sharing: Option<Box<dyn Sharing>>) -> Self {
-        Opened { sharing, ..self }
+    pub fn with_sharing(self, sharing: Option<Box<dyn Sharing>>, gates: Vec<GateSpec>) -> Self {
+        Opened { sharing, shared: Some(gates), ..self }
     }
 
     /// The same run under the control of whoever holds the other end.
@@ -187,7 +192,7 @@ impl Opened {
         executor: &mut E,
         observe: &mut O,
     ) -> Result<Ended, DriveError> {
-        let Opened { header, records, run, budgets, foreseen, sharing, controls } = self;
+        let Opened { header, records, run, budgets, foreseen, sharing, shared, controls } = self;
         // A process may have died between the creation and the first record: that is a start still.
         let first = match (records.is_empty(), budgets.is_empty()) {
             (true, true) => Input::Started,
@@ -197,6 +202,9 @@ impl Opened {
         gates.rebuild(&header.plan, &header.settings, &records);
         drop(records);
         let driver = Driver::new(&header, run, gates, store, executor, observe);
-        driver.among(sharing).drive_to_end(first, foreseen, controls).await
+        driver
+            .among(sharing, shared.as_ref().unwrap_or(&header.settings.gates))
+            .drive_to_end(first, foreseen, controls)
+            .await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sortie_core::call::Returned;
 use sortie_core::hash::Hash;
-use sortie_core::limit::Gates;
+use sortie_core::limit::{GateSpec, Gates};
 use sortie_core::plan::Prompts;
 use sortie_core::run::Run;
 use sortie_core::run::control::Control;
@@ -112,15 +112,15 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
             heard: VecDeque::new(),
             recent: Recent::default(),
             requests: HashMap::new(),
-            seat: Seat::at(None),
+            seat: Seat::at(None, &[]),
             stopping: None,
             end_at_once: None,
         }
     }
 
     /// The same among others that use the accounts of the run.
-    pub(super) fn among(self, sharing: Option<Box<dyn Sharing>>) -> Self {
-        Driver { seat: Seat::at(sharing), ..self }
+    pub(super) fn among(self, sharing: Option<Box<dyn Sharing>>, gates: &[GateSpec]) -> Self {
+        Driver { seat: Seat::at(sharing, gates), ..self }
     }
 
     /// Round after round, from this input to the end.

@@ -29,7 +29,8 @@ impl Gates {
     ) -> GateId {
         let spec = GateSpec {
             name: name(endpoint, model),
-            account: account(endpoint),
+            // Known by the key itself once a run is launched.
+            account: account(endpoint, &endpoint.api_key_env),
             class: class(model),
             requests_per_minute: own.requests_per_minute.or(for_all.requests_per_minute),
             requests_burst: 1,
@@ -72,13 +73,14 @@ impl Gates {
     }
 }
 
-fn stricter<T: Ord + Copy>(one: &mut Option<T>, other: Option<T>) {
+/// The lower of two bounds, where there are any.
+pub(crate) fn stricter<T: Ord + Copy>(one: &mut Option<T>, other: Option<T>) {
     *one = one.iter().copied().chain(other).min();
 }
 
 /// For people: `anthropic/claude-sonnet-5-5`, or a class of models where several share it, with the host
 /// where it is not the provider's.
-fn name(endpoint: &Endpoint, model: &str) -> String {
+pub(crate) fn name(endpoint: &Endpoint, model: &str) -> String {
     let provider = endpoint.provider.name();
     if endpoint.base_url == endpoint.provider.base_url() {
         format!("{provider}/{model}")
@@ -87,9 +89,9 @@ fn name(endpoint: &Endpoint, model: &str) -> String {
     }
 }
 
-/// Whose quota and money it is: the key of an API at a place.
-fn account(endpoint: &Endpoint) -> String {
-    format!("{} at {} with {}", endpoint.provider.name(), endpoint.base_url, endpoint.api_key_env)
+/// Whose quota and money it is: that of a key, as `key` says it, of an API at a place.
+pub(crate) fn account(endpoint: &Endpoint, key: &str) -> String {
+    format!("{} at {} with {key}", endpoint.provider.name(), endpoint.base_url)
 }
 
 /// Where an agent's own limits stand.

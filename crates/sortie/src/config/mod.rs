@@ -9,7 +9,7 @@ mod address;
 mod agents;
 mod check;
 mod fallbacks;
-mod gates;
+pub(crate) mod gates;
 mod provider;
 mod what_if;
 pub mod written;

@@ -34,7 +34,7 @@ fn runs_that_start_together_meet_before_the_first_call_and_soon_again() {
     let run = Run::new(header.plan.clone(), header.settings.clone());
     let mut gates = Gates::new(&header.settings);
     let minutes = Minutes(Arc::default(), 1);
-    let mut seat = Seat::at(Some(Box::new(minutes.clone())));
+    let mut seat = Seat::at(Some(Box::new(minutes.clone())), &header.settings.gates);
     for ms in (1..4000).step_by(5) {
         seat.meet(&run, &mut gates, Time::from_micros(ms * 1000));
     }
@@ -60,7 +60,7 @@ fn who_comes_to_others_starts_when_they_know() {
     let header = header(&[("one", "answer", &[])]);
     let run = Run::new(header.plan.clone(), header.settings.clone());
     let mut gates = Gates::new(&header.settings);
-    let mut seat = Seat::at(Some(Box::new(Minutes(Arc::default(), 2))));
+    let mut seat = Seat::at(Some(Box::new(Minutes(Arc::default(), 2))), &header.settings.gates);
     let at = |ms: u64| Time::from_micros(ms * 1000);
     seat.meet(&run, &mut gates, at(1));
     let held = gates.check(GateId(0), &Cost::default(), at(999)).unwrap_err();
@@ -84,7 +84,7 @@ impl Driven {
         let run = Run::new(header.plan.clone(), header.settings.clone());
         let gates = Gates::of(&header.settings.gates, 1);
         let meetings = Minutes(Arc::default(), users);
-        let seat = Seat::at(Some(Box::new(meetings.clone())));
+        let seat = Seat::at(Some(Box::new(meetings.clone())), &header.settings.gates);
         Driven { run, gates, seat, meetings, ms: 0 }
     }
 
