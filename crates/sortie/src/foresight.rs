@@ -12,7 +12,7 @@ use sortie_core::chance::Chance;
 use sortie_core::failure::Policy;
 use sortie_core::forecast::{Calls, Forecast, History, Laws, PastCall, forecast, rest};
 use sortie_core::hash::Hash;
-use sortie_core::limit::{GateId, GateSpec, Learned, burst_of};
+use sortie_core::limit::{Dimension, GateId, GateSpec, Learned, burst_of};
 use sortie_core::plan::template::{Part, Template};
 use sortie_core::plan::{Plan, TaskId};
 use sortie_core::run::Run;
@@ -45,17 +45,25 @@ pub struct Past<'a, S> {
     pub journal: Option<&'a S>,
     /// What they have learned of each gate's limits, in the order of the settings.
     pub learned: Vec<Option<Learned>>,
+    /// What is supposed of every account, whatever was learned of it: requests a minute.
+    pub supposed: Option<u32>,
 }
 
 impl<'a, S: Store> Past<'a, S> {
     /// What the runs of a results directory know, for a run with these settings.
     pub fn of(journal: Option<&'a S>, results_dir: &Path, settings: &Settings) -> Self {
-        Past { journal, learned: learned(results_dir, &settings.gates, now()) }
+        Past { journal, learned: learned(results_dir, &settings.gates, now()), supposed: None }
     }
 
     /// Nothing.
     pub fn nothing() -> Self {
-        Past { journal: None, learned: Vec::new() }
+        Past { journal: None, learned: Vec::new(), supposed: None }
+    }
+
+    /// The same where accounts are supposed to allow so many requests a minute.
+    #[must_use]
+    pub fn supposing(self, requests_per_minute: Option<u32>) -> Self {
+        Past { supposed: requests_per_minute, ..self }
     }
 }
 
@@ -70,6 +78,8 @@ pub struct Foresight {
     pub settings: Arc<Settings>,
     /// What that was learned from, by gate; a simulated run uses nobody's account.
     pub learned: Vec<(GateId, Learned)>,
+    /// What was learned by gate, where more requests are supposed than that allows.
+    pub surpassed: Vec<(GateId, Learned)>,
 }
 
 impl Foresight {
@@ -79,9 +89,9 @@ impl Foresight {
     /// Where the run does not say how its agents are reached, or its scenario is none.
     pub async fn of<S: Store>(header: &Header, past: Past<'_, S>) -> Result<Self, Error> {
         let laws = laws(header, past.journal).await?;
-        let (settings, learned) = expected(header, past.learned);
+        let (settings, learned, surpassed) = expected(header, past.learned, past.supposed);
         let forecast = forecast(&header.plan, &settings, &laws, header.settings.seed);
-        Ok(Foresight { laws, forecast, settings, learned })
+        Ok(Foresight { laws, forecast, settings, learned, surpassed })
     }
 
     /// Forecasts what is left of a run, with these budgets from now on.
@@ -95,32 +105,51 @@ impl Foresight {
         past: Past<'_, S>,
     ) -> Result<Self, Error> {
         let laws = laws(header, past.journal).await?;
-        let (settings, learned) = expected(header, past.learned);
+        let (settings, learned, surpassed) = expected(header, past.learned, past.supposed);
         let run = Run::replay(Arc::clone(&header.plan), Arc::clone(&settings), records);
         let damaged = |what: String| StoreError::Damaged { run: header.run_id.clone(), what };
         let run = run.map_err(|illegal| damaged(illegal.to_string()))?;
         let forecast = rest(&run, budgets, &laws, header.settings.seed);
-        Ok(Foresight { laws, forecast, settings, learned })
+        Ok(Foresight { laws, forecast, settings, learned, surpassed })
     }
 }
 
-/// The settings of a run with what was learned of the gates that it uses.
-fn expected(header: &Header, learned: Vec<Option<Learned>>) -> (Arc<Settings>, Vec<(GateId, Learned)>) {
+/// What was learned, by gate.
+type ByGate = Vec<(GateId, Learned)>;
+
+/// The settings of a run with what was learned of the gates that it uses; that, and what of it is less than
+/// is `supposed`.
+fn expected(
+    header: &Header,
+    learned: Vec<Option<Learned>>,
+    supposed: Option<u32>,
+) -> (Arc<Settings>, ByGate, ByGate) {
     let mut settings = Settings::clone(&header.settings);
     if settings.simulated {
-        return (Arc::new(settings), Vec::new());
+        return (Arc::new(settings), Vec::new(), Vec::new());
     }
     let used = header.plan.used_agents().into_iter().map(|id| header.plan.agent(id).gate);
     let used: BTreeSet<GateId> = used.collect();
     let known = |(index, learned): (usize, Option<Learned>)| Some((GateId(index as u16), learned?));
-    let learned: Vec<_> =
+    let mut learned: ByGate =
         learned.into_iter().enumerate().filter_map(known).filter(|(id, _)| used.contains(id)).collect();
+    let is_surpassed = |(_, learned): &&(GateId, Learned)| {
+        let seen = learned.per_minute(Dimension::Requests);
+        seen.zip(supposed).is_some_and(|(seen, supposed)| u64::from(supposed) > seen)
+    };
+    let surpassed: ByGate = learned.iter().filter(is_surpassed).cloned().collect();
+    for (id, _) in &surpassed {
+        let others = |(of, learned): (GateId, Learned)| {
+            Some((of, if of == *id { learned.without_requests()? } else { learned }))
+        };
+        learned = learned.into_iter().filter_map(others).collect();
+    }
     for (id, learned) in &learned {
         if let Some(gate) = settings.gates.get_mut(id.index()) {
             *gate = gate.expecting(learned);
         }
     }
-    (Arc::new(settings), learned)
+    (Arc::new(settings), learned, surpassed)
 }
 
 async fn laws<S: Store>(header: &Header, journal: Option<&S>) -> Result<Laws, Error> {

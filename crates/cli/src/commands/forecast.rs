@@ -87,7 +87,7 @@ async fn foresee(
         None
     });
     let past = Past::of(journal.as_ref(), &setting.config.results_dir, &header.settings);
-    let foresight = Foresight::of(&header, past).await?;
+    let foresight = Foresight::of(&header, past.supposing(known.and(args.rpm))).await?;
     Ok((foresight, header))
 }
 
@@ -98,6 +98,7 @@ fn forecasted<'a>(header: &'a Header, foresight: &'a Foresight) -> Forecasted<'a
         laws: &foresight.laws,
         forecast: &foresight.forecast,
         learned: &foresight.learned,
+        surpassed: &foresight.surpassed,
         now: now(),
     }
 }

@@ -100,6 +100,46 @@ fn what_a_run_learned_of_limits_is_shown_and_expected_by_the_next() {
     assert!((29.0..31.0).contains(&last), "{last} s");
     let document = wide();
     assert_eq!(document["learned_limits"][0]["requests_per_minute"], 600);
+    assert!(document["notes"].is_null());
+    // What is supposed goes before what was learned: beyond it with a note, below it in silence.
+    for (rpm, expected, notes) in [(1200, 14.5, 1), (300, 61.0, 0)] {
+        let arguments = format!("forecast large.yaml --json --max-concurrent 310 --rpm {rpm}");
+        let document = sandbox.sortie(&arguments).exits(0).json();
+        let starts = document["schedule"].as_array().unwrap().iter().map(|slot| slot["start_s"].as_f64());
+        let last = starts.map(Option::unwrap).fold(0.0, f64::max);
+        assert!((expected - 1.0..expected + 1.0).contains(&last), "--rpm {rpm}: {last} s");
+        let said = document["notes"].as_array().map_or(0, Vec::len);
+        assert_eq!(said, notes, "--rpm {rpm}: {}", document["notes"]);
+    }
+    let supposed = sandbox.sortie("forecast large.yaml --rpm 1200").exits(0);
+    drop(supposed.says("was seen to allow 600 requests/min (learned ").says("supposes that it allows 1,200"));
+}
+
+#[test]
+fn an_account_is_its_key_s_whatever_the_variable_is_called() {
+    let simulator = Simulator::with("requests_per_minute: 600\nrequests_burst: 10\n");
+    let agents = |variable: &str| format!("agents: {{ claude: {{ api_key_env: {variable} }} }}\n");
+    let mut sandbox = Sandbox::reaching(&simulator)
+        .file("plan.yaml", independent(3, ""))
+        .file("long.yaml", independent(10_000, ""));
+    for (variable, key) in [("MINE", "sk-test-m"), ("SAME", "sk-test-m"), ("OTHER", "sk-test-n")] {
+        sandbox = sandbox.with(variable, key).file(&format!("{variable}.yaml"), agents(variable));
+    }
+    let knows = |sandbox: &Sandbox, variable: &str| {
+        let check = format!("check plan.yaml --offline --config {variable}.yaml");
+        sandbox.sortie(&check).exits(0).transcript().contains("allows 600 requests/min (learned ")
+    };
+    sandbox.sortie("run plan.yaml --quiet --config MINE.yaml").exits(0);
+    assert_eq!(["MINE", "SAME", "OTHER"].map(|of| knows(&sandbox, of)), [true, true, false]);
+    // A run that goes on with another key learns of that key's account.
+    let run = sandbox.start("run long.yaml --run-id long --quiet --config MINE.yaml");
+    until("the run calls", || (simulator.stats().generations > 10).then_some(()));
+    run.kill();
+    assert!(!knows(&sandbox, "OTHER"));
+    let sandbox = sandbox.with("MINE", "sk-test-n");
+    let resumed = sandbox.start("resume long --quiet");
+    until("the account is known", || knows(&sandbox, "OTHER").then_some(()));
+    resumed.kill();
 }
 
 #[test]

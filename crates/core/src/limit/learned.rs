@@ -26,6 +26,12 @@ impl Learned {
             Some(((rate * MINUTE.as_secs_f64()) as u64).max(1))
         })
     }
+
+    /// What it says of other quotas than that of requests; none where that is nothing.
+    pub fn without_requests(mut self) -> Option<Learned> {
+        self.quotas.retain(|quota| quota.dimension != Dimension::Requests);
+        (!self.quotas.is_empty()).then_some(Learned { rate: None, ..self })
+    }
 }
 
 impl GateSpec {
@@ -71,7 +77,12 @@ mod tests {
         let stated = GateSpec { requests_per_minute: Some(50), requests_burst: 2, ..GateSpec::default() };
         let stated = stated.expecting(&learned);
         assert_eq!((stated.requests_per_minute, stated.requests_burst), (Some(50), 2));
-        let sought = GateSpec::default().expecting(&Learned { quotas: Vec::new(), ..learned });
+        let others = learned.clone().without_requests().unwrap();
+        let per_minute = |dimension| others.per_minute(dimension);
+        assert_eq!((per_minute(Dimension::Requests), per_minute(Dimension::Tokens)), (None, Some(90_000)));
+        let learned = Learned { quotas: Vec::new(), ..learned };
+        assert_eq!(learned.clone().without_requests(), None);
+        let sought = GateSpec::default().expecting(&learned);
         assert_eq!((sought.requests_per_minute, sought.requests_burst), (Some(180), 1));
     }
 }

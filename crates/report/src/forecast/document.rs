@@ -11,7 +11,7 @@ use sortie_core::money::Usd;
 use sortie_core::plan::TaskId;
 use sortie_core::price::Pricing;
 
-use super::{Forecasted, why};
+use super::{Forecasted, notes, why};
 use crate::learned::{self, LearnedLimits};
 use crate::units::{as_dollars, as_seconds};
 
@@ -43,6 +43,9 @@ pub struct Document {
     /// known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     learned_limits: Vec<LearnedLimits>,
+    /// What has to be known of what was supposed. Absent where there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     schedule: Vec<Slot>,
     /// In the order of the plan.
     task_costs: Vec<TaskRow>,
@@ -189,6 +192,7 @@ pub fn document(of: &Forecasted, as_configured: Option<&Forecasted>) -> Document
         plays: forecast.plays,
         agents: agents(of),
         learned_limits: learned::rows(of.learned, of.settings, of.now),
+        notes: notes(of),
         schedule: forecast.schedule.iter().map(slot).collect(),
         task_costs: plan.ids().zip(&forecast.by_task).map(task_cost).collect(),
         as_configured: as_configured.map(|configured| baseline(configured.forecast)),

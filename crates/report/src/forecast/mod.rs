@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use sortie_core::agent::AgentId;
 use sortie_core::forecast::{Forecast, Laws};
-use sortie_core::limit::{GateId, Learned};
+use sortie_core::limit::{Dimension, GateId, Learned};
 use sortie_core::misfit::Doom;
 use sortie_core::money::Usd;
 use sortie_core::plan::{Plan, TaskId};
@@ -17,7 +17,7 @@ use sortie_core::time::Time;
 use crate::amounts::{cost_at, names};
 use crate::table::{Side, table};
 use crate::terminal::{Paint, Style, one_line};
-use crate::units::{count, duration, money, percent};
+use crate::units::{ago, count, duration, grouped, money, percent};
 use crate::{bound, learned};
 use document::agents;
 pub use document::{Document, document};
@@ -35,6 +35,8 @@ pub struct Forecasted<'a> {
     pub forecast: &'a Forecast,
     /// What earlier runs have learned of its gates, and that is expected of their providers.
     pub learned: &'a [(GateId, Learned)],
+    /// What they have learned where more requests a minute are supposed.
+    pub surpassed: &'a [(GateId, Learned)],
     /// When it was forecast.
     pub now: Time,
 }
@@ -73,6 +75,9 @@ pub fn text(of: &Forecasted, as_configured: Option<&Forecasted>, verbose: bool, 
             let _ = writeln!(text, "{}", one_line(&learned::words(&gate.name, learned, of.now)));
         }
     }
+    for note in notes(of) {
+        let _ = writeln!(text, "{}", style.paint(Paint::Warn, &note));
+    }
     for warning in unpriced(of).into_iter().chain(doomed(of)).chain(stop(of)) {
         let _ = writeln!(text, "{}", style.paint(Paint::Warn, &warning));
     }
@@ -90,6 +95,21 @@ fn totals(label: &str, of: &Forecasted) -> [String; 8] {
     let [low, expected, worst] = [cost.low, cost.expected, cost.worst].map(shown);
     let [p5, p50, p95] = [time.p5, time.p50, time.p95].map(duration);
     [label.to_owned(), low, expected, worst, p5, p50, p95, binding.to_owned()]
+}
+
+/// What the reader has to know of what was supposed.
+fn notes(of: &Forecasted) -> Vec<String> {
+    let note = |(id, learned): &(GateId, Learned)| {
+        let gate = of.settings.gates.get(id.index())?;
+        let [seen, supposed] =
+            [learned.per_minute(Dimension::Requests)?, u64::from(gate.requests_per_minute?)].map(grouped);
+        let age = ago(of.now.since(learned.at));
+        let name = one_line(&gate.name);
+        Some(format!(
+            "{name} was seen to allow {seen} requests/min (learned {age}): this supposes that it allows {supposed}"
+        ))
+    };
+    of.surpassed.iter().filter_map(note).collect()
 }
 
 fn stop(of: &Forecasted) -> Option<String> {
@@ -266,7 +286,7 @@ mod tests {
         let (settings, now) = (&story.settings, Time::ZERO + Duration::from_secs(7300));
         let learned = [(GateId(0), Learned { at: Time::ZERO, quotas: Vec::new(), rate: Some(10.0) })];
         let (laws, forecast, learned) = (&laws, &forecast, &learned);
-        let of = Forecasted { plan: &plan, settings, laws, forecast, learned, now };
+        let of = Forecasted { plan: &plan, settings, laws, forecast, learned, surpassed: &[], now };
         show(&of)
     }
 
@@ -320,6 +340,25 @@ mod tests {
         let json = said(&|of| serde_json::to_string(&document(of, None)).unwrap());
         let second = r#"{"task_id":"design","why":"it depends on analyze"}],"plays""#;
         assert!(json.contains(second), "{json}");
+    }
+
+    #[test]
+    fn a_rate_that_was_never_seen_is_called_supposed() {
+        let quota = Learned { at: Time::ZERO, quotas: Vec::new(), rate: Some(0.5) };
+        let said = |show: &dyn Fn(&Forecasted) -> String| {
+            shown(Pricing::Free, None, |of| {
+                let mut settings = of.settings.clone();
+                settings.gates[0].requests_per_minute = Some(9_000);
+                let surpassed = &[(GateId(0), quota.clone())];
+                show(&Forecasted { settings: &settings, surpassed, ..*of })
+            })
+        };
+        let note = "anthropic/claude-sonnet-4-5 was seen to allow 30 requests/min (learned 2 h ago): \
+                    this supposes that it allows 9,000";
+        let text = said(&|of| text(of, None, false, Style::Plain));
+        assert!(text.contains(&format!("{note}\n")), "{text}");
+        let json = said(&|of| serde_json::to_string(&document(of, None)).unwrap());
+        assert!(json.contains(&format!(r#""notes":["{note}"],"schedule""#)), "{json}");
     }
 
     #[test]
