@@ -181,7 +181,7 @@ impl Run {
                     let gate = self.plan.agent_asked(attempt).gate;
                     let account = self.settings.gates[gate.index()].account.clone();
                     self.state.stopped.entry(account).or_insert_with(|| failure.clone());
-                } // else its gate is stopped, by `note_failure`
+                } // else its model is stopped, by `note_failure`
                 self.make_ready(id);
             }
         }

@@ -2,7 +2,9 @@
 
 use sortie::binding::Simulation;
 use sortie::config::Config;
+use sortie::core::chance::Chance;
 use sortie::core::document::Source;
+use sortie::core::hash::Hash;
 use sortie::core::plan::check::check;
 use sortie::core::plan::written::PlanFile;
 use sortie::core::run::input::{Budgets, Mode};
@@ -41,8 +43,11 @@ pub(crate) struct Case {
     pub(crate) tasks: usize,
     /// What of each task's prompt steers the simulator; `{n}` is its number.
     pub(crate) first_prompt: &'static str,
-    /// Words of a prompt, spread evenly up to twice as many in steps of a tenth.
-    pub(crate) words: usize,
+    /// Who is asked, one task after the other: names and models.
+    pub(crate) agents: &'static [(&'static str, &'static str)],
+    pub(crate) sizes: Sizes,
+    /// Halfway the last agent is asked for something that takes so many seconds, and the rest waits for it.
+    pub(crate) pause_s: Option<u32>,
     pub(crate) max_tokens: u32,
     /// The configuration's `rate_limiting`.
     pub(crate) limits: &'static str,
@@ -53,6 +58,28 @@ pub(crate) struct Case {
     /// Of which quota the use is told, in what a minute allows, and over which seconds.
     pub(crate) load: Option<Load>,
     pub(crate) target: Target,
+}
+
+/// How many words prompts have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sizes {
+    /// Evenly from so many to nearly twice as many, in steps of a tenth.
+    Even(usize),
+    /// Lognormal around a mean, from a tenth of it to ten times as many.
+    Lognormal { mean: f64, sigma: f64 },
+}
+
+impl Sizes {
+    fn words(self, n: usize) -> usize {
+        match self {
+            Sizes::Even(least) => least + least * (n % 10) / 10,
+            Sizes::Lognormal { mean, sigma } => {
+                let z = Chance::new(1, &Hash::of(&n.to_le_bytes()), "words").normal();
+                let words = mean * (sigma * z - sigma * sigma / 2.0).exp();
+                words.clamp(mean / 10.0, mean * 10.0) as usize
+            }
+        }
+    }
 }
 
 /// 200 ms answers on this machine.
@@ -79,7 +106,9 @@ const PLAIN: Case = Case {
     name: "",
     tasks: 2_400,
     first_prompt: "",
-    words: 4,
+    agents: &[("claude", "claude-sonnet-5-5")],
+    sizes: Sizes::Even(4),
+    pause_s: None,
     max_tokens: 100,
     limits: "{ max_concurrent: 64 }",
     scenario: scenario!(),
@@ -91,6 +120,8 @@ const PLAIN: Case = Case {
 /// Requests a minute after the first one, of 600.
 const REQUESTS: Option<Load> =
     Some(Load::Requests { per_minute: 600.0, from_s: 60.0, until_s: f64::INFINITY });
+
+const OPENAI: &[(&str, &str)] = &[("gpt", "gpt-6.1-sol")];
 
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -229,10 +260,46 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "bound by input tokens",
-        words: 400,
+        sizes: Sizes::Even(400),
         tasks: 600,
         scenario: scenario!("requests_per_minute: 1000\ninput_tokens_per_minute: 60000\n"),
         load: Some(Load::InputTokens { per_minute: 60_000.0 }),
+        target: TOLD,
+        ..PLAIN
+    },
+    Case {
+        name: "bound by input tokens, lognormal sizes",
+        sizes: Sizes::Lognormal { mean: 600.0, sigma: 0.8 },
+        tasks: 600,
+        scenario: scenario!("requests_per_minute: 1000\ninput_tokens_per_minute: 60000\n"),
+        load: Some(Load::InputTokens { per_minute: 60_000.0 }),
+        target: TOLD,
+        ..PLAIN
+    },
+    Case {
+        name: "told by headers, two models of one class",
+        agents: &[("one", "claude-opus-4-8"), ("other", "claude-opus-4-7")],
+        scenario: scenario!("requests_per_minute: 600\nrequests_burst: 10\n"),
+        load: REQUESTS,
+        target: TOLD,
+        ..PLAIN
+    },
+    Case {
+        name: "OpenAI: told by headers, bucket 10 of 600/min, 64 wide",
+        agents: OPENAI,
+        scenario: scenario!("requests_per_minute: 600\nrequests_burst: 10\n"),
+        load: REQUESTS,
+        target: TOLD,
+        ..PLAIN
+    },
+    Case {
+        name: "OpenAI: bound by tokens of both kinds, lognormal sizes",
+        agents: OPENAI,
+        sizes: Sizes::Lognormal { mean: 300.0, sigma: 0.8 },
+        max_tokens: 200,
+        tasks: 800,
+        scenario: scenario!("requests_per_minute: 1000\ntokens_per_minute: 60000\n"),
+        load: Some(Load::Tokens { per_minute: 60_000.0, max_tokens: 200.0 }),
         target: TOLD,
         ..PLAIN
     },
@@ -261,7 +328,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "bound by output tokens, sizes and input mixed",
         max_tokens: 1500,
-        words: 200,
+        sizes: Sizes::Lognormal { mean: 300.0, sigma: 0.8 },
         tasks: 400,
         scenario: slow!(
             "network_ms: { min: 20, max: 120 }\noutput_tokens: { lognormal: { mean: 400, sigma: 0.8, min: 16, max: 1500 } }\nrequests_per_minute: 1000\ninput_tokens_per_minute: 60000\noutput_tokens_per_minute: 40000\n"
@@ -283,10 +350,17 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 impl Case {
-    /// What the case's run is created with, answered by the simulator in this process.
-    pub(crate) fn header(&self, simulation: Option<Simulation>, base_url: &str) -> Result<Header, Failed> {
+    /// What the case's run is created with, answered by the simulator in this process or at a base URL.
+    pub(crate) fn header(
+        &self,
+        simulation: Option<Simulation>,
+        base_url: Option<&str>,
+    ) -> Result<Header, Failed> {
+        let at = base_url.map_or(String::new(), |url| format!(", base_url: \"{url}\""));
+        let agent = |(name, model): &(&str, &str)| format!("  {name}: {{ model: {model}{at} }}\n");
+        let agents: String = self.agents.iter().map(agent).collect();
         let text = format!(
-            "agents: {{ claude: {{ model: claude-sonnet-5-5, base_url: \"{base_url}\" }} }}\nrate_limiting: {}\ntimeouts: {{ total_timeout: 36000 }}\n",
+            "agents:\n{agents}rate_limiting: {}\ntimeouts: {{ total_timeout: 36000 }}\n",
             self.limits
         );
         let config = Source::new("sortie.yaml", text.into()).map_err(|problems| problems.to_string())?;
@@ -310,18 +384,31 @@ impl Case {
     }
 
     fn plan(&self) -> String {
+        let asked = self.agents.len() - usize::from(self.pause_s.is_some());
+        let half = self.tasks / 2;
         let line = |n: usize| {
             let steer = if n == 0 { self.first_prompt } else { "" };
-            let words = self.words + self.words * (n % 10) / 10;
-            let prompt = format!("{steer} number {n} {}", "word ".repeat(words));
-            format!("{{\"id\":\"t{n}\",\"prompt\":\"{prompt}\",\"max_tokens\":{}}}\n", self.max_tokens)
+            let prompt = format!("{steer} number {n} {}", "word ".repeat(self.sizes.words(n)));
+            let agent = self.agents[n % asked].0;
+            let behind = if self.pause_s.is_some() && n >= half { ",\"depends_on\":[\"pause\"]" } else { "" };
+            format!(
+                "{{\"id\":\"t{n}\",\"agent\":\"{agent}\",\"prompt\":\"{prompt}\",\"max_tokens\":{}{behind}}}\n",
+                self.max_tokens
+            )
         };
-        (0..self.tasks).map(line).collect()
+        let pause = |seconds| {
+            let before: Vec<String> = (0..half).map(|n| format!("\"t{n}\"")).collect();
+            let (agent, before) = (self.agents[asked].0, before.join(","));
+            format!(
+                "{{\"id\":\"pause\",\"agent\":\"{agent}\",\"prompt\":\"[[sim latency={seconds}]] wait\",\"depends_on\":[{before}]}}\n"
+            )
+        };
+        (0..self.tasks).map(line).chain(self.pause_s.map(pause)).collect()
     }
 
     pub(crate) fn play(&self) -> Result<Figures, Failed> {
         let simulation = Simulation { scenario: self.scenario(), seed: 1 };
-        let header = self.header(Some(simulation), "https://api.anthropic.com")?;
+        let header = self.header(Some(simulation), None)?;
         let run_id = header.run_id.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -336,7 +423,7 @@ impl Case {
 
 /// A key that only the simulator takes.
 pub(crate) fn environment() -> Environment {
-    Environment::from_pairs([("ANTHROPIC_API_KEY", "sk-sim")])
+    Environment::from_pairs([("ANTHROPIC_API_KEY", "sk-sim"), ("OPENAI_API_KEY", "sk-sim")])
 }
 
 pub(crate) fn drive(environment: &Environment) -> Drive<'_> {

@@ -15,6 +15,8 @@ pub(crate) enum Load {
     InputTokens { per_minute: f64 },
     /// Output tokens after the first minute.
     OutputTokens { per_minute: f64 },
+    /// OpenAI's tokens after the first minute: of each request the larger of its input and `max_tokens`.
+    Tokens { per_minute: f64, max_tokens: f64 },
 }
 
 /// What became of a case.
@@ -94,6 +96,10 @@ fn used(answers: &[Answer], load: Load) -> f64 {
         }
         Load::OutputTokens { per_minute } => {
             sum(60.0, last, &|answer| answer.output_tokens) / ((last - 60.0) * per_minute / 60.0)
+        }
+        Load::Tokens { per_minute, max_tokens } => {
+            sum(60.0, last, &|answer| answer.input_tokens.max(max_tokens))
+                / ((last - 60.0) * per_minute / 60.0)
         }
     }
 }

@@ -37,6 +37,7 @@ pub(crate) fn all() -> Result<Vec<(Case, Figures)>, Failed> {
         all.push((case, figures));
     }
     all.extend(runtime.block_on(two())?);
+    all.extend(runtime.block_on(returns())?);
     Ok(all)
 }
 
@@ -61,14 +62,7 @@ async fn two() -> Result<Vec<(Case, Figures)>, Failed> {
     let case = case.ok_or("no such case")?;
     let of = |name| Case { name, tasks: 450, ..case.clone() };
     let (one, other) = (of("one of two who share a key, told"), of("the other"));
-    let url = simulator(&case.scenario()).await?;
-    let dir = tempfile::tempdir()?;
-    let open = || SqliteStore::open(dir.path(), Durability::Unsynced);
-    let (first, second) = tokio::join!(
-        played(&one, &url, open()?, Some(dir.path())),
-        played(&other, &url, open()?, Some(dir.path())),
-    );
-    let (mut first, mut second) = (first?, second?);
+    let (mut first, mut second) = Box::pin(together(&one, &other)).await?;
     let fair = first.makespan_s / second.makespan_s;
     println!("two who share a key took {:.3} times as long as each other", fair.max(1.0 / fair));
     // Each has half of the quota.
@@ -78,13 +72,41 @@ async fn two() -> Result<Vec<(Case, Figures)>, Failed> {
     Ok(vec![(one, first), (other, second)])
 }
 
+/// Two runs that share a key, of which one pauses for so long that the other takes all.
+async fn returns() -> Result<Vec<(Case, Figures)>, Failed> {
+    let case = CASES.iter().find(|case| case.name.starts_with("told by headers, bucket 10 of"));
+    let case = Case { load: None, ..case.ok_or("no such case")?.clone() };
+    let stays = Case { name: "one who shares a key and stays, told", tasks: 450, ..case };
+    let pauses = Case {
+        name: "the other, who returns after a pause of 8 s",
+        agents: &[("claude", "claude-sonnet-5-5"), ("slow", "claude-haiku-5-5")],
+        pause_s: Some(8),
+        tasks: 120,
+        ..stays
+    };
+    let (first, second) = Box::pin(together(&stays, &pauses)).await?;
+    Ok(vec![(stays, first), (pauses, second)])
+}
+
+/// What becomes of two cases whose runs share a key and a results directory.
+async fn together(one: &Case, other: &Case) -> Result<(Figures, Figures), Failed> {
+    let url = simulator(&one.scenario()).await?;
+    let dir = tempfile::tempdir()?;
+    let open = || SqliteStore::open(dir.path(), Durability::Unsynced);
+    let (first, second) = tokio::join!(
+        played(one, &url, open()?, Some(dir.path())),
+        played(other, &url, open()?, Some(dir.path())),
+    );
+    Ok((first?, second?))
+}
+
 async fn played<S: Store>(
     case: &Case,
     url: &str,
     store: S,
     results_dir: Option<&Path>,
 ) -> Result<Figures, Failed> {
-    let header = case.header(None, url)?;
+    let header = case.header(None, Some(url))?;
     let run_id = header.run_id.clone();
     let session = Session::create(store, header, results_dir).await?;
     let environment = environment();

@@ -323,7 +323,7 @@ fn twenty_calls_that_fail_alike_stop_their_gate_and_leave_the_rest_pending() {
 #[test]
 fn a_model_that_there_is_goes_on_beside_one_of_its_class_that_there_is_not() {
     let agents = ["m", "nope", "nope"].map(|model| Agent { model: model.into(), ..agent() }).to_vec();
-    let is_wrong = |task: TaskId| task.0 % 3 > 0;
+    let is_wrong = |task: TaskId| !task.0.is_multiple_of(3);
     let played = play_by(bounds(1, 8), agents, tasks(300, 3), |_, task, at| {
         (seconds(0.1), is_wrong(task).then(|| no_such_model(task.0 + at.subsec_millis())))
     });
