@@ -40,10 +40,22 @@ impl Dimension {
         }
     }
 
-    /// Whether what an attempt did not use of it comes back: a request that failed was a request, and
-    /// OpenAI's one quota of tokens keeps what it charged at the start.
-    pub(super) const fn settles(self) -> bool {
-        matches!(self, Dimension::InputTokens | Dimension::OutputTokens)
+    /// Whether what is asked for is a bound, and its own head tells what was taken in its place. A request is
+    /// one request, and output tokens may be counted as they are produced.
+    pub(super) const fn is_told_for_a_bound(self) -> bool {
+        matches!(self, Dimension::InputTokens | Dimension::Tokens)
+    }
+
+    /// How much of what an attempt asked for comes back when it has ended; a debt is less than nothing. A
+    /// request that failed was a request, and OpenAI's one quota of tokens keeps `max_tokens`, but charges
+    /// no more for the input than there is.
+    pub(super) fn unused(self, ask: &Cost, used: &Cost) -> i128 {
+        let took = match self {
+            Dimension::Requests => return 0,
+            Dimension::InputTokens | Dimension::OutputTokens => self.of(used),
+            Dimension::Tokens => self.of(&Cost { output_tokens: ask.output_tokens, ..*used }),
+        };
+        i128::from(self.of(ask)) - i128::from(took)
     }
 }
 
@@ -65,4 +77,22 @@ pub struct Told {
     pub admitted: bool,
     /// The quotas that it names, as far as they make sense.
     pub quotas: Vec<Left>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::Usd;
+
+    #[test]
+    fn what_comes_back_is_what_the_provider_does_not_keep() {
+        let cost = |input_tokens, output_tokens| Cost { usd: Usd::ZERO, input_tokens, output_tokens };
+        let (ask, used) = (cost(5000, 300), cost(1000, 20));
+        let unused = |of: Dimension| of.unused(&ask, &used);
+        assert_eq!(unused(Dimension::Requests), 0);
+        assert_eq!((unused(Dimension::InputTokens), unused(Dimension::OutputTokens)), (4000, 280));
+        assert_eq!(unused(Dimension::Tokens), 4000, "the input was less than bytes bound it");
+        assert_eq!(Dimension::Tokens.unused(&ask, &cost(100, 20)), 4700, "max_tokens stays");
+        assert_eq!(Dimension::Tokens.unused(&cost(100, 300), &cost(50, 20)), 0);
+    }
 }

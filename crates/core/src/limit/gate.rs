@@ -136,13 +136,15 @@ impl Gate {
         if one.heard.replace(told.quotas.clone()).is_some() {
             return;
         }
-        let (started, number) = (one.started, one.number);
+        let (started, number, ask, counted) = (one.started, one.number, one.ask, one.counted.clone());
         self.pace.heard(told.admitted, now);
         let place = |left: &Left| self.place_of(left.dimension).unwrap_or_else(|| self.begin(*left, now));
         let places: Vec<usize> = told.quotas.iter().map(place).collect();
         let behind = self.sent_behind(number);
         for (left, place) in told.quotas.iter().zip(places) {
-            self.meters[place].hear(*left, told.admitted, started, behind[place], now);
+            let is_reserved = counted.get(place).is_some_and(|counted| *counted);
+            let reserved = if is_reserved { left.dimension.of(&ask) } else { 0 };
+            self.meters[place].hear(*left, told.admitted, (started, reserved), behind[place], now);
             if left.dimension == Dimension::Requests {
                 self.pace.known();
             }
@@ -198,7 +200,8 @@ impl Gate {
             self.refused_since = None;
         }
         for (meter, _) in self.meters.iter_mut().zip(&counted).filter(|(_, counted)| **counted) {
-            meter.settle(&ask, used, now);
+            let told = heard.iter().flatten().any(|left| left.dimension == meter.dimension());
+            meter.settle(&ask, used, told, now);
         }
         if let Some(concurrency) = &mut self.concurrency {
             concurrency.end();

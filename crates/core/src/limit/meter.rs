@@ -5,6 +5,9 @@
 //! and counts only where it is worse than our own books: those hold every request from the moment that
 //! it is sent, at its upper bound.
 //!
+//! The two are kept apart. What a request did not use of its bound comes back to our books when it ends;
+//! what was told counts what it really took, so there the bound goes as soon as its own head tells.
+//!
 //! A provider's bucket may be smaller than its quota of a minute, and headers do not say so: 60 a minute
 //! may be enforced as one a second (Anthropic's documentation of rate limits). So a burst is taken to be
 //! a second's worth, and is tried deeper by a quarter of what was granted; the refusal that follows names
@@ -84,8 +87,10 @@ pub(super) struct Meter {
     dimension: Dimension,
     stated: Option<Stated>,
     known: Option<Known>,
-    /// The account's bucket, whoever uses it.
+    /// The account's bucket by our own books.
     account: Bucket,
+    /// The same by what replies told, whoever uses it.
+    heard: Bucket,
     /// How many share the account, ourselves included.
     users: u32,
     /// Our part of it, where others share it.
@@ -108,7 +113,7 @@ impl Meter {
     /// A quota that an earlier run has learned at a time.
     pub(super) fn recalled(learned: &LearnedQuota, lag: Duration, at: Time, now: Time) -> Self {
         let mut meter = Meter::new(learned.dimension, None, Some(learned.into()), lag, at);
-        meter.account.lacks(i128::from(learned.missing) * UNIT, at);
+        meter.lacks(i128::from(learned.missing) * UNIT, at);
         meter.change(now);
         meter
     }
@@ -121,7 +126,8 @@ impl Meter {
         now: Time,
     ) -> Self {
         let account = Bucket::full(1, 1, lag);
-        let mut meter = Meter { dimension, stated, known, account, users: 1, own: None };
+        let heard = account.clone();
+        let mut meter = Meter { dimension, stated, known, account, heard, users: 1, own: None };
         meter.change(now);
         meter
     }
@@ -137,16 +143,16 @@ impl Meter {
 
     /// Takes over what an earlier run has learned; a configured rate stays the upper bound.
     pub(super) fn recall(&mut self, learned: &LearnedQuota, at: Time, now: Time) {
-        let Meter { known, account, .. } = Meter::recalled(learned, self.account.lag(), at, now);
-        self.known = known;
-        self.account.lacks(account.missing(now), now);
+        let recalled = Meter::recalled(learned, self.account.lag(), at, now);
+        self.known = recalled.known;
+        self.lacks(recalled.missing(now), now);
         self.change(now);
     }
 
     /// What is worth remembering.
     pub(super) fn learned(&self, now: Time) -> Option<LearnedQuota> {
         let known = self.known?;
-        let missing = u64::try_from(self.account.missing(now) / UNIT).unwrap_or(u64::MAX);
+        let missing = u64::try_from(self.missing(now) / UNIT).unwrap_or(u64::MAX);
         Some(LearnedQuota {
             dimension: self.dimension,
             limit: known.limit,
@@ -158,10 +164,8 @@ impl Meter {
 
     /// The user states another rate while the run goes on: what may start now stays what it was.
     pub(super) fn state(&mut self, per_minute: u64, burst: u64, now: Time) {
-        let holds = self.account.holds(now);
         self.stated = Some(Stated { per_minute: per_minute.max(1), burst: burst.max(1) });
-        self.change(now);
-        self.account.hold(holds, now);
+        self.change_holding(now);
     }
 
     /// Of all who use this account we are one of so many.
@@ -172,48 +176,49 @@ impl Meter {
 
     /// Others have used it up, as far as anybody knows, until a time.
     pub(super) fn used_up(&mut self, until: Time) {
-        for bucket in [Some(&mut self.account), self.own.as_mut()].into_iter().flatten() {
-            bucket.lacks(i128::from(bucket.capacity()) * UNIT, until);
-        }
+        self.each(|bucket| bucket.lacks(i128::from(bucket.capacity()) * UNIT, until));
     }
 
     /// What a provider with this quota would tell of it.
     pub(super) fn left(&self, now: Time) -> Left {
         let limit = self.account.per_minute();
-        let missing = u64::try_from((self.account.missing(now) + UNIT - 1) / UNIT).unwrap_or(u64::MAX);
+        let missing = u64::try_from((self.missing(now) + UNIT - 1) / UNIT).unwrap_or(u64::MAX);
         Left { dimension: self.dimension, limit, remaining: limit.saturating_sub(missing) }
     }
 
     /// When an attempt may start; none where it may now.
     pub(super) fn wait_for(&self, ask: &Cost, now: Time) -> Option<Time> {
         let amount = self.dimension.of(ask);
-        let own = self.own.as_ref().and_then(|own| own.wait_for(amount, now));
-        self.account.wait_for(amount, now).into_iter().chain(own).max()
+        let buckets = [&self.account, &self.heard].into_iter().chain(&self.own);
+        buckets.filter_map(|bucket| bucket.wait_for(amount, now)).max()
     }
 
     /// Takes what an attempt asks.
     pub(super) fn reserve(&mut self, ask: &Cost, now: Time) {
         let amount = self.dimension.of(ask);
-        self.account.take(amount, now);
-        if let Some(own) = &mut self.own {
-            own.take(amount, now);
+        self.each(|bucket| bucket.take(amount, now));
+    }
+
+    /// An attempt has ended; `told`: its head told this quota.
+    pub(super) fn settle(&mut self, ask: &Cost, used: &Cost, told: bool, now: Time) {
+        let unused = self.dimension.unused(ask, used);
+        let is_told = told && self.dimension.is_told_for_a_bound();
+        let heard = (!is_told).then_some(&mut self.heard);
+        for bucket in [&mut self.account].into_iter().chain(heard).chain(&mut self.own) {
+            bucket.give_back(unused, now);
         }
     }
 
-    pub(super) fn settle(&mut self, ask: &Cost, used: &Cost, now: Time) {
-        if !self.dimension.settles() {
-            return;
-        }
-        let unused = i128::from(self.dimension.of(ask)) - i128::from(self.dimension.of(used));
-        self.account.give_back(unused, now);
-        if let Some(own) = &mut self.own {
-            own.give_back(unused, now);
-        }
-    }
-
-    /// A reply to an attempt that started then tells this quota. It counts nothing of what was sent
-    /// `since`.
-    pub(super) fn hear(&mut self, left: Left, admitted: bool, started: Time, since: u64, now: Time) {
+    /// A reply to an attempt that started then tells this quota, with what the attempt really took of the
+    /// `reserved`. It counts nothing of what was sent `since`.
+    pub(super) fn hear(
+        &mut self,
+        left: Left,
+        admitted: bool,
+        (started, reserved): (Time, u64),
+        since: u64,
+        now: Time,
+    ) {
         let limit = left.limit.max(1);
         let lacked = limit.saturating_sub(left.remaining);
         let same = self.known.filter(|known| known.limit == limit);
@@ -225,16 +230,19 @@ impl Meter {
         }
         if self.known != Some(known) {
             self.known = Some(known);
-            let holds = self.account.holds(now);
-            self.change(now);
-            // A debt to a larger quota would be one of minutes to a smaller one.
-            if same.is_none() {
-                self.account.hold(holds, now);
+            if same.is_some() {
+                self.change(now);
+            } else {
+                // A debt to a larger quota would be one of minutes to a smaller one.
+                self.change_holding(now);
             }
+        }
+        if self.dimension.is_told_for_a_bound() {
+            self.heard.give_back(i128::from(reserved), now);
         }
         let refilled = now.since(started).as_micros().cast_signed() * i128::from(limit);
         let sent = i128::from(lacked) + i128::from(since);
-        self.account.lacks(sent * UNIT - refilled, now);
+        self.heard.lacks(sent * UNIT - refilled, now);
     }
 
     /// The provider refused an attempt, and told this of the quota: whether that explains it.
@@ -257,6 +265,29 @@ impl Meter {
         }
     }
 
+    /// What it lacks to be full, as far as anybody knows, in units.
+    fn missing(&self, now: Time) -> i128 {
+        self.account.missing(now).max(self.heard.missing(now))
+    }
+
+    /// It lacks at least so many units, whoever took them.
+    fn lacks(&mut self, units: i128, now: Time) {
+        self.account.lacks(units, now);
+        self.heard.lacks(units, now);
+    }
+
+    fn each(&mut self, change: impl Fn(&mut Bucket)) {
+        [&mut self.account, &mut self.heard].into_iter().chain(&mut self.own).for_each(change);
+    }
+
+    /// The same as [`Meter::change`], but what may start now stays what it was.
+    fn change_holding(&mut self, now: Time) {
+        let [account, heard] = [&self.account, &self.heard].map(|bucket| bucket.holds(now));
+        self.change(now);
+        self.account.hold(account, now);
+        self.heard.hold(heard, now);
+    }
+
     /// What was stated or became known decides the buckets.
     fn change(&mut self, now: Time) {
         let told = self.known.map(|known| (known.limit, known.capacity(self.dimension)));
@@ -270,13 +301,15 @@ impl Meter {
             (None, None) => return,
         };
         self.account.change(per_minute, capacity, now);
+        self.heard.change(per_minute, capacity, now);
         let users = u64::from(self.users);
         let part = (per_minute / users, capacity / users);
         self.own = (users > 1).then(|| {
             let mut own = self.own.take().unwrap_or_else(|| {
                 // Of what is there now, too.
                 let mut own = Bucket::full(part.0, part.1, self.account.lag());
-                own.hold(self.account.holds(now) / i128::from(users), now);
+                let holds = self.account.holds(now).min(self.heard.holds(now));
+                own.hold(holds / i128::from(users), now);
                 own
             });
             own.change(part.0, part.1, now);
@@ -314,8 +347,28 @@ mod tests {
         let mut meter = meter();
         assert!(meter.explains(&ASK, left(599), Time::ZERO));
         assert_eq!(meter.account.capacity(), 1);
-        meter.hear(left(580), true, Time::ZERO, 0, Time::ZERO);
+        meter.hear(left(580), true, (Time::ZERO, 0), 0, Time::ZERO);
         assert_eq!(meter.account.capacity(), 25, "tried a quarter deeper");
+    }
+
+    #[test]
+    fn what_comes_back_of_a_bound_is_not_taken_from_what_was_told() {
+        let left = |dimension, remaining| Left { dimension, limit: 60_000, remaining };
+        let ask = Cost { input_tokens: 5_000, ..ASK };
+        let used = Cost { input_tokens: 1_000, ..ASK };
+        // Others took the rest.
+        let of_input = left(Dimension::InputTokens, 2_000);
+        let mut meter = Meter::told(left(Dimension::InputTokens, 60_000), Duration::ZERO, Time::ZERO);
+        meter.reserve(&ask, Time::ZERO);
+        assert_eq!(meter.left(Time::ZERO).remaining, 55_000);
+        meter.hear(of_input, true, (Time::ZERO, 5_000), 0, Time::ZERO);
+        assert_eq!(meter.left(Time::ZERO).remaining, 2_000);
+        meter.settle(&ask, &used, true, Time::ZERO);
+        assert_eq!(meter.left(Time::ZERO).remaining, 2_000);
+        // Where no head told it, all that was not used comes back.
+        meter.reserve(&used, Time::ZERO);
+        meter.settle(&used, &ASK, false, Time::ZERO);
+        assert_eq!(meter.left(Time::ZERO).remaining, 1_999);
     }
 
     #[test]
