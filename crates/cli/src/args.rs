@@ -216,7 +216,7 @@ pub(crate) struct ForecastArgs {
     /// Suppose that an agent is another one, or has another model; may be given more than once
     #[arg(long, value_name = "NAME=AGENT|MODEL", value_parser = supposed_agent)]
     pub(crate) agent: Vec<(String, String)>,
-    /// Suppose so many requests a minute of every account
+    /// Suppose so many requests a minute of every account, whatever was seen of it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rpm: Option<u32>,
     #[command(flatten)]

@@ -247,7 +247,7 @@ impl Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unserved {
-    /// Its account is stopped, or its gate.
+    /// Its account is stopped, or its model.
     Stopped,
     /// Its provider is failing: its breaker is open.
     Failing,
@@ -354,7 +354,7 @@ pub enum Then {
     AgainAt(Time),
     /// The task has failed.
     Fail,
-    /// Its account is stopped, or its gate where too many calls failed like it (its class is then none
+    /// Its account is stopped, or its model where too many calls failed like it (its class is then none
     /// that stops accounts); the task stays pending.
     StopAccount,
 }

@@ -143,7 +143,7 @@ impl Deciding<'_> {
         is_long.then_some(Unserved::ThrottledUntil(until))
     }
 
-    /// Whether an agent's account or gate has not been stopped.
+    /// Whether an agent's account or model has not been stopped.
     fn has_account(&self, agent: AgentId) -> bool {
         self.run.stop_of(agent).is_none() || planted!(StoppedAccountServed)
     }

@@ -197,6 +197,28 @@ fn a_small_job_beside_a_flood_takes_at_most_twice_its_time() {
     }
 }
 
+/// The same with short answers: alone it would take what a full bucket holds at once, and the flood leaves none.
+/// So it waits until the flood knows of it, and then has its part of the refill.
+#[test]
+fn a_small_job_beside_a_flood_has_its_part_of_the_rate_after_a_second() {
+    for (spec, tells) in [(stated(600, 10), false), (unknown(), true), (unknown(), false)] {
+        for tasks in [10, 100] {
+            let provider = Provider { tells, ..Provider::new(600, 10) };
+            let mut world = World::new(spec.clone(), provider.clone(), 64);
+            world.users.push(world.users[0].clone());
+            world.jobs = vec![Job { from: 0.0, tasks: 10_000 }, Job { from: 61.0, tasks }];
+            world.meetings = vec![(61.0, 1, 2), (62.0, 0, 2)];
+            let seen = world.work(120.0);
+            let took = seen.ended[1] - 61.0;
+            let promised = 1.0 + f64::from(tasks) / 5.0 + provider.answers;
+            let case =
+                format!("{tasks} tasks, told {tells}: {took} s, {promised} s promised, {}", seen.refusals());
+            assert!(seen.by_user[1] == tasks as usize && took <= 1.05 * promised, "{case}");
+            assert!(seen.refusals() < 0.02, "{case}");
+        }
+    }
+}
+
 #[test]
 fn a_gate_that_stands_aside_opens_by_itself_and_tells_who_asked() {
     let at = |second: u64| Time::from_micros(second * 1_000_000);
