@@ -2,6 +2,7 @@
 
 mod ctl;
 mod money;
+mod resume;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use sortie::core::run::input::Mode;
 
 pub(crate) use ctl::CtlArgs;
 pub(crate) use money::{Caps, CostsArgs, PricesArgs, ProviderArg, ReconcileArgs, span};
+pub(crate) use resume::Again;
 
 /// Sends a team of LLM agents out on a plan and brings every result home.
 #[derive(Debug, Parser)]
@@ -244,9 +246,8 @@ pub(crate) struct ResumeArgs {
     /// Do not ask before spending
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// Where the run's journal is damaged, go on from before the damage; what is behind it may be paid for again
-    #[arg(long, requires = "run")]
-    pub(crate) salvage: bool,
+    #[command(flatten)]
+    pub(crate) again: Again,
     #[command(flatten)]
     pub(crate) places: Places,
     #[command(flatten)]

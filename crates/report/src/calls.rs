@@ -80,6 +80,18 @@ pub(crate) fn name(plan: &Plan, id: TaskId) -> &str {
     plan.tasks().get(id.index()).map_or("?", |task| &task.name)
 }
 
+/// How many tasks are named before the rest is counted.
+const MOST_NAMES: usize = 5;
+
+/// The names of tasks, of many the first ones: `a, b and 7 more`.
+pub fn some(plan: &Plan, tasks: &[TaskId]) -> String {
+    let names: Vec<&str> = tasks.iter().take(MOST_NAMES).map(|id| name(plan, *id)).collect();
+    match tasks.len().saturating_sub(MOST_NAMES) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
 /// Who was asked in an attempt; a journal is not believed to name tasks and agents that exist.
 pub(crate) fn asked(plan: &Plan, attempt: AttemptId) -> Option<&Agent> {
     plan.tasks().get(attempt.task.index())?;

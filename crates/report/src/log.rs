@@ -15,7 +15,7 @@ use sortie_core::time::Time;
 use sortie_core::usage::Charge;
 
 use crate::amounts::{for_what, names, unpriced};
-use crate::calls::{asked, name};
+use crate::calls::{asked, name, some};
 use crate::controls;
 use crate::fold::RunView;
 use crate::forecast::budget_stop;
@@ -77,6 +77,13 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
                 format!("; {}", budget_stop(&run.plan, run.plan.len(), &stop))
             });
             (Level::Info, format!("forecast: {cost}, {time}{stop}"))
+        }
+        Event::Reopened { tasks } => {
+            let tried = if tasks.len() == 1 { "task is" } else { "tasks are" };
+            (
+                Level::Info,
+                format!("{} failed or skipped {tried} tried again: {}", tasks.len(), some(&run.plan, tasks)),
+            )
         }
         Event::Waited { waits } => {
             let held: Vec<String> =

@@ -213,6 +213,7 @@ fn attempts(records: &[Record], plan: &Plan, id: TaskId) -> String {
                 format!("lost{}, {} at risk", by(attempt), money(spent.charge.at_risk)),
             ),
             Event::TaskFailed { task, failure } if *task == id => (None, format!("failed unsent: {failure}")),
+            Event::Reopened { tasks } if tasks.contains(&id) => (None, "tried again".to_owned()),
             _ => continue,
         };
         let attempt = number.map_or_else(String::new, |number| format!("attempt {number} "));
@@ -238,6 +239,7 @@ mod tests {
         for (name, story) in [
             ("run_failure", testing::failure()),
             ("run_resumed", testing::resumed()),
+            ("run_reopened", testing::reopened()),
             ("run_killed", testing::killed()),
             ("run_budget", testing::budget_stop()),
             ("run_two_agents", testing::two_agents()),
@@ -260,6 +262,7 @@ mod tests {
         insta::assert_snapshot!("task_failed", shown_task(&testing::failure(), 3, None));
         insta::assert_snapshot!("task_unwritten", shown_task(&testing::unwritten(), 3, None));
         insta::assert_snapshot!("task_skipped", shown_task(&testing::failure(), 4, None));
+        insta::assert_snapshot!("task_reopened", shown_task(&testing::reopened(), 3, Some("Done.")));
         insta::assert_snapshot!("task_lost", shown_task(&testing::resumed(), 3, Some("answer 3")));
     }
 

@@ -232,6 +232,18 @@ pub(crate) fn failure() -> Story {
         .at(9.0, ended(Outcome::Completed))
 }
 
+/// The same, and a minute later its failed tasks are tried again and succeed.
+pub(crate) fn reopened() -> Story {
+    failure()
+        .at(69.0, Event::RunResumed)
+        .at(69.0, Event::Reopened { tasks: vec![TaskId(3), TaskId(4)] })
+        .at(69.0, started(3, 2))
+        .at(72.0, succeeded(3, 2, 3.0))
+        .at(72.0, started(4, 1))
+        .at(74.0, succeeded(4, 1, 2.0))
+        .at(74.0, ended(Outcome::Completed))
+}
+
 /// The prompt of `impl_b` asks for a field that its result does not have; `impl_a` is answered.
 pub(crate) fn unwritten() -> Story {
     let failure = Failure::new(Class::Template, "no `results.design.nope`: the result is not JSON");

@@ -17,7 +17,7 @@ use sortie_core::plan::template::{Part, Template};
 use sortie_core::plan::{Plan, TaskId};
 use sortie_core::run::Run;
 use sortie_core::run::event::{AttemptId, Record};
-use sortie_core::run::input::{Billing, Budgets, Settings};
+use sortie_core::run::input::{Billing, Resume, Settings};
 use sortie_core::time::Time;
 use sortie_engine::executor::simulated::{Answered, Answerer};
 use sortie_engine::sharing::learned;
@@ -94,14 +94,14 @@ impl Foresight {
         Ok(Foresight { laws, forecast, settings, learned, surpassed })
     }
 
-    /// Forecasts what is left of a run, with these budgets from now on.
+    /// Forecasts what is left of a run that is resumed like this.
     ///
     /// # Errors
     /// As [`Foresight::of`]; where its records do not follow from each other.
     pub async fn of_rest<S: Store>(
         header: &Header,
         records: &[Record],
-        budgets: &Budgets,
+        resume: &Resume,
         past: Past<'_, S>,
     ) -> Result<Self, Error> {
         let laws = laws(header, past.journal).await?;
@@ -109,7 +109,7 @@ impl Foresight {
         let run = Run::replay(Arc::clone(&header.plan), Arc::clone(&settings), records);
         let damaged = |what: String| StoreError::Damaged { run: header.run_id.clone(), what };
         let run = run.map_err(|illegal| damaged(illegal.to_string()))?;
-        let forecast = rest(&run, budgets, &laws, header.settings.seed);
+        let forecast = rest(&run, resume, &laws, header.settings.seed);
         Ok(Foresight { laws, forecast, settings, learned, surpassed })
     }
 }

@@ -129,6 +129,22 @@ impl<S: Store> Session<S> {
         settings
     }
 
+    /// The same run with another try for its failed tasks, and for those that were skipped for them.
+    #[must_use]
+    pub fn retrying_failed(self) -> Self {
+        Session { opened: self.opened.retrying_failed(), ..self }
+    }
+
+    /// How many of its tasks have failed, or were skipped for that, and may be tried again.
+    pub fn retryable(&self) -> usize {
+        self.opened.run().retryable().len()
+    }
+
+    /// Whether nothing is left to do.
+    pub fn is_done(&self) -> bool {
+        self.opened.is_done()
+    }
+
     /// How it ended, if it has.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.opened.run().outcome()
@@ -152,7 +168,7 @@ impl<S: Store> Session<S> {
         let level = level(self.binding.log_level);
         let logs = self.directory.as_deref().map(|directory| (directory, level));
         let recorder = Recorder::new(view(self.header()), self.opened.records(), logs)?;
-        if self.outcome() == Some(&Outcome::Completed) {
+        if self.opened.is_done() {
             // Nothing is left to send, so nothing has to be set up.
             let ended = Ended::Finished(Outcome::Completed);
             let Session { store, directory, .. } = self;

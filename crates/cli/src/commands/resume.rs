@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use sortie::config::{Config, Overrides};
 use sortie::core::money::Usd;
 use sortie::core::plan::Plan;
-use sortie::core::run::event::Outcome;
-use sortie::core::run::input::Budgets;
+use sortie::core::run::input::{Budgets, Resume};
 use sortie::engine::driver::Foreseen;
 use sortie::engine::executor::simulated::Pace;
 use sortie::engine::store::sqlite::SqliteStore;
@@ -36,25 +35,34 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
         (None, Some(run)) => return Err(StoreError::NoSuchRun(run.clone()).into()),
         (None, None) => return Err(sortie::Error::NothingToResume.into()),
     };
-    if let Some(run) = args.run.as_ref().filter(|_| args.salvage) {
+    if let Some(run) = args.run.as_ref().filter(|_| args.again.salvage) {
         salvage(&mut store, run, terminal).await?;
     }
-    let session = Session::resume(store, args.run.as_deref(), Some(results_dir)).await?;
+    let mut session = Session::resume(store, args.run.as_deref(), Some(results_dir)).await?;
     let budgets = budgets(&args.caps, &session.header().plan)?;
-    if session.outcome() == Some(&Outcome::Completed) {
-        terminal.note(&format!("run {} is finished", session.header().run_id));
+    let again = session.retryable();
+    if args.again.retry_failed {
+        session = session.retrying_failed();
+    }
+    if session.is_done() {
+        let nothing = if args.again.retry_failed { ", and there is nothing to retry" } else { "" };
+        terminal.note(&format!("run {} is finished{nothing}", session.header().run_id));
     } else {
         let header = session.header();
         let fold = Fold::of(view(header), session.records());
         announce(header, &session.in_force(), session.binding(), (&fold, &budgets), terminal);
         terminal.note(&format!("  {}", so_far(&fold)));
+        if args.again.retry_failed {
+            terminal.note(&format!("  {}", retried(again)));
+        }
         if let Some(kept) = kept(&setting.config, &fold, &budgets) {
             terminal.note(&format!("  {kept}"));
         }
         if !args.yes && may_ask(&header.plan, session.binding()) {
             let journal = journal(results_dir)?;
             let past = Past::of(journal.as_ref(), results_dir, &header.settings);
-            let rest = Foresight::of_rest(header, session.records(), &budgets, past).await?;
+            let resume = Resume { budgets: budgets.clone(), retry_failed: args.again.retry_failed };
+            let rest = Foresight::of_rest(header, session.records(), &resume, past).await?;
             terminal.note(&format!("  what is left: {}", forecast_line(header, &rest)));
             ask()?;
         }
@@ -93,6 +101,15 @@ fn kept(config: &Config, fold: &Fold, budgets: &Budgets) -> Option<String> {
     Some(format!(
         "the run keeps the settings that it began with, not the configuration's {keys}; --max-cost changes a budget"
     ))
+}
+
+/// How many tasks get another try.
+fn retried(again: usize) -> String {
+    match again {
+        0 => "there is nothing to retry: no task has failed that another try may help".to_owned(),
+        1 => "1 failed or skipped task is tried again".to_owned(),
+        many => format!("{many} failed or skipped tasks are tried again"),
+    }
 }
 
 /// Cuts off what is damaged of a run, and says what is gone.

@@ -23,6 +23,7 @@ mod prices;
 mod receipts;
 mod recording;
 mod results;
+mod resume;
 mod secrets;
 mod stops;
 mod tokens;

@@ -241,6 +241,11 @@ impl Plan {
         (0..self.tasks.len() as u32).map(TaskId)
     }
 
+    /// The ids of all tasks, each after those that it depends on.
+    pub fn in_order(&self) -> impl Iterator<Item = TaskId> {
+        self.order.iter().copied()
+    }
+
     /// The task at this place.
     pub fn task(&self, id: TaskId) -> &Task {
         &self.tasks[id.index()]

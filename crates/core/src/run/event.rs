@@ -140,6 +140,12 @@ pub enum Event {
         /// Why.
         because: Skipped,
     },
+    /// These tasks, failed ones and those that were skipped for them, are tried again as if they never had
+    /// been; what was spent on them stays spent, and their attempts are counted on.
+    Reopened {
+        /// Which, in the order of the plan.
+        tasks: Vec<TaskId>,
+    },
     /// Money passed a mark; said once.
     BudgetWarned {
         /// Which mark.
@@ -232,6 +238,7 @@ impl Event {
             | Event::RunStarted
             | Event::RunResumed
             | Event::ForecastMade { .. }
+            | Event::Reopened { .. }
             | Event::BudgetWarned { .. }
             | Event::BudgetReached { .. }
             | Event::BudgetSet { .. }

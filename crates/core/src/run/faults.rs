@@ -79,10 +79,16 @@ pub(crate) enum Fault {
     FallbackTooLong,
     /// Nobody is asked but the task's own agent.
     FallbackForgotten,
+    /// A task that is tried again has no more retries than before.
+    FailuresKept,
+    /// A task that could start because another failed may start although that is tried again.
+    ReadyAnyway,
+    /// Failed tasks are tried again, and those that were skipped for them are not.
+    SkippedForgotten,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 37] = [
+    pub(crate) const ALL: [Fault; 40] = [
         Fault::ReservationForgotten,
         Fault::LostIsFree,
         Fault::SettleForgotten,
@@ -120,6 +126,9 @@ impl Fault {
         Fault::FallbackStopped,
         Fault::FallbackTooLong,
         Fault::FallbackForgotten,
+        Fault::FailuresKept,
+        Fault::ReadyAnyway,
+        Fault::SkippedForgotten,
     ];
 }
 

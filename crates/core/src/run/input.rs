@@ -97,10 +97,7 @@ pub enum Input {
     /// Begin; a forecast of the run is known already.
     StartedForeseen(Prediction),
     /// Go on after the process that drove the run ended; attempts in flight then are lost.
-    Resumed {
-        /// Other budgets than before, where the user set some.
-        budgets: Budgets,
-    },
+    Resumed(Resume),
     /// The head of an attempt's reply came.
     Told(AttemptId, Told),
     /// An attempt came back.
@@ -124,6 +121,23 @@ pub struct Recalled {
     pub answer: Answer,
     /// The run that asked for it.
     pub run: Arc<str>,
+}
+
+/// How a run goes on: what the user wants to be otherwise than before.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resume {
+    /// Other budgets, where the user set some.
+    pub budgets: Budgets,
+    /// Whether failed tasks, and those that were skipped for them, get another try. Also a run that has
+    /// completed then goes on.
+    pub retry_failed: bool,
+}
+
+impl From<Budgets> for Resume {
+    /// With these budgets, and else as before.
+    fn from(budgets: Budgets) -> Self {
+        Resume { budgets, ..Resume::default() }
+    }
 }
 
 /// Budgets that a run gets when it goes on; what is absent stays as it was.

@@ -12,6 +12,7 @@
 //! | `state` | the state and `apply` |
 //! | `task` | what records do to tasks, as a part of `apply` |
 //! | `ready` | the index of tasks that may start |
+//! | `reopen` | tasks that are done again, and where they stand then |
 //! | `step` | what to do about an input |
 //! | `schedule` | which task starts next, and why none does |
 //! | `failures` | when failed tasks end the run |
@@ -44,6 +45,7 @@ mod pass;
 mod quota;
 mod ready;
 mod recall;
+mod reopen;
 mod retry;
 mod route;
 mod schedule;

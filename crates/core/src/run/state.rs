@@ -274,6 +274,7 @@ impl Run {
             }
             Event::TaskFailed { task, .. } => self.fail_unsent(*task)?,
             Event::TaskSkipped { task, .. } => self.skip(*task)?,
+            Event::Reopened { tasks } => self.reopened(tasks)?,
             // Nothing is decided by it.
             Event::ForecastMade { .. } | Event::Waited { .. } => {}
             Event::BudgetWarned { mark, agent, .. } => {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::iter;
 
 use super::event::{AttemptId, BudgetMark, Event, Outcome, Record, Skipped, Then};
-use super::input::{Action, Billing, Budgets, Input, Reply, Step};
+use super::input::{Action, Billing, Input, Reply, Resume, Step};
 use super::money::spent;
 use super::planted;
 use super::state::{InFlight, Run};
@@ -25,7 +25,7 @@ impl Run {
     pub fn step(&mut self, input: Input, now: Time, gates: &mut Gates) -> Step {
         let now = now.max(self.state.last_time);
         let mut deciding = Deciding { run: self, gates, now, step: Step::default() };
-        if deciding.run.state.ended.is_none() || matches!(input, Input::Resumed { .. }) {
+        if deciding.run.state.ended.is_none() || matches!(input, Input::Resumed(_)) {
             deciding.run.waits.pass(now);
             deciding.take(input);
             deciding.tell_waits(false);
@@ -63,7 +63,7 @@ impl Deciding<'_> {
         match input {
             Input::Started => self.begin(None),
             Input::StartedForeseen(forecast) => self.begin(Some(forecast)),
-            Input::Resumed { budgets } => self.resume(budgets),
+            Input::Resumed(resume) => self.resume(resume),
             Input::Told(attempt, told) => {
                 let gate = self.run.plan.agent_asked(attempt).gate;
                 self.gates.hear(gate, attempt, &told, self.now);
@@ -104,7 +104,7 @@ impl Deciding<'_> {
     }
 
     /// What was in flight when the last process died is lost: it may have been billed.
-    fn resume(&mut self, budgets: Budgets) {
+    fn resume(&mut self, Resume { budgets, retry_failed }: Resume) {
         self.remember(Event::RunResumed);
         // The same amount says something new where it only warned so far: from here on it stops.
         let is_known = self.run.state.budget_stops && budgets.run == self.run.state.budget;
@@ -118,6 +118,9 @@ impl Deciding<'_> {
             }
         }
         self.lose_all_in_flight();
+        if retry_failed {
+            self.reopen_failed();
+        }
         self.fail_invalid_tasks();
         self.skip_behind_failures();
     }

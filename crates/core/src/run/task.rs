@@ -32,6 +32,8 @@ pub struct TaskState {
     /// Whose provider failed its last attempt: the next one there, or the one in flight, draws on the retry
     /// quota.
     pub(super) failed_at: Option<AgentId>,
+    /// When it may be tried again, where it has to wait for another task before that.
+    pub(super) not_before: Option<Time>,
     /// Where it waits, or waited last.
     pub(super) queue: Queue,
 }
@@ -189,7 +191,12 @@ impl Run {
 
     pub(super) fn make_ready(&mut self, id: TaskId) {
         let queue = self.queue_for(id);
+        let now = self.state.last_time;
         let task = &mut self.state.tasks[id.index()];
+        if let Some(until) = task.not_before.take().filter(|until| *until > now) {
+            (task.phase, task.queue) = (Phase::Delayed(until), queue);
+            return self.state.ready.delay(until, id, queue, task.lane());
+        }
         (task.phase, task.queue) = (Phase::Ready, queue);
         self.state.ready.insert(&self.plan, id, queue, task.lane());
         if self.shared_answer(id).is_some() {
@@ -215,7 +222,7 @@ impl Run {
     }
 
     /// A task that is about to end without an attempt waits no more.
-    fn leave_queue(&mut self, id: TaskId) -> Result<(), &'static str> {
+    pub(super) fn leave_queue(&mut self, id: TaskId) -> Result<(), &'static str> {
         self.state.shared.remove(&id);
         let task = &self.state.tasks[id.index()];
         match task.phase {
@@ -242,6 +249,7 @@ impl TaskState {
             wrong: None,
             unmet,
             failed_at: None,
+            not_before: None,
             queue: Queue::of(task.agent),
         }
     }

@@ -30,7 +30,7 @@ mod tests;
 use sortie_core::limit::{GateSpec, Gates};
 use sortie_core::run::Run;
 use sortie_core::run::event::{Outcome, Record, Signal};
-use sortie_core::run::input::{Budgets, Input};
+use sortie_core::run::input::{Budgets, Input, Resume};
 use sortie_core::time::Time;
 
 use crate::executor::Executor;
@@ -71,7 +71,7 @@ pub struct Opened {
     header: Header,
     records: Vec<Record>,
     run: Run,
-    budgets: Budgets,
+    resume: Resume,
     foreseen: Foreseen,
     sharing: Option<Box<dyn Sharing>>,
     /// Its gates, as those who share them know them; none: as it was created with.
@@ -90,7 +90,7 @@ pub async fn create<S: Store>(store: &mut S, header: Header) -> Result<Opened, S
         header,
         records: Vec::new(),
         run,
-        budgets: Budgets::default(),
+        resume: Resume::default(),
         foreseen: Foreseen::nothing(),
         sharing: None,
         shared: None,
@@ -111,7 +111,7 @@ pub async fn resume<S: Store>(store: &mut S, run_id: &str) -> Result<Opened, Sto
         header,
         records,
         run,
-        budgets: Budgets::default(),
+        resume: Resume::default(),
         foreseen: Foreseen::nothing(),
         sharing: None,
         shared: None,
@@ -133,7 +133,24 @@ impl Opened {
     /// The same run with other budgets from now on, where the user set some.
     #[must_use]
     pub fn with_budgets(self, budgets: Budgets) -> Self {
-        Opened { budgets, ..self }
+        Opened { resume: Resume { budgets, ..self.resume }, ..self }
+    }
+
+    /// The same run with another try for its failed tasks, and for those that were skipped for them.
+    #[must_use]
+    pub fn retrying_failed(self) -> Self {
+        Opened { resume: Resume { retry_failed: true, ..self.resume }, ..self }
+    }
+
+    /// How it goes on.
+    pub fn resume(&self) -> &Resume {
+        &self.resume
+    }
+
+    /// Whether nothing is left to do: it has completed, and nothing is asked for beyond that.
+    pub fn is_done(&self) -> bool {
+        let again = self.resume.retry_failed && !self.run.retryable().is_empty();
+        self.run.outcome() == Some(&Outcome::Completed) && !again
     }
 
     /// The same run with a forecast that it takes down as soon as it is known; nothing waits for it.
@@ -165,7 +182,7 @@ impl Opened {
         self.run.last_time()
     }
 
-    /// Drives the run to its end and releases it. A run that has completed before is not touched.
+    /// Drives the run to its end and releases it. A run that is done is not touched.
     /// What this future leaves in flight when it is dropped, the executor still has.
     ///
     /// # Errors
@@ -177,9 +194,10 @@ impl Opened {
         observe: &mut O,
     ) -> Result<Ended, DriveError> {
         let run_id = self.header.run_id.clone();
-        let ended = match self.run.outcome() {
-            Some(Outcome::Completed) => Ok(Ended::Finished(Outcome::Completed)),
-            _ => self.start(store, executor, observe).await,
+        let ended = if self.is_done() {
+            Ok(Ended::Finished(Outcome::Completed))
+        } else {
+            self.start(store, executor, observe).await
         };
         executor.abandon_all();
         store.release(&run_id).await;
@@ -192,12 +210,10 @@ impl Opened {
         executor: &mut E,
         observe: &mut O,
     ) -> Result<Ended, DriveError> {
-        let Opened { header, records, run, budgets, foreseen, sharing, shared, controls } = self;
+        let Opened { header, records, run, resume, foreseen, sharing, shared, controls } = self;
         // A process may have died between the creation and the first record: that is a start still.
-        let first = match (records.is_empty(), budgets.is_empty()) {
-            (true, true) => Input::Started,
-            _ => Input::Resumed { budgets },
-        };
+        let is_start = records.is_empty() && resume.budgets.is_empty();
+        let first = if is_start { Input::Started } else { Input::Resumed(resume) };
         let mut gates = Gates::new(&header.settings);
         gates.rebuild(&header.plan, &header.settings, &records);
         drop(records);

@@ -31,6 +31,7 @@ use crate::summary::Summary;
 mod clock;
 mod counts;
 mod read;
+mod reopen;
 mod task;
 
 pub use counts::Counts;
@@ -215,6 +216,7 @@ impl Fold {
                 self.budget_stops = true;
                 self.draining = false;
             }
+            Event::Reopened { tasks } => self.reopened(tasks, at),
             Event::BudgetWarned { .. } => {}
             Event::Waited { waits } => {
                 for wait in waits {

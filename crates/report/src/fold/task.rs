@@ -6,7 +6,7 @@ use std::time::Duration;
 use sortie_core::agent::{Agent, AgentId};
 use sortie_core::failure::Failure;
 use sortie_core::money::Usd;
-use sortie_core::plan::{Plan, TaskId};
+use sortie_core::plan::{End, Plan, TaskId};
 use sortie_core::run::event::{Answer, Skipped, Timing};
 use sortie_core::time::Time;
 use sortie_core::usage::{Charge, Tier, Usage};
@@ -28,6 +28,16 @@ pub enum Status {
 }
 
 impl Status {
+    /// How it ended, if it has.
+    pub(super) const fn end(self) -> Option<End> {
+        match self {
+            Status::Pending | Status::Running => None,
+            Status::Succeeded => Some(End::Succeeded),
+            Status::Failed => Some(End::Failed),
+            Status::Skipped => Some(End::Skipped),
+        }
+    }
+
     /// The word for people.
     pub const fn name(self) -> &'static str {
         match self {
@@ -88,7 +98,8 @@ pub struct TaskView {
     pub fallback: Option<AgentId>,
     /// Whether any attempt went to a fallback.
     pub rerouted: bool,
-    /// From the moment it became ready to the start of its first attempt.
+    /// From the moment it became ready to the start of its first attempt; where it was tried again, from then on, as
+    /// the times of its start and its end.
     pub queued: Option<Duration>,
     /// When its first attempt started.
     pub started_at: Option<Time>,

@@ -7,7 +7,7 @@ use crate::limit::{GateId, GateSpec, Gates};
 use crate::run::Run;
 use crate::run::control::{Control, PAUSED};
 use crate::run::event::{Outcome, Signal};
-use crate::run::input::{Budgets, Input, Settings, Waiting};
+use crate::run::input::{Input, Resume, Settings, Waiting};
 use crate::testing::{settings, task};
 
 fn rpm(per_minute: u32) -> Control {
@@ -56,7 +56,7 @@ fn a_paused_run_ends_on_a_signal_and_a_resume_lifts_the_pause() {
     table.succeed(0, 1);
     table.tell(Input::Cancelled(Signal::Interrupt));
     assert_eq!(table.finished(), Some(&Outcome::Interrupted { signal: Signal::Interrupt }));
-    table.tell(Input::Resumed { budgets: Budgets::default() });
+    table.tell(Input::Resumed(Resume::default()));
     assert_eq!(table.started(), ["t1"]);
 }
 
@@ -122,7 +122,7 @@ fn a_resume_goes_on_with_the_last_limits() {
     let mut gates = Gates::new(table.run.settings());
     gates.rebuild(table.run.plan(), table.run.settings(), journal);
     let mut run = Run::replay(table.run.plan().clone(), table.run.settings().clone(), journal).unwrap();
-    let step = run.step(Input::Resumed { budgets: Budgets::default() }, table.now, &mut gates);
+    let step = run.step(Input::Resumed(Resume::default()), table.now, &mut gates);
     // One start in ten seconds; the burst was full when the limit came.
     assert_eq!(step.actions.len(), 1);
     assert_eq!(step.waiting[0].reason, "requests/min of a/m");

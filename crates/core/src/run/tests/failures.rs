@@ -4,7 +4,7 @@ use super::named::Table;
 use crate::failure::{Class, Failure};
 use crate::plan::{Edge, Task, TaskId, When};
 use crate::run::event::Outcome;
-use crate::run::input::{Billing, Budgets, Input, Settings};
+use crate::run::input::{Billing, Input, Resume, Settings};
 use crate::run::{Phase, TooManyFailures};
 use crate::testing::{settings, task};
 
@@ -79,7 +79,7 @@ fn a_task_whose_failure_stops_the_run_lets_what_is_in_flight_finish() {
         ("FSr-", Some(&Outcome::TooManyFailures { because }))
     );
     // Whoever resumes it means to go on.
-    table.tell(Input::Resumed { budgets: Budgets::default() });
+    table.tell(Input::Resumed(Resume::default()));
     assert_eq!(phases(&table), "FSR-");
 }
 
@@ -92,7 +92,7 @@ fn as_many_failures_as_are_allowed_end_the_run_and_a_resume_counts_anew() {
     fail(&mut table, 2);
     let ended = Outcome::TooManyFailures { because: TooManyFailures::Limit(2) };
     assert_eq!((phases(&table).as_str(), table.finished()), ("FSFrrr", Some(&ended)));
-    table.tell(Input::Resumed { budgets: Budgets::default() });
+    table.tell(Input::Resumed(Resume::default()));
     fail(&mut table, 3);
     assert_eq!(phases(&table), "FSFFRr");
     fail(&mut table, 4);

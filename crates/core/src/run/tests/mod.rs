@@ -41,13 +41,15 @@ fn seeds() -> std::ops::Range<u64> {
 #[test]
 #[expect(clippy::print_stdout, reason = "shown with --nocapture: how much was tried")]
 fn ten_thousand_random_runs_hold_every_invariant() {
-    let (mut steps, mut crashes, mut records, mut completed, mut rerouted) = (0, 0, 0, 0u64, 0);
+    let (mut steps, mut crashes, mut records, mut completed, mut rerouted, mut reopened) =
+        (0, 0, 0, 0u64, 0, 0);
     for seed in seeds() {
         match drive(seed) {
             Ok(world) => {
                 steps += world.steps;
                 crashes += world.crashes;
                 rerouted += world.rerouted;
+                reopened += world.reopened;
                 records += world.journal.len();
                 completed += u64::from(world.outcome == Some(Outcome::Completed));
             }
@@ -57,9 +59,10 @@ fn ten_thousand_random_runs_hold_every_invariant() {
         }
     }
     // A run that only ever fails proves little.
+    assert!(reopened > 0 || seeds().count() == 1, "no failed task was tried again");
     assert!(completed > 0 || seeds().count() == 1, "no run came to its end");
     println!("{steps} steps, {records} records, {crashes} crashes, {completed} runs completed");
-    println!("{rerouted} calls went to a fallback");
+    println!("{rerouted} calls went to a fallback, failed tasks were tried again {reopened} times");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::plan::{Plan, Task, TaskId};
 use crate::price::Pricing;
 use crate::run::Run;
 use crate::run::event::{Answer, AttemptId, BudgetMark, Event, Finish, Outcome, Record, Signal, Timing};
-use crate::run::input::{Action, Billing, Budgets, Input, Mode, Reply, Settings, Step};
+use crate::run::input::{Action, Billing, Budgets, Input, Mode, Reply, Resume, Settings, Step};
 use crate::testing::{agent, settings, task};
 use crate::time::Time;
 use crate::usage::Usage;
@@ -146,7 +146,7 @@ fn a_budget_stop_drains_what_is_in_flight_and_starts_nothing_new() {
     // What is spent by now, and what the next would reserve.
     assert_eq!(table.finished(), Some(&over(26, 20)));
     // More money, and the run goes on where it was.
-    table.tell(Input::Resumed { budgets: Some(dollars(26)).into() });
+    table.tell(Input::Resumed(Budgets::from(Some(dollars(26))).into()));
     assert_eq!(table.started(), ["t2"]);
 }
 
@@ -200,7 +200,7 @@ fn an_agent_s_own_budget_is_warned_of_once_for_it() {
         .collect();
     let own = Some(AgentId(0));
     assert_eq!(warned, [(BudgetMark::EightyPercent, dollars(15), Some(dollars(15)), own)]);
-    table.tell(Input::Resumed { budgets: Budgets { run: None, agents: [(AgentId(0), dollars(20))].into() } });
+    table.tell(Input::Resumed(Budgets { run: None, agents: [(AgentId(0), dollars(20))].into() }.into()));
     table.succeed(3, 5);
     let again = |record: &&Record| matches!(record.event, Event::BudgetWarned { .. });
     assert_eq!(table.journal.iter().filter(again).count(), 2, "of the new budget, too");
@@ -213,7 +213,7 @@ fn a_resume_with_the_budget_that_only_warned_makes_it_stop() {
     let mut table = Table::new(warns, tasks);
     table.tell(Input::Cancelled(Signal::Interrupt));
     table.succeed(0, 6);
-    table.tell(Input::Resumed { budgets: Some(dollars(15)).into() });
+    table.tell(Input::Resumed(Budgets::from(Some(dollars(15))).into()));
     assert_eq!(table.finished(), Some(&over(16, 15)));
 }
 
@@ -285,7 +285,7 @@ fn a_money_stop_sends_nothing_more_and_leaves_the_tasks_pending() {
     assert_eq!(table.finished(), Some(&Outcome::ProviderStopped { failure: gone }));
     assert_eq!(table.run.task(TaskId(0)).phase, crate::run::Phase::Ready);
     // Somebody paid the bill.
-    table.tell(Input::Resumed { budgets: Budgets::default() });
+    table.tell(Input::Resumed(Resume::default()));
     assert_eq!(table.started().len(), 2);
 }
 
@@ -299,7 +299,7 @@ fn the_first_signal_drains_and_a_resume_goes_on() {
     assert_eq!(table.finished(), None);
     table.succeed(0, 1);
     assert_eq!(table.finished(), Some(&Outcome::Interrupted { signal: Signal::Interrupt }));
-    table.tell(Input::Resumed { budgets: Budgets::default() });
+    table.tell(Input::Resumed(Resume::default()));
     assert_eq!(table.started(), ["b"]);
 }
 
@@ -355,4 +355,20 @@ fn an_unknown_price_fits_no_budget() {
     let mut run = Run::new(Arc::new(plan), table.run.settings().clone());
     let step = run.step(Input::Started, table.now, &mut table.gates);
     assert!(matches!(step.actions[..], [Action::Finish(Outcome::BudgetExceeded { .. })]));
+}
+
+#[test]
+fn failed_tasks_that_are_tried_again_begin_anew_and_count_their_attempts_on() {
+    let tasks = vec![task("a", &[], 10), task("b", &[0], 10), task("c", &[], 10)];
+    let mut table = Table::new(settings(), tasks);
+    table.succeed(2, 1);
+    table.fail(0, Failure::new(Class::Invalid, "no"));
+    assert_eq!(table.finished(), Some(&Outcome::Completed));
+    table.tell(Input::Resumed(Resume { retry_failed: true, ..Resume::default() }));
+    assert_eq!(table.started(), ["a"]);
+    assert_eq!((table.run.task(TaskId(0)).attempts, table.run.task(TaskId(0)).failures), (2, 0));
+    table.succeed(0, 1);
+    assert_eq!(table.started(), ["b"]);
+    table.succeed(1, 1);
+    assert_eq!(table.finished(), Some(&Outcome::Completed));
 }

@@ -10,7 +10,7 @@ use crate::hash::Hash;
 use crate::limit::{GateId, GateSpec, Gates};
 use crate::plan::{Plan, Task, TaskId};
 use crate::run::event::{Answer, AttemptId, Event, Finish, Outcome, Record, Timing};
-use crate::run::input::{Action, Billing, Budgets, Input, Reply, Settings};
+use crate::run::input::{Action, Billing, Input, Reply, Resume, Settings};
 use crate::run::{Phase, Run};
 use crate::testing::{agent, settings, task};
 use crate::time::Time;
@@ -291,7 +291,7 @@ fn an_outage_without_end_is_bounded_by_the_run_s_timeout() {
     let mut resumed = Run::replay(plan, Arc::clone(&settings), &records).unwrap();
     assert_eq!(resumed.state, run.state);
     let mut gates = Gates::new(&settings);
-    let step = resumed.step(Input::Resumed { budgets: Budgets::default() }, run.last_time(), &mut gates);
+    let step = resumed.step(Input::Resumed(Resume::default()), run.last_time(), &mut gates);
     assert!(matches!(step.actions[..], [Action::Call(_)]), "{:?}", step.actions);
 }
 

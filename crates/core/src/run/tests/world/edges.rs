@@ -8,10 +8,15 @@ use crate::plan::{Edge, TaskId, When};
 impl World {
     /// Tasks that need more of another than it came to; dependencies come first in the plan.
     pub(super) fn doomed(&self) -> BTreeSet<TaskId> {
+        self.doomed_by(&self.failed)
+    }
+
+    /// The same where these are all that failed.
+    pub(super) fn doomed_by(&self, failed: &BTreeSet<TaskId>) -> BTreeSet<TaskId> {
         let mut doomed = BTreeSet::new();
         for id in self.plan.ids() {
             let is_unmet = |on: &Edge| match on.when {
-                _ if self.failed.contains(&on.task) => on.when == When::Succeeded,
+                _ if failed.contains(&on.task) => on.when == When::Succeeded,
                 When::Succeeded | When::Finished => doomed.contains(&on.task),
                 When::Any => false,
             };

@@ -18,6 +18,7 @@ mod failed;
 mod fallback;
 mod health;
 mod recall;
+mod reopened;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use crate::plan::{Plan, TaskId};
 use crate::price::Pricing;
 use crate::run::Run;
 use crate::run::event::{AttemptId, Event, Outcome, Record, Signal};
-use crate::run::input::{Action, Billing, Input, Reply, Settings, Step};
+use crate::run::input::{Action, Billing, Input, Reply, Resume, Settings, Step};
 use crate::time::Time;
 use crate::usage::Cost;
 
@@ -84,6 +85,8 @@ pub(super) struct World {
     /// Tasks whose last attempt their provider failed, with its account.
     retried: BTreeMap<TaskId, String>,
     pub(super) rerouted: u64,
+    /// How often failed tasks were tried again.
+    pub(super) reopened: u64,
     cancelled: bool,
     controls: Controls,
     session: Time,
@@ -136,6 +139,7 @@ impl World {
             quotas: BTreeMap::new(),
             retried: BTreeMap::new(),
             rerouted: 0,
+            reopened: 0,
             cancelled: false,
             controls: Controls::new(&settings),
             session: now,
@@ -157,7 +161,8 @@ impl World {
             if let Some(outcome) = ended {
                 self.check_end(&outcome)?;
                 self.outcome = Some(outcome.clone());
-                if outcome == Outcome::Completed || self.rng.percent(20) {
+                let stays = if outcome == Outcome::Completed { self.is_done() } else { self.rng.percent(20) };
+                if stays {
                     return Ok(());
                 }
                 ended = self.resume()?;
@@ -266,6 +271,7 @@ impl World {
                 must!(!self.ends_by_failures(), "{attempt:?} was started after too many failures");
                 self.started.insert(attempt.task, *at);
             }
+            Event::Reopened { tasks } => self.enter_reopened(tasks)?,
             Event::ForecastMade { .. }
             | Event::Waited { .. }
             | Event::BudgetWarned { .. }
@@ -399,7 +405,8 @@ impl World {
         self.shadow = self.run.clone();
         self.gates = Gates::new(&self.settings);
         self.gates.rebuild(&self.plan, &self.settings, &self.journal);
-        if self.run.outcome() == Some(&Outcome::Completed) {
+        let retry_failed = self.rng.percent(30);
+        if self.run.outcome() == Some(&Outcome::Completed) && !retry_failed {
             return Ok(Some(Outcome::Completed));
         }
         let over = matches!(self.run.outcome(), Some(Outcome::BudgetExceeded { .. }));
@@ -411,6 +418,6 @@ impl World {
             // Where the budget only warned, more than it may have been spent.
             budget.times(2).max(self.billed)
         });
-        self.tell(Input::Resumed { budgets: more.into() })
+        self.tell(Input::Resumed(Resume { budgets: more.into(), retry_failed }))
     }
 }
