@@ -13,7 +13,7 @@ use sortie::core::run::input::Mode;
 
 pub(crate) use ctl::CtlArgs;
 pub(crate) use money::{Caps, CostsArgs, PricesArgs, ProviderArg, ReconcileArgs, span};
-pub(crate) use resume::Again;
+pub(crate) use resume::{Again, PlanNow};
 
 /// Sends a team of LLM agents out on a plan and brings every result home.
 #[derive(Debug, Parser)]

@@ -85,6 +85,20 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
                 format!("{} failed or skipped {tried} tried again: {}", tasks.len(), some(&run.plan, tasks)),
             )
         }
+        Event::PlanChanged { again, .. } if again.is_empty() => {
+            (Level::Info, "the plan was changed: nothing is done again".to_owned())
+        }
+        Event::PlanChanged { again, .. } => {
+            let done = if again.len() == 1 { "task is" } else { "tasks are" };
+            (
+                Level::Info,
+                format!(
+                    "the plan was changed: {} {done} done (again): {}",
+                    again.len(),
+                    some(&run.plan, again)
+                ),
+            )
+        }
         Event::Waited { waits } => {
             let held: Vec<String> =
                 waits.iter().map(|wait| format!("{} ({})", wait.reason, duration(wait.time))).collect();

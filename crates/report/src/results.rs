@@ -33,7 +33,7 @@ pub struct TaskResult {
     pub model: String,
     /// Whether it has its answer.
     pub success: bool,
-    /// `succeeded`, `failed`, `skipped` or `pending` (in flight included).
+    /// `succeeded`, `failed`, `skipped`, `pending` (in flight included), or `removed` from the plan.
     pub status: String,
     /// The answer.
     pub result: Option<Arc<str>>,
@@ -99,9 +99,14 @@ pub struct TaskError {
 }
 
 impl TaskResult {
-    /// What this task came to; `result` is its answer's text. None where the plan has no such task.
+    /// What this task came to; `result` is its answer's text. None where the plan has no such task, any more, and
+    /// nothing was spent on it.
     pub fn of(fold: &Fold, id: TaskId, result: Option<Arc<str>>) -> Option<Self> {
+        // One that was taken out of the plan is told for its cost alone.
         let view = fold.tasks().get(id.index())?;
+        if view.status == Status::Removed && view.charge.is_zero() {
+            return None;
+        }
         let plan = &fold.run().plan;
         let task = plan.task(id);
         let agent = view.agent(plan, task.agent);

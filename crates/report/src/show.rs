@@ -213,6 +213,9 @@ fn attempts(records: &[Record], plan: &Plan, id: TaskId) -> String {
                 format!("lost{}, {} at risk", by(attempt), money(spent.charge.at_risk)),
             ),
             Event::TaskFailed { task, failure } if *task == id => (None, format!("failed unsent: {failure}")),
+            Event::PlanChanged { again, .. } if again.contains(&id) => {
+                (None, "done anew: the plan was changed".to_owned())
+            }
             Event::Reopened { tasks } if tasks.contains(&id) => (None, "tried again".to_owned()),
             _ => continue,
         };

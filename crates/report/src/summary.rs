@@ -157,7 +157,7 @@ impl Summary {
     pub(crate) fn at(fold: &Fold, now: Time, bound: Option<Bound>) -> Self {
         let (run, counts) = (fold.run(), fold.counts());
         let total_duration = fold.elapsed(now);
-        let total_tasks = run.plan.len() as u64;
+        let total_tasks = run.plan.to_do() as u64;
         let total_cost = fold.charge().actual + fold.charge().estimated;
         let cost = CostSummary::of(fold, total_cost);
         let unpriced = fold.unpriced();
@@ -248,7 +248,7 @@ const fn is_none(count: &u64) -> bool {
 /// the tasks that failed.
 fn error(fold: &Fold) -> Option<String> {
     let counts = fold.counts();
-    let total = fold.run().plan.len() as u64;
+    let total = fold.run().plan.to_do() as u64;
     if counts.succeeded == total {
         return None;
     }

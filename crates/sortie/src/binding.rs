@@ -1,6 +1,8 @@
 //! What a run needs beside its plan to go on in another process: where each agent is reached, and
 //! who answers in simulated runs. Kept with the run, without any key.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use sortie_core::agent::{Agent, AgentId};
 use sortie_core::hash::Hash;
@@ -29,6 +31,9 @@ pub struct Binding {
     pub export_results: bool,
     /// What its `production.log` has.
     pub log_level: LogLevel,
+    /// Where its plan was read, an absolute path; none where it came from no file, or before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_file: Option<PathBuf>,
 }
 
 impl Binding {
@@ -39,6 +44,17 @@ impl Binding {
     pub fn of(header: &Header) -> Result<Self, Error> {
         serde_json::from_value(header.binding.clone())
             .map_err(|source| Error::Binding { run: header.run_id.clone(), source })
+    }
+
+    /// Notes in a header where its plan was read.
+    ///
+    /// # Errors
+    /// As [`Binding::of`].
+    pub fn note_plan_file(header: &mut Header, path: PathBuf) -> Result<(), Error> {
+        let binding = Binding { plan_file: Some(path), ..Binding::of(header)? };
+        let binding = serde_json::to_value(binding);
+        header.binding = binding.map_err(|source| Error::Binding { run: header.run_id.clone(), source })?;
+        Ok(())
     }
 
     /// Whether running this plan may cost money: some task goes to another machine, or may in place of its own

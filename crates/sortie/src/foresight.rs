@@ -16,12 +16,12 @@ use sortie_core::limit::{Dimension, GateId, GateSpec, Learned, burst_of};
 use sortie_core::plan::template::{Part, Template};
 use sortie_core::plan::{Plan, TaskId};
 use sortie_core::run::Run;
-use sortie_core::run::event::{AttemptId, Record};
+use sortie_core::run::event::AttemptId;
 use sortie_core::run::input::{Billing, Resume, Settings};
 use sortie_core::time::Time;
 use sortie_engine::executor::simulated::{Answered, Answerer};
 use sortie_engine::sharing::learned;
-use sortie_engine::store::{Header, Store, StoreError};
+use sortie_engine::store::{Header, Store, read_newest};
 use sortie_sim::{Model, Scenario, directive};
 
 use crate::binding::{Binding, Simulation};
@@ -94,22 +94,20 @@ impl Foresight {
         Ok(Foresight { laws, forecast, settings, learned, surpassed })
     }
 
-    /// Forecasts what is left of a run that is resumed like this.
+    /// Forecasts what is left of a run that is resumed like this; the header is what it goes on with.
     ///
     /// # Errors
     /// As [`Foresight::of`]; where its records do not follow from each other.
     pub async fn of_rest<S: Store>(
         header: &Header,
-        records: &[Record],
+        run: &Run,
         resume: &Resume,
         past: Past<'_, S>,
     ) -> Result<Self, Error> {
         let laws = laws(header, past.journal).await?;
         let (settings, learned, surpassed) = expected(header, past.learned, past.supposed);
-        let run = Run::replay(Arc::clone(&header.plan), Arc::clone(&settings), records);
-        let damaged = |what: String| StoreError::Damaged { run: header.run_id.clone(), what };
-        let run = run.map_err(|illegal| damaged(illegal.to_string()))?;
-        let forecast = rest(&run, resume, &laws, header.settings.seed);
+        let run = run.going_on(resume).under(Arc::clone(&settings));
+        let forecast = rest(&run, &resume.budgets, &laws, header.settings.seed);
         Ok(Foresight { laws, forecast, settings, learned, surpassed })
     }
 }
@@ -182,7 +180,7 @@ async fn history<S: Store>(plan: &Plan, binding: &Binding, journal: &S) -> Histo
             break;
         }
         // One that cannot be read, or that another program made, has nothing to say.
-        let Ok((header, records)) = journal.read(&run.run_id).await else { continue };
+        let Ok((header, records)) = read_newest(journal, &run.run_id).await else { continue };
         let Ok(past) = Binding::of(&header) else { continue };
         tasks += run.tasks;
         history.add(&header.plan, &records, |id| {

@@ -119,6 +119,7 @@ impl Launch {
             simulation: self.simulation,
             export_results: config.export_results,
             log_level: config.log_level,
+            plan_file: None,
         };
         let run_id = self.run_id.unwrap_or_else(|| name_of(now));
         let binding = serde_json::to_value(binding);

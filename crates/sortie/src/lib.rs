@@ -31,6 +31,7 @@
 mod accounts;
 pub mod binding;
 mod caller;
+pub mod changes;
 pub mod config;
 pub mod control;
 mod error;

@@ -7,7 +7,7 @@ use sortie_core::agent::Agent;
 use sortie_core::price::Pricing;
 use sortie_core::run::event::Record;
 use sortie_core::time::Time;
-use sortie_engine::store::{Header, Store, StoreError};
+use sortie_engine::store::{Header, Store, StoreError, read_newest};
 use sortie_report::costs::{Costs, Grouping, Span};
 use sortie_report::reconcile::{Believed, Comparison, Export};
 
@@ -81,7 +81,7 @@ pub async fn reconcile<S: Store>(
         let left_out = each_run(journal, Runs::Billed, Span::default(), add).await?;
         return Ok((believed.against(export, export.days(), span), left_out.unreadable));
     };
-    let (header, records) = journal.read(run_id).await?;
+    let (header, records) = read_newest(journal, run_id).await?;
     if header.settings.simulated {
         return Err(Error::NotBilled(run_id.to_owned()));
     }
@@ -120,7 +120,7 @@ pub async fn each_run<S: Store>(
         if !span.touches(listed.created, last) {
             continue;
         }
-        match journal.read(&listed.run_id).await {
+        match read_newest(journal, &listed.run_id).await {
             Ok((header, _)) if header.settings.simulated && runs == Runs::Billed => left_out.simulated += 1,
             Ok((header, records)) => visit(&header, &records, listed.owned),
             Err(error) => left_out.unreadable.push(Unreadable { run_id: listed.run_id, error }),

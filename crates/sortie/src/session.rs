@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use sortie_core::agent::AgentId;
 use sortie_core::plan::TaskId;
+use sortie_core::run::Run;
 use sortie_core::run::event::{Event, Outcome, Record};
-use sortie_core::run::input::{Budgets, Settings};
+use sortie_core::run::input::{Budgets, Resume, Settings};
 use sortie_core::time::Time;
 use sortie_engine::driver::{self, Ended, Foreseen, Observe, Opened};
 use sortie_engine::executor::local::LocalExecutor;
@@ -25,6 +26,7 @@ use sortie_sim::{Model, Scenario};
 use crate::accounts::at_present;
 use crate::binding::{Binding, endpoint_of};
 use crate::caller::{HttpCaller, SimulatedCaller};
+use crate::changes::Changes;
 use crate::config::LogLevel;
 use crate::control;
 use crate::error::Error;
@@ -103,7 +105,7 @@ impl<S: Store> Session<S> {
         Ok(Session { store, opened, binding, directory })
     }
 
-    /// What the run was created with.
+    /// What the run goes on with: as it was created, or as its plan was changed since.
     pub fn header(&self) -> &Header {
         self.opened.header()
     }
@@ -135,9 +137,33 @@ impl<S: Store> Session<S> {
         Session { opened: self.opened.retrying_failed(), ..self }
     }
 
+    /// The same run with a plan that was changed ([`Changes::between`] its header and another).
+    ///
+    /// # Errors
+    /// Where the plan does not say how its agents are reached.
+    pub fn changed(self, changes: Changes) -> Result<Self, Error> {
+        let opened = self.opened.changed(changes.change);
+        let binding = Binding::of(opened.header())?;
+        Ok(Session { opened, binding, ..self })
+    }
+
+    /// The run as it is now.
+    pub fn run(&self) -> &Run {
+        self.opened.run()
+    }
+
+    /// How it goes on.
+    pub fn resume_of(&self) -> &Resume {
+        self.opened.resume()
+    }
+
     /// How many of its tasks have failed, or were skipped for that, and may be tried again.
     pub fn retryable(&self) -> usize {
-        self.opened.run().retryable().len()
+        self.opened
+            .run()
+            .going_on(&Resume { retry_failed: false, ..self.opened.resume().clone() })
+            .retryable()
+            .len()
     }
 
     /// Whether nothing is left to do.

@@ -1,5 +1,7 @@
 //! What of a run that is resumed is done again.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 #[derive(Args, Debug)]
@@ -10,4 +12,28 @@ pub(crate) struct Again {
     /// Try failed and skipped tasks again, also of a run that is finished; what succeeded is kept
     #[arg(long, requires = "run")]
     pub(crate) retry_failed: bool,
+    #[command(flatten)]
+    pub(crate) plan: PlanNow,
+}
+
+impl PlanNow {
+    /// Whether anything is said of it, so that also a run that is finished is held against it.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        self.plan.is_some() || self.changed
+    }
+}
+
+/// Which plan a run goes on with.
+#[derive(Args, Debug)]
+pub(crate) struct PlanNow {
+    /// Where its plan is now, if not where it was
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Go on with a plan that was changed: tasks of which prompt, agent or inputs changed, and all behind them, are done
+    /// again; the rest is kept
+    #[arg(long, conflicts_with = "as_started")]
+    pub(crate) changed: bool,
+    /// Go on with the plan that the run was started with, whatever became of it
+    #[arg(long, conflicts_with = "plan")]
+    pub(crate) as_started: bool,
 }

@@ -38,7 +38,7 @@ pub(super) fn announce(
 ) {
     let plan = &header.plan;
     let mode = if settings.simulated { "simulated" } else { settings.mode.name() };
-    let tasks = units::count(plan.len() as u64, "task");
+    let tasks = units::count(plan.to_do() as u64, "task");
     terminal.note(&format!("run {}: {} ({tasks}, {mode})", header.run_id, one_line(plan.name())));
     let used = plan.used_agents().into_iter().map(|id| (id, ""));
     for (id, only) in used.chain(plan.only_fallbacks().into_iter().map(|id| (id, ", only as a fallback"))) {

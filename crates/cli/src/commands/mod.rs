@@ -7,6 +7,7 @@ mod counting;
 mod ctl;
 mod execute;
 mod forecast;
+mod plan_now;
 mod prices;
 mod reconcile;
 mod resume;

@@ -18,7 +18,7 @@ use sortie::session::{Session, view};
 
 use super::execute::{announce, ask, drive, may_ask};
 use super::forecast::line as forecast_line;
-use super::journal;
+use super::{journal, plan_now};
 use crate::args::{Caps, ResumeArgs};
 use crate::exit::Exit;
 use crate::failing::Failed;
@@ -39,6 +39,9 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
         salvage(&mut store, run, terminal).await?;
     }
     let mut session = Session::resume(store, args.run.as_deref(), Some(results_dir)).await?;
+    if !session.is_done() || args.again.plan.is_asked_for() {
+        session = plan_now::take(session, &args.again.plan, &setting, terminal)?;
+    }
     let budgets = budgets(&args.caps, &session.header().plan)?;
     let again = session.retryable();
     if args.again.retry_failed {
@@ -61,8 +64,8 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
         if !args.yes && may_ask(&header.plan, session.binding()) {
             let journal = journal(results_dir)?;
             let past = Past::of(journal.as_ref(), results_dir, &header.settings);
-            let resume = Resume { budgets: budgets.clone(), retry_failed: args.again.retry_failed };
-            let rest = Foresight::of_rest(header, session.records(), &resume, past).await?;
+            let resume = Resume { budgets: budgets.clone(), ..session.resume_of().clone() };
+            let rest = Foresight::of_rest(header, session.run(), &resume, past).await?;
             terminal.note(&format!("  what is left: {}", forecast_line(header, &rest)));
             ask()?;
         }

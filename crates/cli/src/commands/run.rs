@@ -18,7 +18,7 @@ use sortie::session::{Session, now, view};
 
 use super::execute::{announce, ask, drive, may_ask};
 use super::forecast::line as forecast_line;
-use super::{counting, journal, simulation};
+use super::{counting, journal, plan_now, simulation};
 use crate::args::RunArgs;
 use crate::exit::Exit;
 use crate::failing::Failed;
@@ -49,6 +49,9 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
     }
     let launch = Launch { run_id, mode, seed, max_failures, cache, simulation };
     let mut header = launch.header(checked, &setting.config, &setting.environment, now())?;
+    if let Some(path) = plan_now::absolute(&plan) {
+        Binding::note_plan_file(&mut header, path)?;
+    }
     let binding = Binding::of(&header).map_err(Failed::from)?;
     counting::ask(&mut header, &setting.environment, terminal).await?;
     let asks = !yes && may_ask(&header.plan, &binding);

@@ -6,7 +6,7 @@ use sortie::core::document::nearest;
 use sortie::core::plan::TaskId;
 use sortie::core::run::event::Outcome;
 use sortie::engine::driver::Ended;
-use sortie::engine::store::{Store, StoreError};
+use sortie::engine::store::{StoreError, read_newest};
 use sortie::report::at_risk;
 use sortie::report::fold::Fold;
 use sortie::report::show::{self, TaskTexts};
@@ -24,7 +24,7 @@ pub(super) async fn run(args: ShowArgs) -> Result<Exit, Failed> {
     let setting = load::setting(&args.places, &Overrides::default())?;
     let no_such_run = || StoreError::NoSuchRun(args.run.clone());
     let store = journal(&setting.config.results_dir)?.ok_or_else(no_such_run)?;
-    let (header, records) = store.read(&args.run).await?;
+    let (header, records) = read_newest(&store, &args.run).await?;
     if args.at_risk {
         let calls = at_risk::calls(&view(&header), &records);
         if terminal.json() {

@@ -97,3 +97,117 @@ tasks:
     assert_eq!(document["successful_tasks"], 3);
     sandbox.sortie("resume --retry-failed").exits(2).says("<RUN>");
 }
+
+/// Four tasks in two lines: `a` before `b`, `c` before `d`.
+const LINES: &str = "
+defaults: { max_tokens: 100 }
+tasks:
+  - { id: a, prompt: A. }
+  - { id: b, depends_on: [a], prompt: 'B. {{ results.a }}' }
+  - { id: c, prompt: C. }
+  - { id: d, depends_on: [c], prompt: 'D. {{ results.c }}' }
+";
+
+/// The same with other words for `c`, without `b`, and with `e` behind `a`.
+fn changed_lines() -> String {
+    let b = LINES.lines().find(|line| line.contains("id: b")).unwrap();
+    let e = "  - { id: e, depends_on: [a], prompt: 'E. {{ results.a }}' }";
+    LINES.replace(b, e).replace("prompt: C. }", "prompt: 'C, in other words.', priority: 3 }")
+}
+
+#[test]
+fn a_plan_that_was_changed_is_refused_with_what_changed() {
+    let sandbox = Sandbox::new().file("plan.yaml", LINES);
+    sandbox.sortie("run plan.yaml --simulate --run-id one --max-cost 0.0013").exits(3);
+    let sandbox = sandbox
+        .file("plan.yaml", changed_lines())
+        .file("sortie.yaml", "agents: { claude: { model: claude-opus-5-5, temperature: 0.5 } }");
+    let ran = sandbox.sortie("resume one").exits(2);
+    insta::assert_snapshot!("resume_changed", ran.stderr);
+    // And nothing was done.
+    let shown = sandbox.sortie("show one --json").json();
+    let ran = sandbox.sortie("resume one --as-started --max-cost 1 --json").exits(0);
+    assert_eq!(ran.json()["total_tasks"], 4, "{shown}");
+}
+
+#[test]
+fn what_was_changed_is_done_again_with_all_behind_it_and_the_rest_is_kept() {
+    let simulator = Simulator::start();
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", LINES);
+    let first = sandbox.sortie("run plan.yaml --run-id one --json").exits(0).json();
+    let sandbox = sandbox.file("plan.yaml", changed_lines());
+    // What is finished is only shown, unless somebody says that it is to go on.
+    sandbox.sortie("resume one").exits(0).says("run one is finished");
+    let ran = sandbox.sortie("resume one --changed --json").exits(0);
+    let ran = ran.says("of its tasks 2 done again, 1 new, 1 removed, 1 kept");
+    let document = ran.json();
+    let tasks: Vec<u64> = ["a", "b", "c", "d", "e"].map(|id| attempts(&document, id)).into();
+    assert_eq!(tasks, [1, 1, 2, 2, 1], "{document}");
+    assert_eq!(document["task_results"]["b"]["status"], "removed");
+    assert_eq!((&document["total_tasks"], &document["successful_tasks"]), (&json!(4), &json!(4)));
+    assert_eq!(document["task_results"]["a"]["result"], first["task_results"]["a"]["result"]);
+    assert_ne!(document["task_results"]["c"]["result"], first["task_results"]["c"]["result"]);
+    assert_eq!(simulator.stats().generations, 4 + 3);
+    let billed: u64 = 7;
+    assert_eq!(document["api_calls_count"].as_u64(), Some(billed));
+    assert!(
+        document["total_cost"].as_f64() > first["total_cost"].as_f64(),
+        "what the old answers cost stays"
+    );
+
+    // From here on that is its plan.
+    let shown = sandbox.sortie("show one --json").json();
+    assert_eq!(shown["task_results"], document["task_results"]);
+    sandbox.sortie("resume one --changed").exits(0).says("the plan and its agents are as they were");
+    let costs = sandbox.sortie("costs --by run --json").exits(0);
+    assert!(
+        costs.stdout.contains("\"calls\":7") || costs.stdout.contains("\"calls\": 7"),
+        "{}",
+        costs.transcript()
+    );
+    let (sandbox, before) = (sandbox.file("plan.yaml", LINES), simulator.stats().generations);
+    // And back: `b` is done again, because nobody knows whether its answer is still what it was.
+    sandbox
+        .sortie("resume one --changed")
+        .exits(0)
+        .says("of its tasks 2 done again, 1 new, 1 removed, 1 kept");
+    assert_eq!(simulator.stats().generations, before + 3);
+}
+
+#[test]
+fn another_model_of_an_agent_does_its_tasks_again() {
+    let simulator = Simulator::start();
+    let plan = LINES.replace("id: c,", "id: c, agent: other,").replace("id: d,", "id: d, agent: other,");
+    let config =
+        |model: &str| format!("agents: {{ claude: {{}}, other: {{ provider: anthropic, model: {model} }} }}");
+    let sandbox =
+        Sandbox::reaching(&simulator).file("plan.yaml", plan).file("sortie.yaml", config("claude-haiku-4-5"));
+    sandbox.sortie("run plan.yaml --run-id one").exits(0);
+    let sandbox = sandbox.file("sortie.yaml", config("claude-opus-4-5"));
+    let ran = sandbox.sortie("resume one --changed --json").exits(0);
+    let document = ran.says("model: claude-haiku-4-5 → claude-opus-4-5").json();
+    let tasks: Vec<u64> = ["a", "b", "c", "d"].map(|id| attempts(&document, id)).into();
+    assert_eq!(tasks, [1, 1, 2, 2]);
+    assert!(document["task_results"]["c"]["model"].as_str().unwrap().contains("opus"), "{document}");
+}
+
+#[test]
+fn a_run_whose_plan_is_gone_goes_on_with_what_it_was_started_with() {
+    let sandbox = Sandbox::new().file("plan.yaml", LINES);
+    sandbox.sortie("run plan.yaml --simulate --run-id one --max-cost 0.0013").exits(3);
+    std::fs::rename(sandbox.path("plan.yaml"), sandbox.path("moved.yaml")).unwrap();
+    sandbox
+        .sortie("resume one")
+        .exits(3)
+        .says("cannot be read: the run goes on with what it was started with");
+    sandbox.sortie("resume one --changed").exits(2).says("failed to read");
+    sandbox.sortie("resume one --plan moved.yaml --max-cost 1").exits(0);
+}
+
+#[test]
+fn limits_and_budgets_of_the_configuration_are_no_change_of_the_plan() {
+    let sandbox = Sandbox::new().file("plan.yaml", LINES);
+    sandbox.sortie("run plan.yaml --simulate --run-id one --max-cost 0.0013").exits(3);
+    let config = "rate_limiting: { requests_per_minute: 7, max_retries: 9 }\ncost_control: { max_cost_per_session: 2 }";
+    sandbox.file("sortie.yaml", config).sortie("resume one --max-cost 1").exits(0);
+}

@@ -39,7 +39,7 @@ use crate::prediction::{CostRange, Prediction, Spread, Stop};
 use crate::price::Pricing;
 use crate::run::Run;
 use crate::run::event::Outcome;
-use crate::run::input::{Budgets, Input, Resume, Settings};
+use crate::run::input::{Budgets, Input, Settings};
 use crate::unpriced::unpriced;
 use crate::usage::Usage;
 
@@ -161,19 +161,16 @@ pub fn forecast(plan: &Arc<Plan>, settings: &Settings, laws: &Laws, seed: u64) -
     Forecast { unpriced, ..of(&run, &Input::Started, laws, seed) }
 }
 
-/// The same of what is left of a run that is resumed like this: what its calls so far came to is
+/// The same of what is left of a run that is resumed with these budgets ([`Run::going_on`] for what else it is to be): what its calls so far came to is
 /// in none of the sums, and what is left of its budgets is what they allow. The laws are for its plan.
-pub fn rest(run: &Run, resume: &Resume, laws: &Laws, seed: u64) -> Forecast {
+pub fn rest(run: &Run, budgets: &Budgets, laws: &Laws, seed: u64) -> Forecast {
     let settings = Settings { run_timeout: FOR_EVER, ..Settings::clone(run.settings()) };
-    let unpriced = unpriced(run.plan(), run.settings(), &resume.budgets);
-    let mut budgets = resume.budgets.clone();
+    let unpriced = unpriced(run.plan(), run.settings(), budgets);
+    let mut budgets = budgets.clone();
     budgets.run = budgets.run.filter(|_| unpriced.is_empty());
     budgets.agents.retain(|id, _| !unpriced.contains_key(id));
-    let mut run = run.under(Arc::new(settings));
-    if resume.retry_failed {
-        run = run.retrying();
-    }
-    Forecast { unpriced, ..of(&run, &Input::Resumed(budgets.into()), laws, seed) }
+    let input = Input::Resumed(budgets.into());
+    Forecast { unpriced, ..of(&run.under(Arc::new(settings)), &input, laws, seed) }
 }
 
 fn of(run: &Run, first: &Input, laws: &Laws, seed: u64) -> Forecast {

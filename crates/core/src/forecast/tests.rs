@@ -306,7 +306,7 @@ fn an_unknown_price_hides_no_budget_but_those_that_its_calls_count_against() {
     let laws = Laws::new(&plan, |_| None);
     let of_rest = |run_s: Option<f64>, agents: &[u16]| {
         let agents = agents.iter().map(|&id| (AgentId(id), Usd::from_pico(1))).collect();
-        rest(&run, &Budgets { run: run_s.and_then(Usd::from_f64), agents }.into(), &laws, 1)
+        rest(&run, &Budgets { run: run_s.and_then(Usd::from_f64), agents }, &laws, 1)
     };
     let refused = |forecast: &Forecast| forecast.unpriced[&AgentId(1)];
     let raised = of_rest(None, &[0]);
@@ -352,12 +352,12 @@ fn what_is_left_of_a_run_is_forecast_under_the_budgets_that_it_goes_on_with() {
     }
     assert!(run.outcome().is_some(), "the budget has stopped it");
     let laws = Laws::new(&plan, |_| None);
-    let same = rest(&run, &Resume::default(), &laws, 1);
+    let same = rest(&run, &Budgets::default(), &laws, 1);
     // What is left of the budget after four answers for a cent each.
     assert_eq!((same.tasks, same.cost.worst, calls.len()), (16, Usd::from_f64(0.01).unwrap(), 4));
     assert_eq!(same.budget_stop.unwrap().after_tasks, 0);
     let more = Budgets::from(Usd::from_f64(10.0));
-    let more = rest(&run, &more.into(), &laws, 1);
+    let more = rest(&run, &more, &laws, 1);
     assert_eq!((more.budget_stop, more.schedule.len()), (None, 16));
     assert_eq!(more.schedule[0].start, Duration::ZERO);
     assert!(more.cost.expected < of(&plan, &settings()).cost.expected && more.cost.expected > whole.cost.low);

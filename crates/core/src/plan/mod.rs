@@ -118,6 +118,7 @@ pub struct Plan {
     name: String,
     agents: Vec<Agent>,
     tasks: Vec<Task>,
+    removed: BTreeSet<TaskId>,
     // Derived from the tasks, so not written:
     dependants: Vec<Vec<Edge>>,
     order: Vec<TaskId>,
@@ -130,6 +131,8 @@ struct Parts {
     name: String,
     agents: Vec<Agent>,
     tasks: Vec<Task>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    removed: BTreeSet<TaskId>,
 }
 
 /// Why a written plan is none: [`check`] lets none of these pass, so nobody wrote it.
@@ -148,7 +151,7 @@ enum NoPlan {
 impl TryFrom<Parts> for Plan {
     type Error = NoPlan;
 
-    fn try_from(Parts { name, agents, tasks }: Parts) -> Result<Self, NoPlan> {
+    fn try_from(Parts { name, agents, tasks, removed }: Parts) -> Result<Self, NoPlan> {
         for task in &tasks {
             let inserted = task.prompt.inserts.iter().map(|&(id, _)| id);
             let mut others = task.depends_on.iter().map(|on| on.task).chain(inserted).chain(task.same_as);
@@ -163,14 +166,14 @@ impl TryFrom<Parts> for Plan {
         if let Some(agent) = agents.iter().find(|agent| !agent.fallbacks.iter().all(is_there)) {
             return Err(NoPlan::Fallback(agent.name.clone()));
         }
-        let plan = Plan::new(name, agents, tasks);
+        let plan = Plan::new(name, agents, tasks).without(removed);
         if plan.order.len() == plan.tasks.len() { Ok(plan) } else { Err(NoPlan::Cycle) }
     }
 }
 
 impl From<Plan> for Parts {
     fn from(plan: Plan) -> Self {
-        Parts { name: plan.name, agents: plan.agents, tasks: plan.tasks }
+        Parts { name: plan.name, agents: plan.agents, tasks: plan.tasks, removed: plan.removed }
     }
 }
 
@@ -183,7 +186,24 @@ impl Plan {
         let dependants = graph::dependants(&tasks);
         let order = graph::task_order(&tasks);
         let ranks = graph::remaining_path(&order, &dependants, |id| graph::expected(&tasks[id.index()]));
-        Plan { name, agents, tasks, dependants, order, ranks }
+        Plan { name, agents, tasks, removed: BTreeSet::new(), dependants, order, ranks }
+    }
+
+    /// The plan without these tasks, on which no other depends any more. They keep their places, because records
+    /// name tasks by them, and are not done.
+    #[must_use]
+    pub fn without(self, removed: BTreeSet<TaskId>) -> Self {
+        Plan { removed, ..self }
+    }
+
+    /// Whether a task was taken out of the plan since the run began.
+    pub fn is_removed(&self, id: TaskId) -> bool {
+        self.removed.contains(&id)
+    }
+
+    /// How many tasks there are to be done: those that were taken out are none.
+    pub fn to_do(&self) -> usize {
+        self.tasks.len() - self.removed.len()
     }
 
     /// Takes in how many tokens the fixed text of each task has at most; none where nobody counted it,
@@ -211,7 +231,7 @@ impl Plan {
 
     /// The agents that tasks go to, in the order of [`Plan::agents`].
     pub fn used_agents(&self) -> BTreeSet<AgentId> {
-        self.tasks.iter().map(|task| task.agent).collect()
+        self.ids().filter(|id| !self.is_removed(*id)).map(|id| self.task(id).agent).collect()
     }
 
     /// The agents that no task goes to, but some may in place of its own.

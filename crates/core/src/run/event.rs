@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::control::Control;
 use super::failures::TooManyFailures;
+use super::revise::Revision;
 use crate::agent::AgentId;
 use crate::failure::{Class, Failure};
 use crate::hash::Hash;
@@ -146,6 +147,17 @@ pub enum Event {
         /// Which, in the order of the plan.
         tasks: Vec<TaskId>,
     },
+    /// The user changed the plan, and the run goes on with it. Tasks and agents keep their places, by their names;
+    /// new ones come behind.
+    PlanChanged {
+        /// The hash of the JSON of the [`Revision`], which is kept as outputs are.
+        header: Hash,
+        /// The tasks that are done again, as if they never had been but for what they cost; in the order of the plan.
+        again: Vec<TaskId>,
+        /// What the hash names; in memory only.
+        #[serde(skip)]
+        revision: Option<Arc<Revision>>,
+    },
     /// Money passed a mark; said once.
     BudgetWarned {
         /// Which mark.
@@ -239,6 +251,7 @@ impl Event {
             | Event::RunResumed
             | Event::ForecastMade { .. }
             | Event::Reopened { .. }
+            | Event::PlanChanged { .. }
             | Event::BudgetWarned { .. }
             | Event::BudgetReached { .. }
             | Event::BudgetSet { .. }

@@ -83,12 +83,18 @@ pub(crate) enum Fault {
     FailuresKept,
     /// A task that could start because another failed may start although that is tried again.
     ReadyAnyway,
+    /// What a change of the plan leaves as it is, is done again.
+    KeptDoneAgain,
+    /// What a change of the plan makes worth nothing stays as it is.
+    ChangeIgnored,
+    /// A task that the plan does not have any more is done.
+    RemovedDone,
     /// Failed tasks are tried again, and those that were skipped for them are not.
     SkippedForgotten,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 40] = [
+    pub(crate) const ALL: [Fault; 43] = [
         Fault::ReservationForgotten,
         Fault::LostIsFree,
         Fault::SettleForgotten,
@@ -128,6 +134,9 @@ impl Fault {
         Fault::FallbackForgotten,
         Fault::FailuresKept,
         Fault::ReadyAnyway,
+        Fault::KeptDoneAgain,
+        Fault::ChangeIgnored,
+        Fault::RemovedDone,
         Fault::SkippedForgotten,
     ];
 }

@@ -14,8 +14,10 @@ impl Gates {
         Gates::of(&settings.gates, settings.max_concurrent)
     }
 
-    /// Brings fresh gates to where they were after these records of a run.
+    /// Brings fresh gates to where they were after these records of a run that began with this plan; the settings
+    /// are those that it goes on with.
     pub fn rebuild(&mut self, plan: &Plan, settings: &Settings, records: &[Record]) {
+        let mut plan = plan;
         let mut asked = HashMap::new();
         for Record { at, event, .. } in records {
             let (attempt, spent, failed) = match event {
@@ -32,6 +34,10 @@ impl Gates {
                 }
                 Event::Controlled { control } if !planted!(ControlsForgotten) => {
                     self.control(*control, *at);
+                    continue;
+                }
+                Event::PlanChanged { revision: Some(revision), .. } => {
+                    plan = &revision.plan;
                     continue;
                 }
                 _ => continue,

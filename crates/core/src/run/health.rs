@@ -73,6 +73,14 @@ impl Health {
         }
     }
 
+    /// The same with the gates that these settings have more, which are behind those that are known.
+    pub(super) fn grow(&mut self, settings: &Settings) {
+        let more = Health::new(settings);
+        self.gates.extend(more.gates.into_iter().skip(self.gates.len()));
+        self.quotas.extend(more.quotas.into_iter().skip(self.quotas.len()));
+        self.account_of = more.account_of;
+    }
+
     /// What stopped the run before counts no more.
     pub(super) fn resumed(&mut self, at: Time) {
         for gate in &mut self.gates {

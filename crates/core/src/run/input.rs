@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::control::Control;
 use super::event::{Answer, AttemptId, Outcome, Record, Signal, Spent, Timing};
+use super::revise::Revision;
 use crate::agent::AgentId;
 use crate::failure::Failure;
+use crate::hash::Hash;
 use crate::limit::{GateId, GateSpec, Told};
 use crate::money::Usd;
 use crate::plan::{Plan, TaskId};
@@ -131,6 +133,19 @@ pub struct Resume {
     /// Whether failed tasks, and those that were skipped for them, get another try. Also a run that has
     /// completed then goes on.
     pub retry_failed: bool,
+    /// Another plan, where the user changed it. Also a run that has completed then goes on.
+    pub change: Option<Change>,
+}
+
+/// A plan that was changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The hash of the revision's JSON.
+    pub header: Hash,
+    /// The tasks that are done again, in the order of the plan: those that were changed, and all behind them.
+    pub again: Vec<TaskId>,
+    /// What the run goes on with.
+    pub revision: Arc<Revision>,
 }
 
 impl From<Budgets> for Resume {

@@ -13,6 +13,7 @@
 //! | `task` | what records do to tasks, as a part of `apply` |
 //! | `ready` | the index of tasks that may start |
 //! | `reopen` | tasks that are done again, and where they stand then |
+//! | `revise` | a plan that was changed since the run began |
 //! | `step` | what to do about an input |
 //! | `schedule` | which task starts next, and why none does |
 //! | `failures` | when failed tasks end the run |
@@ -47,6 +48,7 @@ mod ready;
 mod recall;
 mod reopen;
 mod retry;
+pub mod revise;
 mod route;
 mod schedule;
 mod state;

@@ -34,13 +34,6 @@ impl Run {
         plan.ids().filter(has_ended).filter(|id| ends[id.index()].is_none()).collect()
     }
 
-    /// The run as it is once its failed tasks are tried again: for a forecast.
-    pub(crate) fn retrying(&self) -> Self {
-        let mut run = self.clone();
-        run.open(&self.retryable());
-        run
-    }
-
     /// The part of [`Run::apply`] that is about tasks that are tried again.
     pub(super) fn reopened(&mut self, tasks: &[TaskId]) -> Result<(), &'static str> {
         if !self.state.in_flight.is_empty() {
@@ -59,16 +52,9 @@ impl Run {
     }
 
     /// Opens tasks that have ended. Nothing is in flight.
-    fn open(&mut self, tasks: &[TaskId]) {
+    pub(super) fn open(&mut self, tasks: &[TaskId]) {
         for id in tasks {
-            let task = &mut self.state.tasks[id.index()];
-            let TaskState { attempts, charged, failures, .. } = *task;
-            *task = TaskState { attempts, charged, ..TaskState::new(self.plan.task(*id)) };
-            // Until it is known where it stands, it stands nowhere.
-            task.phase = Phase::Blocked;
-            if planted!(FailuresKept) {
-                task.failures = failures;
-            }
+            self.begin_anew(*id);
             self.state.open += 1;
         }
         let behind = |id: &TaskId| self.plan.dependants(*id).iter().map(|dependant| dependant.task);
@@ -78,9 +64,18 @@ impl Run {
         }
     }
 
+    /// Forgets all of a task but its attempts and what they cost. Until it is known where it stands, it stands nowhere.
+    pub(super) fn begin_anew(&mut self, id: TaskId) {
+        let task = &mut self.state.tasks[id.index()];
+        let TaskState { attempts, charged, failures, .. } = *task;
+        let failures = if planted!(FailuresKept) { failures } else { 0 };
+        let fresh = TaskState::new(self.plan.task(id));
+        *task = TaskState { attempts, charged, failures, phase: Phase::Blocked, ..fresh };
+    }
+
     /// Brings a task to where it stands, from how those ended that it depends on. One that has ended stays as it is
     /// and waits for none of them, but is told of their ends like every other.
-    fn stand(&mut self, id: TaskId) {
+    pub(super) fn stand(&mut self, id: TaskId) {
         let is_met = |on: &&Edge| self.task(on.task).phase.end().is_some_and(|end| on.when.is_met_by(end));
         let on = &self.plan.task(id).depends_on;
         let unmet = (on.len() - on.iter().filter(is_met).count()) as u32;

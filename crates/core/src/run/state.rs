@@ -92,7 +92,7 @@ pub(super) struct AgentMoney {
 }
 
 impl AgentMoney {
-    fn of(agent: &Agent) -> Self {
+    pub(super) fn of(agent: &Agent) -> Self {
         AgentMoney { budget: agent.max_cost, ..AgentMoney::default() }
     }
 }
@@ -158,7 +158,7 @@ impl Run {
 
     /// The same run under other settings.
     #[must_use]
-    pub(crate) fn under(&self, settings: Arc<Settings>) -> Self {
+    pub fn under(&self, settings: Arc<Settings>) -> Self {
         Run { settings, ..self.clone() }
     }
 
@@ -275,6 +275,10 @@ impl Run {
             Event::TaskFailed { task, .. } => self.fail_unsent(*task)?,
             Event::TaskSkipped { task, .. } => self.skip(*task)?,
             Event::Reopened { tasks } => self.reopened(tasks)?,
+            Event::PlanChanged { again, revision, .. } => match revision {
+                Some(revision) => self.plan_changed(again, revision)?,
+                None => return Err("the plan that it names is not there"),
+            },
             // Nothing is decided by it.
             Event::ForecastMade { .. } | Event::Waited { .. } => {}
             Event::BudgetWarned { mark, agent, .. } => {

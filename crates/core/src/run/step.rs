@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::iter;
 
 use super::event::{AttemptId, BudgetMark, Event, Outcome, Record, Skipped, Then};
-use super::input::{Action, Billing, Input, Reply, Resume, Step};
+use super::input::{Action, Billing, Budgets, Change, Input, Reply, Resume, Step};
 use super::money::spent;
 use super::planted;
 use super::state::{InFlight, Run};
@@ -104,25 +104,33 @@ impl Deciding<'_> {
     }
 
     /// What was in flight when the last process died is lost: it may have been billed.
-    fn resume(&mut self, Resume { budgets, retry_failed }: Resume) {
+    fn resume(&mut self, Resume { budgets, retry_failed, change }: Resume) {
         self.remember(Event::RunResumed);
         // The same amount says something new where it only warned so far: from here on it stops.
         let is_known = self.run.state.budget_stops && budgets.run == self.run.state.budget;
         if budgets.run.is_some() && !is_known {
             self.remember(Event::BudgetSet { budget: budgets.run, agent: None });
         }
-        for (agent, budget) in budgets.agents {
-            let known = self.run.state.agents.get(agent.index());
-            if known.is_some_and(|known| known.budget != Some(budget)) {
-                self.remember(Event::BudgetSet { budget: Some(budget), agent: Some(agent) });
-            }
-        }
+        self.set_agent_budgets(&budgets);
         self.lose_all_in_flight();
+        if let Some(Change { header, again, revision }) = change {
+            self.remember(Event::PlanChanged { header, again, revision: Some(revision) });
+            self.set_agent_budgets(&budgets); // of agents that are new
+        }
         if retry_failed {
             self.reopen_failed();
         }
         self.fail_invalid_tasks();
         self.skip_behind_failures();
+    }
+
+    fn set_agent_budgets(&mut self, budgets: &Budgets) {
+        for (&agent, &budget) in &budgets.agents {
+            let known = self.run.state.agents.get(agent.index());
+            if known.is_some_and(|known| known.budget != Some(budget)) {
+                self.remember(Event::BudgetSet { budget: Some(budget), agent: Some(agent) });
+            }
+        }
     }
 
     /// A journal may end between a failure and the skips that follow from it, or among these.

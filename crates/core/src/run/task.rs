@@ -60,6 +60,8 @@ pub enum Phase {
     Failed,
     /// It will never run.
     Skipped,
+    /// The plan does not have it any more.
+    Removed,
 }
 
 impl Phase {
@@ -69,7 +71,7 @@ impl Phase {
             Phase::Blocked | Phase::Ready | Phase::Delayed(_) | Phase::Running => None,
             Phase::Succeeded { .. } => Some(End::Succeeded),
             Phase::Failed => Some(End::Failed),
-            Phase::Skipped => Some(End::Skipped),
+            Phase::Skipped | Phase::Removed => Some(End::Skipped),
         }
     }
 }

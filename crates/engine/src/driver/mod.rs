@@ -27,10 +27,13 @@ mod round;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use sortie_core::limit::{GateSpec, Gates};
+use sortie_core::plan::Plan;
 use sortie_core::run::Run;
 use sortie_core::run::event::{Outcome, Record, Signal};
-use sortie_core::run::input::{Budgets, Input, Resume};
+use sortie_core::run::input::{Budgets, Change, Input, Resume};
 use sortie_core::time::Time;
 
 use crate::executor::Executor;
@@ -68,6 +71,9 @@ pub enum DriveError {
 /// A run that this process owns and may drive.
 #[derive(Debug)]
 pub struct Opened {
+    /// The plan that the run began with, by which its journal is read.
+    first: Arc<Plan>,
+    /// What it goes on with.
     header: Header,
     records: Vec<Record>,
     run: Run,
@@ -87,6 +93,7 @@ pub async fn create<S: Store>(store: &mut S, header: Header) -> Result<Opened, S
     store.create(&header).await?;
     let run = Run::new(header.plan.clone(), header.settings.clone());
     Ok(Opened {
+        first: Arc::clone(&header.plan),
         header,
         records: Vec::new(),
         run,
@@ -108,7 +115,8 @@ pub async fn resume<S: Store>(store: &mut S, run_id: &str) -> Result<Opened, Sto
     let run = Run::replay(header.plan.clone(), header.settings.clone(), &records)
         .map_err(|illegal| damaged(illegal.to_string()))?;
     Ok(Opened {
-        header,
+        first: Arc::clone(&header.plan),
+        header: header.after(&records),
         records,
         run,
         resume: Resume::default(),
@@ -120,7 +128,7 @@ pub async fn resume<S: Store>(store: &mut S, run_id: &str) -> Result<Opened, Sto
 }
 
 impl Opened {
-    /// What the run was created with.
+    /// What the run goes on with: as it was created, or as its plan was changed since.
     pub fn header(&self) -> &Header {
         &self.header
     }
@@ -142,6 +150,13 @@ impl Opened {
         Opened { resume: Resume { retry_failed: true, ..self.resume }, ..self }
     }
 
+    /// The same run with another plan.
+    #[must_use]
+    pub fn changed(self, change: Change) -> Self {
+        let header = self.header.revised(&change.revision);
+        Opened { header, resume: Resume { change: Some(change), ..self.resume }, ..self }
+    }
+
     /// How it goes on.
     pub fn resume(&self) -> &Resume {
         &self.resume
@@ -150,7 +165,7 @@ impl Opened {
     /// Whether nothing is left to do: it has completed, and nothing is asked for beyond that.
     pub fn is_done(&self) -> bool {
         let again = self.resume.retry_failed && !self.run.retryable().is_empty();
-        self.run.outcome() == Some(&Outcome::Completed) && !again
+        self.run.outcome() == Some(&Outcome::Completed) && !again && self.resume.change.is_none()
     }
 
     /// The same run with a forecast that it takes down as soon as it is known; nothing waits for it.
@@ -210,12 +225,12 @@ impl Opened {
         executor: &mut E,
         observe: &mut O,
     ) -> Result<Ended, DriveError> {
-        let Opened { header, records, run, resume, foreseen, sharing, shared, controls } = self;
+        let Opened { first: begun, header, records, run, resume, foreseen, sharing, shared, controls } = self;
         // A process may have died between the creation and the first record: that is a start still.
-        let is_start = records.is_empty() && resume.budgets.is_empty();
+        let is_start = records.is_empty() && resume == Resume::default();
         let first = if is_start { Input::Started } else { Input::Resumed(resume) };
         let mut gates = Gates::new(&header.settings);
-        gates.rebuild(&header.plan, &header.settings, &records);
+        gates.rebuild(&begun, &header.settings, &records);
         drop(records);
         let driver = Driver::new(&header, run, gates, store, executor, observe);
         driver

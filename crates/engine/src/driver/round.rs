@@ -10,7 +10,7 @@ use sortie_core::plan::Prompts;
 use sortie_core::run::Run;
 use sortie_core::run::control::Control;
 use sortie_core::run::event::{Answer, AttemptId, Event, Record, Signal, Timing};
-use sortie_core::run::input::{Action, Billing, Input, Reply, Step, Waiting};
+use sortie_core::run::input::{Action, Billing, Input, Reply, Resume, Step, Waiting};
 use sortie_core::time::Time;
 use tokio::sync::oneshot;
 
@@ -89,7 +89,11 @@ impl Round {
 
 /// Whether a record says that this is an output.
 fn names(record: &Record, hash: &Hash) -> bool {
-    matches!(&record.event, Event::AttemptSucceeded { answer, .. } if answer.output == *hash)
+    match &record.event {
+        Event::AttemptSucceeded { answer, .. } => answer.output == *hash,
+        Event::PlanChanged { header, .. } => header == hash,
+        _ => false,
+    }
 }
 
 impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
@@ -146,7 +150,8 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
             Input::Started => foreseen.now().map_or(Input::Started, Input::StartedForeseen),
             first => first,
         };
-        self.heard.push_back(first.into());
+        let output = plan_of(&first)?;
+        self.heard.push_back(Heard { output, ..first.into() });
         loop {
             self.seat.meet(&self.run, &mut self.gates, self.executor.now());
             let mut round = self.decide();
@@ -261,6 +266,13 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
         }
         Ok(())
     }
+}
+
+/// The plan that a run is changed to, as it is kept: beside the record that names it, as an answer is.
+fn plan_of(first: &Input) -> Result<Option<Output>, StoreError> {
+    let Input::Resumed(Resume { change: Some(change), .. }) = first else { return Ok(None) };
+    let json = serde_json::to_string(&*change.revision).map_err(StoreError::io("write the plan down"))?;
+    Ok(Some((change.header, json.into())))
 }
 
 /// An answer's text stays outside of the run, which gets its hash and its length.

@@ -10,9 +10,10 @@ use sortie_core::hash::Hash;
 use sortie_core::plan::{Plan, Prompts, TaskId};
 use sortie_core::run::event::{Answer, AttemptId, Event, Finish, Record, Signal, Spent, Timing};
 use sortie_core::run::input::{Mode, Settings};
+use sortie_core::run::revise::Revision;
 use sortie_core::time::Time;
 
-use super::{Header, Listed, Output, Store, StoreError};
+use super::{Header, Listed, Output, Store, StoreError, read_newest};
 
 /// Where stores keep things.
 pub(super) trait Place: Default {
@@ -163,6 +164,32 @@ pub(super) async fn records_follow_each_other_without_gaps<P: Place>(place: P) {
     store.append("r", 2, &records(3..=3), &[]).await.unwrap();
 }
 
+pub(super) async fn a_plan_that_was_changed_is_read_back_with_its_record<P: Place>(place: P) {
+    let mut store = place.store();
+    let first = header("r", 1);
+    store.create(&first).await.unwrap();
+    let Header { prompts, settings, .. } = first.clone();
+    let plan = Arc::new(Plan::new("changed".to_owned(), Vec::new(), Vec::new()));
+    let revision =
+        Revision { plan, prompts, settings, binding: serde_json::json!({ "config": "other.yaml" }) };
+    let kept = output(&serde_json::to_string(&revision).unwrap());
+    let revision = Arc::new(revision);
+    let event =
+        Event::PlanChanged { header: kept.0, again: Vec::new(), revision: Some(Arc::clone(&revision)) };
+    let changed = Record { seq: 3, at: Time::from_micros(1_003), event };
+    store.append("r", 0, &records(1..=2), &[]).await.unwrap();
+    store.append("r", 2, std::slice::from_ref(&changed), &[kept]).await.unwrap();
+    let (created, read) = store.read("r").await.unwrap();
+    assert_eq!((&created, read.last()), (&first, Some(&changed)));
+    let (newest, _) = read_newest(&store, "r").await.unwrap();
+    assert_eq!((newest.plan.name(), &newest.binding), ("changed", &revision.binding));
+    assert_eq!(created.after(&read[..2]), first, "before that it had the plan that it began with");
+    let opened = place.store();
+    drop(store);
+    let mut store = opened;
+    assert_eq!(store.open("r").await.unwrap().1, read);
+}
+
 pub(super) async fn runs_are_listed_the_newest_first<P: Place>(place: P) {
     let mut store = place.store();
     assert_eq!(store.list().await.unwrap(), []);
@@ -223,6 +250,7 @@ macro_rules! contract {
             one_store_at_a_time_owns_a_run
             who_lost_a_run_without_noticing_is_fenced
             records_follow_each_other_without_gaps
+            a_plan_that_was_changed_is_read_back_with_its_record
             runs_are_listed_the_newest_first
             an_answer_is_found_by_its_request
         }

@@ -21,11 +21,12 @@ use sortie_core::hash::Hash;
 use sortie_core::plan::{Plan, Prompts};
 use sortie_core::run::event::{Answer, Event, Record};
 use sortie_core::run::input::Settings;
+use sortie_core::run::revise::Revision;
 use sortie_core::time::Time;
 
 pub use run_id::{BadRunId, check_run_id};
 
-/// What a run was created with; never changes. Its JSON form is part of the journal's format.
+/// What a run was created with; never changes ([`Header::after`] is what it goes on with). Its JSON form is part of the journal's format.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// The run's id.
@@ -40,6 +41,35 @@ pub struct Header {
     pub settings: Arc<Settings>,
     /// What whoever binds engine and providers needs to go on: opaque here, never a key.
     pub binding: serde_json::Value,
+}
+
+impl Header {
+    /// What the run goes on with after these records: as it was created, unless its plan was changed since. Every task
+    /// and agent has the place that records name it by.
+    #[must_use]
+    pub fn after(&self, records: &[Record]) -> Self {
+        let revision = records.iter().rev().find_map(|record| match &record.event {
+            Event::PlanChanged { revision, .. } => revision.as_deref(),
+            _ => None,
+        });
+        revision.map_or_else(|| self.clone(), |revision| self.revised(revision))
+    }
+
+    /// What the run goes on with once its plan is changed like this.
+    #[must_use]
+    pub fn revised(&self, revision: &Revision) -> Self {
+        let Revision { plan, prompts, settings, binding } = revision.clone();
+        Header { run_id: self.run_id.clone(), created: self.created, plan, prompts, settings, binding }
+    }
+}
+
+/// What a run goes on with, and its whole journal, for whoever only looks: without owning it.
+///
+/// # Errors
+/// As [`Store::read`].
+pub async fn read_newest<S: Store>(store: &S, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {
+    let (header, records) = store.read(run_id).await?;
+    Ok((header.after(&records), records))
 }
 
 /// Why the store could not do it.
@@ -154,7 +184,7 @@ pub trait Store: Send {
     /// `BadRunId`, `Exists`, `Owned`, `Io`.
     fn create(&mut self, header: &Header) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Takes a run over, and gives its header and its whole journal. A store that owns the run
+    /// Takes a run over, and gives its header and its whole journal, with the plans that its records name. A store that owns the run
     /// already begins anew with it.
     ///
     /// # Errors

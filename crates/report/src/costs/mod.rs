@@ -285,6 +285,11 @@ impl Costs {
         self.moved.clear();
     }
 
+    /// The run that was begun has so many tasks by now.
+    pub(crate) fn grow(&mut self, tasks: usize) {
+        self.counted.resize(tasks.max(self.counted.len()), NOWHERE);
+    }
+
     /// Takes a call of the run that was begun.
     pub(crate) fn add(&mut self, call: &Settled<'_>) {
         let key = self.by.key(call);

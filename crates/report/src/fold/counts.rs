@@ -35,6 +35,8 @@ pub struct Counts {
     pub failed: u64,
     /// Tasks skipped.
     pub skipped: u64,
+    /// Tasks that the plan does not have any more.
+    pub removed: u64,
     /// Tasks pending whose dependencies have all succeeded.
     pub queued: u64,
 }
@@ -52,6 +54,7 @@ impl Counts {
             Status::Succeeded => &mut self.succeeded,
             Status::Failed => &mut self.failed,
             Status::Skipped => &mut self.skipped,
+            Status::Removed => &mut self.removed,
         }
     }
 }

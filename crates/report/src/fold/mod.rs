@@ -113,13 +113,18 @@ impl Fold {
     /// A run before its first event.
     pub fn new(run: RunView) -> Self {
         let unmet: Vec<u32> = run.plan.tasks().iter().map(|task| task.depends_on.len() as u32).collect();
+        let status = |id| if run.plan.is_removed(id) { Status::Removed } else { Status::Pending };
+        let view = |id| TaskView { status: status(id), ..TaskView::default() };
+        let tasks: Vec<TaskView> = run.plan.ids().map(view).collect();
+        let queued = unmet.iter().zip(&tasks).filter(|(n, view)| **n == 0 && view.status == Status::Pending);
         let counts = Counts {
-            pending: unmet.len() as u64,
-            queued: unmet.iter().filter(|&&n| n == 0).count() as u64,
+            pending: run.plan.to_do() as u64,
+            removed: (run.plan.len() - run.plan.to_do()) as u64,
+            queued: queued.count() as u64,
             ..Counts::default()
         };
         Fold {
-            tasks: vec![TaskView::default(); unmet.len()],
+            tasks,
             called: BTreeSet::new(),
             clock: Clock::default(),
             counts,
@@ -217,6 +222,7 @@ impl Fold {
                 self.draining = false;
             }
             Event::Reopened { tasks } => self.reopened(tasks, at),
+            Event::PlanChanged { again, revision, .. } => self.plan_changed(again, revision.as_deref(), at),
             Event::BudgetWarned { .. } => {}
             Event::Waited { waits } => {
                 for wait in waits {

@@ -25,6 +25,8 @@ pub enum Status {
     Failed,
     /// It will never run, because of a task that it depends on.
     Skipped,
+    /// The plan does not have it any more.
+    Removed,
 }
 
 impl Status {
@@ -34,7 +36,7 @@ impl Status {
             Status::Pending | Status::Running => None,
             Status::Succeeded => Some(End::Succeeded),
             Status::Failed => Some(End::Failed),
-            Status::Skipped => Some(End::Skipped),
+            Status::Skipped | Status::Removed => Some(End::Skipped),
         }
     }
 
@@ -46,6 +48,7 @@ impl Status {
             Status::Succeeded => "succeeded",
             Status::Failed => "failed",
             Status::Skipped => "skipped",
+            Status::Removed => "removed",
         }
     }
 }

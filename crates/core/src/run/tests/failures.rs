@@ -20,7 +20,7 @@ fn phases(table: &Table) -> String {
         Phase::Running => 'R',
         Phase::Succeeded { .. } => 'S',
         Phase::Failed => 'F',
-        Phase::Skipped => '-',
+        Phase::Skipped | Phase::Removed => '-',
     };
     table.run.plan().ids().map(letter).collect()
 }

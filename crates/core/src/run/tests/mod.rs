@@ -41,8 +41,8 @@ fn seeds() -> std::ops::Range<u64> {
 #[test]
 #[expect(clippy::print_stdout, reason = "shown with --nocapture: how much was tried")]
 fn ten_thousand_random_runs_hold_every_invariant() {
-    let (mut steps, mut crashes, mut records, mut completed, mut rerouted, mut reopened) =
-        (0, 0, 0, 0u64, 0, 0);
+    let (mut steps, mut crashes, mut records, mut completed) = (0, 0, 0, 0u64);
+    let (mut rerouted, mut reopened, mut changed) = (0, 0, 0);
     for seed in seeds() {
         match drive(seed) {
             Ok(world) => {
@@ -50,6 +50,7 @@ fn ten_thousand_random_runs_hold_every_invariant() {
                 crashes += world.crashes;
                 rerouted += world.rerouted;
                 reopened += world.reopened;
+                changed += world.changed;
                 records += world.journal.len();
                 completed += u64::from(world.outcome == Some(Outcome::Completed));
             }
@@ -59,10 +60,13 @@ fn ten_thousand_random_runs_hold_every_invariant() {
         }
     }
     // A run that only ever fails proves little.
+    assert!(changed > 0 || seeds().count() == 1, "no plan was changed");
     assert!(reopened > 0 || seeds().count() == 1, "no failed task was tried again");
     assert!(completed > 0 || seeds().count() == 1, "no run came to its end");
     println!("{steps} steps, {records} records, {crashes} crashes, {completed} runs completed");
-    println!("{rerouted} calls went to a fallback, failed tasks were tried again {reopened} times");
+    println!(
+        "{rerouted} calls went to a fallback, failed tasks were tried again {reopened} times, plans changed {changed} times"
+    );
 }
 
 #[test]

@@ -175,6 +175,12 @@ fn fallbacks(rng: &mut Rng, agents: &mut [Agent]) {
     }
 }
 
+/// One more agent, behind the gate of one that there is.
+pub(super) fn another_agent(rng: &mut Rng, agents: &[Agent], has_budget: bool) -> Agent {
+    let gate = agents[rng.below(agents.len() as u64) as usize].gate;
+    agent(rng, agents.len() as u16, gate, has_budget)
+}
+
 fn agent(rng: &mut Rng, index: u16, gate: GateId, has_budget: bool) -> Agent {
     let pricing = match rng.below(10) {
         0 => Pricing::Free,
@@ -206,7 +212,7 @@ fn agent(rng: &mut Rng, index: u16, gate: GateId, has_budget: bool) -> Agent {
     }
 }
 
-fn task(rng: &mut Rng, index: u32, agents: u64, density: u64) -> Task {
+pub(super) fn task(rng: &mut Rng, index: u32, agents: u64, density: u64) -> Task {
     let mut depends_on = Vec::new();
     for task in (0..index).map(TaskId) {
         if rng.percent(density) {

@@ -1,9 +1,12 @@
 //! How a run is read back, every sum checked, and how the sound beginning of a damaged one is saved.
 
+use std::sync::Arc;
+
 use rusqlite::types::FromSql;
 use rusqlite::{OptionalExtension, Transaction, params};
 use sortie_core::hash::Hash;
-use sortie_core::run::event::Record;
+use sortie_core::run::event::{Event, Record};
+use sortie_core::run::revise::Revision;
 
 use super::journal::Row;
 use crate::store::{Header, Salvaged, StoreError};
@@ -32,11 +35,32 @@ struct Sound {
 
 /// The header and the records of a run.
 pub(super) fn read(tx: &Transaction<'_>, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {
-    let Sound { header, records, broken, .. } = sound(tx, run_id)?;
-    match broken {
-        None => Ok((header, records)),
-        Some(what) => Err(StoreError::Damaged { run: run_id.to_owned(), what }),
+    let Sound { header, mut records, broken, .. } = sound(tx, run_id)?;
+    if let Some(what) = broken {
+        return Err(StoreError::Damaged { run: run_id.to_owned(), what });
     }
+    for record in &mut records {
+        if let Event::PlanChanged { header, revision, .. } = &mut record.event {
+            *revision = Some(Arc::new(revised(tx, run_id, header)?));
+        }
+    }
+    Ok((header, records))
+}
+
+/// What a run goes on with after its plan was changed.
+fn revised(tx: &Transaction<'_>, run_id: &str, hash: &Hash) -> Result<Revision, StoreError> {
+    let damaged = |what: String| StoreError::Damaged { run: run_id.to_owned(), what };
+    let text: Option<String> = tx
+        .query_row("SELECT text FROM outputs WHERE hash = ?1", [hash.to_string()], |row| row.get(0))
+        .optional()
+        .map_err(StoreError::io(format!("read run {run_id:?} from the journal")))?;
+    let text = text.ok_or_else(|| damaged("the plan that it was changed to is missing".to_owned()))?;
+    if Hash::of(text.as_bytes()) != *hash {
+        return Err(damaged("the plan that it was changed to is not as it was written".to_owned()));
+    }
+    serde_json::from_str(&text).map_err(|error| {
+        damaged(format!("the plan that it was changed to is none that this program knows: {error}"))
+    })
 }
 
 /// Cuts a run off before the first record that is not as it was written. None where it is whole.

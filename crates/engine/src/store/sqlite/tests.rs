@@ -6,6 +6,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;
+use sortie_core::hash::Hash;
 use tempfile::TempDir;
 
 use super::{Durability, SqliteStore};
@@ -197,6 +198,26 @@ async fn the_sound_beginning_of_a_damaged_run_can_be_saved() {
     assert_eq!(place.store().salvage("r").await.unwrap(), None);
     Connection::open(place.db()).unwrap().execute_batch("DELETE FROM headers").unwrap();
     assert!(matches!(place.store().salvage("r").await, Err(StoreError::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn a_changed_plan_that_is_not_there_is_named() {
+    let place = Directory::with_a_run().await;
+    let db = Connection::open(place.db()).unwrap();
+    let before: String = db.query_row("SELECT last_sum FROM runs", [], |row| row.get(0)).unwrap();
+    let hash = Hash::of(b"nowhere");
+    let event = format!(r#"{{"event":"plan_changed","header":"{hash}","again":[]}}"#);
+    let row = super::journal::Row { seq: 5, at: 2000, event };
+    let sum = row.sum(&before);
+    db.execute("INSERT INTO records VALUES ('r', 5, ?1, ?2, ?3)", (row.at, row.event, &sum)).unwrap();
+    db.execute("UPDATE runs SET last_seq = 5, last_sum = ?1", [&sum]).unwrap();
+    for text in [None, Some("otherwise")] {
+        let keep = "INSERT OR REPLACE INTO outputs VALUES (?1, ?2)";
+        text.map(|text| db.execute(keep, (hash.to_string(), text)).unwrap());
+        let read = place.store().read("r").await;
+        let Err(StoreError::Damaged { what, .. }) = read else { panic!("{read:?}") };
+        assert!(what.starts_with("the plan that it was changed to is "), "{what}");
+    }
 }
 
 #[tokio::test]

@@ -14,12 +14,15 @@ impl World {
         must!(self.in_flight.is_empty(), "the run ended with calls in flight");
         must!(self.run.reserved() == Usd::ZERO, "money is reserved after the end");
         let open = self.plan.ids().filter(|id| {
-            !self.succeeded.contains(id) && !self.failed.contains(id) && !self.skipped.contains(id)
+            !self.plan.is_removed(*id)
+                && !self.succeeded.contains(id)
+                && !self.failed.contains(id)
+                && !self.skipped.contains(id)
         });
         let open = open.count();
         let doomed: BTreeSet<_> = self.doomed().difference(&self.failed).copied().collect();
         must!(self.skipped == doomed, "skipped are {:?} and not {doomed:?}", self.skipped);
-        let replayed = Run::replay(self.plan.clone(), self.settings.clone(), &self.journal);
+        let replayed = Run::replay(self.first.clone(), self.settings.clone(), &self.journal);
         must!(
             replayed.map_err(|error| error.to_string())?.state == self.run.state,
             "the end is not replayable"

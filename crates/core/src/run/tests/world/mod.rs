@@ -11,6 +11,7 @@ macro_rules! must {
     };
 }
 
+mod changed;
 mod controls;
 mod edges;
 mod end;
@@ -43,6 +44,8 @@ pub(super) type Violation = String;
 
 pub(super) struct World {
     rng: Rng,
+    /// What the run began with; it goes on with `plan`.
+    first: Arc<Plan>,
     plan: Arc<Plan>,
     settings: Arc<Settings>,
     run: Run,
@@ -87,6 +90,8 @@ pub(super) struct World {
     pub(super) rerouted: u64,
     /// How often failed tasks were tried again.
     pub(super) reopened: u64,
+    /// How often the plan was changed.
+    pub(super) changed: u64,
     cancelled: bool,
     controls: Controls,
     session: Time,
@@ -140,6 +145,7 @@ impl World {
             retried: BTreeMap::new(),
             rerouted: 0,
             reopened: 0,
+            changed: 0,
             cancelled: false,
             controls: Controls::new(&settings),
             session: now,
@@ -147,6 +153,7 @@ impl World {
             crashes: 0,
             steps: 0,
             rng,
+            first: Arc::clone(&plan),
             plan,
             settings,
         }
@@ -272,6 +279,7 @@ impl World {
                 self.started.insert(attempt.task, *at);
             }
             Event::Reopened { tasks } => self.enter_reopened(tasks)?,
+            Event::PlanChanged { again, revision, .. } => self.enter_changed(again, revision.as_deref())?,
             Event::ForecastMade { .. }
             | Event::Waited { .. }
             | Event::BudgetWarned { .. }
@@ -319,6 +327,7 @@ impl World {
         let task = self.plan.task(id);
         let gate = self.gate_of(attempt);
         must!(self.is_met(id), "task {id:?} started too early");
+        must!(!self.plan.is_removed(id), "task {id:?} was taken out of the plan");
         must!(!self.succeeded.contains(&id) && !self.failed.contains(&id), "task {id:?} was repeated");
         must!(self.in_flight.keys().all(|other| other.task != id), "task {id:?} runs twice");
         must!(!self.cancelled, "task {id:?} started after a cancellation");
@@ -400,13 +409,14 @@ impl World {
         }
         self.now =
             self.now + self.rng.pick(&[Duration::ZERO, Duration::from_millis(700), Duration::from_secs(90)]);
-        let replayed = Run::replay(self.plan.clone(), self.settings.clone(), &self.journal);
+        let replayed = Run::replay(self.first.clone(), self.settings.clone(), &self.journal);
         self.run = replayed.map_err(|error| error.to_string())?;
         self.shadow = self.run.clone();
         self.gates = Gates::new(&self.settings);
-        self.gates.rebuild(&self.plan, &self.settings, &self.journal);
+        self.gates.rebuild(&self.first, &self.settings, &self.journal);
         let retry_failed = self.rng.percent(30);
-        if self.run.outcome() == Some(&Outcome::Completed) && !retry_failed {
+        let change = if self.rng.percent(20) { Some(self.change()) } else { None };
+        if self.run.outcome() == Some(&Outcome::Completed) && !retry_failed && change.is_none() {
             return Ok(Some(Outcome::Completed));
         }
         let over = matches!(self.run.outcome(), Some(Outcome::BudgetExceeded { .. }));
@@ -418,6 +428,6 @@ impl World {
             // Where the budget only warned, more than it may have been spent.
             budget.times(2).max(self.billed)
         });
-        self.tell(Input::Resumed(Resume { budgets: more.into(), retry_failed }))
+        self.tell(Input::Resumed(Resume { budgets: more.into(), retry_failed, change }))
     }
 }

@@ -31,13 +31,18 @@ impl World {
         must!(reopened.is_disjoint(&self.succeeded), "{tasks:?} have succeeded and are tried again");
         self.reopened += 1;
         for id in tasks {
-            self.failed.remove(id);
-            self.skipped.remove(id);
-            self.failures.remove(id);
-            self.corrected.remove(id);
-            self.not_before.remove(id);
-            self.retried.remove(id);
+            self.forget(*id);
         }
         Ok(())
+    }
+
+    /// From here on a task is as if it never had been, but for what it cost.
+    pub(super) fn forget(&mut self, id: TaskId) {
+        for ended in [&mut self.succeeded, &mut self.failed, &mut self.skipped, &mut self.corrected] {
+            ended.remove(&id);
+        }
+        self.failures.remove(&id);
+        self.not_before.remove(&id);
+        self.retried.remove(&id);
     }
 }
