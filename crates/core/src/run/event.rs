@@ -5,13 +5,14 @@
 //! as fixtures. Common pitfall: a fact that `apply` needs and that is not in the event cannot be
 //! known after a crash.
 
+mod outcome;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::control::Control;
-use super::failures::TooManyFailures;
 use super::revise::Revision;
 use crate::agent::AgentId;
 use crate::failure::{Class, Failure};
@@ -21,6 +22,8 @@ use crate::plan::TaskId;
 use crate::prediction::Prediction;
 use crate::time::{Time, micros};
 use crate::usage::{Charge, Cost, Usage};
+
+pub use outcome::Outcome;
 
 /// The version of the journal's format.
 pub const FORMAT: u32 = 1;
@@ -423,43 +426,4 @@ pub enum Signal {
     Terminate,
     /// None of the process: the user asked for it through its controls.
     Cancel,
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Every task has succeeded, failed or been skipped.
-    Completed,
-    /// The next call would go past the budget.
-    BudgetExceeded {
-        /// Spent, at risk, and what the next call would have to reserve.
-        needed: Usd,
-        /// The budget.
-        budget: Usd,
-        /// The agent whose own budget it is (its `max_cost`); none: the run's.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        agent: Option<AgentId>,
-    },
-    /// A provider will not serve us: all that is left belongs to stopped accounts.
-    ProviderStopped {
-        /// What it said.
-        failure: Failure,
-    },
-    /// The run timeout passed.
-    TimedOut {
-        /// It was this long.
-        #[serde(with = "micros")]
-        after: Duration,
-    },
-    /// Failed tasks ended it.
-    TooManyFailures {
-        /// Which, or how many.
-        because: TooManyFailures,
-    },
-    /// A signal stopped it.
-    Interrupted {
-        /// Which.
-        signal: Signal,
-    },
 }
