@@ -87,7 +87,7 @@ fn read<S: Store>(
     let mut new = if said.changed {
         launch.header(checked, &setting.config, &setting.environment, now())?
     } else {
-        launch.draft(checked, &setting.config, now())?
+        launch.draft(checked, &setting.config, &setting.environment, now())?
     };
     if let Some(path) = absolute(path) {
         sortie::binding::Binding::note_plan_file(&mut new, path)?;

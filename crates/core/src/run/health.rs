@@ -73,12 +73,14 @@ impl Health {
         }
     }
 
-    /// The same with the gates that these settings have more, which are behind those that are known.
-    pub(super) fn grow(&mut self, settings: &Settings) {
-        let more = Health::new(settings);
+    /// The same with the gates that these settings have more, which are behind those that are known. Agents may ask other
+    /// models than before: nothing is known of them, as after every resume.
+    pub(super) fn grow(&mut self, settings: &Settings, plan: &Plan) {
+        let more = Health::new(settings, plan);
         self.gates.extend(more.gates.into_iter().skip(self.gates.len()));
         self.quotas.extend(more.quotas.into_iter().skip(self.quotas.len()));
         self.account_of = more.account_of;
+        (self.models, self.model_of) = (more.models, more.model_of);
     }
 
     /// What stopped the run before counts no more.

@@ -76,7 +76,7 @@ impl Run {
         self.settings = Arc::clone(&revision.settings);
         let plan = Arc::clone(&self.plan);
         self.state.agents.extend(plan.agents().iter().skip(known).map(AgentMoney::of));
-        self.state.health.grow(&self.settings);
+        self.state.health.grow(&self.settings, &plan);
         self.state.ended = None;
         self.place_all(again);
         Ok(())

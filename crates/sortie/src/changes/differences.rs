@@ -136,7 +136,7 @@ impl Fields {
         self.compare("max_tokens", &old.max_tokens, &new.max_tokens, ToString::to_string);
         let sorted = |task: &Task| {
             let mut on: Vec<Edge> =
-                task.depends_on.iter().copied().filter(|on| !is_for_sharing(task, on)).collect();
+                task.depends_on.iter().copied().filter(|on| !is_for_sharing(task, *on)).collect();
             on.sort_by_key(|on| on.task);
             on
         };
@@ -169,7 +169,7 @@ impl Fields {
 }
 
 /// Whether a task waits for another one only because that asks the same (`dedupe`).
-pub(super) fn is_for_sharing(task: &Task, on: &Edge) -> bool {
+pub(super) fn is_for_sharing(task: &Task, on: Edge) -> bool {
     task.same_as == Some(on.task) && on.when == When::Any
 }
 

@@ -74,7 +74,7 @@ fn behind(plan: &Plan, changed: &BTreeSet<TaskId>) -> Vec<TaskId> {
     for id in plan.in_order().filter(|id| !plan.is_removed(*id)) {
         // Who only asks the same as another has an answer of its own.
         let task = plan.task(id);
-        let on = task.depends_on.iter().filter(|on| !is_for_sharing(task, on));
+        let on = task.depends_on.iter().filter(|on| !is_for_sharing(task, **on));
         let is_behind = on.into_iter().any(|on| again.contains(&on.task));
         if is_behind || changed.contains(&id) {
             again.insert(id);

@@ -122,6 +122,7 @@ pub(super) fn outage(rng: &mut Rng, plan: &Plan, now: Time) -> Option<Outage> {
         Class::Timeout,
         Class::Malformed,
         Class::Invalid,
+        Class::Invalid,
         Class::QuotaGone,
     ]);
     let share = rng.pick(if is_large { &[100, 60, 60] } else { &[100, 100, 90, 60] });
@@ -235,7 +236,7 @@ pub(super) fn task(rng: &mut Rng, index: u32, agents: u64, density: u64) -> Task
         max_cost: rng.percent(10).then(|| Usd::from_pico(rng.range(1_000_000, 60_000_000_000))),
         timeout: Duration::from_secs(60),
         same_as: None,
-        stops_run: rng.percent(3),
+        stops_run: rng.percent(1),
         invalid: rng.percent(1).then(|| Box::new(Failure::new(Class::Invalid, "empty prompt"))),
     }
 }
