@@ -46,6 +46,6 @@ pub fn create_dir(dir: &Path) -> io::Result<()> {
 }
 
 /// A new name survives a power cut only once its directory is synced.
-fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }

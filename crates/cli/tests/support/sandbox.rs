@@ -26,16 +26,30 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
-        let dir = TempDir::with_prefix("sortie-test-").expect("the temporary directory takes another one");
+        Self::within(&std::env::temp_dir())
+    }
+
+    /// One whose files are only in memory where the system has a place for that: syncs cost nothing there.
+    pub(crate) fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::within(memory) } else { Self::new() }
+    }
+
+    fn within(place: &Path) -> Self {
+        let dir = TempDir::with_prefix_in("sortie-test-", place).expect("it takes another directory");
         let environment = BTreeMap::from([("HOME".to_owned(), dir.path().display().to_string())]);
         Sandbox { dir, environment, started: std::cell::Cell::default() }
     }
 
     /// A sandbox whose agents reach this simulator, whatever they speak.
     pub(crate) fn reaching(simulator: &Simulator) -> Self {
+        Sandbox::new().asking(simulator)
+    }
+
+    /// The same sandbox, its agents reaching this simulator.
+    pub(crate) fn asking(self, simulator: &Simulator) -> Self {
         let url = simulator.url();
-        Sandbox::new()
-            .with("ANTHROPIC_BASE_URL", url)
+        self.with("ANTHROPIC_BASE_URL", url)
             .with("ANTHROPIC_API_KEY", "sk-test-a")
             .with("OPENAI_BASE_URL", &format!("{url}/v1"))
             .with("OPENAI_API_KEY", "sk-test-o")
@@ -91,15 +105,20 @@ impl Sandbox {
     pub(crate) fn sortie_reading(&self, arguments: &str, input: &str) -> Ran {
         let path = self.path(".stdin");
         fs::write(&path, input).expect("the sandbox takes files");
-        self.spawn(arguments, File::open(&path).expect("it was just written").into()).end()
+        self.spawn(arguments, File::open(&path).expect("it was just written").into(), &[]).end()
     }
 
     /// Starts `sortie ARGUMENT…` and leaves it running.
     pub(crate) fn start(&self, arguments: &str) -> Running {
-        self.spawn(arguments, Stdio::null())
+        self.start_under(&[], arguments)
     }
 
-    fn spawn(&self, arguments: &str, stdin: Stdio) -> Running {
+    /// The same with these environment variables too.
+    pub(crate) fn start_under(&self, environment: &[(&str, String)], arguments: &str) -> Running {
+        self.spawn(arguments, Stdio::null(), environment)
+    }
+
+    fn spawn(&self, arguments: &str, stdin: Stdio, environment: &[(&str, String)]) -> Running {
         let number = self.started.replace(self.started.get() + 1);
         // Files and not pipes: what was said so far can be read without waiting for more.
         let said = |stream| self.path(&format!(".{stream}-{number}"));
@@ -108,6 +127,7 @@ impl Sandbox {
             paths.each_ref().map(|path| File::create(path).expect("the sandbox takes files"));
         let words: Vec<&str> = arguments.split_whitespace().collect();
         let mut command = self.command(SORTIE, &words);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let child = command.stdin(stdin).stdout(stdout).stderr(stderr).spawn().expect("the program starts");
         Running { child, arguments: arguments.to_owned(), paths }
     }

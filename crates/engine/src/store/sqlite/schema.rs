@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use sortie_core::run::event::FORMAT;
 
 use super::Durability;
-use crate::private::{create_dir, open as open_private};
+use crate::private::{create_dir, open as open_private, sync_dir};
 use crate::store::StoreError;
 
 /// The journal's file in the results directory.
@@ -66,14 +66,26 @@ pub(super) fn open(results_dir: &Path, durability: Durability) -> Result<Connect
     // instead of waiting. The lock is the directory's own, so that it leaves no file.
     let directory = File::open(results_dir).and_then(|directory| directory.lock().map(|()| directory));
     let _alone = directory.map_err(StoreError::io(format!("lock {}", results_dir.display())))?;
-    connect(&path, durability).map_err(|error| match error {
+    // The names of the journal's files survive a power cut only once their directory is synced. SQLite does
+    // that too, but goes on where it fails; so the name of the database is durable before SQLite asks, and
+    // that of its write-ahead log before the first commit to it.
+    let sync = || {
+        sync_dir(results_dir).map_err(StoreError::io(format!("sync the directory {}", results_dir.display())))
+    };
+    sync()?;
+    let db = connect(&path, durability).map_err(|error| match error {
         Opening::Format(found) => StoreError::Format { found, known: FORMAT },
         Opening::Foreign => StoreError::NotAJournal(path.clone()),
         Opening::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
             StoreError::NotAJournal(path.clone())
         }
         Opening::Sqlite(error) => StoreError::io(format!("open the journal {}", path.display()))(error),
-    })
+        Opening::NoLog => StoreError::io(format!("open the journal {}", path.display()))(
+            "write-ahead logging could not be turned on: the disk failed, or its file system does not share memory",
+        ),
+    })?;
+    sync()?;
+    Ok(db)
 }
 
 /// Why a database could not be opened.
@@ -81,6 +93,7 @@ enum Opening {
     Sqlite(rusqlite::Error),
     Format(u32),
     Foreign,
+    NoLog,
 }
 
 impl From<rusqlite::Error> for Opening {
@@ -112,9 +125,10 @@ fn connect(path: &Path, durability: Durability) -> Result<Connection, Opening> {
         creating.pragma_update(None, "user_version", FORMAT)?;
     }
     creating.commit()?;
-    // Only now: it writes to the file, and what is not ours stays as it is.
-    db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-    Ok(db)
+    // Only now: it writes to the file, and what is not ours stays as it is. Where it fails SQLite goes on
+    // in the mode before, in which a power cut may undo the last commit, and only says so.
+    let mode: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode == "wal" { Ok(db) } else { Err(Opening::NoLog) }
 }
 
 /// What a database that we may write to holds.

@@ -8,18 +8,15 @@
 //! The seed decides the plan and when kills are due. Processes take their own time, so the same seed
 //! gives the same plan and about the same kills, not the very same interleaving.
 
-#![expect(clippy::unwrap_used, reason = "a test says what went wrong by where it panics")]
-
-#[expect(dead_code, unused_imports, reason = "the tests of `cli` use the rest of it")]
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use serde_json::Value;
 use sortie::core::money::Usd;
 use sortie::sim::ledger::Entry;
-use support::{Sandbox, Simulator, until};
+
+use crate::support::{Sandbox, Simulator, until};
+use crate::{Random, asked, results};
 
 const TASKS: u32 = 200;
 const KILLS: u32 = 100;
@@ -32,23 +29,8 @@ const BY_THE_LAST_KILL: u32 = 160;
 /// call, so that kills fall into every part of it.
 const LOOKS: u64 = 25;
 
-/// `SplitMix64`, from its authors' reference implementation.
-struct Random(u64);
-
-impl Random {
-    /// The next number below `bound`.
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "whoever repeats a failure gives its seed")]
 fn seed() -> u64 {
-    std::env::var("SORTIE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_251_114)
+    asked("SORTIE_SEED").and_then(|seed| seed.parse().ok()).unwrap_or(20_251_114)
 }
 
 fn name(task: u32) -> String {
@@ -80,13 +62,6 @@ fn plan(random: &mut Random) -> String {
 /// The task that a generation was for.
 fn task_of(entry: &Entry) -> String {
     entry.prompt.strip_prefix("Task ").and_then(|rest| rest.get(..4)).unwrap_or(&entry.prompt).to_owned()
-}
-
-/// The results that a run has, by task.
-fn results(document: &Value) -> BTreeMap<String, String> {
-    let tasks = document["task_results"].as_object().unwrap();
-    let done = tasks.iter().filter(|(_, task)| task["success"] == true);
-    done.map(|(name, task)| (name.clone(), task["result"].as_str().unwrap().to_owned())).collect()
 }
 
 fn usd(amount: &Value) -> Usd {
@@ -144,7 +119,7 @@ impl Seen {
 #[expect(clippy::print_stdout, reason = "a failure shows its seed, `--nocapture` the table")]
 fn a_run_that_is_killed_a_hundred_times_loses_nothing_and_pays_for_nothing_twice() {
     let seed = seed();
-    println!("SORTIE_SEED={seed} cargo test -p sortie-cli --test kill -- --nocapture");
+    println!("SORTIE_SEED={seed} cargo test -p sortie-cli --test durability killed_a -- --nocapture");
     let mut random = Random(seed);
     let simulator = Simulator::start();
     let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", plan(&mut random));
