@@ -7,10 +7,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by where it panics")]
 
+mod flips;
 mod journal;
 mod kill;
 mod points;
 mod power;
+mod rivals;
 mod shim;
 #[expect(dead_code, unused_imports, reason = "the tests of `cli` use the rest of it")]
 #[path = "../support/mod.rs"]
@@ -64,7 +66,10 @@ impl Drop for Repeat {
     #[expect(clippy::print_stdout, reason = "a failure says how it is repeated")]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("repeat it: {} cargo test -p sortie-cli --test durability {} -- --nocapture", self.0, self.1);
+            println!(
+                "repeat it: {} cargo test -p sortie-cli --test durability {} -- --nocapture",
+                self.0, self.1
+            );
         }
     }
 }

@@ -126,7 +126,10 @@ fn check_end(fault: Fault, what: &str, ran: &Ran, before: &BTreeMap<String, Stri
             };
             let any = ["disk I/O error", "unable to open database file", "the disk failed"];
             let error = ran.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
-            assert!(own.iter().chain(&any).any(|word| error.contains(word)), "{what}: the disk is not blamed:\n{said}");
+            assert!(
+                own.iter().chain(&any).any(|word| error.contains(word)),
+                "{what}: the disk is not blamed:\n{said}"
+            );
         }
     }
 }
@@ -191,7 +194,11 @@ fn a_run_whose_disk_fails_at_any_call_says_so_and_loses_nothing() {
     let errors = [How::Once("EIO"), How::Ever("EIO"), How::Once("ENOSPC"), How::Ever("ENOSPC")];
     for (how, struck) in every(&errors) {
         let well = struck.iter().filter(|struck| struck.exit == 0).count();
-        println!("{how:?}: {} points  lost 0  ended with an error {}  well {well}", struck.len(), struck.len() - well);
+        println!(
+            "{how:?}: {} points  lost 0  ended with an error {}  well {well}",
+            struck.len(),
+            struck.len() - well
+        );
         for (what, (all, well)) in table(&struck) {
             println!("    {what}: {all}, {well} of them harmless");
         }
@@ -214,5 +221,8 @@ fn one_point() {
         other => panic!("no such fault: {other}"),
     };
     let met = meet(Fault { how, at: at.parse().unwrap() }, &undisturbed());
-    println!("{}", met.map_or("not so many calls".to_owned(), |met| format!("{}: exit {}", met.what, met.exit)));
+    println!(
+        "{}",
+        met.map_or("not so many calls".to_owned(), |met| format!("{}: exit {}", met.what, met.exit))
+    );
 }

@@ -3,8 +3,9 @@
 //! # The model
 //! - What was written to a file is on the disk once the file is synced; a name, once its directory is synced.
 //!   Syncing a file makes no name durable.
-//! - Of what is not synced anything may be there: each block (of 512 bytes or 4 KiB) of each write is written,
-//!   not written, written in part, or garbage, by itself; each change of a length or of a name is there or not.
+//! - Of what is not synced anything may be there: each block (of 512 bytes, of 4 KiB, or all) of each write is
+//!   written, not written, written in part, or garbage, by itself; each change of a length or of a name is
+//!   there or not.
 //! - Bytes that were synced and not written since stay as they are, also beside others in a block that are
 //!   garbage. SQLite relies on that, too (`SQLITE_IOCAP_POWERSAFE_OVERWRITE`).
 //! - A sync that failed has thrown away what was to be written: no later sync brings it back, although whoever
@@ -19,15 +20,40 @@ use crate::Random;
 /// A change that a program made, or something that it said.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    Write { file: usize, at: usize, data: Vec<u8> },
-    Truncate { file: usize, size: usize },
-    Name { path: String, file: Option<usize> },
-    Unname { path: String },
-    SyncFile { file: usize, kind: usize },
-    SyncDirectory { path: String, kind: usize },
-    FailedSync { path: String, file: Option<usize> },
+    Write {
+        file: usize,
+        at: usize,
+        data: Vec<u8>,
+    },
+    Truncate {
+        file: usize,
+        size: usize,
+    },
+    Name {
+        path: String,
+        file: Option<usize>,
+    },
+    Unname {
+        path: String,
+    },
+    SyncFile {
+        file: usize,
+        kind: usize,
+    },
+    SyncDirectory {
+        path: String,
+        kind: usize,
+    },
+    FailedSync {
+        path: String,
+        file: Option<usize>,
+    },
     /// It is about to append up to this record of a run, or was told that so many are durable.
-    Says { run: String, tries: bool, records: u64 },
+    Says {
+        run: String,
+        tries: bool,
+        records: u64,
+    },
 }
 
 /// What a program did, in its order.
@@ -153,14 +179,18 @@ impl Disk {
                 pending.drain(..).for_each(|change| written(synced, &change));
             }
             Op::SyncDirectory { path: directory, kind } if sync(*kind) == Sync::Made => {
-                let (synced, pending) =
-                    self.pending.drain(..).partition::<Vec<_>, _>(|change| parent(path_of(change)) == directory);
+                let (synced, pending) = self
+                    .pending
+                    .drain(..)
+                    .partition::<Vec<_>, _>(|change| parent(path_of(change)) == directory);
                 self.pending = pending;
                 synced.iter().for_each(|change| renamed(&mut self.names, change));
             }
             Op::SyncFile { .. } | Op::SyncDirectory { .. } => {}
             Op::FailedSync { file: Some(file), .. } => self.files[*file].pending.clear(),
-            Op::FailedSync { path: directory, .. } => self.pending.retain(|op| parent(path_of(op)) != directory),
+            Op::FailedSync { path: directory, .. } => {
+                self.pending.retain(|op| parent(path_of(op)) != directory)
+            }
             Op::Says { run, tries, records } => {
                 let said = self.said.entry(run.clone()).or_default();
                 if *tries {
@@ -177,6 +207,12 @@ impl Disk {
         self.said.get(run).cloned().unwrap_or_default()
     }
 
+    /// Whether there is this name now, durable or not.
+    fn is_there(&self, path: &str) -> bool {
+        let last = self.pending.iter().rev().find(|op| path_of(op) == path);
+        last.map_or(self.names.contains_key(path), |op| matches!(op, Op::Name { .. }))
+    }
+
     /// What a sync of this makes durable, in words: its kind.
     fn what_is_pending(&self, path: &str, file: Option<usize>) -> String {
         let Some(file) = file else {
@@ -191,10 +227,12 @@ impl Disk {
         };
         let pending = &self.files[file].pending;
         let is_head = |op: &Op| matches!(op, Op::Write { at: 0, data, .. } if data.len() < 512);
+        let creating = self.is_there("results/sortie.db-journal");
         let what = match (pending.is_empty(), pending.iter().all(is_head), pending.iter().any(is_head)) {
             (true, ..) => "nothing",
             (_, true, _) => "its header",
             (_, _, true) if path.ends_with("-wal") => "its header and pages",
+            _ if path.ends_with(".db") && !creating => "pages of a checkpoint",
             _ => "pages",
         };
         format!("{}: {what}", name(path))
@@ -270,8 +308,9 @@ impl File {
             };
             let mut from = 0;
             while from < data.len() {
-                let to = ((at + from) / luck.block + 1) * luck.block - at;
-                let block = &data[from..to.min(data.len())];
+                let to = ((at + from) / luck.block + 1).saturating_mul(luck.block) - at;
+                let to = to.min(data.len());
+                let block = &data[from..to];
                 match luck.of_block() {
                     Fate::Written => put(&mut content, at + from, block),
                     Fate::NotWritten => {}
@@ -305,7 +344,7 @@ struct Luck<'a> {
 
 impl<'a> Luck<'a> {
     fn draw(random: &'a mut Random) -> Self {
-        let block = [512, 4096][random.below(2) as usize];
+        let block = [512, 4096, usize::MAX][random.below(3) as usize];
         let percent = [0, 10, 50, 90, 97, 100][random.below(6) as usize];
         Luck { random, block, percent }
     }
@@ -318,7 +357,10 @@ impl<'a> Luck<'a> {
         if self.is_there() {
             return Fate::Written;
         }
-        [Fate::NotWritten, Fate::NotWritten, Fate::Torn, Fate::Garbage].into_iter().nth(self.random.below(4) as usize).unwrap()
+        [Fate::NotWritten, Fate::NotWritten, Fate::Torn, Fate::Garbage]
+            .into_iter()
+            .nth(self.random.below(4) as usize)
+            .unwrap()
     }
 
     fn garbage(&mut self, bytes: usize) -> Vec<u8> {

@@ -87,7 +87,12 @@ struct Cut {
 }
 
 /// Tries these power cuts, as many at once as there are processors, and gives the losses by their seeds.
-fn losses(log: &Log, size: Size, mut cuts: Vec<Cut>, sync: impl Fn(usize) -> Sync + Copy + Send) -> Vec<(u64, String)> {
+fn losses(
+    log: &Log,
+    size: Size,
+    mut cuts: Vec<Cut>,
+    sync: impl Fn(usize) -> Sync + Copy + Send,
+) -> Vec<(u64, String)> {
     cuts.sort_by_key(|cut| cut.after);
     let threads = thread::available_parallelism().map_or(2, usize::from);
     let found = Mutex::new(Vec::new());
@@ -133,7 +138,8 @@ fn seeds(count: u64) -> Vec<u64> {
 fn check_power_cuts(size: Size, count: u64) {
     let Some((log, _)) = recorded(size, |shim| shim) else { return };
     let cuts: Vec<Cut> = seeds(count).into_iter().map(|seed| cut(seed, 0..log.ops.len())).collect();
-    let syncs = log.ops.iter().filter(|op| matches!(op, Op::SyncFile { .. } | Op::SyncDirectory { .. })).count();
+    let syncs =
+        log.ops.iter().filter(|op| matches!(op, Op::SyncFile { .. } | Op::SyncDirectory { .. })).count();
     println!("{size:?}: {} changes, {syncs} of them syncs: {} power cuts", log.ops.len(), cuts.len());
     let lost = losses(&log, size, cuts, |_| Sync::Made);
     let _repeat = lost.first().map(|(seed, _)| Repeat(format!("SORTIE_SEED={seed}"), "power::a_power_cut"));
@@ -163,7 +169,11 @@ fn behind_a_sync(log: &Log, is_left_out: impl Fn(usize) -> bool, count: u64) -> 
     let end = log.ops.len();
     let cut_of = |seed: u64| {
         let place = places[Random(seed ^ 0x51ac).below(places.len() as u64) as usize];
-        if seed.is_multiple_of(2) { cut(seed, place..(place + SHORTLY).min(end)) } else { cut(seed, places[0]..end) }
+        if seed.is_multiple_of(2) {
+            cut(seed, place..(place + SHORTLY).min(end))
+        } else {
+            cut(seed, places[0]..end)
+        }
     };
     (0..count).map(cut_of).collect()
 }
@@ -183,7 +193,8 @@ fn every_sync_is_needed_or_known_not_to_be() {
     for (kind, name) in log.kinds.iter().enumerate() {
         println!("{name}: {:?}", without(&log, |other| other == kind));
     }
-    for all in ["directory of results", "directory above", "sortie.db-journal", "sortie.db:", "sortie.db-wal"] {
+    for all in ["directory of results", "directory above", "sortie.db-journal", "sortie.db:", "sortie.db-wal"]
+    {
         let log = &log;
         println!("all of {all}: {:?}", without(log, |kind| log.kinds[kind].starts_with(all)));
     }
@@ -195,12 +206,18 @@ fn a_sync_that_failed_loses_nothing_that_was_durable() {
     let mut at = 1;
     loop {
         for how in [How::Once("EIO"), How::Ever("EIO")] {
-            let Some((log, struck)) = recorded(Size::Small, |shim| shim.with(Fault { how, at }).only_syncs()) else { return };
+            let Some((log, struck)) = recorded(Size::Small, |shim| shim.with(Fault { how, at }).only_syncs())
+            else {
+                return;
+            };
             if !struck {
                 return;
             }
             let cuts: Vec<Cut> = (0..100).map(|seed| cut(seed, 0..log.ops.len())).collect();
-            let failed = log.ops.iter().find_map(|op| match op { Op::FailedSync { path, .. } => Some(path), _ => None });
+            let failed = log.ops.iter().find_map(|op| match op {
+                Op::FailedSync { path, .. } => Some(path),
+                _ => None,
+            });
             let lost = losses(&log, Size::Small, cuts, |_| Sync::Made);
             println!("{how:?} {at} {failed:?} {}: {:?}", lost.len(), lost.first());
         }

@@ -118,7 +118,8 @@ fn the_program() {
     let (session, size) = which.split_once(' ').unwrap();
     let size = if size == "Large" { Size::Large } else { Size::Small };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let ended = runtime.block_on(session_of(SESSIONS[session.parse::<usize>().unwrap()], size, Path::new(&dir)));
+    let ended =
+        runtime.block_on(session_of(SESSIONS[session.parse::<usize>().unwrap()], size, Path::new(&dir)));
     // A store that failed ends the session: nothing is tried again.
     println!("the session ended: {ended:?}");
     std::process::exit(0);
@@ -149,7 +150,9 @@ async fn session_of(steps: &[Step], size: Size, dir: &Path) -> Result<(), sortie
                     let now = after + 1 + number % 3;
                     let outputs = (after + 1..=now).filter_map(|seq| output(run, seq, size.output_bytes()));
                     says.tries(run, now);
-                    store.append(run, after, &records(run, after + 1..=now), &outputs.collect::<Vec<_>>()).await?;
+                    store
+                        .append(run, after, &records(run, after + 1..=now), &outputs.collect::<Vec<_>>())
+                        .await?;
                     says.has(run, now);
                     last.insert(run, now);
                 }
