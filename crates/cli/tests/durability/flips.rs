@@ -12,7 +12,7 @@ use sortie::engine::store::{Header, Listed, Store, StoreError};
 use tempfile::TempDir;
 
 use crate::journal::{header, output, records};
-use crate::{Random, Repeat, asked, is_long};
+use crate::{Random, Repeat, asked, is_long, memory};
 
 const RECORDS: u64 = 100;
 const OUTPUT_BYTES: usize = 300;
@@ -22,12 +22,6 @@ const SAMPLE: u64 = 800;
 
 /// All that is read of a run.
 type Read = (Header, Vec<Record>, Vec<String>);
-
-fn in_memory() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-    TempDir::with_prefix_in("sortie-flips-", place).unwrap()
-}
 
 /// A journal of one run with its records and outputs, closed.
 async fn write(results: &Path) -> Result<(), StoreError> {
@@ -62,7 +56,7 @@ struct Flips {
 
 /// Flips bits of this file, those of `bits`, one after the other.
 async fn flip(sound: &[u8], bits: impl Iterator<Item = u64>) -> Flips {
-    let place = in_memory();
+    let place = TempDir::with_prefix_in("sortie-flips-", memory()).unwrap();
     let results = place.path().join("results");
     fs::create_dir(&results).unwrap();
     let db = results.join("sortie.db");
@@ -91,7 +85,7 @@ async fn flip(sound: &[u8], bits: impl Iterator<Item = u64>) -> Flips {
 #[test]
 #[expect(clippy::print_stdout, reason = "`--nocapture` shows what was tried")]
 fn a_flipped_bit_is_never_taken_for_what_was_written() {
-    let place = in_memory();
+    let place = TempDir::with_prefix_in("sortie-flips-", memory()).unwrap();
     let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime().block_on(write(place.path())).unwrap();
     let sound = fs::read(place.path().join("sortie.db")).unwrap();

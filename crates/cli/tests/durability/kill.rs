@@ -135,7 +135,6 @@ impl Seen {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a failure shows its seed, `--nocapture` the table")]
 fn a_run_that_is_killed_again_and_again_loses_nothing_and_pays_for_nothing_twice() {
     let (seed, form) = (seed(), if is_long() { LONG } else { SHORT });
     let _repeat = Repeat(format!("SORTIE_SEED={seed}"), "kill::");

@@ -19,6 +19,7 @@ mod shim;
 mod support;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -31,6 +32,12 @@ fn asked(name: &str) -> Option<String> {
 /// Whether the whole of each proof is asked for.
 fn is_long() -> bool {
     asked("SORTIE_PROOFS").is_some_and(|form| form == "long")
+}
+
+/// Where files are only in memory, so that syncs cost nothing; else where temporary files are.
+fn memory() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
 }
 
 /// `SplitMix64`, from its authors' reference implementation.

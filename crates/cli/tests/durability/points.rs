@@ -15,7 +15,7 @@ use sortie::sim::ledger::Entry;
 
 use crate::shim::{Fault, How, Shim};
 use crate::support::{Ran, Sandbox, Simulator, until};
-use crate::{Repeat, asked, is_long, results};
+use crate::{Repeat, asked, is_long, memory, results};
 
 /// A diamond with a tail, in answers of a few milliseconds.
 const PLAN: &str = "
@@ -42,7 +42,7 @@ fn task_of(entry: &Entry) -> String {
 
 /// A sandbox with the plan, its agents reaching this simulator.
 fn place(simulator: &Simulator) -> Sandbox {
-    Sandbox::in_memory().asking(simulator).file("plan.yaml", PLAN)
+    Sandbox::within(&memory()).asking(simulator).file("plan.yaml", PLAN)
 }
 
 /// What an undisturbed run comes to. The simulator answers a request alike whenever it comes.
@@ -100,13 +100,11 @@ fn meet(fault: Fault, expected: &BTreeMap<String, String>) -> Option<Struck> {
 /// The run as its journal has it; none where it was not created yet.
 fn shown(sandbox: &Sandbox) -> Option<Value> {
     let shown = sandbox.sortie("show one --json");
-    match shown.code() {
-        0 => Some(shown.json()),
-        _ => {
-            shown.exits(2).says("no run \"one\"");
-            None
-        }
+    if shown.code() == 0 {
+        return Some(shown.json());
     }
+    shown.exits(2).says("no run \"one\"");
+    None
 }
 
 /// How the process has to end: by the kill; else with a message that says what the disk did, or well where

@@ -1,7 +1,7 @@
 //! Two processes that resume the same run at the same moment.
 
 use crate::is_long;
-use crate::support::{Running, Sandbox, Simulator, until};
+use crate::support::{Sandbox, Simulator, until};
 
 /// One call that outlasts every test: who drives the run has it in flight until it is killed.
 const PLAN: &str = "tasks: [{ id: only, prompt: 'Only. [[sim latency=3600]]' }]";
@@ -22,7 +22,7 @@ fn of_two_who_resume_a_run_at_once_exactly_one_does() {
     let mut firsts = 0;
     for trial in 1..=trials {
         until("the simulator has noticed", || (simulator.stats().in_flight == 0).then_some(()));
-        let mut rivals: [Running; 2] = std::array::from_fn(|_| sandbox.start("resume one --quiet"));
+        let mut rivals = [(); 2].map(|()| sandbox.start("resume one --quiet"));
         let loser =
             until("one of them has given up", || rivals.iter_mut().position(|rival| !rival.is_running()));
         let [one, two] = rivals;

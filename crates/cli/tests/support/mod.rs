@@ -9,7 +9,7 @@ mod terminal;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use sandbox::{Ran, Running, Sandbox};
+pub(crate) use sandbox::{Ran, Sandbox};
 pub(crate) use simulator::{Simulator, Trap};
 pub(crate) use terminal::on_a_terminal;
 

@@ -29,13 +29,8 @@ impl Sandbox {
         Self::within(&std::env::temp_dir())
     }
 
-    /// One whose files are only in memory where the system has a place for that: syncs cost nothing there.
-    pub(crate) fn in_memory() -> Self {
-        let memory = Path::new("/dev/shm");
-        if memory.is_dir() { Self::within(memory) } else { Self::new() }
-    }
-
-    fn within(place: &Path) -> Self {
+    /// One whose directory is made in this one.
+    pub(crate) fn within(place: &Path) -> Self {
         let dir = TempDir::with_prefix_in("sortie-test-", place).expect("it takes another directory");
         let environment = BTreeMap::from([("HOME".to_owned(), dir.path().display().to_string())]);
         Sandbox { dir, environment, started: std::cell::Cell::default() }

@@ -17,6 +17,8 @@ use std::path::Path;
 
 use crate::Random;
 
+const DATABASE: &str = "results/sortie.db";
+
 /// A change that a program made, or something that it said.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
@@ -184,12 +186,14 @@ impl Disk {
                     .drain(..)
                     .partition::<Vec<_>, _>(|change| parent(path_of(change)) == directory);
                 self.pending = pending;
-                synced.iter().for_each(|change| renamed(&mut self.names, change));
+                for change in &synced {
+                    renamed(&mut self.names, change);
+                }
             }
             Op::SyncFile { .. } | Op::SyncDirectory { .. } => {}
             Op::FailedSync { file: Some(file), .. } => self.files[*file].pending.clear(),
             Op::FailedSync { path: directory, .. } => {
-                self.pending.retain(|op| parent(path_of(op)) != directory)
+                self.pending.retain(|op| parent(path_of(op)) != directory);
             }
             Op::Says { run, tries, records } => {
                 let said = self.said.entry(run.clone()).or_default();
@@ -232,7 +236,7 @@ impl Disk {
             (true, ..) => "nothing",
             (_, true, _) => "its header",
             (_, _, true) if path.ends_with("-wal") => "its header and pages",
-            _ if path.ends_with(".db") && !creating => "pages of a checkpoint",
+            _ if path == DATABASE && !creating => "pages of a checkpoint",
             _ => "pages",
         };
         format!("{}: {what}", name(path))
@@ -256,7 +260,7 @@ impl Disk {
             }
         }
         // SQLite's shared memory is as the last process left it, or older, or garbage.
-        if dir.join("results/sortie.db").exists() && luck.is_there() {
+        if dir.join(DATABASE).exists() && luck.is_there() {
             fs::write(dir.join("results/sortie.db-shm"), luck.garbage(32_768)).unwrap();
         }
     }

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use crate::journal::{header, output, records};
 use crate::shim::{Fault, How, Shim};
-use crate::{Random, Repeat, asked, is_long};
+use crate::{Random, Repeat, asked, is_long, memory};
 use disk::{Disk, Log, Op, Said, Sync};
 use program::Size;
 
@@ -29,15 +29,9 @@ const RUNS: [&str; 2] = ["a", "b"];
 /// Outputs are many and long: of so many records before the last one they are looked at.
 const OUTPUTS_LOOKED_AT: u64 = 12;
 
-fn in_memory() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-    TempDir::with_prefix_in("sortie-power-", place).unwrap()
-}
-
 /// The log of the program; the shim may carry a fault. None where there is no shim.
 fn recorded(size: Size, with: impl Fn(Shim) -> Shim) -> Option<(Log, bool)> {
-    let place = in_memory();
+    let place = TempDir::with_prefix_in("sortie-power-", memory()).unwrap();
     let (dir, log) = (place.path().join("disk"), place.path().join("log"));
     fs::create_dir(&dir).unwrap();
     program::run(&dir, &log, size, || Shim::over(&dir).map(&with))?;
@@ -101,7 +95,8 @@ fn losses(
             let found = &found;
             scope.spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-                let (mut disk, mut done, place) = (Disk::default(), 0, in_memory());
+                let (mut disk, mut done, place) =
+                    (Disk::default(), 0, TempDir::with_prefix_in("sortie-power-", memory()).unwrap());
                 for cut in cuts {
                     log.ops[done..cut.after].iter().for_each(|op| disk.apply(op, &sync));
                     done = cut.after;
@@ -157,70 +152,131 @@ fn a_power_cut_about_the_checkpoints_of_sqlite_itself_loses_nothing() {
     check_power_cuts(Size::Large, if is_long() { 3_000 } else { 60 });
 }
 
-/// Power cuts that may show what a sync was for: half of them shortly after one that was left out, half
-/// anywhere behind the first.
-fn behind_a_sync(log: &Log, is_left_out: impl Fn(usize) -> bool, count: u64) -> Vec<Cut> {
-    const SHORTLY: usize = 24;
-    let is_left_out = |op: &Op| match op {
+/// A sync without which nothing is lost, and why.
+type Unneeded = (&'static str, &'static str);
+
+const UNNEEDED: &[Unneeded] = &[
+    (
+        "directory of results: +sortie.db",
+        "SQLite syncs the directory again with its rollback journal; ours is for where that fails",
+    ),
+    (
+        "sortie.db-journal: pages",
+        "its pages have sums, and the database is not touched before the sync of its header",
+    ),
+    (
+        "directory of results: -sortie.db-journal +sortie.db-wal",
+        "SQLite syncs the directory again with the first commit; ours is for where that fails",
+    ),
+    ("directory of results: -sortie.db-wal", "a log that is there again holds what the database has"),
+    ("directory of results: +sortie.db-wal", "as above, for a journal that was there"),
+    ("directory of results: nothing", "the names are durable by our own syncs before"),
+    ("directory of results: +a", "a run's directory holds nothing that has to last"),
+    ("directory of results: +b", "as above"),
+    ("sortie.db-wal: nothing", "before a checkpoint: every commit was synced"),
+];
+
+/// Syncs whose loss few power cuts show, and before which of them nothing is found: where the short form begins.
+const RARE: &[(&str, u64)] = &[
+    ("directory of results: -sortie.db-journal +sortie.db-journal", 2_400),
+    ("sortie.db-wal: its header", 200),
+];
+
+/// Syncs of which one makes up for the other: without all of them something is lost.
+const TOGETHER: &[&str] =
+    &["directory of results", "directory above", "sortie.db-journal", "sortie.db:", "sortie.db-wal"];
+
+/// The power cut of this seed: in every other case shortly after a sync that was left out, else anywhere
+/// behind the first.
+fn behind(log: &Log, places: &[usize], seed: u64) -> Cut {
+    const SHORTLY: usize = 16;
+    let place = places[Random(seed ^ 0x51ac).below(places.len() as u64) as usize];
+    let end = log.ops.len();
+    if seed.is_multiple_of(2) {
+        cut(seed, place..(place + SHORTLY).min(end))
+    } else {
+        cut(seed, places[0]..end)
+    }
+}
+
+/// Leaves these kinds of sync out until one of these power cuts loses something: which one, and what.
+fn without(
+    log: &Log,
+    is_left_out: impl Fn(usize) -> bool + Copy + Send,
+    seeds: Range<u64>,
+) -> Option<(u64, String)> {
+    const AT_ONCE: u64 = 50;
+    let sync = move |kind| if is_left_out(kind) { Sync::Dropped } else { Sync::Made };
+    let left_out = |op: &Op| match op {
         Op::SyncFile { kind, .. } | Op::SyncDirectory { kind, .. } => is_left_out(*kind),
         _ => false,
     };
-    let places: Vec<usize> = (0..log.ops.len()).filter(|&at| is_left_out(&log.ops[at])).collect();
-    let end = log.ops.len();
-    let cut_of = |seed: u64| {
-        let place = places[Random(seed ^ 0x51ac).below(places.len() as u64) as usize];
-        if seed.is_multiple_of(2) {
-            cut(seed, place..(place + SHORTLY).min(end))
-        } else {
-            cut(seed, places[0]..end)
-        }
-    };
-    (0..count).map(cut_of).collect()
-}
-
-/// How many power cuts lose something where these kinds of sync are left out, and what the first loses.
-fn without(log: &Log, is_left_out: impl Fn(usize) -> bool + Copy + Send) -> (usize, Option<String>) {
-    let count = if is_long() { 4_000 } else { 300 };
-    let sync = move |kind| if is_left_out(kind) { Sync::Dropped } else { Sync::Made };
-    let lost = losses(log, Size::Small, behind_a_sync(log, is_left_out, count), sync);
-    (lost.len(), lost.into_iter().next().map(|(seed, lost)| format!("seed {seed}: {lost}")))
+    let places: Vec<usize> = (0..log.ops.len()).filter(|&at| left_out(&log.ops[at])).collect();
+    seeds.clone().step_by(AT_ONCE as usize).find_map(|from| {
+        let seeds = from..seeds.end.min(from + AT_ONCE);
+        let cuts = seeds.map(|seed| behind(log, &places, seed)).collect();
+        losses(log, Size::Small, cuts, sync).into_iter().next()
+    })
 }
 
 #[test]
 #[expect(clippy::print_stdout, reason = "`--nocapture` shows the list")]
 fn every_sync_is_needed_or_known_not_to_be() {
     let Some((log, _)) = recorded(Size::Small, |shim| shim) else { return };
+    let (log, most) = (&log, 10_000);
     for (kind, name) in log.kinds.iter().enumerate() {
-        println!("{name}: {:?}", without(&log, |other| other == kind));
+        let known = UNNEEDED.iter().find(|(unneeded, _)| unneeded == name);
+        let from = RARE.iter().find(|(rare, _)| rare == name).map_or(0, |(_, from)| *from);
+        let seeds = match (is_long(), known) {
+            (true, _) => 0..most,
+            // That nothing is found takes long to show.
+            (false, Some(_)) => 0..50,
+            (false, None) => from..most,
+        };
+        match (known, without(log, |other| other == kind, seeds.clone())) {
+            (None, Some((seed, lost))) => println!("needed: {name} (seed {seed}: {lost})"),
+            (Some((_, why)), None) => println!("not needed alone: {name} ({seeds:?} lose nothing): {why}"),
+            (known, lost) => panic!("{name}: {seeds:?} lose {lost:?}, when it was {known:?}"),
+        }
     }
-    for all in ["directory of results", "directory above", "sortie.db-journal", "sortie.db:", "sortie.db-wal"]
-    {
-        let log = &log;
-        println!("all of {all}: {:?}", without(log, |kind| log.kinds[kind].starts_with(all)));
+    for all in TOGETHER {
+        let lost = without(log, |kind| log.kinds[kind].starts_with(all), 0..most);
+        let (seed, lost) = lost.unwrap_or_else(|| panic!("{all}: nothing is lost without any of its syncs"));
+        println!("needed together: {all}… (seed {seed}: {lost})");
     }
 }
+
+/// In the short form, every so many-th sync fails.
+const STRIDE: usize = 9;
 
 #[test]
 #[expect(clippy::print_stdout, reason = "`--nocapture` shows what was tried")]
 fn a_sync_that_failed_loses_nothing_that_was_durable() {
-    let mut at = 1;
-    loop {
+    let (stride, cuts) = if is_long() { (1, 400) } else { (STRIDE, 40) };
+    let (mut syncs, mut tried) = (0, 0);
+    for at in (1..).step_by(stride) {
         for how in [How::Once("EIO"), How::Ever("EIO")] {
-            let Some((log, struck)) = recorded(Size::Small, |shim| shim.with(Fault { how, at }).only_syncs())
-            else {
+            let fault = Fault { how, at };
+            let _repeat = Repeat(format!("SORTIE_PROOFS=long # {fault}"), "power::a_sync");
+            let Some((log, struck)) = recorded(Size::Small, |shim| shim.with(fault).only_syncs()) else {
                 return;
             };
             if !struck {
+                println!("{syncs} syncs failed, once and for ever: {tried} power cuts behind them: lost 0");
                 return;
             }
-            let cuts: Vec<Cut> = (0..100).map(|seed| cut(seed, 0..log.ops.len())).collect();
-            let failed = log.ops.iter().find_map(|op| match op {
-                Op::FailedSync { path, .. } => Some(path),
-                _ => None,
-            });
+            let failed = log.ops.iter().position(|op| matches!(op, Op::FailedSync { .. })).unwrap();
+            let cuts: Vec<Cut> = (0..cuts).map(|seed| cut(seed, failed..log.ops.len())).collect();
+            tried += cuts.len();
             let lost = losses(&log, Size::Small, cuts, |_| Sync::Made);
-            println!("{how:?} {at} {failed:?} {}: {:?}", lost.len(), lost.first());
+            assert!(
+                lost.is_empty(),
+                "{fault}, {:?}: {} power cuts lost: {:?}",
+                log.ops[failed],
+                lost.len(),
+                lost[0]
+            );
         }
-        at += 1;
+        syncs += 1;
     }
 }

@@ -88,6 +88,7 @@ impl Journal {
         let json = serde_json::to_string(header)
             .map_err(StoreError::io(format!("write the header of run {run_id:?} as JSON")))?;
         let creating = || StoreError::io(format!("create run {run_id:?} in the journal"));
+        rewrite_log(&self.db).map_err(creating())?;
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(creating())?;
         if epoch(&tx, run_id).map_err(creating())?.is_some() {
             return Err(StoreError::Exists(run_id.clone()));
@@ -105,6 +106,7 @@ impl Journal {
     pub(super) fn take_over(&mut self, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {
         let opening = || StoreError::io(format!("open run {run_id:?} in the journal"));
         self.release(run_id);
+        rewrite_log(&self.db).map_err(opening())?;
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opening())?;
         let Some(before) = epoch(&tx, run_id).map_err(opening())? else {
             return Err(StoreError::NoSuchRun(run_id.to_owned()));
@@ -187,7 +189,10 @@ impl Journal {
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(listing())?;
         let mut query = tx
             .prepare_cached(
-                "SELECT runs.run_id, plan_name, created, tasks, seq, at, event FROM runs
+                "SELECT runs.run_id, plan_name, created, tasks, seq, at, event, last_sum, CASE last_seq
+                   WHEN 1 THEN (SELECT sum FROM headers WHERE headers.run_id = runs.run_id)
+                   ELSE (SELECT sum FROM records AS r WHERE r.run_id = runs.run_id AND r.seq = last_seq - 1)
+                 END FROM runs
                  LEFT JOIN records ON records.run_id = runs.run_id AND seq = last_seq
                  ORDER BY created DESC, runs.run_id DESC",
             )
@@ -203,6 +208,17 @@ impl Journal {
         }
         Ok(runs)
     }
+}
+
+/// Copies what is in the write-ahead log into the database, as far as nobody else uses it, so that the log
+/// begins anew with the next commit.
+///
+/// A process whose sync of the log failed leaves a log that is read as if it were on the disk, but for
+/// which no later sync makes up: what is appended to it would be lost with it. Whoever is about to promise
+/// something writes it again first.
+fn rewrite_log(db: &Connection) -> rusqlite::Result<()> {
+    // The row says how far it came: what others are using now, they have rewritten.
+    db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
 /// What came of an append that did not fail.
@@ -270,6 +286,9 @@ fn insert_run(tx: &Transaction<'_>, header: &Header, json: &str) -> rusqlite::Re
 fn listed(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Listed, Option<Row>)> {
     let last: Option<i64> = row.get(4)?;
     let last = last.map(|_| row_of(row, 4)).transpose()?;
+    // One that is not as it was written is not shown.
+    let (sum, before): (String, Option<String>) = (row.get(7)?, row.get(8)?);
+    let last = last.filter(|row| before.is_some_and(|before| row.sum(&before) == sum));
     let listed = Listed {
         run_id: row.get(0)?,
         plan_name: row.get(1)?,

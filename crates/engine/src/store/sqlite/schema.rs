@@ -126,9 +126,22 @@ fn connect(path: &Path, durability: Durability) -> Result<Connection, Opening> {
     }
     creating.commit()?;
     // Only now: it writes to the file, and what is not ours stays as it is. Where it fails SQLite goes on
-    // in the mode before, in which a power cut may undo the last commit, and only says so.
-    let mode: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
-    if mode == "wal" { Ok(db) } else { Err(Opening::NoLog) }
+    // in the mode before, in which a power cut may undo the last commit, and says so in the mode that it
+    // answers with, or as an error behind that.
+    let mut mode = String::new();
+    let mut switch = db.prepare("PRAGMA journal_mode = wal")?;
+    let mut answers = switch.query([])?;
+    while let Some(answer) = answers.next()? {
+        mode = answer.get(0)?;
+    }
+    drop(answers);
+    drop(switch);
+    if mode != "wal" {
+        return Err(Opening::NoLog);
+    }
+    // The first look creates the log, so that its name can be made durable.
+    db.query_row("SELECT count(*) FROM runs", [], |_| Ok(()))?;
+    Ok(db)
 }
 
 /// What a database that we may write to holds.
