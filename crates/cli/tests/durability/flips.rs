@@ -31,8 +31,7 @@ async fn write(results: &Path) -> Result<(), StoreError> {
     store.append("a", 0, &records("a", 1..=RECORDS), &outputs).await
 }
 
-async fn read(results: &Path) -> Result<Read, StoreError> {
-    let store = SqliteStore::open(results, Durability::Unsynced)?;
+async fn read(store: &SqliteStore) -> Result<Read, StoreError> {
     let (header, records) = store.read("a").await?;
     let mut outputs = Vec::new();
     for (hash, _) in (1..=RECORDS).filter_map(|seq| output("a", seq, OUTPUT_BYTES)) {
@@ -41,8 +40,12 @@ async fn read(results: &Path) -> Result<Read, StoreError> {
     Ok((header, records, outputs))
 }
 
-async fn listed(results: &Path) -> Result<Vec<Listed>, StoreError> {
-    SqliteStore::open(results, Durability::Unsynced)?.list().await
+/// What is read, and the list of runs.
+async fn look(results: &Path) -> (Result<Read, StoreError>, Result<Vec<Listed>, StoreError>) {
+    match SqliteStore::open(results, Durability::Unsynced) {
+        Ok(store) => (read(&store).await, store.list().await),
+        Err(error) => (Err(error), Ok(Vec::new())),
+    }
 }
 
 /// What flips came to.
@@ -61,7 +64,8 @@ async fn flip(sound: &[u8], bits: impl Iterator<Item = u64>) -> Flips {
     fs::create_dir(&results).unwrap();
     let db = results.join("sortie.db");
     fs::write(&db, sound).unwrap();
-    let (written, in_list) = (read(&results).await.unwrap(), listed(&results).await.unwrap());
+    let (written, in_list) = look(&results).await;
+    let (written, in_list) = (written.unwrap(), in_list.unwrap());
     let mut flips = Flips::default();
     for bit in bits {
         let _repeat = Repeat(format!("SORTIE_BIT={bit}"), "flips::");
@@ -69,11 +73,13 @@ async fn flip(sound: &[u8], bits: impl Iterator<Item = u64>) -> Flips {
         damaged[(bit / 8) as usize] ^= 1 << (bit % 8);
         fs::write(&db, damaged).unwrap();
         flips.tried += 1;
-        match read(&results).await {
-            Ok(read) => assert!(read == written, "bit {bit}: what is read was never written"),
-            Err(_) => flips.refused += 1,
+        match look(&results).await {
+            (Ok(read), listed) => {
+                assert!(read == written, "bit {bit}: what is read was never written");
+                flips.only_in_lists += u64::from(listed.is_ok_and(|listed| listed != in_list));
+            }
+            (Err(_), _) => flips.refused += 1,
         }
-        flips.only_in_lists += u64::from(listed(&results).await.is_ok_and(|listed| listed != in_list));
         for beside in ["sortie.db-wal", "sortie.db-shm", "sortie.db-journal"] {
             // There are none unless the flip has made SQLite leave one.
             let _ = fs::remove_file(results.join(beside));

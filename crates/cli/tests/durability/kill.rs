@@ -17,7 +17,7 @@ use sortie::core::money::Usd;
 use sortie::sim::ledger::Entry;
 
 use crate::support::{Sandbox, Simulator, until};
-use crate::{Random, Repeat, asked, is_long, results};
+use crate::{Random, Repeat, asked, is_long, results, usd};
 
 /// How much is done.
 #[derive(Clone, Copy)]
@@ -72,10 +72,6 @@ fn plan(tasks: u32, random: &mut Random) -> String {
 /// The task that a generation was for.
 fn task_of(entry: &Entry) -> String {
     entry.prompt.strip_prefix("Task ").and_then(|rest| rest.get(..4)).unwrap_or(&entry.prompt).to_owned()
-}
-
-fn usd(amount: &Value) -> Usd {
-    amount.to_string().parse().unwrap()
 }
 
 /// What the loop has seen so far.

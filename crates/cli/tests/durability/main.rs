@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use sortie::core::money::Usd;
 
 /// An environment variable of whoever runs the tests.
 #[expect(clippy::disallowed_methods, reason = "whoever repeats a failure says which")]
@@ -64,6 +65,10 @@ fn results(document: &Value) -> BTreeMap<String, String> {
     let tasks = document["task_results"].as_object().unwrap();
     let done = tasks.iter().filter(|(_, task)| task["success"] == true);
     done.map(|(name, task)| (name.clone(), task["result"].as_str().unwrap().to_owned())).collect()
+}
+
+fn usd(amount: &Value) -> Usd {
+    amount.to_string().parse().unwrap()
 }
 
 /// Says how a failure is repeated, where it is dropped by one: the environment, and the test's name.

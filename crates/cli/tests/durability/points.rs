@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use serde_json::Value;
+use sortie::core::money::Usd;
 use sortie::sim::ledger::Entry;
 
 use crate::shim::{Fault, How, Shim};
 use crate::support::{Ran, Sandbox, Simulator, until};
-use crate::{Repeat, asked, is_long, memory, results};
+use crate::{Repeat, asked, is_long, memory, results, usd};
 
 /// A diamond with a tail, in answers of a few milliseconds.
 const PLAN: &str = "
@@ -89,7 +90,15 @@ fn meet(fault: Fault, expected: &BTreeMap<String, String>) -> Option<Struck> {
     assert!(in_flight <= MAX_CONCURRENT, "{what}: {in_flight} calls were for nothing");
 
     let resumed = sandbox.sortie(if shown.is_some() { "resume one --quiet --json" } else { RUN }).exits(0);
-    assert_eq!(results(&resumed.json()), *expected, "{what}");
+    let document = resumed.json();
+    assert_eq!(results(&document), *expected, "{what}");
+    // A call is in the journal before it is sent: what was billed for it is at risk, or known.
+    let (known, risk) = (usd(&document["total_cost"]), usd(&document["cost"]["at_risk"]));
+    let billed: Usd = simulator.stats().cost_usd_exact.parse().unwrap();
+    assert!(
+        known <= billed && billed <= known + risk,
+        "{what}: {known:?} <= {billed:?} <= {known:?} + {risk:?}"
+    );
     for task in simulator.ledger()[called.len()..].iter().map(task_of) {
         assert!(!before.contains_key(&task), "{what}: {task} was bought again");
     }
