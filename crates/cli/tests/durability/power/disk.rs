@@ -99,7 +99,12 @@ impl Log {
                     names.remove(path);
                     Op::Unname { path: path.to_owned() }
                 }
-                "write" => Op::Write { file: names[path], at, data: data.to_vec() },
+                "write" => {
+                    if path == DATABASE {
+                        log.before_a_checkpoint(names.get("results/sortie.db-wal"));
+                    }
+                    Op::Write { file: names[path], at, data: data.to_vec() }
+                }
                 "truncate" => Op::Truncate { file: names[path], size: at },
                 "sync" => {
                     let file = names.get(path).copied();
@@ -116,6 +121,27 @@ impl Log {
             log.ops.push(op);
         }
         log
+    }
+
+    /// Where syncs of these kinds are.
+    pub(crate) fn syncs(&self, is_of: impl Fn(usize) -> bool) -> Vec<usize> {
+        let is_one = |op: &Op| match op {
+            Op::SyncFile { kind, .. } | Op::SyncDirectory { kind, .. } => is_of(*kind),
+            _ => false,
+        };
+        (0..self.ops.len()).filter(|&at| is_one(&self.ops[at])).collect()
+    }
+
+    /// The database is written to: a sync of the log just before was for that.
+    fn before_a_checkpoint(&mut self, log: Option<&usize>) {
+        let last = self.ops.iter().rposition(|op| !matches!(op, Op::SyncDirectory { .. } | Op::Says { .. }));
+        if let Some(last) = last
+            && let Op::SyncFile { file, kind } = self.ops[last]
+            && Some(&file) == log
+        {
+            let kind = self.kind(format!("{} before a checkpoint", self.kinds[kind]));
+            self.ops[last] = Op::SyncFile { file, kind };
+        }
     }
 
     fn kind(&mut self, name: String) -> usize {
@@ -163,6 +189,8 @@ pub(crate) struct Said {
     pub(crate) has: Option<u64>,
     /// What it tried to append since.
     pub(crate) tried: BTreeSet<u64>,
+    /// What it ever tried.
+    pub(crate) ever: BTreeSet<u64>,
 }
 
 impl Disk {
@@ -199,8 +227,10 @@ impl Disk {
                 let said = self.said.entry(run.clone()).or_default();
                 if *tries {
                     said.tried.insert(*records);
+                    said.ever.insert(*records);
                 } else {
-                    *said = Said { has: Some(*records), tried: BTreeSet::new() };
+                    said.has = Some(*records);
+                    said.tried.clear();
                 }
             }
         }

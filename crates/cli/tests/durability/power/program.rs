@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 use rusqlite::Connection;
-use sortie::engine::store::Store;
 use sortie::engine::store::sqlite::{Durability, SqliteStore};
+use sortie::engine::store::{Store, StoreError};
 
 use crate::asked;
 use crate::journal::{header, output, records};
@@ -22,6 +22,9 @@ enum Step {
     Open(&'static str),
     /// So many appends of one to three records.
     Append(&'static str, u64),
+    /// So many appends to a run whose appends are not synced, as those of simulated runs are not, by a store
+    /// beside the other.
+    Unsynced(&'static str, u64),
     /// What SQLite does by itself once the write-ahead log has a thousand pages.
     Checkpoint,
     /// Closes the store, which empties the log into the database and removes it.
@@ -30,7 +33,7 @@ enum Step {
     Die,
 }
 
-use Step::{Append, Checkpoint, Close, Create, Die, Open};
+use Step::{Append, Checkpoint, Close, Create, Die, Open, Unsynced};
 
 /// One process after the other.
 const SESSIONS: [&[Step]; 4] = [
@@ -43,12 +46,22 @@ const SESSIONS: [&[Step]; 4] = [
         Checkpoint,
         Append("a", 4),
         Append("b", 2),
+        Unsynced("c", 3),
         Checkpoint,
         Append("b", 3),
         Close,
     ],
     &[Open("a"), Append("a", 3), Die],
-    &[Open("b"), Append("b", 2), Open("a"), Append("a", 1), Checkpoint, Append("a", 3), Die],
+    &[
+        Open("b"),
+        Append("b", 2),
+        Open("a"),
+        Append("a", 1),
+        Unsynced("d", 2),
+        Checkpoint,
+        Append("a", 3),
+        Die,
+    ],
     &[Open("a"), Append("a", 2), Close],
 ];
 
@@ -57,6 +70,8 @@ const SESSIONS: [&[Step]; 4] = [
 pub(crate) enum Size {
     /// Some pages, so that many crashes can be tried.
     Small,
+    /// The same without appends that are not synced.
+    AllSynced,
     /// So much that SQLite makes its checkpoints itself, twice.
     Large,
 }
@@ -65,13 +80,13 @@ impl Size {
     /// The length of the longer outputs.
     pub(crate) fn output_bytes(self) -> usize {
         match self {
-            Size::Small => 6_000,
+            Size::Small | Size::AllSynced => 6_000,
             Size::Large => 90_000,
         }
     }
 
     fn appends(self, appends: u64) -> u64 {
-        if self == Size::Small { appends } else { appends * 8 }
+        if self == Size::Large { appends * 8 } else { appends }
     }
 }
 
@@ -116,7 +131,11 @@ impl Says {
 fn the_program() {
     let (Some(which), Some(dir)) = (asked("SORTIE_POWER"), asked("SORTIE_POWER_DIR")) else { return };
     let (session, size) = which.split_once(' ').unwrap();
-    let size = if size == "Large" { Size::Large } else { Size::Small };
+    let size = match size {
+        "Large" => Size::Large,
+        "AllSynced" => Size::AllSynced,
+        _ => Size::Small,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let ended =
         runtime.block_on(session_of(SESSIONS[session.parse::<usize>().unwrap()], size, Path::new(&dir)));
@@ -125,7 +144,7 @@ fn the_program() {
     std::process::exit(0);
 }
 
-async fn session_of(steps: &[Step], size: Size, dir: &Path) -> Result<(), sortie::engine::store::StoreError> {
+async fn session_of(steps: &[Step], size: Size, dir: &Path) -> Result<(), StoreError> {
     let acks = OpenOptions::new().create(true).append(true).open(dir.join("acks")).unwrap();
     let mut says = Says(acks);
     let results = dir.join("results");
@@ -145,17 +164,15 @@ async fn session_of(steps: &[Step], size: Size, dir: &Path) -> Result<(), sortie
                 last.insert(run, there);
             }
             Append(run, appends) => {
-                for number in 0..size.appends(appends) {
-                    let after = last[run];
-                    let now = after + 1 + number % 3;
-                    let outputs = (after + 1..=now).filter_map(|seq| output(run, seq, size.output_bytes()));
-                    says.tries(run, now);
-                    store
-                        .append(run, after, &records(run, after + 1..=now), &outputs.collect::<Vec<_>>())
-                        .await?;
-                    says.has(run, now);
-                    last.insert(run, now);
-                }
+                let now = append(&mut store, &mut says, run, last[run], size.appends(appends), size).await?;
+                last.insert(run, now);
+            }
+            Unsynced(..) if size == Size::AllSynced => {}
+            Unsynced(run, appends) => {
+                let mut store = SqliteStore::open(&results, Durability::Unsynced)?;
+                says.tries(run, 0);
+                store.create(&header(run)).await?;
+                append(&mut store, &mut says, run, 0, appends, size).await?;
             }
             Checkpoint => {
                 // What fails here is tried again by the next one, as SQLite's own is.
@@ -173,6 +190,26 @@ async fn session_of(steps: &[Step], size: Size, dir: &Path) -> Result<(), sortie
         }
     }
     Ok(())
+}
+
+/// So many appends of one to three records after this one; gives the number of the last.
+async fn append(
+    store: &mut SqliteStore,
+    says: &mut Says,
+    run: &str,
+    mut last: u64,
+    appends: u64,
+    size: Size,
+) -> Result<u64, StoreError> {
+    for number in 0..appends {
+        let now = last + 1 + number % 3;
+        let outputs = (last + 1..=now).filter_map(|seq| output(run, seq, size.output_bytes()));
+        says.tries(run, now);
+        store.append(run, last, &records(run, last + 1..=now), &outputs.collect::<Vec<_>>()).await?;
+        says.has(run, now);
+        last = now;
+    }
+    Ok(last)
 }
 
 #[expect(clippy::print_stdout, reason = "whoever started it hears that it came to its end")]
