@@ -140,10 +140,23 @@ fn a_run_that_is_killed_again_and_again_loses_nothing_and_pays_for_nothing_twice
     let mut seen = Seen::default();
     for kill in 0..form.kills {
         let begin = format!("run plan.yaml --run-id killed --quiet --max-concurrent {}", form.max_concurrent);
-        let running = sandbox.start(if kill == 0 { &begin } else { "resume killed --quiet" });
+        let mut running = sandbox.start(if kill == 0 { &begin } else { "resume killed --quiet" });
         let (starts, mut looks) = due(form, kill, &seen, &mut random);
+        let mut looks_for_calls = 0;
         until("the session has called", || {
-            (simulator.stats().generations as usize >= seen.generations + starts).then_some(())
+            looks_for_calls += 1;
+            let calls = simulator.stats().generations as usize - seen.generations;
+            if !running.is_running() || looks_for_calls == 4_000 {
+                let log = sandbox.read("results/killed/production.log");
+                let last: Vec<&str> = log.lines().rev().take(40).collect();
+                panic!(
+                    "kill {kill}: {calls} of {starts} calls, {} done\n{}\n{}",
+                    seen.results.len(),
+                    running.stderr(),
+                    last.join("\n")
+                );
+            }
+            (calls >= starts).then_some(())
         });
         until("the kill is due", || {
             looks = looks.saturating_sub(1);
