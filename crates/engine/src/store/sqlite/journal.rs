@@ -84,11 +84,15 @@ impl Journal {
     }
 
     pub(super) fn create(&mut self, header: &Header) -> Result<(), StoreError> {
+        let created = self.try_create(header);
+        self.whole_or_not_at_all(created)
+    }
+
+    fn try_create(&mut self, header: &Header) -> Result<(), StoreError> {
         let run_id = &header.run_id;
         let json = serde_json::to_string(header)
             .map_err(StoreError::io(format!("write the header of run {run_id:?} as JSON")))?;
         let creating = || StoreError::io(format!("create run {run_id:?} in the journal"));
-        rewrite_log(&self.db).map_err(creating())?;
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(creating())?;
         if epoch(&tx, run_id).map_err(creating())?.is_some() {
             return Err(StoreError::Exists(run_id.clone()));
@@ -104,9 +108,13 @@ impl Journal {
     }
 
     pub(super) fn take_over(&mut self, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {
+        let taken = self.try_take_over(run_id);
+        self.whole_or_not_at_all(taken)
+    }
+
+    fn try_take_over(&mut self, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {
         let opening = || StoreError::io(format!("open run {run_id:?} in the journal"));
         self.release(run_id);
-        rewrite_log(&self.db).map_err(opening())?;
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opening())?;
         let Some(before) = epoch(&tx, run_id).map_err(opening())? else {
             return Err(StoreError::NoSuchRun(run_id.to_owned()));
@@ -123,6 +131,11 @@ impl Journal {
 
     /// Cuts off what is damaged of a run that nobody owns.
     pub(super) fn salvage(&mut self, run_id: &str) -> Result<Option<Salvaged>, StoreError> {
+        let salvaged = self.try_salvage(run_id);
+        self.whole_or_not_at_all(salvaged)
+    }
+
+    fn try_salvage(&mut self, run_id: &str) -> Result<Option<Salvaged>, StoreError> {
         let opening = || StoreError::io(format!("open run {run_id:?} in the journal"));
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opening())?;
         if epoch(&tx, run_id).map_err(opening())?.is_none() {
@@ -152,14 +165,28 @@ impl Journal {
         if ownership.in_doubt {
             return Err(StoreError::io(doing())("an append before this one failed"));
         }
-        match append(&mut self.db, run_id, ownership.epoch, after, rows, outputs) {
+        let appended = match append(&mut self.db, run_id, ownership.epoch, after, rows, outputs) {
             Ok(Appended::Yes) => Ok(()),
             Ok(Appended::Fenced) => Err(StoreError::Fenced(run_id.to_owned())),
             Err(error) => {
                 ownership.in_doubt = true;
                 Err(StoreError::io(doing())(error))
             }
+        };
+        self.whole_or_not_at_all(appended)
+    }
+
+    /// Takes what a failed commit may have left out of the write-ahead log.
+    ///
+    /// Where its sync failed it is not on the disk, and no later sync brings it there, but the next process
+    /// would read it and write behind it: at a power cut all that would be gone with it.
+    fn whole_or_not_at_all<T>(&mut self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        if matches!(done, Err(StoreError::Io { .. }))
+            && let Err(error) = schema::cut_log(&mut self.db, &self.results_dir)
+        {
+            tracing::warn!(error = &*error, "what could not be synced may still be in the journal's log");
         }
+        done
     }
 
     pub(super) fn output(&mut self, hash: &Hash) -> Result<Arc<str>, StoreError> {
@@ -208,17 +235,6 @@ impl Journal {
         }
         Ok(runs)
     }
-}
-
-/// Copies what is in the write-ahead log into the database, as far as nobody else uses it, so that the log
-/// begins anew with the next commit.
-///
-/// A process whose sync of the log failed leaves a log that is read as if it were on the disk, but for
-/// which no later sync makes up: what is appended to it would be lost with it. Whoever is about to promise
-/// something writes it again first.
-fn rewrite_log(db: &Connection) -> rusqlite::Result<()> {
-    // The row says how far it came: what others are using now, they have rewritten.
-    db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
 /// What came of an append that did not fail.

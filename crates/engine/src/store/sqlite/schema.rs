@@ -21,6 +21,10 @@ const APPLICATION_ID: i64 = 0x7372_7465;
 /// to stall for half a second, and a checkpoint syncs twice.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The lengths of the headers of a write-ahead log and of a page in it (SQLite's file format, 4.1).
+const LOG_HEADER: u64 = 32;
+const FRAME_HEADER: u64 = 24;
+
 /// `runs` has short rows, because every append rewrites one. The sums make a changed, missing or
 /// swapped row visible (see [`super::journal`]).
 const SCHEMA: &str = "
@@ -86,6 +90,28 @@ pub(super) fn open(results_dir: &Path, durability: Durability) -> Result<Connect
     })?;
     sync()?;
     Ok(db)
+}
+
+/// Cuts the write-ahead log off behind the last commit to it.
+pub(super) fn cut_log(
+    db: &mut Connection,
+    results_dir: &Path,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    // Nobody else writes to it meanwhile.
+    let _alone = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // A connection cannot look at the log from within its own transaction.
+    let path = results_dir.join(FILE);
+    let look = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let (pages, page): (i64, i64) = (
+        look.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1))?,
+        look.pragma_query_value(None, "page_size", |row| row.get(0))?,
+    );
+    let log = open_private(&path.with_extension("db-wal"))?;
+    let end = LOG_HEADER + u64::try_from(pages)? * (FRAME_HEADER + u64::try_from(page)?);
+    if log.metadata()?.len() > end {
+        log.set_len(end)?;
+    }
+    Ok(())
 }
 
 /// Why a database could not be opened.
