@@ -146,7 +146,7 @@ fn a_run_that_is_killed_again_and_again_loses_nothing_and_pays_for_nothing_twice
         until("the session has called", || {
             looks_for_calls += 1;
             let calls = simulator.stats().generations as usize - seen.generations;
-            if !running.is_running() || looks_for_calls == 4_000 {
+            if !running.is_running() || looks_for_calls == 2_000 {
                 let log = sandbox.read("results/killed/production.log");
                 let last: Vec<&str> = log.lines().rev().take(40).collect();
                 panic!(
