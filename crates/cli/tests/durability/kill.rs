@@ -183,8 +183,9 @@ fn due(form: Form, kill: u32, seen: &Seen, random: &mut Random) -> (usize, u64) 
     let looks = random.below(LOOKS);
     match (kill, is_ahead) {
         (0, _) => (1, looks),
-        // One more than at a time: so many begin only where one has ended.
-        _ if seen.since >= MOST_WITHOUT_PROGRESS - 5 => (form.max_concurrent + 1, looks),
+        // One more than at a time: so many begin only where one has ended. It is killed at once, so that few
+        // end with that one.
+        _ if seen.since >= MOST_WITHOUT_PROGRESS - 5 => (form.max_concurrent + 1, 0),
         (_, true) => (random.below(2) as usize, 0),
         (_, false) => (random.below(3 * form.max_concurrent.min(6) as u64) as usize, looks),
     }
