@@ -18,6 +18,7 @@ pub(crate) fn settings() -> Settings {
         alert_threshold: None,
         auto_stop: true,
         run_timeout: Duration::from_secs(600),
+        timeout_restarts: false,
         gates: vec![GateSpec {
             name: "a/m".into(),
             account: "a".into(),

@@ -5,7 +5,6 @@ use std::fmt;
 
 use sortie_core::failure::{Class, Failure};
 use sortie_core::money::Usd;
-use sortie_core::plan::Plan;
 use sortie_core::prediction::Prediction;
 use sortie_core::price::Pricing;
 use sortie_core::run::event::{
@@ -20,7 +19,7 @@ use crate::controls;
 use crate::fold::RunView;
 use crate::forecast::budget_stop;
 use crate::results;
-use crate::summary::{CANCELLED, interrupted, too_many_failures, whose};
+use crate::summary::{CANCELLED, interrupted, timed_out, too_many_failures, whose};
 use crate::terminal::one_line;
 use crate::units::{budget_exceeded, count, duration, money, percent, rfc3339};
 
@@ -133,7 +132,7 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
             };
             (Level::Warning, format!("{what}: calls in flight finish, nothing new starts"))
         }
-        Event::RunEnded { outcome } => end(&run.plan, outcome),
+        Event::RunEnded { outcome } => end(run, outcome),
     }
 }
 
@@ -240,16 +239,15 @@ fn warned(mark: BudgetMark, spent: Usd, charge: &Charge, budget: Option<Usd>) ->
     format!("spending passed {mark}: {parts}{share}")
 }
 
-fn end(plan: &Plan, outcome: &Outcome) -> (Level, String) {
+fn end(run: &RunView, outcome: &Outcome) -> (Level, String) {
+    let plan = &run.plan;
     match outcome {
         Outcome::Completed => (Level::Info, "run completed".into()),
         Outcome::BudgetExceeded { needed, budget, agent } => {
             (Level::Error, budget_exceeded(*needed, *budget) + &whose(plan, *agent))
         }
         Outcome::ProviderStopped { failure } => (Level::Error, format!("stopped by the provider: {failure}")),
-        Outcome::TimedOut { after } => {
-            (Level::Error, format!("the run timeout of {} passed", duration(*after)))
-        }
+        Outcome::TimedOut { after } => (Level::Error, timed_out(&run.settings, *after)),
         Outcome::TooManyFailures { because } => (Level::Error, too_many_failures(plan, *because)),
         Outcome::Interrupted { signal } => (Level::Warning, format!("run {}", interrupted(*signal))),
     }

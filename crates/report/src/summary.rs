@@ -16,7 +16,7 @@ use sortie_core::money::Usd;
 use sortie_core::plan::Plan;
 use sortie_core::run::TooManyFailures;
 use sortie_core::run::event::{Outcome, Signal};
-use sortie_core::run::input::Mode;
+use sortie_core::run::input::{Mode, Settings};
 use sortie_core::time::Time;
 
 use crate::fold::{Fold, Status, TaskView};
@@ -267,7 +267,7 @@ fn error(fold: &Fold) -> Option<String> {
             format!("{}; {} pending", too_many_failures(&fold.run().plan, *because), count(left, "task"))
         }
         Some(Outcome::TimedOut { after }) => {
-            format!("the run timeout of {} passed; {} pending", duration(*after), count(left, "task"))
+            format!("{}; {} pending", timed_out(&fold.run().settings, *after), count(left, "task"))
         }
         Some(Outcome::Interrupted { signal }) => {
             format!("{}; {} pending", interrupted(*signal), count(left, "task"))
@@ -278,6 +278,15 @@ fn error(fold: &Fold) -> Option<String> {
             if counts.skipped == 0 { failed } else { format!("{failed}, {} skipped", counts.skipped) }
         }
     })
+}
+
+/// Which timeout passed.
+pub(crate) fn timed_out(settings: &Settings, after: Duration) -> String {
+    if settings.timeout_restarts {
+        format!("no answer came for {}", duration(after))
+    } else {
+        format!("the run timeout of {} passed", duration(after))
+    }
 }
 
 /// Why failed tasks ended a run.

@@ -116,6 +116,7 @@ fn settings() -> Settings {
         alert_threshold: None,
         auto_stop: true,
         run_timeout: Duration::from_secs(600),
+        timeout_restarts: false,
         gates: vec![GateSpec { name: "anthropic/claude-sonnet-4-5".into(), ..GateSpec::default() }],
         max_concurrent: 10,
         max_failures: None,

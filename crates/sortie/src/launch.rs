@@ -105,6 +105,7 @@ impl Launch {
             alert_threshold: config.money.alert_threshold,
             auto_stop: config.money.auto_stop,
             run_timeout: Duration::ZERO,
+            timeout_restarts: config.run_timeout.is_none(),
             gates,
             max_concurrent: config.max_concurrent,
             max_failures: self.max_failures.or(checked.max_failures),
@@ -227,8 +228,8 @@ fn gates(config: &Config, simulation: Option<&Simulation>) -> Vec<GateSpec> {
     config.gates.iter().enumerate().map(gate).collect()
 }
 
-/// DESIGN's rule is twice the forecast; until there is one, three times the least time that the
-/// plan can take stands for it.
+/// Three times the least time that the plan can take, and as long as a call may take; counted from the last answer, because the limits that a run
+/// will find are not in that.
 fn default_timeout(plan: &Plan, settings: &Settings) -> Duration {
     let work = |id| {
         let task = plan.task(id);
@@ -236,7 +237,8 @@ fn default_timeout(plan: &Plan, settings: &Settings) -> Duration {
         Some(Work { duration: graph::expected(task), output_tokens, ..Work::default() })
     };
     let least = lower_bound(plan, settings, work).map_or(Duration::ZERO, |bound| bound.makespan);
-    RUN_AT_LEAST.max(least.saturating_mul(RUN_FACTOR))
+    let longest_call = plan.tasks().iter().map(|task| task.timeout).max().unwrap_or_default();
+    RUN_AT_LEAST.max(least.saturating_mul(RUN_FACTOR)).max(longest_call)
 }
 
 /// A name that sorts by time: `20261123-182233-4f2a09`. The last part tells apart what was born in

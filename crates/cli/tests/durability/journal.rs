@@ -22,6 +22,7 @@ pub(crate) fn header(run_id: &str) -> Header {
         alert_threshold: None,
         auto_stop: true,
         run_timeout: Duration::from_secs(600),
+        timeout_restarts: false,
         gates: Vec::new(),
         max_concurrent: 1,
         simulated: false,

@@ -37,8 +37,8 @@ pub struct Run {
 pub(super) struct State {
     pub(super) last_seq: u64,
     pub(super) last_time: Time,
-    /// When the run was started or last resumed, later by as long as it was paused since; none before
-    /// that.
+    /// Since when the run timeout is counted: when the run was started or last resumed, or had its last answer; later
+    /// by as long as it was paused since; none before that.
     pub(super) session: Option<Time>,
     pub(super) tasks: Vec<TaskState>,
     pub(super) ready: Ready,
@@ -253,6 +253,9 @@ impl Run {
             Event::AttemptSucceeded { attempt, answer, spent, timing } => {
                 self.attempt_ended(*attempt, spent)?;
                 self.note_success(*attempt, record.at - timing.total, record.at);
+                if self.settings.timeout_restarts {
+                    self.state.session = Some(record.at);
+                }
                 self.succeeded(attempt.task, answer.output, answer.bytes);
             }
             Event::AttemptFailed { attempt, failure, spent, then, timing } => {

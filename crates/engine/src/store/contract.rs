@@ -34,6 +34,7 @@ pub(super) fn header(run_id: &str, created: u64) -> Header {
         alert_threshold: None,
         auto_stop: true,
         run_timeout: Duration::from_secs(600),
+        timeout_restarts: false,
         gates: Vec::new(),
         max_concurrent: 1,
         max_failures: None,

@@ -255,7 +255,7 @@ pub struct Monitoring {
 pub struct TimeoutsFile {
     /// A whole attempt; by the work unless told.
     pub request_timeout: Option<f64>,
-    /// A run; by its forecast unless told.
+    /// A run; unless told, how long it may be without an answer, by its plan and at least 600.
     pub total_timeout: Option<f64>,
     /// Opening a connection.
     pub connect: Option<f64>,

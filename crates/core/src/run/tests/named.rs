@@ -315,6 +315,20 @@ fn the_run_timeout_gives_up_what_is_in_flight_as_lost() {
 }
 
 #[test]
+fn a_run_timeout_that_nobody_stated_ends_no_run_that_has_answers() {
+    let patient = Settings { max_concurrent: 1, timeout_restarts: true, ..settings() };
+    let mut table = Table::new(patient, (0..3).map(|n| task(&format!("t{n}"), &[], 10)).collect());
+    table.at(500.0).succeed(0, 1);
+    table.at(1000.0).succeed(1, 1);
+    assert_eq!(table.last.wake_at.unwrap().since(table.now), Duration::from_secs(600));
+    table.at(1599.0).tell(Input::Woke);
+    assert_eq!(table.finished(), None);
+    table.at(1600.0).tell(Input::Woke);
+    let after = Duration::from_secs(600);
+    assert_eq!(table.finished(), Some(&Outcome::TimedOut { after }));
+}
+
+#[test]
 fn an_invalid_task_fails_alone_before_anything_is_sent() {
     let invalid =
         Task { invalid: Some(Box::new(Failure::new(Class::Invalid, "empty prompt"))), ..task("bad", &[], 1) };

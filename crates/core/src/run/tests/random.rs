@@ -68,6 +68,7 @@ pub(super) fn settings(rng: &mut Rng) -> Settings {
         } else {
             Duration::from_secs(10_000_000)
         },
+        timeout_restarts: rng.percent(50),
         gates,
         max_concurrent: rng.range(1, 8) as u32,
         max_failures: rng.percent(10).then(|| rng.range(1, 6) as u32),

@@ -64,6 +64,7 @@ pub(super) fn header(written: Written<'_>) -> Header {
         alert_threshold: None,
         auto_stop: true,
         run_timeout: Duration::from_secs(3600),
+        timeout_restarts: false,
         gates: vec![GateSpec {
             name: "test/model".to_owned(),
             account: "test".to_owned(),

@@ -242,6 +242,9 @@ impl World {
                 self.session = *at;
             }
             Event::AttemptSucceeded { attempt, spent, .. } => {
+                if self.settings.timeout_restarts {
+                    self.session = *at;
+                }
                 self.succeeded.insert(attempt.task);
                 *self.charged.entry(attempt.task).or_default() += spent.charge.total();
             }
