@@ -33,6 +33,9 @@ pub(super) async fn run(args: ForecastArgs) -> Result<Exit, Failed> {
         let message = format!("agent `{other}` is disabled in the configuration");
         return Err(Failed::new(Exit::Invalid, message).hint("a model's id can be named in its place"));
     }
+    if args.rpm.is_some() && args.instead.simulate.is_some() {
+        terminal.note("note: a simulated run is bound by its scenario's quotas, whatever --rpm supposes");
+    }
     let asked = !what_if.is_empty() || max_concurrent.is_some();
     let plan = load::plan_source(&args.plan)?;
     let (plain, plain_header) = foresee(&plan, &args, &configured, None, terminal).await?;

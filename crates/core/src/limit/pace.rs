@@ -33,8 +33,10 @@ const SOUGHT_FOR: Duration = Duration::from_secs(60);
 /// in a moment is soon to be doubted; at most after this long, or after so many requests, so that slow
 /// accounts are not asked for more too often.
 const FLAT: Duration = Duration::from_secs(15);
-const FLAT_REQUESTS: f64 = 25.0;
+const FLAT_REQUESTS: f64 = 35.0;
 const FLAT_LEAST: Duration = Duration::from_secs(2);
+/// The same, of what it was before: one early refusal says little against a longer measure.
+const FLAT_KEPT: f64 = 0.7;
 
 /// The rate after a refusal before anything was taken in, in requests a second.
 const UNMEASURED: f64 = 1.0;
@@ -53,7 +55,7 @@ const FIRST_CUT: f64 = 0.7;
 const PRIOR: f64 = 3.0;
 
 /// How far below a pace that was refused the refill is, where a bucket holds next to nothing.
-const BELOW_REFUSED: f64 = 0.88;
+const BELOW_REFUSED: f64 = 0.91;
 
 /// A refusal that comes sooner than this comes of a bucket that was nearly empty all the time.
 const SOON: Duration = Duration::from_secs(4);
@@ -237,7 +239,12 @@ impl Pace {
         self.since = if self.from_empty { now } else { until };
         let rate = rate.max(SLOWEST);
         let most = FLAT.as_secs_f64().max(FLAT_REQUESTS / rate);
-        let cubic = Curve::Cubic { flat: took.clamp(FLAT_LEAST.as_secs_f64(), most) };
+        let before = match self.phase {
+            Phase::Following { curve: Curve::Cubic { flat }, .. } => flat,
+            _ => 0.0,
+        };
+        let least = FLAT_LEAST.as_secs_f64().max(before * FLAT_KEPT).min(most);
+        let cubic = Curve::Cubic { flat: took.clamp(least, most) };
         self.follow(rate, until, if ramps { Curve::Ramp } else { cubic });
     }
 

@@ -21,6 +21,7 @@ use crate::usage::{Cost, Usage};
 
 /// What a run is bound by, apart from its plan: fixed when it is created.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Settings {
     /// Whether tasks may run side by side.
     pub mode: Mode,

@@ -198,6 +198,14 @@ pub(crate) const CASES: &[Case] = &[
         ..PLAIN
     },
     Case {
+        name: "no headers, bucket 1 of 50/min, 64 wide",
+        scenario: scenario!("requests_per_minute: 50\nrequests_burst: 1\nlimit_headers: absent\n"),
+        tasks: 1_000,
+        load: Some(Load::Requests { per_minute: 50.0, from_s: 60.0, until_s: f64::INFINITY }),
+        target: UNTOLD,
+        ..PLAIN
+    },
+    Case {
         name: "no headers, no retry-after, bucket 10, 64 wide",
         scenario: scenario!(
             "requests_per_minute: 600\nrequests_burst: 10\nlimit_headers: absent\nretry_after: absent\n"
