@@ -15,7 +15,7 @@ use self::world::World;
 use super::event::Outcome;
 use super::faults::{self, Fault};
 
-/// How many random runs a test drives.
+/// How many random runs `cargo test` drives; the whole proof is `SORTIE_RUNS=100000`.
 const RUNS: u64 = 10_000;
 
 /// Drives the run of a seed to its end.
@@ -29,13 +29,17 @@ fn drive(seed: u64) -> Result<World, String> {
     }
 }
 
-/// The seed that the environment asks for, to repeat a failure.
-#[expect(clippy::disallowed_methods, reason = "a failing seed is repeated by naming it")]
+/// The seeds that are tried: the one that the environment names, to repeat a failure, or as many as it says.
 fn seeds() -> std::ops::Range<u64> {
-    match std::env::var("SORTIE_SEED").ok().and_then(|seed| seed.parse().ok()) {
+    match number("SORTIE_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..RUNS,
+        None => 0..number("SORTIE_RUNS").unwrap_or(RUNS),
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "who runs the test says what to try and how often")]
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
 }
 
 #[test]
