@@ -89,6 +89,7 @@ impl Run {
         }
         task.attempts = attempt.number;
         task.phase = Phase::Running;
+        self.state.shared.remove(&attempt.task);
         self.state.ready.remove(&self.plan, attempt.task, task.queue, task.lane(), None);
         if is_first_there {
             task.failed_at = None;
@@ -194,14 +195,16 @@ impl Run {
     pub(super) fn make_ready(&mut self, id: TaskId) {
         let queue = self.queue_for(id);
         let now = self.state.last_time;
+        let shared = self.shared_answer(id);
         let task = &mut self.state.tasks[id.index()];
-        if let Some(until) = task.not_before.take().filter(|until| *until > now) {
+        // An answer that is there already needs no attempt, so it waits for none.
+        if let Some(until) = task.not_before.take().filter(|until| *until > now && shared.is_none()) {
             (task.phase, task.queue) = (Phase::Delayed(until), queue);
             return self.state.ready.delay(until, id, queue, task.lane());
         }
         (task.phase, task.queue) = (Phase::Ready, queue);
         self.state.ready.insert(&self.plan, id, queue, task.lane());
-        if self.shared_answer(id).is_some() {
+        if shared.is_some() {
             self.state.shared.insert(id);
         } else if self.settings.cache {
             self.recall.unasked.push(id);

@@ -105,3 +105,16 @@ fn a_run_whose_last_task_fails_too_often_is_complete() {
     fail(&mut table, 0);
     assert_eq!(table.finished(), Some(&Outcome::Completed));
 }
+
+#[test]
+fn a_task_that_waits_for_its_retry_takes_the_answer_that_its_twin_has_by_now() {
+    let twin = Task { same_as: Some(TaskId(0)), ..behind("twin", &[(0, When::Any)]) };
+    let mut table = Table::new(settings(), vec![task("asked", &[], 1), twin]);
+    fail(&mut table, 0);
+    table.fail(1, Failure::new(Class::Overloaded, "busy"));
+    assert_eq!(phases(&table), "Fr", "it was asked itself");
+    table.tell(Input::Resumed(Resume { retry_failed: true, ..Resume::default() }));
+    assert_eq!(phases(&table), "Rb");
+    table.succeed(0, 1);
+    assert_eq!((phases(&table).as_str(), table.finished()), ("SS", Some(&Outcome::Completed)));
+}
