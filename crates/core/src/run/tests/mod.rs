@@ -4,6 +4,7 @@ mod budgets;
 mod controls;
 mod failures;
 mod fallback;
+mod model;
 mod named;
 mod outage;
 mod random;
