@@ -206,6 +206,11 @@ impl Books {
         self.purses[&Purse::Run].billed
     }
 
+    /// How many attempts are in flight.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
     pub(super) fn budget(&self) -> Option<Usd> {
         self.purses[&Purse::Run].limit
     }

@@ -6,6 +6,8 @@
 //! | `draw` | random configurations, plans and scenarios |
 //! | `world` | a run between a provider that bills and a journal that crashes |
 //! | `books` | what the world saw, held against every limit after every record |
+//! | `chaos` | every fault at once and a kill each hundred tasks cost no task that can succeed |
+//! | `repeat` | the same plan, scenario and seed give the same journal, byte by byte |
 //! | `money` | no limit of money is ever passed |
 //! | `ledger` | what is charged is what was billed, to the picodollar |
 //! | `fallback` | an account that cannot serve costs no task that another can do |
@@ -16,11 +18,13 @@
 //! names its seed; `SORTIE_SEED=N` repeats it.
 
 mod books;
+mod chaos;
 mod draw;
 mod fallback;
 mod forecast;
 mod ledger;
 mod money;
+mod repeat;
 mod waiting;
 mod world;
 

@@ -28,7 +28,7 @@ async fn drive(seed: u64) -> Result<Lived, String> {
     let mut drawn = Drawn::new(chance).limited(chance);
     drawn.has_fallbacks = chance.percent(50);
     let header = drawn.header(seed);
-    let hardship = Hardship { crashes: 40, raises: 30, is_lied_to: false };
+    let hardship = Hardship { crashes: 40, raises: 30, ..Hardship::default() };
     let lived = live(header, hardship, chance).await?;
     let overshoot = lived.books.overshoot()?;
     if !overshoot.is_zero() {
@@ -77,7 +77,7 @@ async fn drive_lied_to(seed: u64) -> Result<(Lived, Usd), String> {
     });
     drawn.scenario = scenario.to_text();
     let header = drawn.limited(chance).header(seed);
-    let hardship = Hardship { crashes: 20, raises: 0, is_lied_to: true };
+    let hardship = Hardship { crashes: 20, is_lied_to: true, ..Hardship::default() };
     let lived = live(header, hardship, chance).await?;
     let past = lived.books.overshoot()?;
     let summary = lived.fold.report(lived.fold.last_time()).summary;

@@ -1,13 +1,15 @@
 //! A run between a provider that bills what it does and a journal whose process dies.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sortie_core::call::Call;
 use sortie_core::chance::Chance;
+use sortie_core::failure::Failure;
 use sortie_core::hash::Hash;
 use sortie_core::money::Usd;
-use sortie_core::run::event::{Answer, AttemptId, Outcome, Record};
+use sortie_core::run::event::{Answer, AttemptId, Event, Outcome, Record, Then};
 use sortie_core::run::input::Budgets;
 use sortie_core::time::Time;
 use sortie_engine::driver::{self, DriveError, Ended};
@@ -28,6 +30,15 @@ use crate::session::view;
 pub(super) struct Provider {
     pub(super) caller: SimulatedCaller,
     pub(super) bills: Bills,
+    served: BTreeMap<AttemptId, Served>,
+}
+
+/// What became of an attempt on the provider's side, whether or not anybody was left to hear of it.
+pub(super) struct Served {
+    /// Its place in the ledger, where it was accepted.
+    pub(super) entry: Option<usize>,
+    /// The hash of the text that came out of it, or what was said in its place.
+    pub(super) result: Result<Hash, Failure>,
 }
 
 impl Provider {
@@ -38,7 +49,7 @@ impl Provider {
         let plan = Arc::clone(&header.plan);
         let identity = simulation.identity();
         let caller = SimulatedCaller { model, plan, configured: binding.endpoints, identity };
-        Provider { caller, bills: Bills::default() }
+        Provider { caller, bills: Bills::default(), served: BTreeMap::new() }
     }
 }
 
@@ -46,8 +57,13 @@ impl Answerer for &mut Provider {
     fn answer(&mut self, call: &Call, now: Time) -> Answered {
         let before = self.caller.model.ledger().len();
         let answer = self.caller.answer(call, now);
-        let bill: Usd = self.caller.model.ledger()[before..].iter().map(|entry| entry.cost_picodollars).sum();
+        let entries = &self.caller.model.ledger()[before..];
+        let bill: Usd = entries.iter().map(|entry| entry.cost_picodollars).sum();
         self.bills.lock().unwrap().insert(call.attempt, bill);
+        let result = answer.returned.result.as_ref();
+        let result = result.map(|text| Hash::of(text.text.as_bytes())).map_err(Clone::clone);
+        let entry = (!entries.is_empty()).then_some(before);
+        self.served.insert(call.attempt, Served { entry, result });
         answer
     }
 }
@@ -65,6 +81,39 @@ struct Journal {
     books: Books,
     crash: Option<Crash>,
     appends: u64,
+    /// Each so many tasks that have ended, the process dies: before that is durable, and after it, in turn.
+    kill_every: Option<u64>,
+    ended: u64,
+    /// How many attempts were in flight at each death, as far as the journal knows.
+    deaths: Vec<usize>,
+}
+
+impl Journal {
+    fn of(header: &Header, provider: &Provider, hardship: Hardship) -> Self {
+        let books = Books::new(header, Arc::clone(&provider.bills), !hardship.is_lied_to);
+        let (memory, kill_every) = (MemoryStore::new(), hardship.kill_every);
+        Journal { memory, books, crash: None, appends: 0, kill_every, ended: 0, deaths: Vec::new() }
+    }
+
+    /// Whether the process dies with the next append, and if so whether that becomes durable.
+    fn dies(&self, ends: u64) -> Option<bool> {
+        let deaths = self.deaths.len() as u64;
+        let is_killed = self.kill_every.is_some_and(|every| self.ended + ends >= every * (deaths + 1));
+        let crash = self.crash.filter(|crash| crash.at == self.appends);
+        if is_killed { Some(deaths % 2 == 1) } else { crash.map(|crash| crash.is_durable) }
+    }
+}
+
+/// Whether a task has ended with it.
+fn is_end(record: &Record) -> bool {
+    matches!(
+        &record.event,
+        Event::AttemptSucceeded { .. }
+            | Event::AttemptFailed { then: Then::Fail, .. }
+            | Event::TaskFailed { .. }
+            | Event::TaskSkipped { .. }
+            | Event::TaskShared { .. }
+    )
 }
 
 impl Store for Journal {
@@ -84,16 +133,22 @@ impl Store for Journal {
         outputs: &[Output],
     ) -> Result<(), StoreError> {
         self.appends += 1;
-        let crash = self.crash.filter(|crash| crash.at == self.appends);
-        let dead = || StoreError::Fenced("the process is dead".to_owned());
-        if crash.is_some_and(|crash| !crash.is_durable) {
-            return Err(dead());
+        let ends = records.iter().filter(|record| is_end(record)).count() as u64;
+        let dies = self.dies(ends);
+        if dies != Some(false) {
+            self.memory.append(run_id, after, records, outputs).await?;
+            self.ended += ends;
+            for record in records {
+                self.books.take(record);
+            }
         }
-        self.memory.append(run_id, after, records, outputs).await?;
-        for record in records {
-            self.books.take(record);
+        match dies {
+            None => Ok(()),
+            Some(_) => {
+                self.deaths.push(self.books.in_flight());
+                Err(StoreError::Fenced("the process is dead".to_owned()))
+            }
         }
-        if crash.is_some() { Err(dead()) } else { Ok(()) }
     }
 
     async fn release(&mut self, run_id: &str) {
@@ -129,6 +184,11 @@ pub(super) struct Lived {
     pub(super) calls: usize,
     pub(super) crashes: u64,
     pub(super) resumes: u64,
+    /// How many attempts were in flight at each crash.
+    pub(super) deaths: Vec<usize>,
+    pub(super) served: BTreeMap<AttemptId, Served>,
+    /// The simulator, as the run left it.
+    pub(super) model: Model,
 }
 
 impl Lived {
@@ -153,6 +213,8 @@ pub(super) struct Hardship {
     pub(super) raises: u64,
     /// Whether answers may be longer than `max_tokens`.
     pub(super) is_lied_to: bool,
+    /// After how many ended tasks the process is killed each time; the budget then stays what it is.
+    pub(super) kill_every: Option<u64>,
 }
 
 /// Sessions that may die: later ones live, so that a run comes to an end.
@@ -164,8 +226,7 @@ const DEATHS: u64 = 8;
 /// What went wrong, in a sentence.
 pub(super) async fn live(header: Header, hardship: Hardship, chance: &mut Chance) -> Result<Lived, String> {
     let mut provider = Provider::of(&header);
-    let books = Books::new(&header, Arc::clone(&provider.bills), !hardship.is_lied_to);
-    let mut journal = Journal { memory: MemoryStore::new(), books, crash: None, appends: 0 };
+    let mut journal = Journal::of(&header, &provider, hardship);
     let created = header.created;
     let mut opened = driver::create(&mut journal, header).await.map_err(|error| error.to_string())?;
     let (mut crashes, mut resumes) = (0, 0);
@@ -187,7 +248,7 @@ pub(super) async fn live(header: Header, hardship: Hardship, chance: &mut Chance
             other => return Err(format!("the run ended otherwise: {other:?}")),
         }
         resumes += 1;
-        let raised = journal.books.budget().filter(|_| chance.percent(40));
+        let raised = journal.books.budget().filter(|_| hardship.kill_every.is_none() && chance.percent(40));
         journal.books.asked_budget = raised.map(|budget| budget + budget.shared_by(2) + Usd::from_pico(1));
         opened = driver::resume(&mut journal, RUN).await.map_err(|error| error.to_string())?;
         opened = opened.with_budgets(Budgets::from(journal.books.asked_budget));
@@ -200,9 +261,9 @@ pub(super) async fn live(header: Header, hardship: Hardship, chance: &mut Chance
     for record in &records {
         fold.apply(record);
     }
-    let ledger = provider.caller.model.ledger();
-    let billed = ledger.iter().map(|entry| entry.cost_picodollars).sum();
-    let bills = provider.bills;
+    let Provider { caller: SimulatedCaller { model, .. }, bills, served } = provider;
+    let billed = model.ledger().iter().map(|entry| entry.cost_picodollars).sum();
     let calls = bills.lock().unwrap().len();
-    Ok(Lived { bills, outcome, books: journal.books, fold, records, billed, calls, crashes, resumes })
+    let Journal { books, deaths, .. } = journal;
+    Ok(Lived { bills, outcome, books, fold, records, billed, calls, crashes, resumes, deaths, served, model })
 }
