@@ -141,7 +141,7 @@ impl Play {
         let is_spent = self.retries >= RETRIES;
         match kind {
             0..=1 => Came::Refused,
-            2 if pick % 3 == 0 => Came::Unpaid,
+            2 if pick.is_multiple_of(3) => Came::Unpaid,
             _ if is_spent => Came::Refused,
             2..=4 => Came::Wrong(pick % 3),
             _ if self.is_ill => Came::Refused,
@@ -180,10 +180,10 @@ impl Play {
 
     fn wake(&mut self) -> Result<(), String> {
         let due = self.reference.due(self.now);
-        if let Some(due) = due.filter(|_| !self.reference.is_held()) {
-            if self.wake_at.is_none_or(|at| at > due) {
-                return Err(format!("nobody wakes the run at {due:?}, but at {:?}", self.wake_at));
-            }
+        if let Some(due) = due.filter(|_| !self.reference.is_held())
+            && self.wake_at.is_none_or(|at| at > due)
+        {
+            return Err(format!("nobody wakes the run at {due:?}, but at {:?}", self.wake_at));
         }
         self.now = due.unwrap_or(self.now);
         self.tell(Input::Woke, |_, _| Ok(()))

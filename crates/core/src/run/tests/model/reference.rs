@@ -33,6 +33,7 @@ pub(super) struct State {
 
 /// What has happened since the run was started or last resumed.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each may be so whatever the others are")]
 pub(super) struct Session {
     failed: u32,
     /// A task failed that stops the run, or too many did.
@@ -78,8 +79,8 @@ impl Reference {
         for edge in &self.plan[id].depends_on {
             match (self.tasks[edge.task.index()].end, edge.when) {
                 (None, _) => all = false,
-                (Some(End::Failed), When::Succeeded) => return None,
-                (Some(End::Skipped), When::Succeeded | When::Finished) => return None,
+                (Some(End::Failed), When::Succeeded)
+                | (Some(End::Skipped), When::Succeeded | When::Finished) => return None,
                 (Some(_), _) => {}
             }
         }
