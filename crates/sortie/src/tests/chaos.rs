@@ -242,7 +242,7 @@ fn check_quotas(lived: &Lived, per_minute: u64) -> Result<(), String> {
     let most = (per_minute + per_minute.div_ceil(60)) as usize;
     for (model, times) in arrivals {
         let mut minutes = times.windows(most + 1);
-        if minutes.any(|minute| minute[most] - minute[0] < Duration::from_secs(60)) {
+        if minutes.any(|minute| minute[most] < minute[0] + Duration::from_secs(60)) {
             return Err(format!("more than {most} requests of {model} were accepted within a minute"));
         }
     }

@@ -142,13 +142,11 @@ impl Store for Journal {
                 self.books.take(record);
             }
         }
-        match dies {
-            None => Ok(()),
-            Some(_) => {
-                self.deaths.push(self.books.in_flight());
-                Err(StoreError::Fenced("the process is dead".to_owned()))
-            }
+        if dies.is_none() {
+            return Ok(());
         }
+        self.deaths.push(self.books.in_flight());
+        Err(StoreError::Fenced("the process is dead".to_owned()))
     }
 
     async fn release(&mut self, run_id: &str) {
@@ -265,5 +263,5 @@ pub(super) async fn live(header: Header, hardship: Hardship, chance: &mut Chance
     let billed = model.ledger().iter().map(|entry| entry.cost_picodollars).sum();
     let calls = bills.lock().unwrap().len();
     let Journal { books, deaths, .. } = journal;
-    Ok(Lived { bills, outcome, books, fold, records, billed, calls, crashes, resumes, deaths, served, model })
+    Ok(Lived { outcome, books, fold, records, billed, bills, calls, crashes, resumes, deaths, served, model })
 }
