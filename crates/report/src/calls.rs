@@ -27,6 +27,7 @@ pub fn line(run: &RunView, record: &Record) -> Option<String> {
             (attempt, "failed", failure.http_status, spent, Some(timing))
         }
         Event::AttemptLost { attempt, spent } => (attempt, "lost", None, spent, None),
+        Event::AttemptRecovered { attempt, spent, .. } => (attempt, "recovered", None, spent, None),
         _ => return None,
     };
     let mut line = Line::default();
@@ -50,6 +51,7 @@ fn who(line: &mut Line, run: &RunView, record: &Record, attempt: AttemptId) {
         line.pair("agent", &agent.name);
         match &record.event {
             Event::AttemptSucceeded { answer, .. } => line.pair("model", &answer.model),
+            Event::AttemptRecovered { model, .. } => line.pair("model", model),
             Event::AttemptFailed { failure: Failure { model: Some(model), .. }, .. } => {
                 line.pair("model", model);
             }

@@ -107,7 +107,8 @@ fn message(run: &RunView, record: &Record) -> (Level, String) {
         Event::AttemptStarted { .. }
         | Event::AttemptSucceeded { .. }
         | Event::AttemptFailed { .. }
-        | Event::AttemptLost { .. } => of_attempt(run, record),
+        | Event::AttemptLost { .. }
+        | Event::AttemptRecovered { .. } => of_attempt(run, record),
         Event::TaskRecalled { task: id, run: earlier, .. } => {
             (Level::Info, format!("task {} answered without a call: run {earlier} asked the same", task(*id)))
         }
@@ -159,6 +160,14 @@ fn of_attempt(run: &RunView, record: &Record) -> (Level, String) {
         Event::AttemptLost { attempt, spent } => {
             let at_risk = money(spent.charge.at_risk);
             (Level::Warning, format!("task {task}: attempt {} was lost, {at_risk} at risk", attempt.number))
+        }
+        Event::AttemptRecovered { attempt, answer, spent, .. } => {
+            let (number, cost) = (attempt.number, cost(spent));
+            let answer = if answer.is_some() { "the task has succeeded" } else { "only its cost is of use" };
+            (
+                Level::Info,
+                format!("task {task}: lost attempt {number} was found at its provider {cost}: {answer}"),
+            )
         }
         Event::AttemptStarted { attempt, because: Some(because), .. } => {
             (Level::Info, rerouted(run, *attempt, *because, record.at))

@@ -212,6 +212,12 @@ fn attempts(records: &[Record], plan: &Plan, id: TaskId) -> String {
                 Some(attempt.number),
                 format!("lost{}, {} at risk", by(attempt), money(spent.charge.at_risk)),
             ),
+            Event::AttemptRecovered { attempt, answer, spent, .. } if attempt.task == id => {
+                let pricing = asked(plan, *attempt).map_or(&Pricing::Free, |agent| &agent.pricing);
+                let cost = for_what(pricing, &spent.charge);
+                let answer = if answer.is_some() { "succeeded" } else { "no answer to it" };
+                (Some(attempt.number), format!("found at its provider{} {cost}: {answer}", by(attempt)))
+            }
             Event::TaskFailed { task, failure } if *task == id => (None, format!("failed unsent: {failure}")),
             Event::PlanChanged { again, .. } if again.contains(&id) => {
                 (None, "done anew: the plan was changed".to_owned())
@@ -242,6 +248,7 @@ mod tests {
         for (name, story) in [
             ("run_failure", testing::failure()),
             ("run_resumed", testing::resumed()),
+            ("run_recovered", testing::recovered()),
             ("run_reopened", testing::reopened()),
             ("run_killed", testing::killed()),
             ("run_budget", testing::budget_stop()),
@@ -266,6 +273,7 @@ mod tests {
         insta::assert_snapshot!("task_unwritten", shown_task(&testing::unwritten(), 3, None));
         insta::assert_snapshot!("task_skipped", shown_task(&testing::failure(), 4, None));
         insta::assert_snapshot!("task_reopened", shown_task(&testing::reopened(), 3, Some("Done.")));
+        insta::assert_snapshot!("task_recovered", shown_task(&testing::recovered(), 3, Some("answer 3")));
         insta::assert_snapshot!("task_lost", shown_task(&testing::resumed(), 3, Some("answer 3")));
     }
 

@@ -1,5 +1,7 @@
 //! Runs written by hand, for tests: a plan, and its records with their times.
 
+mod recovered;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ use sortie_core::time::Time;
 use sortie_core::usage::{Charge, Cost, Usage};
 
 use crate::fold::{Fold, RunView};
+
+pub(crate) use recovered::recovered;
 
 /// 2025-11-14 09:30:00 UTC: when all stories begin.
 const BEGIN: Time = Time::from_micros(1_763_112_600_000_000);

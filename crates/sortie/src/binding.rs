@@ -57,6 +57,12 @@ impl Binding {
         Ok(())
     }
 
+    /// Whether an agent's answers are kept by its provider, to be asked for where they are lost.
+    pub fn keeps_answers(&self, agent: AgentId) -> bool {
+        let is_told = self.endpoints.get(agent.index()).is_some_and(|endpoint| endpoint.recover_lost);
+        is_told && self.simulation.is_none()
+    }
+
     /// Whether running this plan may cost money: some task goes to another machine, or may in place of its own
     /// agent, and not to an agent that is declared free.
     pub fn may_cost(&self, plan: &Plan) -> bool {

@@ -39,6 +39,7 @@ mod files;
 pub mod foresight;
 pub mod launch;
 pub mod receipts;
+pub mod recovery;
 mod scheduler;
 pub mod session;
 #[cfg(test)]

@@ -32,6 +32,7 @@ use crate::control;
 use crate::error::Error;
 use crate::files::{Recorder, export, result_of};
 use crate::launch::unpriced;
+use crate::recovery::{self, Recovery};
 
 /// A run that this process owns and has not driven yet.
 #[derive(Debug)]
@@ -131,6 +132,18 @@ impl<S: Store> Session<S> {
         settings
     }
 
+    /// Asks providers for answers that were lost, where the configuration that the run began with says so
+    /// ([`Recovery`]): before anything else is asked of this session, for that depends on it. The run takes in what
+    /// was found as soon as it is driven.
+    ///
+    /// # Errors
+    /// Where the HTTP client cannot be made.
+    pub async fn recover(self, environment: &Environment) -> Result<(Self, Recovery), Error> {
+        let (recovery, found, texts) =
+            recovery::ask(self.header(), self.opened.run(), &self.binding, environment).await?;
+        Ok((Session { opened: self.opened.finding(found, texts), ..self }, recovery))
+    }
+
     /// The same run with another try for its failed tasks, and for those that were skipped for them.
     #[must_use]
     pub fn retrying_failed(self) -> Self {
@@ -228,7 +241,8 @@ impl<S: Store> Session<S> {
         } else {
             let endpoints = endpoints(opened.header(), &self.binding, environment)?;
             let connect = plan.agents().iter().map(|agent| agent.timeouts.connect).max().unwrap_or_default();
-            let caller = HttpCaller { client: Client::new(connect)?, plan, configured, endpoints };
+            let kept_as = recovery::prefix(opened.header());
+            let caller = HttpCaller { client: Client::new(connect)?, kept_as, plan, configured, endpoints };
             let mut executor = LocalExecutor::new(caller, floor, signals);
             opened.drive(&mut self.store, &mut executor, &mut observe).await?
         };

@@ -11,6 +11,7 @@ use sortie::engine::executor::simulated::Pace;
 use sortie::engine::store::sqlite::SqliteStore;
 use sortie::engine::store::{Salvaged, StoreError};
 use sortie::foresight::{Foresight, Past};
+use sortie::recovery::Recovery;
 use sortie::report::Fold;
 use sortie::report::terminal::{one_line, so_far};
 use sortie::report::units::count;
@@ -38,7 +39,9 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
     if let Some(run) = args.run.as_ref().filter(|_| args.again.salvage) {
         salvage(&mut store, run, terminal).await?;
     }
-    let mut session = Session::resume(store, args.run.as_deref(), Some(results_dir)).await?;
+    let session = Session::resume(store, args.run.as_deref(), Some(results_dir)).await?;
+    let (mut session, recovery) = session.recover(&setting.environment).await?;
+    recovered(&recovery, terminal);
     if !session.is_done() || args.again.plan.is_asked_for() {
         session = plan_now::take(session, &args.again.plan, &setting, terminal)?;
     }
@@ -104,6 +107,23 @@ fn kept(config: &Config, fold: &Fold, budgets: &Budgets) -> Option<String> {
     Some(format!(
         "the run keeps the settings that it began with, not the configuration's {keys}; --max-cost changes a budget"
     ))
+}
+
+/// What became of the answers that were lost, where their provider was to keep them.
+fn recovered(recovery: &Recovery, terminal: Terminal) {
+    let Recovery { lost, found, .. } = *recovery;
+    if lost == 0 {
+        return;
+    }
+    let of = count(lost as u64, "lost answer");
+    terminal.note(&format!("{found} of {of} found at the provider, which had kept them"));
+    if found < lost {
+        let why = recovery.why_not().map_or_else(
+            || "they are not there, or not yet: another resume asks again".to_owned(),
+            |why| one_line(&why).into_owned(),
+        );
+        terminal.note(&format!("  what the others may have cost stays at risk: {why}"));
+    }
 }
 
 /// How many tasks get another try.

@@ -1,6 +1,7 @@
 //! `sortie show RUN [TASK]`
 
 use sortie::RunResult;
+use sortie::binding::Binding;
 use sortie::config::Overrides;
 use sortie::core::document::nearest;
 use sortie::core::plan::TaskId;
@@ -26,11 +27,11 @@ pub(super) async fn run(args: ShowArgs) -> Result<Exit, Failed> {
     let store = journal(&setting.config.results_dir)?.ok_or_else(no_such_run)?;
     let (header, records) = read_newest(&store, &args.run).await?;
     if args.at_risk {
-        let calls = at_risk::calls(&view(&header), &records);
+        let (view, binding) = (view(&header), Binding::of(&header)?);
         if terminal.json() {
-            terminal::document(&calls);
+            terminal::document(&at_risk::calls(&view, &records, |agent| binding.keeps_answers(agent)));
         } else {
-            terminal::result(&at_risk::text(&calls));
+            terminal::result(&at_risk::text(&view, &records, |agent| binding.keeps_answers(agent)));
         }
         return Ok(Exit::Success);
     }

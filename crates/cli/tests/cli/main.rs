@@ -22,6 +22,7 @@ mod plans;
 mod prices;
 mod receipts;
 mod recording;
+mod recovery;
 mod results;
 mod resume;
 mod secrets;

@@ -89,11 +89,23 @@ impl Simulator {
         self.get("/_sim/ledger")
     }
 
+    /// The chat completions that it keeps for a key.
+    pub(crate) fn completions(&self, key: &str) -> Vec<serde_json::Value> {
+        let list: serde_json::Value =
+            self.get_with("/v1/chat/completions?limit=100", &format!("authorization: Bearer {key}\r\n"));
+        list["data"].as_array().cloned().unwrap_or_default()
+    }
+
     fn get<T: DeserializeOwned>(&self, path: &str) -> T {
+        self.get_with(path, "")
+    }
+
+    fn get_with<T: DeserializeOwned>(&self, path: &str, headers: &str) -> T {
         let address = self.url.trim_start_matches("http://");
         let mut socket = TcpStream::connect(address).expect("the simulator listens");
         // HTTP/1.0: the body ends with the connection, in one piece.
-        write!(socket, "GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n").expect("the simulator reads");
+        write!(socket, "GET {path} HTTP/1.0\r\nhost: {address}\r\n{headers}\r\n")
+            .expect("the simulator reads");
         let mut reply = String::new();
         socket.read_to_string(&mut reply).expect("the simulator answers");
         let (_, body) = reply.split_once("\r\n\r\n").unwrap_or_else(|| panic!("not HTTP: {reply}"));

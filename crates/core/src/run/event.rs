@@ -114,6 +114,21 @@ pub enum Event {
         /// What stays charged.
         spent: Spent,
     },
+    /// The provider had kept the answer of a lost attempt: what it cost is known now.
+    AttemptRecovered {
+        /// Which.
+        attempt: AttemptId,
+        /// The answer, with which its task has succeeded; none where the task has ended already, or what came is no
+        /// answer to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answer: Option<Answer>,
+        /// What was at risk for it until now, and is not any more.
+        at_risk: Usd,
+        /// What it used and cost.
+        spent: Spent,
+        /// The model that answered, as the reply names it.
+        model: Arc<str>,
+    },
     /// The same request was answered in an earlier run: the task has succeeded, and cost nothing.
     TaskRecalled {
         /// Which.
@@ -245,7 +260,8 @@ impl Event {
             Event::AttemptStarted { attempt, .. }
             | Event::AttemptSucceeded { attempt, .. }
             | Event::AttemptFailed { attempt, .. }
-            | Event::AttemptLost { attempt, .. } => Some(*attempt),
+            | Event::AttemptLost { attempt, .. }
+            | Event::AttemptRecovered { attempt, .. } => Some(*attempt),
             Event::TaskFailed { .. }
             | Event::TaskSkipped { .. }
             | Event::TaskRecalled { .. }

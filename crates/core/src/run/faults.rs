@@ -91,10 +91,14 @@ pub(crate) enum Fault {
     RemovedDone,
     /// Failed tasks are tried again, and those that were skipped for them are not.
     SkippedForgotten,
+    /// What was at risk for an attempt stays so when it is found.
+    FoundAtRiskKept,
+    /// The answer to what is not asked any more is taken.
+    StaleAnswerTaken,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 43] = [
+    pub(crate) const ALL: [Fault; 45] = [
         Fault::ReservationForgotten,
         Fault::LostIsFree,
         Fault::SettleForgotten,
@@ -138,6 +142,8 @@ impl Fault {
         Fault::ChangeIgnored,
         Fault::RemovedDone,
         Fault::SkippedForgotten,
+        Fault::FoundAtRiskKept,
+        Fault::StaleAnswerTaken,
     ];
 }
 

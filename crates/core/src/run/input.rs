@@ -130,6 +130,19 @@ pub struct Recalled {
     pub run: Arc<str>,
 }
 
+/// What a provider had kept of an attempt that was lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Which.
+    pub attempt: AttemptId,
+    /// The answer; none where what came is no answer to its task (a refusal, or not what it has to be).
+    pub answer: Option<Answer>,
+    /// What was billed, as it reports.
+    pub usage: Usage,
+    /// The model that answered, as the reply names it.
+    pub model: Arc<str>,
+}
+
 /// How a run goes on: what the user wants to be otherwise than before.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Resume {
@@ -140,6 +153,9 @@ pub struct Resume {
     pub retry_failed: bool,
     /// Another plan, where the user changed it. Also a run that has completed then goes on.
     pub change: Option<Change>,
+    /// What providers had kept of attempts that were lost ([`super::Run::recoverable`]). Also a run that has completed
+    /// then goes on, to put its money right.
+    pub found: Vec<Found>,
 }
 
 /// A plan that was changed.

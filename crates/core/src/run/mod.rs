@@ -18,6 +18,7 @@
 //! | `schedule` | which task starts next, and why none does |
 //! | `failures` | when failed tasks end the run |
 //! | `recall` | answers that need no call |
+//! | `recover` | answers of lost attempts, as their providers kept them |
 //! | `retry` | whether and when a failed attempt is tried again |
 //! | `health` | what is known of the providers' health, of `breaker`, `alike` and `quota` |
 //! | `pass` | which task is next, by the queue and by the providers' health |
@@ -46,6 +47,7 @@ mod pass;
 mod quota;
 mod ready;
 mod recall;
+mod recover;
 mod reopen;
 mod retry;
 pub mod revise;

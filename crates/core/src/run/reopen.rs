@@ -58,7 +58,11 @@ impl Run {
             self.state.open += 1;
         }
         let behind = |id: &TaskId| self.plan.dependants(*id).iter().map(|dependant| dependant.task);
-        let moved: BTreeSet<TaskId> = tasks.iter().flat_map(behind).chain(tasks.iter().copied()).collect();
+        let mut moved: BTreeSet<TaskId> = tasks.iter().flat_map(behind).collect();
+        for id in &moved {
+            self.void_lost(*id); // its prompt may have another result in it now
+        }
+        moved.extend(tasks);
         for id in moved {
             self.stand(id);
         }

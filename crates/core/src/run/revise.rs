@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::event::{AttemptId, Event, Record};
-use super::input::{Billing, Resume, Settings};
+use super::input::{Billing, Found, Resume, Settings};
 use super::money::spent;
 use super::planted;
 use super::ready::Ready;
@@ -36,12 +36,15 @@ impl Run {
     #[must_use]
     pub fn going_on(&self, resume: &Resume) -> Self {
         let mut run = self.clone();
-        if resume.change.is_none() && !resume.retry_failed {
+        if resume.change.is_none() && !resume.retry_failed && resume.found.is_empty() {
             return run;
         }
         let in_flight: Vec<InFlight> = run.state.in_flight.values().copied().collect();
         for InFlight { attempt, reserved } in in_flight {
             run.lose(attempt, reserved.usd);
+        }
+        for found in &resume.found {
+            run.take_found(found);
         }
         if let Some(change) = &resume.change {
             let changed = run.plan_changed(&change.again, &change.revision);
@@ -55,10 +58,19 @@ impl Run {
 
     fn lose(&mut self, attempt: AttemptId, reserved: crate::money::Usd) {
         let spent = spent(self.plan.agent_asked(attempt), reserved, Billing::Unknown, None);
-        let event = Event::AttemptLost { attempt, spent };
-        let lost = Record { seq: self.state.last_seq + 1, at: self.state.last_time, event };
-        let applied = self.apply(&lost);
-        debug_assert_eq!(applied, Ok(()), "what is in flight can be lost");
+        self.suppose(Event::AttemptLost { attempt, spent });
+    }
+
+    fn take_found(&mut self, found: &Found) {
+        if let Some(event) = self.recovery(found) {
+            self.suppose(event);
+        }
+    }
+
+    fn suppose(&mut self, event: Event) {
+        let record = Record { seq: self.state.last_seq + 1, at: self.state.last_time, event };
+        let applied = self.apply(&record);
+        debug_assert_eq!(applied, Ok(()), "what is in flight can be lost, and what was lost found");
     }
 
     /// The part of [`Run::apply`] that is about a plan that was changed.
@@ -93,8 +105,10 @@ impl Run {
                 self.state.tasks.push(TaskState { phase: Phase::Blocked, ..TaskState::new(plan.task(id)) });
             } else if plan.is_removed(id) && !planted!(RemovedDone) {
                 self.state.tasks[id.index()].phase = Phase::Removed;
+                self.void_lost(id);
             } else if again.contains(&id) || planted!(KeptDoneAgain) {
                 self.begin_anew(id);
+                self.void_lost(id);
             } else {
                 let task = &mut self.state.tasks[id.index()];
                 if let Phase::Delayed(until) = task.phase {

@@ -10,6 +10,7 @@ use super::input::Settings;
 use super::planted;
 use super::ready::Ready;
 use super::recall::Recall;
+use super::recover::Lost;
 use super::task::{Phase, TaskState};
 use super::waits::Waits;
 use crate::agent::{Agent, AgentId};
@@ -45,6 +46,8 @@ pub(super) struct State {
     /// Ready tasks whose answer another one has.
     pub(super) shared: BTreeSet<TaskId>,
     pub(super) in_flight: BTreeMap<TaskId, InFlight>,
+    /// Attempts that were lost and not found again.
+    pub(super) lost: BTreeMap<AttemptId, Lost>,
     /// Tasks that have neither succeeded nor failed nor been skipped.
     pub(super) open: usize,
     pub(super) budget: Option<Usd>,
@@ -121,6 +124,7 @@ impl Run {
             ready: Ready::default(),
             shared: BTreeSet::new(),
             in_flight: BTreeMap::new(),
+            lost: BTreeMap::new(),
             budget: settings.budget,
             budget_stops: settings.auto_stop,
             charged: Charge::default(),
@@ -266,7 +270,11 @@ impl Run {
             Event::AttemptLost { attempt, spent } => {
                 self.attempt_ended(*attempt, spent)?;
                 self.note_loss(*attempt, record.at);
+                self.note_lost(*attempt, spent);
                 self.make_ready(attempt.task);
+            }
+            Event::AttemptRecovered { attempt, answer, at_risk, spent, .. } => {
+                self.recovered(*attempt, answer.as_ref(), *at_risk, spent)?;
             }
             Event::TaskRecalled { task, answer, .. } => self.answered(*task, answer.output, answer.bytes)?,
             Event::TaskShared { task, with } => {

@@ -104,7 +104,7 @@ impl Deciding<'_> {
     }
 
     /// What was in flight when the last process died is lost: it may have been billed.
-    fn resume(&mut self, Resume { budgets, retry_failed, change }: Resume) {
+    fn resume(&mut self, Resume { budgets, retry_failed, change, found }: Resume) {
         self.remember(Event::RunResumed);
         // The same amount says something new where it only warned so far: from here on it stops.
         let is_known = self.run.state.budget_stops && budgets.run == self.run.state.budget;
@@ -112,7 +112,12 @@ impl Deciding<'_> {
             self.remember(Event::BudgetSet { budget: budgets.run, agent: None });
         }
         self.set_agent_budgets(&budgets);
-        self.lose_all_in_flight();
+        let lost = self.lose_all_in_flight();
+        // Before another plan makes their answers worth nothing.
+        let is_found = self.recover(&found);
+        if !lost.is_empty() || is_found {
+            self.warn_of_budget();
+        }
         if let Some(Change { header, again, revision }) = change {
             self.remember(Event::PlanChanged { header, again, revision: Some(revision) });
             self.set_agent_budgets(&budgets); // of agents that are new
@@ -159,6 +164,7 @@ impl Deciding<'_> {
         }
     }
 
+    /// What was reserved for them counts from here on: it may be what passes a mark.
     fn lose_all_in_flight(&mut self) -> Vec<AttemptId> {
         let in_flight: Vec<_> = self.run.state.in_flight.values().copied().collect();
         let mut lost = Vec::new();
@@ -169,10 +175,6 @@ impl Deciding<'_> {
             self.gates.settle(agent.gate, attempt, &used, false, self.now);
             self.remember(Event::AttemptLost { attempt, spent });
             lost.push(attempt);
-        }
-        // What was reserved for them counts from here on: it may be what passes a mark.
-        if !lost.is_empty() {
-            self.warn_of_budget();
         }
         lost
     }
@@ -282,9 +284,11 @@ impl Deciding<'_> {
 
     /// Gives up everything in flight and ends.
     pub(super) fn cut_off(&mut self, outcome: Outcome) {
-        for attempt in self.lose_all_in_flight() {
-            self.step.actions.push(Action::Abandon(attempt));
+        let lost = self.lose_all_in_flight();
+        if !lost.is_empty() {
+            self.warn_of_budget();
         }
+        self.step.actions.extend(lost.into_iter().map(Action::Abandon));
         self.end(outcome);
     }
 

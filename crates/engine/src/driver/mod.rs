@@ -33,12 +33,12 @@ use sortie_core::limit::{GateSpec, Gates};
 use sortie_core::plan::Plan;
 use sortie_core::run::Run;
 use sortie_core::run::event::{Outcome, Record, Signal};
-use sortie_core::run::input::{Budgets, Change, Input, Resume};
+use sortie_core::run::input::{Budgets, Change, Found, Input, Resume};
 use sortie_core::time::Time;
 
 use crate::executor::Executor;
 use crate::sharing::Sharing;
-use crate::store::{Header, Store, StoreError};
+use crate::store::{Header, Output, Store, StoreError};
 use round::Driver;
 
 pub use controls::{Controller, Controls, Request, Unheard};
@@ -78,6 +78,8 @@ pub struct Opened {
     records: Vec<Record>,
     run: Run,
     resume: Resume,
+    /// The texts of what was found of lost attempts.
+    found: Vec<Output>,
     foreseen: Foreseen,
     sharing: Option<Box<dyn Sharing>>,
     /// Its gates, as those who share them know them; none: as it was created with.
@@ -98,6 +100,7 @@ pub async fn create<S: Store>(store: &mut S, header: Header) -> Result<Opened, S
         records: Vec::new(),
         run,
         resume: Resume::default(),
+        found: Vec::new(),
         foreseen: Foreseen::nothing(),
         sharing: None,
         shared: None,
@@ -120,6 +123,7 @@ pub async fn resume<S: Store>(store: &mut S, run_id: &str) -> Result<Opened, Sto
         records,
         run,
         resume: Resume::default(),
+        found: Vec::new(),
         foreseen: Foreseen::nothing(),
         sharing: None,
         shared: None,
@@ -157,15 +161,23 @@ impl Opened {
         Opened { header, resume: Resume { change: Some(change), ..self.resume }, ..self }
     }
 
+    /// The same run with what providers had kept of attempts that were lost, and the texts of these answers.
+    #[must_use]
+    pub fn finding(self, found: Vec<Found>, texts: Vec<Output>) -> Self {
+        Opened { resume: Resume { found, ..self.resume }, found: texts, ..self }
+    }
+
     /// How it goes on.
     pub fn resume(&self) -> &Resume {
         &self.resume
     }
 
-    /// Whether nothing is left to do: it has completed, and nothing is asked for beyond that.
+    /// Whether nothing is left to do: it has completed, and nothing is asked for beyond that or was found.
     pub fn is_done(&self) -> bool {
-        let again = self.resume.retry_failed && !self.run.retryable().is_empty();
-        self.run.outcome() == Some(&Outcome::Completed) && !again && self.resume.change.is_none()
+        let Resume { retry_failed, change, found, .. } = &self.resume;
+        let again = *retry_failed && !self.run.retryable().is_empty();
+        let goes_on = again || change.is_some() || !found.is_empty();
+        self.run.outcome() == Some(&Outcome::Completed) && !goes_on
     }
 
     /// The same run with a forecast that it takes down as soon as it is known; nothing waits for it.
@@ -225,7 +237,8 @@ impl Opened {
         executor: &mut E,
         observe: &mut O,
     ) -> Result<Ended, DriveError> {
-        let Opened { first: begun, header, records, run, resume, foreseen, sharing, shared, controls } = self;
+        let Opened { first: begun, header, records, run, resume, found, foreseen, sharing, shared, controls } =
+            self;
         // A process may have died between the creation and the first record: that is a start still.
         let is_start = records.is_empty() && resume == Resume::default();
         let first = if is_start { Input::Started } else { Input::Resumed(resume) };
@@ -235,7 +248,7 @@ impl Opened {
         let driver = Driver::new(&header, run, gates, store, executor, observe);
         driver
             .among(sharing, shared.as_ref().unwrap_or(&header.settings.gates))
-            .drive_to_end(first, foreseen, controls)
+            .drive_to_end((first, found), foreseen, controls)
             .await
     }
 }

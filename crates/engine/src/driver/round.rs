@@ -47,17 +47,17 @@ pub(super) struct Driver<'a, S, E, O> {
     end_at_once: Option<Signal>,
 }
 
-/// Something heard, in the run's words; the output is of an answer that came whole.
+/// Something heard, in the run's words; the outputs are of answers that came whole.
 pub(super) struct Heard {
     input: Input,
-    output: Option<Output>,
+    outputs: Vec<Output>,
     /// Whom to tell that what it led to is durable.
     confirm: Option<oneshot::Sender<bool>>,
 }
 
 impl From<Input> for Heard {
     fn from(input: Input) -> Self {
-        Heard { input, output: None, confirm: None }
+        Heard { input, outputs: Vec::new(), confirm: None }
     }
 }
 
@@ -75,9 +75,10 @@ struct Round {
 
 impl Round {
     /// Adds a step and tells whether the run goes on after it.
-    fn add(&mut self, step: Step, output: Option<Output>) -> bool {
+    fn add(&mut self, step: Step, outputs: Vec<Output>) -> bool {
         let goes_on = !step.actions.iter().any(|action| matches!(action, Action::Finish(_)));
-        self.outputs.extend(output.filter(|(hash, _)| step.records.iter().any(|record| names(record, hash))));
+        let is_named = |(hash, _): &Output| step.records.iter().any(|record| names(record, hash));
+        self.outputs.extend(outputs.into_iter().filter(is_named));
         self.records.extend(step.records);
         self.actions.extend(step.actions);
         // A step sees all that there is to wait for: the last one counts.
@@ -91,6 +92,9 @@ impl Round {
 fn names(record: &Record, hash: &Hash) -> bool {
     match &record.event {
         Event::AttemptSucceeded { answer, .. } => answer.output == *hash,
+        Event::AttemptRecovered { answer, .. } => {
+            answer.as_ref().is_some_and(|answer| answer.output == *hash)
+        }
         Event::PlanChanged { header, .. } => header == hash,
         _ => false,
     }
@@ -127,10 +131,10 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
         Driver { seat: Seat::at(sharing, gates), ..self }
     }
 
-    /// Round after round, from this input to the end.
+    /// Round after round, from this input and its outputs to the end.
     pub(super) async fn drive_to_end(
         mut self,
-        first: Input,
+        first: (Input, Vec<Output>),
         foreseen: Foreseen,
         controls: Controls,
     ) -> Result<Ended, DriveError> {
@@ -141,7 +145,7 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
 
     async fn rounds(
         &mut self,
-        first: Input,
+        (first, mut outputs): (Input, Vec<Output>),
         mut foreseen: Foreseen,
         mut controls: Controls,
     ) -> Result<Ended, DriveError> {
@@ -150,8 +154,8 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
             Input::Started => foreseen.now().map_or(Input::Started, Input::StartedForeseen),
             first => first,
         };
-        let output = plan_of(&first)?;
-        self.heard.push_back(Heard { output, ..first.into() });
+        outputs.extend(plan_of(&first)?);
+        self.heard.push_back(Heard { outputs, ..first.into() });
         loop {
             self.seat.meet(&self.run, &mut self.gates, self.executor.now());
             let mut round = self.decide();
@@ -196,11 +200,11 @@ impl<'a, S: Store, E: Executor, O: Observe> Driver<'a, S, E, O> {
             {
                 self.hear(next);
             }
-            let Some(Heard { input, output, confirm }) = self.heard.pop_front() else { break };
+            let Some(Heard { input, outputs, confirm }) = self.heard.pop_front() else { break };
             let changes = self.run.is_paused() || !matches!(input, Input::Controlled(Control::Resume));
             let step = self.run.step(input, self.executor.now(), &mut self.gates);
             round.confirm.extend(confirm.map(|confirm| (confirm, changes)));
-            if !round.add(step, output) {
+            if !round.add(step, outputs) {
                 break;
             }
         }
@@ -278,15 +282,15 @@ fn plan_of(first: &Input) -> Result<Option<Output>, StoreError> {
 /// An answer's text stays outside of the run, which gets its hash and its length.
 fn replied(attempt: AttemptId, returned: Returned, request: Option<Hash>) -> Heard {
     let Returned { result, billing, timing } = returned;
-    let (result, output) = match result {
+    let (result, outputs) = match result {
         Ok(text) => {
             let hash = Hash::of(text.text.as_bytes());
             let bytes = text.text.len() as u64;
             let (finish, model) = (text.finish, text.model.into());
             let answer = Answer { output: hash, bytes, finish, model, request };
-            (Ok(answer), Some((hash, Arc::from(text.text))))
+            (Ok(answer), vec![(hash, Arc::from(text.text))])
         }
-        Err(failure) => (Err(failure), None),
+        Err(failure) => (Err(failure), Vec::new()),
     };
-    Heard { output, ..Input::Replied(Reply { attempt, result, billing, timing }).into() }
+    Heard { outputs, ..Input::Replied(Reply { attempt, result, billing, timing }).into() }
 }

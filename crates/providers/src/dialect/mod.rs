@@ -74,6 +74,9 @@ pub struct Request {
     pub stop: Vec<String>,
     /// What the answer has to look like.
     pub shape: Shape,
+    /// The name by which the provider is to keep the answer, so that it can be asked for should it be lost
+    /// ([`Dialect::encode_kept`]); sent only where it is set, and where the API has such a thing.
+    pub kept_as: Option<String>,
 }
 
 /// What an answer has to look like.
@@ -292,6 +295,17 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
 
     /// The input tokens that the answer to [`Dialect::encode_count`] tells.
     fn read_count(&self, _body: &[u8]) -> Option<u64> {
+        None
+    }
+
+    /// The question for the answers that were kept by this name ([`Request::kept_as`]): a path, and the pairs of
+    /// its query; none where the API cannot be asked so.
+    fn encode_kept(&self, _name: &str) -> Option<(&'static str, Vec<(String, String)>)> {
+        None
+    }
+
+    /// The answers of this name in the reply to [`Dialect::encode_kept`]; none where it is no such reply.
+    fn read_kept(&self, _body: &[u8], _name: &str) -> Option<Vec<Decoded>> {
         None
     }
 

@@ -122,6 +122,13 @@ impl Answer {
     }
 }
 
+/// What a whole reply that stands in another document came to.
+pub(super) fn whole<S: Spoken>(reply: &Value) -> Decoded {
+    let mut answer = Answer::default();
+    Reader::<S>::take(&mut answer, reply, S::whole);
+    answer.conclude(200)
+}
+
 /// What the body turned out to be.
 enum Body {
     /// Nothing but white space came so far.

@@ -6,6 +6,7 @@
 
 mod count;
 mod endpoint;
+mod kept;
 mod unpack;
 mod upstream;
 

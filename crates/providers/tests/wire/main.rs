@@ -9,3 +9,4 @@ mod client;
 mod cuts;
 mod exchanges;
 mod fixtures;
+mod kept;

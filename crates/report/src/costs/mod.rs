@@ -95,8 +95,8 @@ pub struct Settled<'a> {
     pub at: Time,
     /// Of which run.
     pub run_id: &'a str,
-    /// For which task.
-    pub task: TaskId,
+    /// For which attempt of which task.
+    pub attempt: AttemptId,
     /// What kind of work.
     pub task_type: &'a str,
     /// Who did it.
@@ -105,19 +105,30 @@ pub struct Settled<'a> {
     pub model: &'a str,
     /// What it used and cost.
     pub spent: &'a Spent,
+    /// What was at risk for it before, where it was lost and found again.
+    was_at_risk: Option<Usd>,
+    is_lost: bool,
 }
 
 impl<'a> Settled<'a> {
     /// The call that this record settles; none where it settles none, or where it is about a task
     /// that the plan does not have.
     pub fn of(run: &'a RunView, record: &'a Record) -> Option<Self> {
+        let (mut was_at_risk, mut is_lost) = (None, false);
         let (attempt, spent, named) = match &record.event {
             Event::AttemptSucceeded { attempt, answer, spent, .. } => (attempt, spent, Some(&*answer.model)),
             Event::AttemptFailed { attempt, failure, spent, .. } if !failure.class.is_unsent() => {
                 // It is priced by the model that it names, so it is booked on that one too.
                 (attempt, spent, failure.model.as_deref())
             }
-            Event::AttemptLost { attempt, spent } => (attempt, spent, None),
+            Event::AttemptLost { attempt, spent } => {
+                is_lost = true;
+                (attempt, spent, None)
+            }
+            Event::AttemptRecovered { attempt, at_risk, spent, model, .. } => {
+                was_at_risk = Some(*at_risk);
+                (attempt, spent, Some(&**model))
+            }
             _ => return None,
         };
         let task = run.plan.tasks().get(attempt.task.index())?;
@@ -126,12 +137,25 @@ impl<'a> Settled<'a> {
         Some(Settled {
             at: record.at,
             run_id: &run.run_id,
-            task: attempt.task,
+            attempt: *attempt,
             task_type: &task.task_type,
             agent,
             model: model_of(model),
             spent,
+            was_at_risk,
+            is_lost,
         })
+    }
+
+    /// The calls that these records settle. One that was lost and found again is settled where it was found.
+    pub fn all(run: &'a RunView, records: &'a [Record]) -> impl Iterator<Item = Self> {
+        let found = records.iter().filter_map(|record| match &record.event {
+            Event::AttemptRecovered { attempt, .. } => Some(*attempt),
+            _ => None,
+        });
+        let found: BTreeSet<AttemptId> = found.collect();
+        let calls = records.iter().filter_map(|record| Settled::of(run, record));
+        calls.filter(move |call| !(call.is_lost && found.contains(&call.attempt)))
     }
 }
 
@@ -209,6 +233,14 @@ impl Group {
         }
     }
 
+    /// Takes back a call that was lost, and is found again: it is added as what it came to.
+    fn take_back(&mut self, call: &Settled<'_>, at_risk: Usd) {
+        self.at_risk = self.at_risk.minus(at_risk);
+        self.calls = self.calls.saturating_sub(1);
+        let unpriced = u64::from(call.agent.pricing == Pricing::Unknown);
+        self.unpriced_calls = self.unpriced_calls.saturating_sub(unpriced);
+    }
+
     /// All three amounts: what the budget counts.
     pub fn total(&self) -> Usd {
         self.cost + self.at_risk
@@ -261,6 +293,8 @@ pub struct Costs {
     /// Tasks whose calls are in several groups, with each of these: few, because only replies of
     /// other models than asked, and midnight, move a task on.
     moved: BTreeSet<(TaskId, u32)>,
+    /// Calls of the run that were lost, with the group that each is in: one may be found again.
+    lost: BTreeMap<AttemptId, String>,
 }
 
 /// What [`Costs::counted`] says of a task that was not counted yet.
@@ -275,6 +309,7 @@ impl Costs {
             total: Group::default(),
             counted: Vec::new(),
             moved: BTreeSet::new(),
+            lost: BTreeMap::new(),
         }
     }
 
@@ -283,6 +318,7 @@ impl Costs {
         self.counted.clear();
         self.counted.resize(tasks, NOWHERE);
         self.moved.clear();
+        self.lost.clear();
     }
 
     /// The run that was begun has so many tasks by now.
@@ -292,18 +328,25 @@ impl Costs {
 
     /// Takes a call of the run that was begun.
     pub(crate) fn add(&mut self, call: &Settled<'_>) {
+        if let (Some(at_risk), Some(key)) = (call.was_at_risk, self.lost.remove(&call.attempt)) {
+            let group = self.groups.get_mut(&key).map(|(_, group)| group);
+            group.into_iter().chain([&mut self.total]).for_each(|group| group.take_back(call, at_risk));
+        }
         let key = self.by.key(call);
+        if call.is_lost {
+            self.lost.insert(call.attempt, key.clone().into_owned());
+        }
         if !self.groups.contains_key(&*key) {
             let number = u32::try_from(self.groups.len()).unwrap_or(NOWHERE - 1);
             self.groups.insert(key.clone().into_owned(), (number, Group::default()));
         }
         let Some((number, group)) = self.groups.get_mut(&*key) else { return };
-        let Some(counted) = self.counted.get_mut(call.task.index()) else { return };
+        let Some(counted) = self.counted.get_mut(call.attempt.task.index()) else { return };
         let was = std::mem::replace(counted, *number);
         let is_new = was == NOWHERE
             || was != *number && {
-                self.moved.insert((call.task, was));
-                self.moved.insert((call.task, *number))
+                self.moved.insert((call.attempt.task, was));
+                self.moved.insert((call.attempt.task, *number))
             };
         group.add(call, is_new);
         self.total.add(call, was == NOWHERE);
@@ -312,10 +355,8 @@ impl Costs {
     /// Takes all calls of a run that were charged in this stretch of time.
     pub fn add_run(&mut self, run: &RunView, records: &[Record], span: Span) {
         self.begin_run(run.plan.tasks().len());
-        for record in records.iter().filter(|record| span.contains(record.at)) {
-            if let Some(call) = Settled::of(run, record) {
-                self.add(&call);
-            }
+        for call in Settled::all(run, records).filter(|call| span.contains(call.at)) {
+            self.add(&call);
         }
     }
 
@@ -342,8 +383,7 @@ impl Costs {
     /// The groups in the order in which people read them: days and runs as they come, of all else
     /// the dearest first.
     pub fn groups(&self) -> Vec<(&str, &Group)> {
-        let mut groups: Vec<_> =
-            self.groups.iter().map(|(name, (_, group))| (name.as_str(), group)).collect();
+        let mut groups: Vec<_> = self.with_calls().map(|(name, group)| (name.as_str(), group)).collect();
         if !self.by.is_in_order() {
             // Stable, so that equals stay in the order of their names.
             groups.sort_by_key(|(_, group)| std::cmp::Reverse(group.total()));
@@ -353,6 +393,12 @@ impl Costs {
 
     /// The groups by name.
     pub fn by_group(&self) -> BTreeMap<String, Group> {
-        self.groups.iter().map(|(name, (_, group))| (name.clone(), *group)).collect()
+        self.with_calls().map(|(name, group)| (name.clone(), *group)).collect()
+    }
+
+    /// The groups that have any: the only call of one may have been found in another.
+    fn with_calls(&self) -> impl Iterator<Item = (&String, &Group)> {
+        let groups = self.groups.iter().map(|(name, (_, group))| (name, group));
+        groups.filter(|(_, group)| group.calls > 0)
     }
 }

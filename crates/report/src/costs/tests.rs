@@ -106,6 +106,27 @@ fn calls_in_flight_of_a_run_that_nobody_drives_are_at_risk() {
 }
 
 #[test]
+fn a_call_that_was_found_again_counts_once_and_for_what_it_came_to() {
+    let story = testing::recovered();
+    for by in Grouping::ALL {
+        let whole = costs(by, std::slice::from_ref(&story), Span::default());
+        let total = whole.total();
+        assert_eq!((total.calls, total.at_risk, total.actual), (6, usd("0.06"), usd("0.023")), "{by:?}");
+        // Record by record, as a run's report is folded: what is lost is not known to be found.
+        let mut folded = Costs::new(by);
+        folded.begin_run(story.plan.len());
+        story
+            .records
+            .iter()
+            .filter_map(|record| Settled::of(&story.run(), record))
+            .for_each(|call| folded.add(&call));
+        assert_eq!((folded.by_group(), folded.total()), (whole.by_group(), whole.total()), "{by:?}");
+    }
+    let fold = story.fold();
+    assert_eq!((fold.counts().lost, fold.counts().recovered, fold.counts().calls), (1, 1, 6));
+}
+
+#[test]
 fn a_price_that_nobody_knows_is_no_amount() {
     let stories = [testing::unpriced(testing::diamond())];
     let text = costs(Grouping::Agent, &stories, Span::default()).text();

@@ -13,8 +13,10 @@ pub struct Counts {
     pub calls: u64,
     /// Calls that failed, by class.
     pub failed_attempts: BTreeMap<Class, u64>,
-    /// Attempts lost in a crash.
+    /// Attempts lost in a crash, and not found again.
     pub lost: u64,
+    /// Attempts lost in a crash whose answers their providers had kept.
+    pub recovered: u64,
     /// Attempts that were to be tried again.
     pub retries: u64,
     /// Tasks whose answer was given before: no call was made for them.

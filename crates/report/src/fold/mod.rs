@@ -31,6 +31,7 @@ use crate::summary::Summary;
 mod clock;
 mod counts;
 mod read;
+mod recover;
 mod reopen;
 mod task;
 
@@ -192,6 +193,9 @@ impl Fold {
                 self.attempt_failed(attempt.task, failure, spent, *timing, then, at);
             }
             Event::AttemptLost { attempt, spent } => self.attempt_lost(attempt.task, spent),
+            Event::AttemptRecovered { attempt, answer, at_risk, spent, .. } => {
+                self.recovered(attempt.task, answer.as_ref(), *at_risk, spent, at);
+            }
             Event::TaskRecalled { task, answer, run } => {
                 self.answered(*task, Earlier::Run(Arc::clone(run)), Some(Box::new(answer.clone())), at);
             }

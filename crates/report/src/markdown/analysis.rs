@@ -110,6 +110,9 @@ fn calls(report: &Report) -> String {
     if counts.lost > 0 {
         parts.push(format!("{} lost when the process stopped", was(counts.lost)));
     }
+    if counts.recovered > 0 {
+        parts.push(format!("{} lost and found again at the provider", was(counts.recovered)));
+    }
     match (parts.is_empty(), counts.running) {
         (true, 0) => format!("Of {calls} none failed."),
         (true, _) => format!("Of {calls} none has failed so far."),

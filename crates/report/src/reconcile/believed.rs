@@ -92,8 +92,8 @@ impl Believed {
     /// elsewhere: other servers may speak the provider's dialect, and no provider bills nothing.
     pub fn add_run(&mut self, run: &RunView, records: &[Record], is_elsewhere: impl Fn(&Agent) -> bool) {
         // What a process left in flight when it died may be in the export.
-        for record in records.iter().chain(&in_flight(records)) {
-            let Some(call) = Settled::of(run, record) else { continue };
+        let in_flight = in_flight(records);
+        for call in Settled::all(run, records).chain(Settled::all(run, &in_flight)) {
             let is_free = call.agent.pricing == Pricing::Free;
             if call.agent.provider == self.provider && !is_free && !is_elsewhere(call.agent) {
                 let key = (date(call.at), Some(call.model.to_owned()));

@@ -93,9 +93,12 @@ fn speedup_line(report: &Report) -> Option<String> {
 fn calls_line(report: &Report) -> Option<String> {
     let (counts, metrics) = (report.fold.counts(), &report.summary.metrics);
     let mut parts = vec![count(counts.calls, "call")];
-    for (n, what) in
-        [(counts.retries, "retried"), (metrics.rate_limit_hits, "throttled"), (counts.lost, "lost")]
-    {
+    for (n, what) in [
+        (counts.retries, "retried"),
+        (metrics.rate_limit_hits, "throttled"),
+        (counts.lost, "lost"),
+        (counts.recovered, "lost and found again"),
+    ] {
         if n > 0 {
             parts.push(format!("{n} {what}"));
         }

@@ -153,7 +153,8 @@ fn counted(counter: &dyn Counter, request: &Request, said: &Particulars) -> u64 
 
 /// What makes two requests the same: all that they say, but not how they want the answer sent.
 fn content(dialect: &dyn Dialect, request: &Request, said: &Particulars) -> Hash {
-    let Request { model, system, prompt, max_tokens, temperature, stream: _, stop, shape } = request;
+    let Request { model, system, prompt, max_tokens, temperature, stream: _, stop, shape, kept_as: _ } =
+        request;
     let asked = serde_json::json!([dialect.name(), model, system, prompt, max_tokens, temperature]);
     let mut all = vec![asked.to_string()];
     // What few requests say changes nothing for those that do not say it.

@@ -297,7 +297,8 @@ impl Model {
         if said.in_background && !this.asked.request.stream && this.fault.generates() {
             return self.take_job(this, headers, (key, body()), (entry, generation), now);
         }
-        if let Some(generation) = generation.as_mut().filter(|_| said.in_background) {
+        let goes_on = |whole| said.in_background || whole && kept::outlives_its_client(this);
+        if let Some(generation) = generation.as_mut().filter(|generation| goes_on(generation.is_whole())) {
             // It goes on to its end, whoever hangs up.
             generation.pace = None;
         }

@@ -105,8 +105,31 @@ fn what_was_generated_is_stored_though_its_reply_was_lost() {
     check("close", false, false);
     check("reset", true, false);
     check("cut", true, false);
-    // Its client hung up: nothing is generated for it any more.
-    check("ok", true, false);
+    // Its client hung up, and it is generated, billed and stored all the same.
+    check("ok", true, true);
+}
+
+#[test]
+fn a_stored_completion_is_billed_whole_though_its_client_hung_up() {
+    let check = |more: &Value, is_whole: bool| {
+        let mut model = calm();
+        let mut body = chat("[[sim output_tokens=100]]", more);
+        body["stream"] = json!(true);
+        let request = ServerRequest {
+            method: Method::POST,
+            path: CHAT.to_owned(),
+            query: None,
+            headers: [(http::header::AUTHORIZATION, "Bearer sk-test".parse().unwrap())].into_iter().collect(),
+            body: body.to_string().into(),
+        };
+        let timeline = model.handle(&request, NOON);
+        model.delivered(timeline.ticket.unwrap(), Delivery::Broken, after(1));
+        let entry = &model.ledger()[0];
+        assert_eq!((entry.output_tokens == 100, entry.delivered_whole), (is_whole, Some(false)), "{more}");
+    };
+    check(&json!({"store": true}), true);
+    check(&json!({"store": false}), false);
+    check(&json!({}), false);
 }
 
 #[test]

@@ -9,15 +9,18 @@ use sortie_core::plan::Plan;
 use sortie_core::run::event::Timing;
 use sortie_core::run::input::Billing;
 use sortie_engine::executor::local::{Caller, Ear};
+use sortie_providers::dialect::Request;
 use sortie_providers::http::{Client, Endpoint};
 
 use super::output::checked;
 use super::{attributed, request, request_hash};
-use crate::config;
+use crate::{config, recovery};
 
 /// Sends each call to its agent's endpoint.
 pub(crate) struct HttpCaller {
     pub(crate) client: Client,
+    /// What begins the names by which answers are kept.
+    pub(crate) kept_as: String,
     pub(crate) plan: Arc<Plan>,
     pub(crate) configured: Vec<config::Endpoint>,
     /// None for agents that no task uses, and for fallbacks without a key.
@@ -39,7 +42,9 @@ impl Caller for HttpCaller {
             return Returned { result, billing: Billing::Nothing, timing: Timing::default() };
         };
         let output = call.output.clone();
-        let request = request(call, agent, &self.configured[place]);
+        let configured = &self.configured[place];
+        let kept_as = configured.recover_lost.then(|| recovery::name(&self.kept_as, call.attempt));
+        let request = Request { kept_as, ..request(call, agent, configured) };
         let tell = |told| ear.told(told);
         let returned = self.client.call(endpoint, &request, agent.timeouts, total, tell).await;
         checked(attributed(returned, agent), output.as_ref())

@@ -6,7 +6,7 @@ mod output;
 mod simulated;
 
 pub(crate) use http::HttpCaller;
-pub(crate) use output::validator;
+pub(crate) use output::{checked, validator};
 pub(crate) use simulated::SimulatedCaller;
 
 use sortie_core::agent::Agent;
@@ -18,7 +18,7 @@ use crate::config::Endpoint;
 use crate::config::written::Api;
 
 /// A reply that names no model (some compatible servers) is its agent's model's.
-fn attributed(mut returned: Returned, agent: &Agent) -> Returned {
+pub(crate) fn attributed(mut returned: Returned, agent: &Agent) -> Returned {
     if let Ok(text) = &mut returned.result
         && text.model.is_empty()
     {

@@ -21,7 +21,7 @@ pub(crate) fn validator(output: &OutputSchema) -> Result<Validator, String> {
 }
 
 /// The same, but no answer where that is not what it has to be. It was paid for all the same.
-pub(super) fn checked(mut returned: Returned, output: Option<&OutputSchema>) -> Returned {
+pub(crate) fn checked(mut returned: Returned, output: Option<&OutputSchema>) -> Returned {
     if let (Some(output), Ok(text)) = (output, &returned.result)
         && let Err(mut failure) = check(text, output)
     {

@@ -217,7 +217,21 @@ impl Checker<'_> {
             system: self.written.system.clone(),
             temperature: self.temperature(provider),
             count_tokens: self.written.count_tokens,
+            recover_lost: self.recover_lost(provider),
         }
+    }
+
+    fn recover_lost(&mut self, provider: Provider) -> bool {
+        let is_asked = self.written.recover_lost == Some(true);
+        let why = match (provider, self.written.api) {
+            (Provider::Anthropic, _) => "Anthropic keeps no answers to be asked for",
+            (_, Some(Api::Responses)) => "the Responses API has no list of what it keeps; `api: chat` has",
+            _ => return is_asked,
+        };
+        if is_asked {
+            self.error("recover_lost", format!("agent `{}` cannot `recover_lost`: {why}", self.name));
+        }
+        false
     }
 
     fn base_url(&mut self, provider: Provider) -> (String, Origin) {

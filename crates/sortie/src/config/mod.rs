@@ -98,6 +98,9 @@ pub struct Endpoint {
     /// Whether its prompts are counted before a run, where it is stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count_tokens: Option<bool>,
+    /// Whether its answers are kept by the provider, and asked for again where they were lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recover_lost: bool,
 }
 
 /// Who said a value.

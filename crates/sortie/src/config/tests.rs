@@ -110,6 +110,8 @@ fn every_key_of_ours_has_an_effect() {
     assert_eq!(first(&agent("temperature: 0.5")).endpoint.temperature, Some(0.5));
     assert_eq!(first(&agent("api: 2023-06-01")).endpoint.api, Some(Api::V2023));
     assert_eq!(first(&agent("auth: bearer")).endpoint.auth, Some(Auth::Bearer));
+    assert!(first("agents: {x: {provider: openai, recover_lost: true}}").endpoint.recover_lost);
+    assert!(!first("agents: {x: {provider: openai}}").endpoint.recover_lost);
     assert_eq!(first(&agent("price: free")).agent.pricing, Pricing::Free);
     let Pricing::Known(price) =
         first(&agent("price: {input: 0.5, output: 2, cache_read: 0.05}")).agent.pricing

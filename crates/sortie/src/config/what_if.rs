@@ -85,6 +85,7 @@ fn with_model(name: &str, agent: AgentFile, model: &str, today: Date) -> AgentFi
         api_key_env: None,
         temperature: None,
         count_tokens: None,
+        recover_lost: None,
         ..agent
     }
 }

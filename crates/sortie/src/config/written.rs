@@ -67,6 +67,10 @@ pub struct AgentFile {
     /// them unless told); of OpenAI's models with a published tokenizer in this program (`true` unless told
     /// at OpenAI's own hosts; elsewhere it says that a model of such a name is OpenAI's).
     pub count_tokens: Option<bool>,
+    /// Whether the provider is asked to keep each answer, so that one that was lost when this program died is not
+    /// bought again: `sortie resume` asks for it by its request's metadata. OpenAI's Chat Completions only, and
+    /// servers that store completions as it does. What is kept stays with the provider, prompt and answer.
+    pub recover_lost: Option<bool>,
     /// What tokens cost, in place of the built-in table; `free` for a server of one's own.
     pub price: Option<PriceFile>,
     /// What all its tasks of a run may cost together, in USD; its tasks then stay pending, others go on. It

@@ -93,6 +93,13 @@ impl Agent {
         self
     }
 
+    /// Whether the provider is asked to keep each answer, so that one that was lost when the process died is found
+    /// again by a resume and not bought twice. `OpenAI`'s Chat Completions only.
+    pub fn recover_lost(mut self, recovers: bool) -> Self {
+        self.0.recover_lost = Some(recovers);
+        self
+    }
+
     /// Output tokens that a task may use where it does not say, at least 1; 4000 unless told.
     pub fn max_tokens(mut self, tokens: u32) -> Self {
         self.0.max_tokens = Some(tokens);

@@ -345,6 +345,10 @@ impl Scheduler {
         let results_dir = self.results_dir.as_deref().unwrap_or(Path::new(RESULTS_DIR));
         let store = SqliteStore::open(results_dir, Durability::Synced)?;
         let session = Session::resume(store, run_id, Some(results_dir)).await?;
+        let (session, recovery) = session.recover(&environment).await?;
+        if let Some(why) = recovery.why_not() {
+            tracing::warn!(why, "lost answers could not be asked for; what they may have cost stays at risk");
+        }
         drive(session, &environment, budget, signals).await
     }
 

@@ -8,6 +8,7 @@ mod model;
 mod named;
 mod outage;
 mod random;
+mod recovered;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -47,7 +48,7 @@ fn number(variable: &str) -> Option<u64> {
 #[expect(clippy::print_stdout, reason = "shown with --nocapture: how much was tried")]
 fn ten_thousand_random_runs_hold_every_invariant() {
     let (mut steps, mut crashes, mut records, mut completed) = (0, 0, 0, 0u64);
-    let (mut rerouted, mut reopened, mut changed) = (0, 0, 0);
+    let (mut rerouted, mut reopened, mut changed, mut recovered) = (0, 0, 0, 0);
     for seed in seeds() {
         match drive(seed) {
             Ok(world) => {
@@ -56,6 +57,7 @@ fn ten_thousand_random_runs_hold_every_invariant() {
                 rerouted += world.rerouted;
                 reopened += world.reopened;
                 changed += world.changed;
+                recovered += world.recovered;
                 records += world.journal.len();
                 completed += u64::from(world.outcome == Some(Outcome::Completed));
             }
@@ -65,12 +67,13 @@ fn ten_thousand_random_runs_hold_every_invariant() {
         }
     }
     // A run that only ever fails proves little.
+    assert!(recovered > 0 || seeds().count() == 1, "no lost attempt was found");
     assert!(changed > 0 || seeds().count() == 1, "no plan was changed");
     assert!(reopened > 0 || seeds().count() == 1, "no failed task was tried again");
     assert!(completed > 0 || seeds().count() == 1, "no run came to its end");
     println!("{steps} steps, {records} records, {crashes} crashes, {completed} runs completed");
     println!(
-        "{rerouted} calls went to a fallback, failed tasks were tried again {reopened} times, plans changed {changed} times"
+        "{rerouted} calls went to a fallback, failed tasks were tried again {reopened} times, plans changed {changed} times, {recovered} lost attempts were found"
     );
 }
 

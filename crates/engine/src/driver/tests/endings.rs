@@ -145,7 +145,7 @@ async fn a_run_that_can_neither_go_on_nor_end_is_an_error() {
     let world = World::of(DIAMOND);
     let mut executor = SimulatedExecutor::new(world, Time::ZERO, Pace::Jumping, Signals::none());
     let driver = Driver::new(&header, run, gates, &mut store, &mut executor, &mut nobody);
-    let driven = driver.drive_to_end(Input::Woke, Foreseen::nothing(), Controls::none()).await;
+    let driven = driver.drive_to_end((Input::Woke, Vec::new()), Foreseen::nothing(), Controls::none()).await;
     assert!(matches!(driven, Err(DriveError::Stalled)), "{driven:?}");
 }
 

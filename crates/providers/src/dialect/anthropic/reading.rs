@@ -53,6 +53,7 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Request, WireErro
         stream: flag(&body, "stream").map_err(|_| invalid("stream: Input should be a valid boolean"))?,
         stop: checks::stop_sequences(&body)?,
         shape,
+        kept_as: None,
     })
 }
 

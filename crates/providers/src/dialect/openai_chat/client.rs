@@ -7,6 +7,7 @@ use super::super::openai::{self, FORMAT_NAME, disjoint, is_reasoning};
 use super::super::reply::{Answer, Spoken, token_count};
 use super::super::turns::{json_headers, text_of};
 use super::super::{AnswerBound, Encoded, Request, Shape, Variant};
+use super::kept;
 
 pub(super) fn encode(request: &Request, variant: &Variant) -> Encoded {
     let mut turns = Vec::new();
@@ -28,6 +29,9 @@ pub(super) fn encode(request: &Request, variant: &Variant) -> Encoded {
         body["temperature"] = json!(temperature);
     }
     openai::pin_tier(&mut body, variant);
+    if let Some(name) = &request.kept_as {
+        kept::keep(&mut body, name);
+    }
     match &request.shape {
         Shape::Text => (),
         Shape::Json(schema) => {

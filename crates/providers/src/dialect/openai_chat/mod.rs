@@ -3,6 +3,7 @@
 
 mod checks;
 mod client;
+mod kept;
 mod reading;
 mod server;
 mod tools;
@@ -16,8 +17,8 @@ use http::HeaderMap;
 use super::reply::Reader;
 use super::turns::json_headers;
 use super::{
-    AnswerBound, Auth, Decode, Dialect, Encoded, Frames, Particulars, Quota, Request, ServerAnswer, Variant,
-    WireError, openai,
+    AnswerBound, Auth, Decode, Decoded, Dialect, Encoded, Frames, Particulars, Quota, Request, ServerAnswer,
+    Variant, WireError, openai,
 };
 
 /// OpenAI's Chat Completions API.
@@ -56,6 +57,14 @@ impl Dialect for OpenAiChat {
 
     fn encode(&self, request: &Request, variant: &Variant) -> Encoded {
         client::encode(request, variant)
+    }
+
+    fn encode_kept(&self, name: &str) -> Option<(&'static str, Vec<(String, String)>)> {
+        Some(kept::encode(name))
+    }
+
+    fn read_kept(&self, body: &[u8], name: &str) -> Option<Vec<Decoded>> {
+        kept::read(body, name)
     }
 
     fn decoder(&self, status: u16, headers: &HeaderMap, now: Duration) -> Box<dyn Decode> {

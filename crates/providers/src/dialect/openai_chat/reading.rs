@@ -6,7 +6,7 @@ use super::super::openai::checks::{empty, thoughts, wrong_type};
 use super::super::openai::{MAX_TOKENS_UNLESS_SAID, invalid, missing, tier};
 use super::super::turns::{asked_of, text_of};
 use super::super::{Caching, Part, Particulars, Request, WireError};
-use super::{checks, tools};
+use super::{checks, kept, tools};
 
 pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
     let body: Value = serde_json::from_slice(body).map_err(|error| {
@@ -36,6 +36,7 @@ pub(super) fn read(body: &[u8]) -> Result<Request, WireError> {
         stream: body["stream"] == true,
         stop: checks::stops(&body, model)?,
         shape: tools::shape(&body)?,
+        kept_as: kept::name_in(&body),
     })
 }
 

@@ -11,7 +11,7 @@ use crate::model::page::{Limits, Page, parameters};
 use crate::model::{Asker, Refusal};
 
 /// The dialect of completions.
-const DIALECT: &str = "openai";
+pub(super) const DIALECT: &str = "openai";
 
 /// Completions of a page (OpenAI's reference of the list).
 const PAGE: Limits = Limits { usual: 20, most: 100 };

@@ -151,12 +151,19 @@ impl Model {
         if !(this.asked.said.is_stored || in_background) || !is_whole {
             return;
         }
-        let ticket = (this.asked.request.stream && !in_background).then_some(ticket);
+        let is_awaited = this.asked.request.stream && !in_background && !outlives_its_client(this);
+        let ticket = is_awaited.then_some(ticket);
         let mut answer = kept(this, (key, body), now, ticket);
         // It is billed as the stream that it comes in.
         answer.job = in_background.then_some(Job { begins: now, cancelled: None, bill: None });
         self.kept.keep(answer);
     }
+}
+
+/// Whether what is streamed is generated to its end, billed and kept though its client has hung up. Nobody tells of
+/// OpenAI's completions: here those are that are to be stored, and responses are not.
+pub(super) fn outlives_its_client(this: &Try) -> bool {
+    this.asked.said.is_stored && this.asked.dialect.name() == completions::DIALECT
 }
 
 /// The answer of a try, as it is kept.

@@ -20,3 +20,17 @@ fn a_variable_that_is_wrong_is_told_once() {
     let problems = read_with(text, &[("ANTHROPIC_BASE_URL", "nonsense")]).unwrap_err().to_string();
     assert_eq!(problems.matches("`ANTHROPIC_BASE_URL`").count(), 1, "{problems}");
 }
+
+#[test]
+fn lost_answers_are_asked_for_only_where_they_are_kept() {
+    let check = |agent: &str, column: usize, why: &str| {
+        let expect = format!("sortie.yaml:1:{column}: agent `a` cannot `recover_lost`: {why}");
+        refused(&format!("agents: {{a: {{{agent}, recover_lost: true}}}}"), &[&expect]);
+        warned(&format!("agents: {{a: {{{agent}, recover_lost: false}}}}"), &[]);
+    };
+    check("provider: anthropic", 52, "Anthropic keeps no answers to be asked for");
+    let why = "the Responses API has no list of what it keeps; `api: chat` has";
+    check("provider: openai, api: responses", 65, why);
+    warned("agents: {a: {provider: openai, api: chat, recover_lost: true}}", &[]);
+    warned("agents: {a: {provider: openai, base_url: 'http://127.0.0.1:9/v1', recover_lost: true}}", &[]);
+}

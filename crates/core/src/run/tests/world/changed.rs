@@ -82,6 +82,7 @@ impl World {
             .collect::<Vec<_>>()
         {
             self.forget(id);
+            self.outdate(id);
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ mod failed;
 mod fallback;
 mod health;
 mod recall;
+mod recover;
 mod reopened;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use self::controls::Controls;
 use self::health::{Model, Provider};
+use self::recover::Kept;
 use super::random::{self, Outage, Rng};
 use crate::agent::AgentId;
 use crate::limit::{GateId, Gates};
@@ -61,6 +63,8 @@ pub(super) struct World {
     in_flight: BTreeMap<AttemptId, Cost>,
     billed: Usd,
     billed_by: BTreeMap<AgentId, Usd>,
+    /// Lost answers that the provider has kept, with what it billed for them.
+    kept: BTreeMap<AttemptId, Kept>,
     budget: Option<Usd>,
     budget_was_set: bool,
     starts: Vec<Vec<Time>>,
@@ -92,6 +96,8 @@ pub(super) struct World {
     pub(super) reopened: u64,
     /// How often the plan was changed.
     pub(super) changed: u64,
+    /// How many lost attempts were found again.
+    pub(super) recovered: u64,
     cancelled: bool,
     controls: Controls,
     session: Time,
@@ -122,6 +128,7 @@ impl World {
             in_flight: BTreeMap::new(),
             billed: Usd::ZERO,
             billed_by: BTreeMap::new(),
+            kept: BTreeMap::new(),
             budget: settings.budget,
             budget_was_set: false,
             starts: vec![Vec::new(); settings.gates.len()],
@@ -146,6 +153,7 @@ impl World {
             rerouted: 0,
             reopened: 0,
             changed: 0,
+            recovered: 0,
             cancelled: false,
             controls: Controls::new(&settings),
             session: now,
@@ -254,6 +262,9 @@ impl World {
             }
             Event::AttemptLost { attempt, spent } => {
                 *self.charged.entry(attempt.task).or_default() += spent.charge.total();
+            }
+            Event::AttemptRecovered { attempt, answer, at_risk, spent, .. } => {
+                self.enter_recovered(*attempt, answer.is_some(), *at_risk, spent)?;
             }
             Event::TaskRecalled { task, .. } => {
                 must!(self.settings.cache && self.is_met(*task), "task {task:?} was answered from nowhere");
@@ -407,7 +418,9 @@ impl World {
     /// A new process: nothing is known but the journal. What was in flight may have been billed.
     fn resume(&mut self) -> Result<Option<Outcome>, Violation> {
         for mut reply in std::mem::take(&mut self.replies).into_values() {
-            reply.billing = Billing::Unknown;
+            if !self.keep(&reply) {
+                reply.billing = Billing::Unknown;
+            }
             self.bill(&reply);
         }
         self.now =
@@ -419,7 +432,9 @@ impl World {
         self.gates.rebuild(&self.first, &self.settings, &self.journal);
         let retry_failed = self.rng.percent(30);
         let change = if self.rng.percent(20) { Some(self.change()) } else { None };
-        if self.run.outcome() == Some(&Outcome::Completed) && !retry_failed && change.is_none() {
+        let found = self.find();
+        let goes_on = retry_failed || change.is_some() || !found.is_empty();
+        if self.run.outcome() == Some(&Outcome::Completed) && !goes_on {
             return Ok(Some(Outcome::Completed));
         }
         let over = matches!(self.run.outcome(), Some(Outcome::BudgetExceeded { .. }));
@@ -431,6 +446,6 @@ impl World {
             // Where the budget only warned, more than it may have been spent.
             budget.times(2).max(self.billed)
         });
-        self.tell(Input::Resumed(Resume { budgets: more.into(), retry_failed, change }))
+        self.tell(Input::Resumed(Resume { budgets: more.into(), retry_failed, change, found }))
     }
 }

@@ -30,8 +30,10 @@ impl World {
         must!(reopened.len() == tasks.len(), "{tasks:?} are tried again twice");
         must!(reopened.is_disjoint(&self.succeeded), "{tasks:?} have succeeded and are tried again");
         self.reopened += 1;
+        let plan = self.plan.clone();
         for id in tasks {
             self.forget(*id);
+            plan.dependants(*id).iter().for_each(|behind| self.outdate(behind.task));
         }
         Ok(())
     }
