@@ -108,6 +108,7 @@ fn calls_in_flight_of_a_run_that_nobody_drives_are_at_risk() {
 #[test]
 fn a_call_that_was_found_again_counts_once_and_for_what_it_came_to() {
     let story = testing::recovered();
+    let run = story.run();
     for by in Grouping::ALL {
         let whole = costs(by, std::slice::from_ref(&story), Span::default());
         let total = whole.total();
@@ -118,7 +119,7 @@ fn a_call_that_was_found_again_counts_once_and_for_what_it_came_to() {
         story
             .records
             .iter()
-            .filter_map(|record| Settled::of(&story.run(), record))
+            .filter_map(|record| Settled::of(&run, record))
             .for_each(|call| folded.add(&call));
         assert_eq!((folded.by_group(), folded.total()), (whole.by_group(), whole.total()), "{by:?}");
     }
