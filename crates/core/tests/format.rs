@@ -11,7 +11,7 @@ use sortie_core::run::event::Event;
 const WRITTEN: &str = include_str!("fixtures/events-1.jsonl");
 
 /// How many kinds of events [`kind`] knows.
-const KINDS: usize = 19;
+const KINDS: usize = 20;
 
 /// A number for each kind; who adds an event adds it here, and a line to the fixture.
 const fn kind(event: &Event) -> usize {
@@ -35,6 +35,7 @@ const fn kind(event: &Event) -> usize {
         Event::Controlled { .. } => 16,
         Event::CancelRequested { .. } => 17,
         Event::RunEnded { .. } => 18,
+        Event::AttemptRecovered { .. } => 19,
     }
 }
 

@@ -22,7 +22,7 @@ use sortie_core::usage::{Charge, Cost, Usage};
 
 use crate::fold::{Fold, RunView};
 
-pub(crate) use recovered::recovered;
+pub(crate) use recovered::{recovered, resumed};
 
 /// 2025-11-14 09:30:00 UTC: when all stories begin.
 const BEGIN: Time = Time::from_micros(1_763_112_600_000_000);
@@ -318,22 +318,6 @@ pub(crate) fn unpriced(mut story: Story) -> Story {
         }
     }
     story
-}
-
-/// The process dies at 7 s with `impl_b` in flight, and a second one goes on an hour later.
-pub(crate) fn resumed() -> Story {
-    pipeline_until_impls()
-        .at(7.0, started(2, 1))
-        .at(3600.0, Event::RunResumed)
-        .at(3600.0, lost(3, 1))
-        .at(3600.0, lost(2, 1))
-        .at(3600.0, started(3, 2))
-        .at(3601.0, started(2, 2))
-        .at(3604.0, succeeded(3, 2, 4.0))
-        .at(3604.5, succeeded(2, 2, 3.5))
-        .at(3604.5, started(4, 1))
-        .at(3607.0, succeeded(4, 1, 2.5))
-        .at(3607.0, ended(Outcome::Completed))
 }
 
 /// The same before anyone goes on: the journal ends with two calls in flight.
