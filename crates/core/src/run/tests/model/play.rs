@@ -199,7 +199,7 @@ impl Play {
         self.gates = Gates::new(&self.settings);
         self.gates.rebuild(&self.plan, &self.settings, &self.journal);
         let budgets = Budgets::from(budget.map(dollars));
-        let resume = Resume { budgets, retry_failed, change: None };
+        let resume = Resume { budgets, retry_failed, ..Resume::default() };
         self.tell(Input::Resumed(resume), |reference, _| {
             reference.resume(budget, retry_failed);
             Ok(())

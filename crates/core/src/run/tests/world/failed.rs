@@ -5,10 +5,15 @@ use std::time::Duration;
 use super::{Violation, World};
 use crate::agent::{Agent, Backoff};
 use crate::failure::{Class, Failure, Policy};
+use crate::limit::GateId;
 use crate::run::event::{AttemptId, Then};
 use crate::time::Time;
 
 impl World {
+    pub(super) fn account(&self, gate: GateId) -> String {
+        self.settings.gates[gate.index()].account.clone()
+    }
+
     pub(super) fn enter_failure(
         &mut self,
         attempt: AttemptId,

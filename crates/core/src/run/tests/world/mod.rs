@@ -303,10 +303,6 @@ impl World {
         Ok(())
     }
 
-    fn account(&self, gate: GateId) -> String {
-        self.settings.gates[gate.index()].account.clone()
-    }
-
     fn act(&mut self, step: Step) -> Result<Option<Outcome>, Violation> {
         self.wake_at = step.wake_at;
         let mut ended = None;
