@@ -84,6 +84,11 @@ fn emptiest_quota(headers: &HeaderMap, now: Duration) -> Option<Duration> {
     emptiest.map(|(_, wait)| wait)
 }
 
+/// How long until a quota is full again, by a header that says so: longer than nothing.
+pub(super) fn until_full(headers: &HeaderMap, name: &str, now: Duration) -> Option<Duration> {
+    reset(utf8(headers.get(name)?)?, now)
+}
+
 /// A reset time: a Go duration (OpenAI, Groq), plain seconds (Azure), or RFC 3339 (Anthropic).
 fn reset(text: &str, now: Duration) -> Option<Duration> {
     if let Ok(value) = text.parse::<f64>() {
