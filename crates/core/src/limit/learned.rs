@@ -1,5 +1,7 @@
 //! What was learned of an account's limits, for whoever uses it next.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use super::meter::LearnedQuota;
@@ -17,7 +19,17 @@ pub struct Learned {
     pub rate: Option<f64>,
 }
 
+/// The rates that a run can have learned, in requests a second. At the slowest it stands still for a
+/// quarter of an hour at most.
+const RATES: RangeInclusive<f64> = 1e-3..=1e12;
+
 impl Learned {
+    /// Whether a run can have learned this. What is read from a file may be damaged, and what makes no sense
+    /// of it would let the next run wait for ever.
+    pub fn is_sane(&self) -> bool {
+        self.rate.is_none_or(|rate| RATES.contains(&rate)) && self.quotas.iter().all(LearnedQuota::is_sane)
+    }
+
     /// The quota of a minute; where nobody told that of requests, the rate that refusals showed.
     pub fn per_minute(&self, dimension: Dimension) -> Option<u64> {
         let told = self.quotas.iter().find(|quota| quota.dimension == dimension).map(|quota| quota.limit);
@@ -65,6 +77,43 @@ impl GateSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_a_run_can_have_learned_is_sane() {
+        let quota = LearnedQuota {
+            dimension: Dimension::Requests,
+            limit: 60,
+            burst: Some(1),
+            granted: 0,
+            missing: 3600,
+        };
+        let with = |rate, quota: LearnedQuota| Learned { at: Time::ZERO, quotas: vec![quota], rate };
+        assert!(with(None, quota.clone()).is_sane());
+        assert_eq!(LearnedQuota { granted: u64::MAX, burst: None, ..quota.clone() }.capacity(), 60);
+        for (rate, is_sane) in [
+            (1.0 / 60.0, true),
+            (1e6, true),
+            (0.0, false),
+            (-5.0, false),
+            (1e-300, false),
+            (1e300, false),
+            (f64::NAN, false),
+            (f64::INFINITY, false),
+        ] {
+            assert_eq!(with(Some(rate), quota.clone()).is_sane(), is_sane, "{rate}");
+        }
+        for absurd in [
+            LearnedQuota { limit: 0, missing: 0, ..quota.clone() },
+            LearnedQuota { limit: u64::MAX, ..quota.clone() },
+            LearnedQuota { burst: Some(0), ..quota.clone() },
+            LearnedQuota { burst: Some(u64::MAX), ..quota.clone() },
+            LearnedQuota { granted: u64::MAX, ..quota.clone() },
+            LearnedQuota { missing: u64::MAX, ..quota.clone() },
+            LearnedQuota { missing: 3601, ..quota.clone() },
+        ] {
+            assert!(!with(None, absurd.clone()).is_sane(), "{absurd:?}");
+        }
+    }
 
     #[test]
     fn what_is_configured_stays_the_upper_bound_of_what_was_learned() {

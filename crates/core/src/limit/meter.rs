@@ -25,6 +25,12 @@ use crate::usage::Cost;
 /// A burst is tried deeper by this part of what was granted: what is refused then is no more than that.
 const TRIED_DEEPER: u64 = 4;
 
+/// The largest quota of a minute that is believed.
+const LARGEST: u64 = 1_000_000_000_000;
+
+/// How many minutes' worth may be owed: an hour's.
+const MOST_MISSING: u64 = 60;
+
 /// What is known of a quota for whoever uses it next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LearnedQuota {
@@ -41,6 +47,15 @@ pub struct LearnedQuota {
 }
 
 impl LearnedQuota {
+    /// Whether a run can have learned it: see [`Learned::is_sane`](super::Learned::is_sane).
+    pub(super) fn is_sane(&self) -> bool {
+        let most_missing = self.limit.saturating_mul(MOST_MISSING);
+        (1..=LARGEST).contains(&self.limit)
+            && self.burst.is_none_or(|burst| (1..=LARGEST).contains(&burst))
+            && self.granted <= LARGEST
+            && self.missing <= most_missing
+    }
+
     /// How much the bucket is taken to hold.
     pub(super) fn capacity(&self) -> u64 {
         Known::from(self).capacity(self.dimension)
@@ -75,7 +90,7 @@ impl Known {
         if dimension != Dimension::Requests {
             return self.burst.unwrap_or(self.limit);
         }
-        let deeper = self.granted + (self.granted / TRIED_DEEPER).max(1);
+        let deeper = self.granted.saturating_add((self.granted / TRIED_DEEPER).max(1));
         let tried = (self.limit / 60).max(deeper);
         self.burst.unwrap_or(tried).min(self.limit)
     }
@@ -110,8 +125,10 @@ impl Meter {
         Meter::new(left.dimension, None, Some(known), lag, now)
     }
 
-    /// A quota that an earlier run has learned at a time.
+    /// A quota that an earlier run has learned at a time. Where the clock was set back since, that is now:
+    /// a bucket gains nothing before its time.
     pub(super) fn recalled(learned: &LearnedQuota, lag: Duration, at: Time, now: Time) -> Self {
+        let at = at.min(now);
         let mut meter = Meter::new(learned.dimension, None, Some(learned.into()), lag, at);
         meter.lacks(i128::from(learned.missing) * UNIT, at);
         meter.change(now);

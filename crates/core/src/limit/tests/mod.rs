@@ -38,6 +38,32 @@ fn a_stated_limit_is_used_up_and_never_overdrawn() {
     }
 }
 
+/// When so many calls start of which the first is asked for at 100 s, by what an earlier run knew `later`.
+fn starts_recalling(spec: &GateSpec, later: Duration) -> Vec<Time> {
+    let mut now = Time::ZERO + Duration::from_secs(100);
+    let mut gates = Gates::of(std::slice::from_ref(spec), 64);
+    let quota = |dimension, limit| LearnedQuota { dimension, limit, burst: None, granted: 30, missing: 30 };
+    let quotas = vec![quota(Dimension::Requests, 60), quota(Dimension::OutputTokens, 60_000)];
+    gates.recall(GATE, &Learned { at: now + later, quotas, rate: None }, now);
+    let start = |n| {
+        while let Err(held) = gates.check(GATE, &ASK, now) {
+            let Verdict::WaitUntil(until) = held.verdict else { panic!("{held:?}") };
+            now = until;
+        }
+        gates.reserve(GATE, attempt(n), &ASK, now);
+        now
+    };
+    (0..9).map(start).collect()
+}
+
+#[test]
+fn what_was_learned_before_the_clock_was_set_back_is_as_if_it_were_learned_now() {
+    for spec in [unknown(), stated(120, 20)] {
+        let now = starts_recalling(&spec, Duration::ZERO);
+        assert_eq!(starts_recalling(&spec, Duration::from_secs(3600)), now, "{spec:?}");
+    }
+}
+
 /// On this machine, and over the sea.
 const NETWORKS: [(f64, f64); 2] = [(0.001, 0.003), (0.1, 0.5)];
 
