@@ -7,7 +7,7 @@ use sortie_core::limit::{GateId, GateSpec, Gates};
 use sortie_core::run::Run;
 use sortie_core::time::Time;
 
-use crate::sharing::{GONE_AFTER, MEETS_EVERY, Sharing, Used, name_of};
+use crate::sharing::{GONE_AFTER, MEETS_EVERY, Met, Sharing, Used, name_of};
 
 /// How soon a run meets the others again after it has met them first; then twice as long each time, up to
 /// [`MEETS_EVERY`]. Runs that a script starts together would otherwise each take all of an account meanwhile.
@@ -24,6 +24,10 @@ pub(super) struct Seat {
     next: Time,
     /// How long it is from a meeting to the next; none before the first.
     pause: Option<Duration>,
+    /// Whether anybody could have been met yet.
+    has_met: bool,
+    /// How many used each gate, as far as was heard last.
+    users: BTreeMap<GateId, u32>,
     /// Gates of which something was known when the run began, or was told later.
     recalled: HashSet<GateId>,
     /// When each gate was said to be used, last.
@@ -40,6 +44,8 @@ impl Seat {
             names: gates.iter().map(name_of).collect(),
             next: Time::ZERO,
             pause: None,
+            has_met: false,
+            users: BTreeMap::new(),
             recalled: HashSet::new(),
             used_at: BTreeMap::new(),
             away: BTreeSet::new(),
@@ -65,13 +71,12 @@ impl Seat {
 
     fn meet_now(&mut self, run: &Run, gates: &mut Gates, now: Time) {
         let Some(sharing) = &mut self.sharing else { return };
-        let is_first = self.pause.is_none();
         let pause = self.pause.map_or(SOON, |pause| MEETS_EVERY.min(pause * 2));
         self.pause = Some(pause);
         self.next = now + pause;
         let ids: BTreeSet<GateId> = run.plan().agents().iter().map(|agent| agent.gate).collect();
         // A run that begins uses nothing yet, and is about to. To know what takes a look at every task.
-        let begins: BTreeSet<GateId> = if is_first {
+        let begins: BTreeSet<GateId> = if !self.has_met {
             run.plan().used_agents().into_iter().map(|id| run.plan().agent(id).gate).collect()
         } else {
             BTreeSet::new()
@@ -86,7 +91,16 @@ impl Seat {
             })
             .collect();
         let met = sharing.meet(&told, now);
+        self.has_met |= met.is_some();
+        // Who cannot be met may well be there: as many as were there last.
+        let met = met.unwrap_or_else(|| {
+            let last = |id| Met { users: self.users.get(id).copied().unwrap_or(1), learned: None };
+            ids.iter().map(last).collect()
+        });
         for ((id, told), met) in ids.into_iter().zip(told).zip(met) {
+            self.users.insert(id, met.users);
+            // Gates that others cannot tell apart are one to them, and to each other they are others.
+            let users = met.users.saturating_add(self.namesakes(id));
             // What others have learned counts until this run has learned something itself.
             if let Some(learned) = met.learned.filter(|_| told.learned.is_none())
                 && self.recalled.insert(id)
@@ -100,10 +114,10 @@ impl Seat {
             }
             let used_at = self.used_at.get(&id);
             if (begins.contains(&id) || was_away && told.now) && met.users > 1 {
-                gates.join(id, met.users, now + MEETS_EVERY, now);
+                gates.join(id, users, now + MEETS_EVERY, now);
                 continue;
             }
-            gates.share(id, met.users, now);
+            gates.share(id, users, now);
             if used_at.is_none_or(|at| now.since(*at) + MEETS_EVERY > GONE_AFTER) {
                 self.away.insert(id);
                 // Until the next meeting at most: it opens also where nobody meets any more.
@@ -112,6 +126,14 @@ impl Seat {
                 gates.stand_aside(id, now);
             }
         }
+    }
+
+    /// How many other gates of this run bear the same name. Accounts are told apart when a run begins; at a
+    /// resume two may turn out to be one.
+    fn namesakes(&self, id: GateId) -> u32 {
+        let name = &self.names[id.index()];
+        let named = self.names.iter().filter(|other| *other == name).count();
+        u32::try_from(named - 1).unwrap_or(u32::MAX)
     }
 
     /// The run is over: the next one begins with what this one knew at last.

@@ -23,7 +23,7 @@ const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS users (
   gate TEXT NOT NULL,
   user TEXT NOT NULL,
-  seen INTEGER NOT NULL,      -- microseconds since the Unix epoch
+  seen INTEGER NOT NULL,      -- microseconds since the Unix epoch, by the database's clock
   PRIMARY KEY (gate, user)
 ) STRICT, WITHOUT ROWID;
 
@@ -63,21 +63,26 @@ impl SharedFile {
         self.db.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn try_meet(&mut self, gates: &[Used], now: Time) -> rusqlite::Result<Vec<Met>> {
+    /// Meets the others at the moment that `clock` tells.
+    fn try_meet(
+        &mut self,
+        gates: &[Used],
+        now: Time,
+        clock: impl FnOnce(&Connection) -> rusqlite::Result<Time>,
+    ) -> rusqlite::Result<Vec<Met>> {
         let user = self.user.clone();
         let tx = self.db().transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let met = gates.iter().map(|used| met(&tx, &user, used, now)).collect::<Result<_, _>>()?;
+        let moment = clock(&tx)?;
+        let met = gates.iter().map(|used| met(&tx, &user, used, moment, now)).collect::<Result<_, _>>()?;
         tx.commit()?;
         Ok(met)
     }
 }
 
 impl Sharing for SharedFile {
-    fn meet(&mut self, gates: &[Used], now: Time) -> Vec<Met> {
-        self.try_meet(gates, now).unwrap_or_else(|error| {
-            tracing::debug!(%error, "other runs were not met");
-            vec![Met::default(); gates.len()]
-        })
+    fn meet(&mut self, gates: &[Used], now: Time) -> Option<Vec<Met>> {
+        let met = self.try_meet(gates, now, moment_of);
+        met.inspect_err(|error| tracing::debug!(%error, "other runs were not met")).ok()
     }
 
     fn leave(&mut self) {
@@ -98,17 +103,28 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// A run uses a gate, and hears of the others who do.
-fn met(tx: &Transaction<'_>, user: &str, used: &Used, now: Time) -> rusqlite::Result<Met> {
+/// What time it is by the clock that all who meet here read. A run's own goes its own way: it is anchored
+/// once, and may go on from where an earlier process was.
+fn moment_of(db: &Connection) -> rusqlite::Result<Time> {
+    let seconds: f64 = db.query_row("SELECT unixepoch('subsec')", [], |row| row.get(0))?;
+    Ok(Time::from_micros((seconds * 1e6) as u64))
+}
+
+/// A run uses a gate at this moment, and hears of the others who do; `now` is its own time.
+fn met(tx: &Transaction<'_>, user: &str, used: &Used, moment: Time, now: Time) -> rusqlite::Result<Met> {
     let micros = |time: Time| time.micros().cast_signed();
     let gate = &used.gate;
     if used.now {
         tx.execute(
             "INSERT INTO users VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET seen = excluded.seen",
-            params![gate, user, micros(now)],
+            params![gate, user, micros(moment)],
         )?;
     }
-    tx.execute("DELETE FROM users WHERE gate = ?1 AND seen < ?2", params![gate, micros(now - GONE_AFTER)])?;
+    // Who was seen long after this moment was seen before the clock was set back, and may be gone.
+    tx.execute(
+        "DELETE FROM users WHERE gate = ?1 AND seen NOT BETWEEN ?2 AND ?3",
+        params![gate, micros(moment - GONE_AFTER), micros(moment + GONE_AFTER)],
+    )?;
     let others: u32 = tx.query_row(
         "SELECT count(*) FROM users WHERE gate = ?1 AND user <> ?2",
         [gate.as_str(), user],
@@ -133,8 +149,10 @@ fn learned_of(db: &Connection, gate: &str, now: Time) -> rusqlite::Result<Option
             row.get::<_, String>(0)
         })
         .optional()?;
-    // What another version wrote may be more than this one reads.
-    Ok(known.and_then(|json| serde_json::from_str(&json).ok()))
+    // What another version wrote may be more than this one reads, and what is damaged may say anything.
+    let learned = known.and_then(|json| serde_json::from_str(&json).ok()).filter(Learned::is_sane);
+    // What is learned in the future was learned before the clock was set back.
+    Ok(learned.map(|learned| Learned { at: learned.at.min(now), ..learned }))
 }
 
 /// What the runs of this results directory have learned of these gates, in their order. Nothing where
@@ -165,21 +183,99 @@ mod tests {
         [Used { gate: "a/m".into(), now: true, learned }]
     }
 
+    /// How many use the gate, by who meets there at a moment.
+    fn users(file: &mut SharedFile, used: &[Used], moment: Time) -> u32 {
+        file.try_meet(used, second(0), |_| Ok(moment)).unwrap()[0].users
+    }
+
     #[test]
     fn runs_see_each_other_while_they_are_there() {
         let dir = tempfile::tempdir().unwrap();
         let mut one = SharedFile::open(dir.path(), "one").unwrap();
         let mut two = SharedFile::open(dir.path(), "two").unwrap();
-        assert_eq!(one.meet(&used(None), second(0))[0].users, 1);
-        assert_eq!(two.meet(&used(None), second(1))[0].users, 2);
-        assert_eq!(one.meet(&used(None), second(1))[0].users, 2);
-        assert_eq!(two.meet(&[Used { gate: "b/m".into(), now: true, learned: None }], second(2))[0].users, 1);
+        assert_eq!(users(&mut one, &used(None), second(0)), 1);
+        assert_eq!(users(&mut two, &used(None), second(1)), 2);
+        assert_eq!(users(&mut one, &used(None), second(1)), 2);
+        let other = [Used { gate: "b/m".into(), now: true, learned: None }];
+        assert_eq!(users(&mut two, &other, second(2)), 1);
         // Who dies says nothing more.
-        assert_eq!(one.meet(&used(None), second(5))[0].users, 2);
-        assert_eq!(one.meet(&used(None), second(6))[0].users, 1);
-        assert_eq!(two.meet(&used(None), second(6))[0].users, 2);
+        assert_eq!(users(&mut one, &used(None), second(5)), 2);
+        assert_eq!(users(&mut one, &used(None), second(6)), 1);
+        assert_eq!(users(&mut two, &used(None), second(6)), 2);
         one.leave();
-        assert_eq!(two.meet(&used(None), second(6))[0].users, 1);
+        assert_eq!(users(&mut two, &used(None), second(6)), 1);
+    }
+
+    #[test]
+    fn runs_whose_clocks_differ_see_each_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut one = SharedFile::open(dir.path(), "one").unwrap();
+        let mut two = SharedFile::open(dir.path(), "two").unwrap();
+        // By the real clock; a machine that stands still for seconds may separate them now and then.
+        let see_each_other = (0..100).any(|_| {
+            let users = |file: &mut SharedFile, now| file.meet(&used(None), second(now)).unwrap()[0].users;
+            users(&mut one, 3600);
+            [users(&mut two, 0), users(&mut one, 3600)] == [2, 2]
+        });
+        assert!(see_each_other);
+    }
+
+    #[test]
+    fn who_was_seen_before_the_clock_was_set_back_counts_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut one = SharedFile::open(dir.path(), "one").unwrap();
+        let mut two = SharedFile::open(dir.path(), "two").unwrap();
+        assert_eq!(users(&mut one, &used(None), second(3600)), 1);
+        assert_eq!(users(&mut two, &used(None), second(3596)), 2);
+        assert_eq!(users(&mut two, &used(None), second(3595)), 1);
+        assert_eq!(users(&mut one, &used(None), second(3595)), 2);
+    }
+
+    #[test]
+    fn a_meeting_that_fails_says_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut one = SharedFile::open(dir.path(), "one").unwrap();
+        let mut two = SharedFile::open(dir.path(), "two").unwrap();
+        let writes = two.db().transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+        assert_eq!(one.meet(&used(None), second(0)), None);
+        drop(writes);
+        assert!(one.meet(&used(None), second(0)).is_some());
+    }
+
+    #[test]
+    fn what_is_damaged_or_was_learned_in_the_future_parks_no_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut one = SharedFile::open(dir.path(), "one").unwrap();
+        let learned = Learned { at: second(3600), quotas: Vec::new(), rate: Some(2.5) };
+        drop(one.meet(&used(Some(learned.clone())), second(3600)));
+        let mut reads = |json: &str| {
+            one.db().execute("UPDATE learned SET learned = ?1", [json]).unwrap();
+            one.meet(&used(None), second(0)).unwrap().remove(0).learned
+        };
+        let good = serde_json::to_string(&learned).unwrap();
+        assert_eq!(reads(&good), Some(Learned { at: second(0), ..learned }));
+        let quota = |limit: &str, granted: &str| {
+            format!(
+                r#"{{"at":0,"rate":1.0,"quotas":[{{"dimension":"requests","limit":{limit},"burst":null,"granted":{granted},"missing":0}}]}}"#
+            )
+        };
+        assert!(reads(&quota("60", "9")).is_some());
+        for absurd in [
+            &good.replace("2.5", "-5.0"),
+            &good.replace("2.5", "0.0"),
+            &good.replace("2.5", "1e-300"),
+            &good.replace("2.5", "1e300"),
+            &good.replace("2.5", "NaN"),
+            &quota("60", "18446744073709551615"),
+            &quota("18446744073709551615", "9"),
+            &quota("0", "9"),
+            &quota("-1", "9"),
+            "",
+            "null",
+            "[]",
+        ] {
+            assert_eq!(reads(absurd), None, "{absurd}");
+        }
     }
 
     #[test]
@@ -187,11 +283,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let learned = Learned { at: second(0), quotas: Vec::new(), rate: Some(2.5) };
         let mut one = SharedFile::open(dir.path(), "one").unwrap();
-        assert_eq!(one.meet(&used(None), second(0))[0].learned, None);
+        assert_eq!(one.meet(&used(None), second(0)).unwrap()[0].learned, None);
         drop(one.meet(&used(Some(learned.clone())), second(0)));
         let mut two = SharedFile::open(dir.path(), "two").unwrap();
-        assert_eq!(two.meet(&used(None), second(86_400))[0].learned, Some(learned));
-        assert_eq!(two.meet(&used(None), second(8 * 86_400))[0].learned, None);
+        assert_eq!(two.meet(&used(None), second(86_400)).unwrap()[0].learned, Some(learned));
+        assert_eq!(two.meet(&used(None), second(8 * 86_400)).unwrap()[0].learned, None);
     }
 
     #[test]

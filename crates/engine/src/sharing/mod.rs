@@ -58,8 +58,9 @@ impl Default for Met {
 
 /// Where runs meet.
 pub trait Sharing: Send + Sync + Debug {
-    /// Says what this run uses, and hears of the others: a line for each gate, in their order.
-    fn meet(&mut self, gates: &[Used], now: Time) -> Vec<Met>;
+    /// Says what this run uses, and hears of the others: a line for each gate, in their order. None where
+    /// they cannot be met now, which says nothing of how many they are.
+    fn meet(&mut self, gates: &[Used], now: Time) -> Option<Vec<Met>>;
 
     /// This run uses nothing any more.
     fn leave(&mut self);

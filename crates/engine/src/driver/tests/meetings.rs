@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use sortie_core::failure::{Class, Failure};
-use sortie_core::limit::{GateId, Gates, Verdict};
+use sortie_core::limit::{GateId, GateSpec, Gates, Verdict};
+use sortie_core::plan::TaskId;
 use sortie_core::run::Run;
 use sortie_core::run::control::Control;
 use sortie_core::run::event::{AttemptId, Timing};
@@ -20,9 +21,9 @@ use crate::sharing::{Met, Sharing, Used};
 struct Minutes(Arc<Mutex<Vec<(u64, bool)>>>, u32);
 
 impl Sharing for Minutes {
-    fn meet(&mut self, gates: &[Used], now: Time) -> Vec<Met> {
+    fn meet(&mut self, gates: &[Used], now: Time) -> Option<Vec<Met>> {
         self.0.lock().unwrap().extend(gates.iter().map(|used| (now.micros() / 1000, used.now)));
-        vec![Met { users: self.1, learned: None }; gates.len()]
+        Some(vec![Met { users: self.1, learned: None }; gates.len()])
     }
 
     fn leave(&mut self) {}
@@ -67,6 +68,65 @@ fn who_comes_to_others_starts_when_they_know() {
     assert_eq!((held.verdict, &*held.reason), (Verdict::WaitUntil(at(1001)), "a share of test/model"));
     seat.meet(&run, &mut gates, at(1001));
     assert_eq!(gates.check(GateId(0), &Cost::default(), at(1001)), Ok(()));
+}
+
+/// Says how many there are, meeting by meeting; none where it fails.
+#[derive(Debug)]
+struct Answers(Vec<Option<u32>>);
+
+impl Sharing for Answers {
+    fn meet(&mut self, gates: &[Used], _: Time) -> Option<Vec<Met>> {
+        self.0.remove(0).map(|users| vec![Met { users, learned: None }; gates.len()])
+    }
+
+    fn leave(&mut self) {}
+}
+
+/// How many of 60 may start at once half a second after two meetings, where so many gates bear one name.
+fn at_once(answers: [Option<u32>; 2], namesakes: usize) -> u32 {
+    let header = header(&[("one", "answer", &[])]);
+    let gate = GateSpec {
+        requests_per_minute: Some(60_000),
+        requests_burst: 60,
+        ..header.settings.gates[0].clone()
+    };
+    let run = Run::new(header.plan.clone(), header.settings.clone());
+    let specs = vec![gate; namesakes];
+    let mut gates = Gates::of(&specs, 100);
+    let mut seat = Seat::at(Some(Box::new(Answers(answers.into()))), &specs);
+    let at = |ms: u64| Time::from_micros(ms * 1000);
+    seat.meet(&run, &mut gates, at(1));
+    seat.meet(&run, &mut gates, at(1001));
+    let ask = Cost::default();
+    let mut started = 0;
+    while gates.check(GateId(0), &ask, at(1500)).is_ok() {
+        let attempt = AttemptId::new(TaskId(started), 1);
+        gates.reserve(GateId(0), attempt, &ask, at(1500));
+        started += 1;
+    }
+    started
+}
+
+#[test]
+fn who_cannot_be_met_may_well_be_there() {
+    for (answers, starts) in [
+        ([Some(3), Some(3)], 20),
+        ([Some(3), Some(1)], 60),
+        ([Some(3), None], 20),
+        ([Some(1), None], 60),
+        ([None, None], 60),
+        // It was never said to anybody that this run has begun.
+        ([None, Some(3)], 0),
+    ] {
+        assert_eq!(at_once(answers, 1), starts, "{answers:?}");
+    }
+}
+
+#[test]
+fn gates_that_others_take_for_one_share_it_between_them() {
+    for (users, namesakes, starts) in [(1, 1, 60), (1, 2, 30), (1, 3, 20), (2, 2, 20)] {
+        assert_eq!(at_once([Some(users); 2], namesakes), starts, "{users} users, {namesakes} of one name");
+    }
 }
 
 /// A run beside `others`, driven by hand: what a round is given, and what it comes to.
