@@ -75,12 +75,8 @@ impl Seat {
         self.pause = Some(pause);
         self.next = now + pause;
         let ids: BTreeSet<GateId> = run.plan().agents().iter().map(|agent| agent.gate).collect();
-        // A run that begins uses nothing yet, and is about to. To know what takes a look at every task.
-        let begins: BTreeSet<GateId> = if !self.has_met {
-            run.plan().used_agents().into_iter().map(|id| run.plan().agent(id).gate).collect()
-        } else {
-            BTreeSet::new()
-        };
+        // A run that begins uses nothing yet, and is about to.
+        let begins = if self.has_met { BTreeSet::new() } else { used_gates(run) };
         let told: Vec<Used> = ids
             .iter()
             .map(|id| Used {
@@ -93,10 +89,7 @@ impl Seat {
         let met = sharing.meet(&told, now);
         self.has_met |= met.is_some();
         // Who cannot be met may well be there: as many as were there last.
-        let met = met.unwrap_or_else(|| {
-            let last = |id| Met { users: self.users.get(id).copied().unwrap_or(1), learned: None };
-            ids.iter().map(last).collect()
-        });
+        let met = met.unwrap_or_else(|| ids.iter().map(|id| self.met_last(*id)).collect());
         for ((id, told), met) in ids.into_iter().zip(told).zip(met) {
             self.users.insert(id, met.users);
             // Gates that others cannot tell apart are one to them, and to each other they are others.
@@ -128,6 +121,11 @@ impl Seat {
         }
     }
 
+    /// What was heard of who uses a gate, last.
+    fn met_last(&self, id: GateId) -> Met {
+        Met { users: self.users.get(&id).copied().unwrap_or(1), learned: None }
+    }
+
     /// How many other gates of this run bear the same name. Accounts are told apart when a run begins; at a
     /// resume two may turn out to be one.
     fn namesakes(&self, id: GateId) -> u32 {
@@ -143,4 +141,9 @@ impl Seat {
             sharing.leave();
         }
     }
+}
+
+/// The gates that a run uses. To know takes a look at every task.
+fn used_gates(run: &Run) -> BTreeSet<GateId> {
+    run.plan().used_agents().into_iter().map(|id| run.plan().agent(id).gate).collect()
 }
