@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use sortie_core::hash::Hash;
+use sortie_core::plan::TaskId;
 use sortie_core::run::event::Record;
 use sortie_core::run::input::Waiting;
 use sortie_core::time::Time;
@@ -19,6 +21,10 @@ use crate::error::Error;
 
 /// What a line of `production.log` names as its source.
 const LOGGER: &str = "sortie.run";
+
+/// How many answers are read from the store together: to wait for it takes longer than to read one, and they are not all
+/// to be in memory.
+const AT_ONCE: usize = 64;
 
 /// Folds a run's records while they come, and writes its logs. Without a directory it only folds.
 pub(crate) struct Recorder {
@@ -103,24 +109,33 @@ pub(crate) async fn export<S: Store>(directory: &Path, fold: &Fold, store: &S) -
         file.done()?;
     }
     let mut file = Replacement::new(directory, "results.jsonl")?;
-    for id in fold.run().plan.ids() {
-        if let Some(result) = result_of(fold, id, store).await? {
-            let mut line = serde_json::to_vec(&result).map_err(|error| file.failed(error.into()))?;
-            line.push(b'\n');
-            file.write(&line)?;
+    let ids: Vec<TaskId> = fold.run().plan.ids().collect();
+    for ids in ids.chunks(AT_ONCE) {
+        let hashes: Vec<Hash> = ids.iter().filter_map(|id| output_of(fold, *id)).collect();
+        let mut texts = store.outputs(&hashes).await?.into_iter();
+        for id in ids {
+            let text = output_of(fold, *id).and_then(|_| texts.next());
+            if let Some(result) = TaskResult::of(fold, *id, text) {
+                let mut line = serde_json::to_vec(&result).map_err(|error| file.failed(error.into()))?;
+                line.push(b'\n');
+                file.write(&line)?;
+            }
         }
     }
     file.done()
 }
 
+fn output_of(fold: &Fold, id: TaskId) -> Option<Hash> {
+    fold.tasks()[id.index()].answer.as_ref().map(|answer| answer.output)
+}
+
 /// A task's result, its text read from the store.
 pub(crate) async fn result_of<S: Store>(
     fold: &Fold,
-    id: sortie_core::plan::TaskId,
+    id: TaskId,
     store: &S,
 ) -> Result<Option<TaskResult>, Error> {
-    let output = fold.tasks()[id.index()].answer.as_ref().map(|answer| answer.output);
-    let text = match output {
+    let text = match output_of(fold, id) {
         Some(hash) => Some(store.output(&hash).await?),
         None => None,
     };

@@ -83,10 +83,14 @@ pub(super) async fn what_was_appended_is_read_back<P: Place>(place: P) {
     drop(store);
     let mut store = place.store();
     assert_eq!(store.open("r").await.unwrap(), expected);
+    assert_eq!(store.outputs(&[odd.0, long.0]).await.unwrap(), [odd.1.clone(), long.1.clone()]);
     for (hash, text) in [long, odd] {
         assert_eq!(store.output(&hash).await.unwrap(), text);
     }
     let unknown = Hash::of(b"nobody said this");
+    assert!(
+        matches!(store.outputs(&[unknown]).await, Err(StoreError::NoSuchOutput(hash)) if hash == unknown)
+    );
     assert!(matches!(store.output(&unknown).await, Err(StoreError::NoSuchOutput(hash)) if hash == unknown));
 }
 

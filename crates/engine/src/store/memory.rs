@@ -138,6 +138,12 @@ impl Store for MemoryStore {
         lock(&self.memory).outputs.get(hash).cloned().ok_or(StoreError::NoSuchOutput(*hash))
     }
 
+    async fn outputs(&self, hashes: &[Hash]) -> Result<Vec<Arc<str>>, StoreError> {
+        let memory = lock(&self.memory);
+        let output = |hash: &Hash| memory.outputs.get(hash).cloned().ok_or(StoreError::NoSuchOutput(*hash));
+        hashes.iter().map(output).collect()
+    }
+
     async fn answered(&self, request: &Hash) -> Result<Option<(String, Answer)>, StoreError> {
         let memory = lock(&self.memory);
         let answers = memory.runs.values().flat_map(|kept| {

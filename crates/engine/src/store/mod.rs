@@ -218,6 +218,12 @@ pub trait Store: Send {
     /// `NoSuchOutput`, `DamagedOutput`, `Io`.
     fn output(&self, hash: &Hash) -> impl Future<Output = Result<Arc<str>, StoreError>> + Send;
 
+    /// Several of them, in this order: whoever wants many waits for the store once, not for each.
+    ///
+    /// # Errors
+    /// As [`Store::output`], of the first that is not there as it was.
+    fn outputs(&self, hashes: &[Hash]) -> impl Future<Output = Result<Vec<Arc<str>>, StoreError>> + Send;
+
     /// The last answer to this request in any run, and the id of that run; none where nobody has asked it, or its
     /// text is not there any more.
     ///

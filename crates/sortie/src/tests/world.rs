@@ -157,6 +157,10 @@ impl Store for Journal {
         self.memory.output(hash).await
     }
 
+    async fn outputs(&self, hashes: &[Hash]) -> Result<Vec<Arc<str>>, StoreError> {
+        self.memory.outputs(hashes).await
+    }
+
     async fn answered(&self, request: &Hash) -> Result<Option<(String, Answer)>, StoreError> {
         self.memory.answered(request).await
     }

@@ -284,6 +284,10 @@ impl<S: Store + Sync> Store for Witnessed<S> {
         self.inner.output(hash).await
     }
 
+    async fn outputs(&self, hashes: &[Hash]) -> Result<Vec<Arc<str>>, StoreError> {
+        self.inner.outputs(hashes).await
+    }
+
     async fn answered(&self, request: &Hash) -> Result<Option<(String, Answer)>, StoreError> {
         self.inner.answered(request).await
     }

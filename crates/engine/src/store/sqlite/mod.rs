@@ -150,6 +150,11 @@ impl Store for SqliteStore {
         self.ask(move |journal| journal.output(&hash)).await
     }
 
+    async fn outputs(&self, hashes: &[Hash]) -> Result<Vec<Arc<str>>, StoreError> {
+        let hashes = hashes.to_vec();
+        self.ask(move |journal| hashes.iter().map(|hash| journal.output(hash)).collect()).await
+    }
+
     async fn answered(&self, request: &Hash) -> Result<Option<(String, Answer)>, StoreError> {
         let request = *request;
         self.ask(move |journal| journal.answered(&request)).await
