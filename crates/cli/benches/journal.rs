@@ -22,7 +22,7 @@ use sortie::core::hash::Hash;
 use sortie::core::plan::check::check;
 use sortie::core::plan::written::PlanFile;
 use sortie::core::run::event::{Event, Finish, Outcome, Record, Timing};
-use sortie::core::run::input::{Billing, Mode};
+use sortie::core::run::input::Billing;
 use sortie::core::time::Time;
 use sortie::core::usage::Usage;
 use sortie::engine::driver::{self, Ended, Observe};
@@ -87,14 +87,7 @@ fn header(tasks: usize) -> Result<Header, Failed> {
     let config = Config::read(&config, &|_| None, sortie::session::today()).map_err(|p| p.to_string())?;
     let checked = check(file, &config.routing()).map_err(|problems| problems.to_string())?;
     let simulation = Some(sortie::binding::Simulation::named("calm", 0)?);
-    let launch = Launch {
-        run_id: Some("journal".to_owned()),
-        mode: Mode::Parallel,
-        seed: 0,
-        max_failures: None,
-        cache: false,
-        simulation,
-    };
+    let launch = Launch { run_id: Some("journal".to_owned()), simulation, ..Launch::default() };
     Ok(launch.header(checked, &config, &Environment::default(), sortie::session::now())?)
 }
 

@@ -1,12 +1,14 @@
 //! What passes between the engine and whoever performs a call. Values on their way: the run's
 //! state holds neither prompts nor outputs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::AgentId;
 use crate::failure::Failure;
+use crate::hash::Hash;
 use crate::plan::OutputSchema;
-use crate::run::event::{AttemptId, Finish, Timing};
+use crate::run::event::{Answer, AttemptId, Finish, Timing};
 use crate::run::input::Billing;
 
 /// One attempt, ready to be sent.
@@ -50,4 +52,14 @@ pub struct Text {
     pub finish: Finish,
     /// The model that answered, as the reply names it.
     pub model: String,
+}
+
+impl Text {
+    /// The answer that it is to a request, where that has a hash, and its text by the hash that the answer names.
+    pub fn into_answer(self, request: Option<Hash>) -> (Answer, (Hash, Arc<str>)) {
+        let Text { text, finish, model } = self;
+        let output = Hash::of(text.as_bytes());
+        let answer = Answer { output, bytes: text.len() as u64, finish, model: model.into(), request };
+        (answer, (output, text.into()))
+    }
 }

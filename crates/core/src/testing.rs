@@ -7,29 +7,18 @@ use crate::limit::{GateId, GateSpec};
 use crate::money::Usd;
 use crate::plan::{PromptSize, Task, TaskId};
 use crate::price::{Price, Pricing};
-use crate::run::input::{Mode, Settings};
+use crate::run::input::Settings;
 
 pub(crate) fn settings() -> Settings {
     Settings {
-        mode: Mode::Parallel,
         seed: 1,
-        budget: None,
-        max_cost_per_task: None,
-        alert_threshold: None,
-        auto_stop: true,
-        run_timeout: Duration::from_secs(600),
-        timeout_restarts: false,
         gates: vec![GateSpec {
             name: "a/m".into(),
             account: "a".into(),
             requests_burst: 1,
             ..GateSpec::default()
         }],
-        max_concurrent: 10,
-        max_failures: None,
-        cache: false,
-        simulated: false,
-        price_table: None,
+        ..Settings::default()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use sortie_core::hash::Hash;
-use sortie_core::plan::{Edge, Plan, TaskId, When};
+use sortie_core::plan::{Edge, Plan, TaskId};
 use sortie_core::price::Pricing;
 use sortie_core::run::event::{AttemptId, Event, Outcome, Record, Signal, Spent, Then, Timing};
 use sortie_core::time::Time;
@@ -143,11 +143,7 @@ pub fn task(report: &Report, records: &[Record], id: TaskId, texts: TaskTexts) -
     let instead = if view.fallback.is_some() { format!(", for {}", own.name) } else { String::new() };
     fact("agent", &format!("{} ({}){instead}", agent.name, agent.model));
     if !task.depends_on.is_empty() {
-        let named = |on: &Edge| match on.when {
-            When::Succeeded => plan.task(on.task).name.clone(),
-            When::Finished => format!("{} (finished)", plan.task(on.task).name),
-            When::Any => format!("{} (any)", plan.task(on.task).name),
-        };
+        let named = |on: &Edge| on.named(&plan.task(on.task).name);
         let on: Vec<String> = task.depends_on.iter().map(named).collect();
         fact("depends on", &on.join(", "));
     }

@@ -16,7 +16,7 @@ use sortie_core::run::control::Control;
 use sortie_core::run::event::{
     Answer, AttemptId, Event, Finish, Outcome, Record, Signal, Skipped, Spent, Then, Timing, Unserved,
 };
-use sortie_core::run::input::{Mode, Settings};
+use sortie_core::run::input::Settings;
 use sortie_core::time::Time;
 use sortie_core::usage::{Charge, Cost, Usage};
 
@@ -113,20 +113,10 @@ fn claude() -> Agent {
 
 fn settings() -> Settings {
     Settings {
-        mode: Mode::Parallel,
-        seed: 0,
         budget: Some(usd("10")),
-        max_cost_per_task: None,
-        alert_threshold: None,
-        auto_stop: true,
-        run_timeout: Duration::from_secs(600),
-        timeout_restarts: false,
         gates: vec![GateSpec { name: "anthropic/claude-sonnet-4-5".into(), ..GateSpec::default() }],
-        max_concurrent: 10,
-        max_failures: None,
-        cache: false,
-        simulated: false,
         price_table: Some("2026-11-25 (0123abcd)".into()),
+        ..Settings::default()
     }
 }
 

@@ -26,7 +26,7 @@ use sortie::core::forecast::{Laws, forecast};
 use sortie::core::plan::check::check;
 use sortie::core::plan::written::PlanFile;
 use sortie::core::run::event::{Finish, Outcome, Record, Timing};
-use sortie::core::run::input::{Billing, Mode};
+use sortie::core::run::input::Billing;
 use sortie::core::time::Time;
 use sortie::core::usage::Usage;
 use sortie::engine::driver::{self, Ended, Observe};
@@ -165,14 +165,7 @@ fn measure(tasks: usize, format: &str) -> Result<Figures, Failed> {
     let checked = check(file, &config.routing()).map_err(|problems| problems.to_string())?;
     drop(source);
     let simulation = Some(sortie::binding::Simulation::named("calm", 0)?);
-    let launch = Launch {
-        run_id: Some("scale".to_owned()),
-        mode: Mode::Parallel,
-        seed: 0,
-        max_failures: None,
-        cache: false,
-        simulation,
-    };
+    let launch = Launch { run_id: Some("scale".to_owned()), simulation, ..Launch::default() };
     let header = launch.header(checked, &config, &Environment::default(), Time::ZERO)?;
     let check = watch.lap();
     let drafted = (Arc::clone(&header.plan), Arc::clone(&header.settings));

@@ -83,7 +83,7 @@ mod tests {
     use sortie_core::document::Source;
     use sortie_core::plan::check::check;
     use sortie_core::plan::written::PlanFile;
-    use sortie_core::run::input::Mode;
+
     use sortie_core::time::Time;
     use sortie_engine::store::Header;
 
@@ -102,14 +102,7 @@ mod tests {
         let config = Config::read(&source, &|_| None, Date::constant(2026, 11, 23)).unwrap();
         let plan = Source::new("plan.yaml", "tasks: [{id: a, prompt: x, agent: one}]".into()).unwrap();
         let checked = check(PlanFile::read(&plan).unwrap(), &config.routing()).unwrap();
-        let launch = Launch {
-            run_id: None,
-            mode: Mode::Parallel,
-            seed: 0,
-            max_failures: None,
-            cache: false,
-            simulation,
-        };
+        let launch = Launch { simulation, ..Launch::default() };
         let environment = Environment::from_pairs(keys.iter().copied());
         launch.draft(checked, &config, &environment, Time::ZERO).unwrap()
     }

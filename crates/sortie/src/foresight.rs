@@ -129,19 +129,16 @@ fn expected(
     let used = header.plan.used_agents().into_iter().map(|id| header.plan.agent(id).gate);
     let used: BTreeSet<GateId> = used.collect();
     let known = |(index, learned): (usize, Option<Learned>)| Some((GateId(index as u16), learned?));
-    let mut learned: ByGate =
+    let learned: ByGate =
         learned.into_iter().enumerate().filter_map(known).filter(|(id, _)| used.contains(id)).collect();
-    let is_surpassed = |(_, learned): &&(GateId, Learned)| {
+    let is_surpassed = |(_, learned): &(GateId, Learned)| {
         let seen = learned.per_minute(Dimension::Requests);
         seen.zip(supposed).is_some_and(|(seen, supposed)| u64::from(supposed) > seen)
     };
-    let surpassed: ByGate = learned.iter().filter(is_surpassed).cloned().collect();
-    for (id, _) in &surpassed {
-        let others = |(of, learned): (GateId, Learned)| {
-            Some((of, if of == *id { learned.without_requests()? } else { learned }))
-        };
-        learned = learned.into_iter().filter_map(others).collect();
-    }
+    let (surpassed, mut learned): (ByGate, ByGate) = learned.into_iter().partition(is_surpassed);
+    let rest = |(id, learned): &(GateId, Learned)| Some((*id, learned.clone().without_requests()?));
+    learned.extend(surpassed.iter().filter_map(rest));
+    learned.sort_by_key(|(id, _)| *id);
     for (id, learned) in &learned {
         if let Some(gate) = settings.gates.get_mut(id.index()) {
             *gate = gate.expecting(learned);

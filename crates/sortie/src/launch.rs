@@ -39,7 +39,7 @@ const RUN_FACTOR: u32 = 3;
 const LAG: Duration = Duration::from_millis(20);
 
 /// What a new run is to be, apart from its plan and its configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Launch {
     /// Its name; made from the time where there is none.
     pub run_id: Option<String>,
@@ -228,8 +228,8 @@ fn gates(config: &Config, simulation: Option<&Simulation>) -> Vec<GateSpec> {
     config.gates.iter().enumerate().map(gate).collect()
 }
 
-/// Three times the least time that the plan can take, and as long as a call may take; counted from the last answer, because the limits that a run
-/// will find are not in that.
+/// Three times the least time that the plan can take, and as long as a call may take; counted from the last
+/// answer, because the limits that a run will find are not in that.
 fn default_timeout(plan: &Plan, settings: &Settings) -> Duration {
     let work = |id| {
         let task = plan.task(id);

@@ -3,13 +3,14 @@
 //! A question costs nothing. One that fails leaves its attempt at risk, as does an answer that is not there: it may
 //! be kept only some time after its call has ended, so each resume asks again for what is still lost.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use sortie_core::call::Returned;
 use sortie_core::failure::Failure;
-use sortie_core::hash::Hash;
 use sortie_core::plan::OutputSchema;
 use sortie_core::run::Run;
-use sortie_core::run::event::{Answer, AttemptId, Timing};
+use sortie_core::run::event::{AttemptId, Timing};
 use sortie_core::run::input::{Billing, Found};
 use sortie_engine::store::{Header, Output};
 use sortie_providers::dialect::Decoded;
@@ -126,20 +127,13 @@ fn taken(
     let usage = decoded.usage?;
     let agent = run.plan().agent_asked(attempt);
     let (billing, timing) = (Billing::Reported(usage), Timing::default());
-    let returned = sortie_core::call::Returned { result: decoded.result, billing, timing };
+    let returned = Returned { result: decoded.result, billing, timing };
     let returned = checked(attributed(returned, agent), output);
     let (answer, model, text) = match returned.result {
         Ok(text) => {
-            let (hash, model) = (Hash::of(text.text.as_bytes()), text.model.into());
-            let bytes = text.text.len() as u64;
-            let answer = Answer {
-                output: hash,
-                bytes,
-                finish: text.finish,
-                model: std::sync::Arc::clone(&model),
-                request: None,
-            };
-            (Some(answer), model, Some((hash, text.text.into())))
+            let (answer, output) = text.into_answer(None);
+            let model = Arc::clone(&answer.model);
+            (Some(answer), model, Some(output))
         }
         Err(failure) => (None, failure.model.unwrap_or_else(|| agent.model.clone()).into(), None),
     };

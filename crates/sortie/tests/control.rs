@@ -15,7 +15,7 @@ use sortie::core::document::Source;
 use sortie::core::plan::check::Checked;
 use sortie::core::run::control::Control;
 use sortie::core::run::event::{Event, Record};
-use sortie::core::run::input::{Budgets, Mode};
+use sortie::core::run::input::Budgets;
 use sortie::engine::driver::{Foreseen, Observe};
 use sortie::engine::executor::simulated::Pace;
 use sortie::engine::store::sqlite::{Durability, SqliteStore};
@@ -42,14 +42,7 @@ fn header() -> Header {
     let config = Config::read(&source("sortie.yaml", CONFIG), &|_| None, today()).unwrap();
     let checked = Checked::read(&source("plan.yaml", PLAN), &config.routing()).unwrap();
     let simulation = Some(Simulation::named("calm", 0).unwrap());
-    let launch = Launch {
-        run_id: Some("one".to_owned()),
-        mode: Mode::Parallel,
-        seed: 0,
-        max_failures: None,
-        cache: false,
-        simulation,
-    };
+    let launch = Launch { run_id: Some("one".to_owned()), simulation, ..Launch::default() };
     launch.header(checked, &config, &Environment::default(), sortie::session::now()).unwrap()
 }
 

@@ -11,7 +11,7 @@ use sortie::config::Config;
 use sortie::core::document::Source;
 use sortie::core::plan::check::Checked;
 use sortie::core::run::event::{AttemptId, Event, Record};
-use sortie::core::run::input::{Budgets, Mode};
+use sortie::core::run::input::Budgets;
 use sortie::core::time::Time;
 use sortie::engine::driver::{Foreseen, Observe};
 use sortie::engine::executor::signals::Signals;
@@ -83,14 +83,7 @@ fn header(agent: &str) -> Header {
     let plan = Source::new("plan.json", plan.into()).unwrap();
     let checked = Checked::read(&plan, &config.routing()).unwrap_or_else(|problems| panic!("{problems}"));
     let simulation = Some(Simulation::named("calm", 0).unwrap());
-    let launch = Launch {
-        run_id: Some("corpus".into()),
-        mode: Mode::Parallel,
-        seed: 0,
-        max_failures: None,
-        cache: false,
-        simulation,
-    };
+    let launch = Launch { run_id: Some("corpus".into()), simulation, ..Launch::default() };
     launch.header(checked, &config, &Environment::default(), Time::ZERO).unwrap()
 }
 

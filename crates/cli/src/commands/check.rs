@@ -16,7 +16,6 @@ use sortie::core::plan::Plan;
 use sortie::core::plan::check::Checked;
 use sortie::core::price;
 use sortie::core::price::Pricing;
-use sortie::core::run::input::Mode;
 use sortie::engine::sharing::learned;
 use sortie::engine::store::Header;
 use sortie::launch::{Launch, endpoint, too_large, unfit_fallbacks};
@@ -114,14 +113,7 @@ fn draft(setting: &Setting, checked: Option<&Checked>) -> Result<Header, Failed>
         let plan = Plan::new(String::new(), setting.config.routing().agents, Vec::new());
         Checked { plan, prompts: Vec::new(), max_failures: None, warnings: Problems::default() }
     };
-    let launch = Launch {
-        run_id: None,
-        mode: Mode::Parallel,
-        seed: 0,
-        max_failures: None,
-        cache: false,
-        simulation: None,
-    };
+    let launch = Launch::default();
     let checked = checked.cloned().unwrap_or_else(without_tasks);
     Ok(launch.draft(checked, &setting.config, &setting.environment, now())?)
 }

@@ -75,7 +75,7 @@ async fn foresee(
     terminal.warn(&checked.warnings);
     let (simulation, seed) = (simulation(&args.instead)?, args.instead.seed);
     let mode = args.bounds.mode.map_or(Mode::Parallel, Mode::from);
-    let launch = Launch { run_id: None, mode, seed, max_failures: None, cache: false, simulation };
+    let launch = Launch { mode, seed, simulation, ..Launch::default() };
     let mut header = launch.draft(checked, &setting.config, &setting.environment, now())?;
     if let Some(known) = known {
         let same_model = |id| header.plan.agent_of(id).model == known.agent_of(id).model;

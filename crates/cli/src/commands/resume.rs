@@ -46,19 +46,20 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
         session = plan_now::take(session, &args.again.plan, &setting, terminal)?;
     }
     let budgets = budgets(&args.caps, &session.header().plan)?;
-    let again = session.retryable();
-    if args.again.retry_failed {
+    // To know takes a look at every task.
+    let again = args.again.retry_failed.then(|| session.retryable());
+    if again.is_some() {
         session = session.retrying_failed();
     }
     if session.is_done() {
-        let nothing = if args.again.retry_failed { ", and there is nothing to retry" } else { "" };
+        let nothing = if again.is_some() { ", and there is nothing to retry" } else { "" };
         terminal.note(&format!("run {} is finished{nothing}", session.header().run_id));
     } else {
         let header = session.header();
         let fold = Fold::of(view(header), session.records());
         announce(header, &session.in_force(), session.binding(), (&fold, &budgets), terminal);
         terminal.note(&format!("  {}", so_far(&fold)));
-        if args.again.retry_failed {
+        if let Some(again) = again {
             terminal.note(&format!("  {}", retried(again)));
         }
         if let Some(kept) = kept(&setting.config, &fold, &budgets) {

@@ -2,34 +2,18 @@
 //! changed or invented.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sortie::core::hash::Hash;
 use sortie::core::money::Usd;
 use sortie::core::plan::{Plan, Prompts};
 use sortie::core::run::event::{Event, Record, Signal};
-use sortie::core::run::input::{Mode, Settings};
+use sortie::core::run::input::Settings;
 use sortie::core::time::Time;
 use sortie::engine::store::{Header, Output};
 
 /// The header of a run without tasks.
 pub(crate) fn header(run_id: &str) -> Header {
-    let settings = Settings {
-        mode: Mode::Parallel,
-        seed: 7,
-        budget: None,
-        max_cost_per_task: None,
-        alert_threshold: None,
-        auto_stop: true,
-        run_timeout: Duration::from_secs(600),
-        timeout_restarts: false,
-        gates: Vec::new(),
-        max_concurrent: 1,
-        simulated: false,
-        price_table: None,
-        max_failures: None,
-        cache: false,
-    };
+    let settings = Settings { seed: 7, max_concurrent: 1, ..Settings::default() };
     Header {
         run_id: run_id.to_owned(),
         created: Time::from_micros(7),

@@ -69,6 +69,17 @@ impl From<TaskId> for Edge {
     }
 }
 
+impl Edge {
+    /// For people, where its task has this name: `a`, `a (finished)`.
+    pub fn named(self, name: &str) -> String {
+        match self.when {
+            When::Succeeded => name.to_owned(),
+            When::Finished => format!("{name} (finished)"),
+            When::Any => format!("{name} (any)"),
+        }
+    }
+}
+
 impl When {
     /// Whether what is waited for may end like this.
     pub const fn is_met_by(self, end: End) -> bool {

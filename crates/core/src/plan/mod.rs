@@ -360,7 +360,7 @@ impl Plan {
 pub type Prompts = Vec<Prompt>;
 
 /// The text of one task.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Prompt {
     /// The prompt; results are inserted where it names them.
     pub template: template::Template,

@@ -60,6 +60,28 @@ pub struct Settings {
     pub price_table: Option<String>,
 }
 
+impl Default for Settings {
+    /// No limit in money, no account, and as the founding document's defaults have it: ten at a time, ten minutes.
+    fn default() -> Self {
+        Settings {
+            mode: Mode::Parallel,
+            seed: 0,
+            budget: None,
+            max_cost_per_task: None,
+            alert_threshold: None,
+            auto_stop: true,
+            run_timeout: Duration::from_secs(600),
+            timeout_restarts: false,
+            gates: Vec::new(),
+            max_concurrent: 10,
+            max_failures: None,
+            cache: false,
+            simulated: false,
+            price_table: None,
+        }
+    }
+}
+
 impl Settings {
     /// Whether any limit in money holds an agent's calls, one that only warns included: then its price
     /// has to be known.
@@ -77,10 +99,11 @@ impl Settings {
 }
 
 /// Whether tasks may run side by side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// As far as dependencies and limits allow.
+    #[default]
     Parallel,
     /// One after the other.
     Serial,

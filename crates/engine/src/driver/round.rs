@@ -1,7 +1,6 @@
 //! One round of the loop after the other.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
 use sortie_core::call::Returned;
 use sortie_core::hash::Hash;
@@ -9,7 +8,7 @@ use sortie_core::limit::{GateSpec, Gates};
 use sortie_core::plan::Prompts;
 use sortie_core::run::Run;
 use sortie_core::run::control::Control;
-use sortie_core::run::event::{Answer, AttemptId, Event, Record, Signal, Timing};
+use sortie_core::run::event::{AttemptId, Event, Record, Signal, Timing};
 use sortie_core::run::input::{Action, Billing, Input, Reply, Resume, Step, Waiting};
 use sortie_core::time::Time;
 use tokio::sync::oneshot;
@@ -284,11 +283,8 @@ fn replied(attempt: AttemptId, returned: Returned, request: Option<Hash>) -> Hea
     let Returned { result, billing, timing } = returned;
     let (result, outputs) = match result {
         Ok(text) => {
-            let hash = Hash::of(text.text.as_bytes());
-            let bytes = text.text.len() as u64;
-            let (finish, model) = (text.finish, text.model.into());
-            let answer = Answer { output: hash, bytes, finish, model, request };
-            (Ok(answer), vec![(hash, Arc::from(text.text))])
+            let (answer, output) = text.into_answer(request);
+            (Ok(answer), vec![output])
         }
         Err(failure) => (Err(failure), Vec::new()),
     };

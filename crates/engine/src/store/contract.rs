@@ -4,12 +4,11 @@
 //! stores of one place stand for two processes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sortie_core::hash::Hash;
 use sortie_core::plan::{Plan, Prompts, TaskId};
 use sortie_core::run::event::{Answer, AttemptId, Event, Finish, Record, Signal, Spent, Timing};
-use sortie_core::run::input::{Mode, Settings};
+use sortie_core::run::input::Settings;
 use sortie_core::run::revise::Revision;
 use sortie_core::time::Time;
 
@@ -26,22 +25,7 @@ pub(super) trait Place: Default {
 
 /// The header of an empty run.
 pub(super) fn header(run_id: &str, created: u64) -> Header {
-    let settings = Settings {
-        mode: Mode::Parallel,
-        seed: 7,
-        budget: None,
-        max_cost_per_task: None,
-        alert_threshold: None,
-        auto_stop: true,
-        run_timeout: Duration::from_secs(600),
-        timeout_restarts: false,
-        gates: Vec::new(),
-        max_concurrent: 1,
-        max_failures: None,
-        cache: false,
-        simulated: false,
-        price_table: None,
-    };
+    let settings = Settings { seed: 7, max_concurrent: 1, ..Settings::default() };
     Header {
         run_id: run_id.to_owned(),
         created: Time::from_micros(created),

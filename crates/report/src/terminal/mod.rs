@@ -12,7 +12,7 @@ use sortie_core::run::control::PAUSED;
 use sortie_core::run::input::Waiting;
 use sortie_core::time::Time;
 
-pub use sanitize::{one_line, sanitize};
+pub use sanitize::{cut, one_line, sanitize};
 pub use style::{Paint, Style};
 
 use crate::amounts::{NO_PRICE, charged, names, overrun};

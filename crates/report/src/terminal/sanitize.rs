@@ -28,6 +28,14 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     clean(text, fate)
 }
 
+/// The beginning of a text, at most so many characters of it.
+pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
 /// What a terminal or a reader's eye would obey.
 const OBEYED: [RangeInclusive<char>; 8] = [
     // C0, DEL and C1; U+0085 breaks lines besides.

@@ -7,7 +7,7 @@ use sortie::core::document::Source;
 use sortie::core::hash::Hash;
 use sortie::core::plan::check::check;
 use sortie::core::plan::written::PlanFile;
-use sortie::core::run::input::{Budgets, Mode};
+use sortie::core::run::input::Budgets;
 use sortie::engine::driver::Foreseen;
 use sortie::engine::executor::signals::Signals;
 use sortie::engine::executor::simulated::Pace;
@@ -376,14 +376,7 @@ impl Case {
         let plan = Source::new("plan.jsonl", self.plan().into()).map_err(|problems| problems.to_string())?;
         let file = PlanFile::read(&plan).map_err(|problems| problems.to_string())?;
         let checked = check(file, &config.routing()).map_err(|problems| problems.to_string())?;
-        let launch = Launch {
-            run_id: None,
-            mode: Mode::Parallel,
-            seed: 1,
-            max_failures: None,
-            cache: false,
-            simulation,
-        };
+        let launch = Launch { seed: 1, simulation, ..Launch::default() };
         Ok(launch.header(checked, &config, &environment(), sortie::session::now())?)
     }
 

@@ -6,6 +6,7 @@ use sortie_core::call::{Returned, Text};
 use sortie_core::failure::{Class, Failure};
 use sortie_core::plan::OutputSchema;
 use sortie_core::run::event::Finish;
+use sortie_report::terminal::cut;
 
 /// How many things that are wrong are told: the model is to mend them, and pays for each word.
 const MOST_TOLD: usize = 3;
@@ -50,10 +51,7 @@ fn check(text: &Text, output: &OutputSchema) -> Result<(), Failure> {
 fn words(error: &jsonschema::ValidationError<'_>) -> String {
     let place = error.instance_path().to_string();
     let text = if place.is_empty() { error.to_string() } else { format!("{place}: {error}") };
-    match text.char_indices().nth(MOST_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    cut(&text, MOST_CHARS).into_owned()
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! What is otherwise of a task or an agent, in words.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use sortie_core::agent::{Agent, AgentId};
 use sortie_core::plan::template::{Part, Template};
 use sortie_core::plan::{Edge, Plan, Prompt, Task, TaskId, When};
+use sortie_report::terminal;
 
 use crate::config::Endpoint;
 
@@ -140,11 +142,7 @@ impl Fields {
             on.sort_by_key(|on| on.task);
             on
         };
-        let one = |on: &Edge| match on.when {
-            When::Succeeded => name(on.task).to_owned(),
-            When::Finished => format!("{} (finished)", name(on.task)),
-            When::Any => format!("{} (any)", name(on.task)),
-        };
+        let one = |on: &Edge| on.named(name(on.task));
         self.compare("depends_on", &sorted(old), &sorted(new), |on| {
             format!("[{}]", on.iter().map(one).collect::<Vec<_>>().join(", "))
         });
@@ -213,9 +211,6 @@ fn written<'n>(template: &Template, name: impl Fn(TaskId) -> &'n str) -> String 
     template.parts.iter().map(part).collect()
 }
 
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(WIDTH) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+fn cut(text: &str) -> Cow<'_, str> {
+    terminal::cut(text, WIDTH)
 }

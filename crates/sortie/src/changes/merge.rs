@@ -83,14 +83,7 @@ fn gone(task: &Task, prompt: Option<&Prompt>) -> (Task, Prompt) {
     task.depends_on.clear();
     task.prompt.inserts.clear();
     task.same_as = None;
-    let nothing = || Prompt {
-        template: sortie_core::plan::template::Template::default(),
-        system: None,
-        temperature: None,
-        output: None,
-        metadata: None,
-    };
-    (task, prompt.cloned().unwrap_or_else(nothing))
+    (task, prompt.cloned().unwrap_or_default())
 }
 
 /// A task of the new plan with the places that others have from now on.

@@ -91,7 +91,7 @@ mod tests {
         let plan = source("plan.yaml", "tasks: [{ id: t, prompt: Go. }]");
         let checked = Checked::read(&plan, &config.routing()).unwrap();
         let simulation = Simulation::named("calm", 0).ok();
-        let launch = Launch { run_id: None, mode, seed: 0, max_failures: None, cache: false, simulation };
+        let launch = Launch { mode, simulation, ..Launch::default() };
         view(&launch.header(checked, &config, &Environment::default(), Time::ZERO).unwrap())
     }
 

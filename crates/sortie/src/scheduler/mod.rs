@@ -377,9 +377,9 @@ impl Scheduler {
             run_id: self.run_id.clone(),
             mode,
             seed: self.seed,
-            max_failures: None,
             cache: self.cache,
             simulation,
+            ..Launch::default()
         };
         launch.header(checked, &config, environment, now())
     }

@@ -11,7 +11,6 @@ use sortie_core::plan::check::check;
 use sortie_core::plan::written::{PlanFile, TaskFile};
 use sortie_core::plan::{Plan, Task, TaskId};
 use sortie_core::price::Pricing;
-use sortie_core::run::input::Mode;
 use sortie_core::time::Time;
 use sortie_engine::store::Header;
 use sortie_providers::keys::Environment;
@@ -178,14 +177,7 @@ pub(super) fn header(config: &str, tasks: Vec<TaskFile>, scenario: &str, seed: u
     let file = PlanFile { name: Some("drawn".into()), tasks, ..PlanFile::default() };
     let checked = check(file, &config.routing()).unwrap();
     let simulation = Some(Simulation { scenario: scenario.to_owned(), seed });
-    let launch = Launch {
-        run_id: Some(RUN.into()),
-        mode: Mode::Parallel,
-        seed,
-        max_failures: None,
-        cache: false,
-        simulation,
-    };
+    let launch = Launch { run_id: Some(RUN.into()), seed, simulation, ..Launch::default() };
     launch
         .header(checked, &config, &Environment::default(), Time::from_micros(1_800_000_000_000_000))
         .unwrap()

@@ -13,7 +13,7 @@ use sortie_core::plan::{Plan, Prompt, PromptSize, Task, TaskId};
 use sortie_core::price::Pricing;
 use sortie_core::run::Run;
 use sortie_core::run::event::{Answer, AttemptId, Record, Timing};
-use sortie_core::run::input::{Billing, Mode, Settings};
+use sortie_core::run::input::{Billing, Settings};
 use sortie_core::time::Time;
 
 use crate::driver::{DriveError, Ended, Observe, Opened};
@@ -57,24 +57,16 @@ pub(super) fn side_by_side(tasks: usize) -> Vec<(&'static str, &'static str, &'s
 pub(super) fn header(written: Written<'_>) -> Header {
     let tasks = written.iter().map(|&(name, does, depends_on)| task(name, does, depends_on)).collect();
     let settings = Settings {
-        mode: Mode::Parallel,
         seed: 7,
-        budget: None,
-        max_cost_per_task: None,
-        alert_threshold: None,
-        auto_stop: true,
         run_timeout: Duration::from_secs(3600),
-        timeout_restarts: false,
         gates: vec![GateSpec {
             name: "test/model".to_owned(),
             account: "test".to_owned(),
             ..GateSpec::default()
         }],
         max_concurrent: 100,
-        max_failures: None,
-        cache: false,
         simulated: true,
-        price_table: None,
+        ..Settings::default()
     };
     Header {
         run_id: "r".to_owned(),
