@@ -36,7 +36,7 @@ const RUN_AT_LEAST: Duration = Duration::from_secs(600);
 const RUN_FACTOR: u32 = 3;
 
 /// How much later than we a provider may begin to count: a connection is opened within this time, mostly.
-const LAG: Duration = Duration::from_millis(20);
+const LAG: Duration = Duration::from_millis(50);
 
 /// What a new run is to be, apart from its plan and its configuration.
 #[derive(Clone, Debug, Default)]

@@ -105,6 +105,12 @@ impl Bucket {
         self.missing = self.missing.max(units);
     }
 
+    /// It lacks so many units less than was believed.
+    pub(super) fn gives_up(&mut self, units: i128, now: Time) {
+        self.refill(now);
+        self.missing = (self.missing - units).max(0);
+    }
+
     fn bounded_lag(&self) -> Duration {
         let fills_in = self.capacity.saturating_mul(MINUTE.as_micros() as u64) / self.per_minute;
         self.lag.min(Duration::from_micros(fills_in / LAG_SHARE))

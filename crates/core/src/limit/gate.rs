@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::concurrency::Concurrency;
 use super::dimension::{Dimension, Left, Told};
-use super::meter::Meter;
+use super::meter::{Heard, Meter};
 use super::pace::Pace;
 use super::{GateSpec, Held, Learned, Scope, Verdict, burst_of};
 use crate::run::event::AttemptId;
@@ -144,7 +144,8 @@ impl Gate {
         for (left, place) in told.quotas.iter().zip(places) {
             let is_reserved = counted.get(place).is_some_and(|counted| *counted);
             let reserved = if is_reserved { left.dimension.of(&ask) } else { 0 };
-            self.meters[place].hear(*left, told.admitted, (started, reserved), behind[place], now);
+            let heard = Heard { started, number, reserved, since: behind[place] };
+            self.meters[place].hear(*left, told.admitted, heard, now);
             if left.dimension == Dimension::Requests {
                 self.pace.known();
             }

@@ -25,6 +25,11 @@ use crate::usage::Cost;
 /// A burst is tried deeper by this part of what was granted: what is refused then is no more than that.
 const TRIED_DEEPER: u64 = 4;
 
+/// What replies told too much of is forgotten by this part with each newer one: of what is not heard of yet, some
+/// overtook the request whose reply tells, and is counted twice. A burst's worst such reply would hold back
+/// what follows as long as the bucket is not full.
+const FORGOTTEN: i128 = 8;
+
 /// The largest quota of a minute that is believed.
 const LARGEST: u64 = 1_000_000_000_000;
 
@@ -96,6 +101,19 @@ impl Known {
     }
 }
 
+/// An attempt whose reply tells a quota.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    /// When it started.
+    pub(super) started: Time,
+    /// The how manieth it was that started, counted from 1.
+    pub(super) number: u64,
+    /// What was reserved for it.
+    pub(super) reserved: u64,
+    /// What was sent since and is counted in nothing that was heard.
+    pub(super) since: u64,
+}
+
 /// One quota of one gate.
 #[derive(Clone, Debug)]
 pub(super) struct Meter {
@@ -106,6 +124,8 @@ pub(super) struct Meter {
     account: Bucket,
     /// The same by what replies told, whoever uses it.
     heard: Bucket,
+    /// Whose reply told it that started last.
+    newest: u64,
     /// How many share the account, ourselves included.
     users: u32,
     /// Our part of it, where others share it.
@@ -144,7 +164,7 @@ impl Meter {
     ) -> Self {
         let account = Bucket::full(1, 1, lag);
         let heard = account.clone();
-        let mut meter = Meter { dimension, stated, known, account, heard, users: 1, own: None };
+        let mut meter = Meter { dimension, stated, known, account, heard, newest: 0, users: 1, own: None };
         meter.change(now);
         meter
     }
@@ -226,14 +246,12 @@ impl Meter {
         }
     }
 
-    /// A reply to an attempt that started then tells this quota, with what the attempt really took of the
-    /// `reserved`. It counts nothing of what was sent `since`.
+    /// A reply to an attempt tells this quota, with what the attempt really took of what was reserved.
     pub(super) fn hear(
         &mut self,
         left: Left,
         admitted: bool,
-        (started, reserved): (Time, u64),
-        since: u64,
+        Heard { started, number, reserved, since }: Heard,
         now: Time,
     ) {
         let limit = left.limit.max(1);
@@ -259,7 +277,13 @@ impl Meter {
         }
         let refilled = now.since(started).as_micros().cast_signed() * i128::from(limit);
         let sent = i128::from(lacked) + i128::from(since);
-        self.heard.lacks(sent * UNIT - refilled, now);
+        let missing = sent * UNIT - refilled;
+        if number > self.newest {
+            self.newest = number;
+            let over = self.heard.missing(now) - missing;
+            self.heard.gives_up(over.max(0) / FORGOTTEN, now);
+        }
+        self.heard.lacks(missing, now);
     }
 
     /// The provider refused an attempt, and told this of the quota: whether that explains it.
@@ -340,6 +364,7 @@ mod tests {
     use super::*;
     use crate::money::Usd;
 
+    const FIRST: Heard = Heard { started: Time::ZERO, number: 1, reserved: 0, since: 0 };
     const ASK: Cost = Cost { usd: Usd::ZERO, input_tokens: 1, output_tokens: 1 };
 
     fn left(remaining: u64) -> Left {
@@ -364,7 +389,7 @@ mod tests {
         let mut meter = meter();
         assert!(meter.explains(&ASK, left(599), Time::ZERO));
         assert_eq!(meter.account.capacity(), 1);
-        meter.hear(left(580), true, (Time::ZERO, 0), 0, Time::ZERO);
+        meter.hear(left(580), true, FIRST, Time::ZERO);
         assert_eq!(meter.account.capacity(), 25, "tried a quarter deeper");
     }
 
@@ -378,7 +403,7 @@ mod tests {
         let mut meter = Meter::told(left(Dimension::InputTokens, 60_000), Duration::ZERO, Time::ZERO);
         meter.reserve(&ask, Time::ZERO);
         assert_eq!(meter.left(Time::ZERO).remaining, 55_000);
-        meter.hear(of_input, true, (Time::ZERO, 5_000), 0, Time::ZERO);
+        meter.hear(of_input, true, Heard { reserved: 5_000, ..FIRST }, Time::ZERO);
         assert_eq!(meter.left(Time::ZERO).remaining, 2_000);
         meter.settle(&ask, &used, true, Time::ZERO);
         assert_eq!(meter.left(Time::ZERO).remaining, 2_000);
