@@ -111,6 +111,17 @@ impl Bucket {
         self.missing = (self.missing - units).max(0);
     }
 
+    /// What it lacks counts so many times as much as before, as a fraction.
+    pub(super) fn scale(&mut self, by: u32, of: u32, now: Time) {
+        self.refill(now);
+        self.missing = self.missing * i128::from(by) / i128::from(of.max(1));
+    }
+
+    /// Nothing of it is left at a time.
+    pub(super) fn used_up(&mut self, at: Time) {
+        self.lacks(i128::from(self.capacity) * UNIT, at);
+    }
+
     fn bounded_lag(&self) -> Duration {
         let fills_in = self.capacity.saturating_mul(MINUTE.as_micros() as u64) / self.per_minute;
         self.lag.min(Duration::from_micros(fills_in / LAG_SHARE))

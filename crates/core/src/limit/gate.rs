@@ -7,6 +7,7 @@ use super::concurrency::Concurrency;
 use super::dimension::{Dimension, Left, Told};
 use super::meter::{Heard, Meter};
 use super::pace::Pace;
+use super::part::Share;
 use super::{GateSpec, Held, Learned, Scope, Verdict, burst_of};
 use crate::run::event::AttemptId;
 use crate::time::Time;
@@ -31,7 +32,12 @@ pub(super) struct Gate {
     concurrency: Option<Concurrency>,
     meters: Vec<Meter>,
     pace: Pace,
-    users: u32,
+    /// Whether the pace begins by finding out what nobody states.
+    probes: bool,
+    /// Whether anything was found out here, and not only by who was asked.
+    has_learned: bool,
+    /// Which part of the account is ours.
+    share: Share,
     /// How late its quotas are counted ([`GateSpec::lag`]).
     lag: Duration,
     under_way: HashMap<AttemptId, UnderWay>,
@@ -66,13 +72,15 @@ impl Gate {
             name: spec.name.clone(),
             concurrency: spec.max_concurrent.map(Concurrency::new),
             pace: if requests.is_none() && spec.probes { Pace::seeking() } else { Pace::idle() },
+            probes: spec.probes,
+            has_learned: false,
             meters: requests
                 .into_iter()
                 .chain(tokens(Dimension::InputTokens, spec.input_tokens_per_minute))
                 .chain(tokens(Dimension::OutputTokens, spec.output_tokens_per_minute))
                 .chain(tokens(Dimension::Tokens, spec.tokens_per_minute))
                 .collect(),
-            users: 1,
+            share: Share::ALL,
             lag: spec.lag,
             under_way: HashMap::new(),
             starts: 0,
@@ -141,6 +149,7 @@ impl Gate {
         let place = |left: &Left| self.place_of(left.dimension).unwrap_or_else(|| self.begin(*left, now));
         let places: Vec<usize> = told.quotas.iter().map(place).collect();
         let behind = self.sent_behind(number);
+        self.has_learned |= !told.quotas.is_empty();
         for (left, place) in told.quotas.iter().zip(places) {
             let is_reserved = counted.get(place).is_some_and(|counted| *counted);
             let reserved = if is_reserved { left.dimension.of(&ask) } else { 0 };
@@ -184,7 +193,7 @@ impl Gate {
 
     /// One more quota, of which we have the part that we have of the others; where it is.
     fn add(&mut self, mut meter: Meter, now: Time) -> usize {
-        meter.share(self.users, now);
+        meter.share(self.share, now);
         self.meters.push(meter);
         self.meters.len() - 1
     }
@@ -243,6 +252,7 @@ impl Gate {
         let trusted = self.meters.iter().any(|meter| meter.is_told(Dimension::Requests));
         let doubted = self.doubted.replace(self.closed_until);
         if ramps || !trusted || doubted.is_some_and(|opened| now.since(opened) < DOUBTED_FOR) {
+            self.has_learned = true;
             self.pace.refused(ramps, self.closed_until, now);
         }
     }
@@ -264,16 +274,17 @@ impl Gate {
         self.pace.known();
     }
 
-    /// Of all who use this account we are one of so many.
-    pub(super) fn share(&mut self, users: u32, now: Time) {
-        self.pace.share(users.max(1), self.users);
-        self.users = users.max(1);
-        self.meters.iter_mut().for_each(|meter| meter.share(users, now));
+    /// Others use this account, too: which part of it is ours.
+    pub(super) fn share(&mut self, share: Share, now: Time) {
+        let share = Share { users: share.users.max(1), ..share };
+        self.pace.share(share.users, self.share.users, now);
+        self.share = share;
+        self.meters.iter_mut().for_each(|meter| meter.share(share, now));
     }
 
     /// The same for who has just come to others: they have what there is, and hear of it by `until`.
-    pub(super) fn join(&mut self, users: u32, until: Time, now: Time) {
-        self.share(users, now);
+    pub(super) fn join(&mut self, share: Share, until: Time, now: Time) {
+        self.share(share, now);
         self.joins = until;
         self.meters.iter_mut().for_each(|meter| meter.used_up(until));
     }
@@ -311,10 +322,30 @@ impl Gate {
         self.pace.is_seeking()
     }
 
+    /// What was sent so far is known by records, and what was found out by it is not.
+    pub(super) fn rebuilt(&mut self) {
+        let is_stated = self.place_of(Dimension::Requests).is_some();
+        self.pace = if self.probes && !is_stated { Pace::seeking() } else { Pace::idle() };
+        self.has_learned = false;
+    }
+
+    /// What was found out here, with what had been known before: who only heard of it has no news of it.
     pub(super) fn learned(&self, now: Time) -> Option<Learned> {
+        if !self.has_learned {
+            return None;
+        }
         let quotas: Vec<_> = self.meters.iter().filter_map(|meter| meter.learned(now)).collect();
-        let rate = self.pace.rate().map(|rate| rate * f64::from(self.users));
+        let rate = self.pace.rate().map(|rate| rate * f64::from(self.share.users));
         (!quotas.is_empty() || rate.is_some()).then_some(Learned { at: now, quotas, rate })
+    }
+
+    /// Others have seen how much the buckets hold.
+    pub(super) fn heed(&mut self, learned: &Learned, now: Time) {
+        for quota in &learned.quotas {
+            if let Some(place) = self.place_of(quota.dimension) {
+                self.meters[place].heed(quota, now);
+            }
+        }
     }
 
     pub(super) fn recall(&mut self, learned: &Learned, now: Time) {
@@ -329,7 +360,7 @@ impl Gate {
             }
         }
         if let Some(rate) = learned.rate {
-            self.pace = Pace::recalled(rate / f64::from(self.users), now);
+            self.pace = Pace::recalled(rate / f64::from(self.share.users), now);
         }
     }
 }

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bucket::{Bucket, UNIT};
 use super::dimension::{Dimension, Left};
+use super::part::{Own, Share};
 use crate::time::Time;
 use crate::usage::Cost;
 
@@ -126,10 +127,10 @@ pub(super) struct Meter {
     heard: Bucket,
     /// Whose reply told it that started last.
     newest: u64,
-    /// How many share the account, ourselves included.
-    users: u32,
-    /// Our part of it, where others share it.
-    own: Option<Bucket>,
+    /// Which part of the account is ours.
+    share: Share,
+    /// That part, where others share it.
+    own: Option<Own>,
 }
 
 impl Meter {
@@ -164,7 +165,8 @@ impl Meter {
     ) -> Self {
         let account = Bucket::full(1, 1, lag);
         let heard = account.clone();
-        let mut meter = Meter { dimension, stated, known, account, heard, newest: 0, users: 1, own: None };
+        let mut meter =
+            Meter { dimension, stated, known, account, heard, newest: 0, share: Share::ALL, own: None };
         meter.change(now);
         meter
     }
@@ -186,6 +188,18 @@ impl Meter {
         self.change(now);
     }
 
+    /// Others who use the same account have seen what its bucket holds: each would have to be refused for it.
+    pub(super) fn heed(&mut self, learned: &LearnedQuota, now: Time) {
+        if let Some(known) = &mut self.known
+            && known.limit == learned.limit
+            && known.burst.is_none()
+            && learned.burst.is_some()
+        {
+            known.burst = learned.burst;
+            self.change(now);
+        }
+    }
+
     /// What is worth remembering.
     pub(super) fn learned(&self, now: Time) -> Option<LearnedQuota> {
         let known = self.known?;
@@ -205,15 +219,17 @@ impl Meter {
         self.change_holding(now);
     }
 
-    /// Of all who use this account we are one of so many.
-    pub(super) fn share(&mut self, users: u32, now: Time) {
-        self.users = users.max(1);
+    /// Others use this account, too: which part of it is ours.
+    pub(super) fn share(&mut self, share: Share, now: Time) {
+        self.share = Share { users: share.users.max(1), ..share };
         self.change(now);
     }
 
     /// Others have used it up, as far as anybody knows, until a time.
     pub(super) fn used_up(&mut self, until: Time) {
-        self.each(|bucket| bucket.lacks(i128::from(bucket.capacity()) * UNIT, until));
+        self.account.used_up(until);
+        self.heard.used_up(until);
+        self.own.iter_mut().for_each(|own| own.used_up(until));
     }
 
     /// What a provider with this quota would tell of it.
@@ -226,24 +242,28 @@ impl Meter {
     /// When an attempt may start; none where it may now.
     pub(super) fn wait_for(&self, ask: &Cost, now: Time) -> Option<Time> {
         let amount = self.dimension.of(ask);
-        let buckets = [&self.account, &self.heard].into_iter().chain(&self.own);
-        buckets.filter_map(|bucket| bucket.wait_for(amount, now)).max()
+        let buckets = [&self.account, &self.heard].into_iter();
+        let own = self.own.iter().filter_map(|own| own.wait_for(amount, now));
+        buckets.filter_map(|bucket| bucket.wait_for(amount, now)).chain(own).max()
     }
 
     /// Takes what an attempt asks.
     pub(super) fn reserve(&mut self, ask: &Cost, now: Time) {
         let amount = self.dimension.of(ask);
-        self.each(|bucket| bucket.take(amount, now));
+        self.account.take(amount, now);
+        self.heard.take(amount, now);
+        self.own.iter_mut().for_each(|own| own.take(amount, now));
     }
 
     /// An attempt has ended; `told`: its head told this quota.
     pub(super) fn settle(&mut self, ask: &Cost, used: &Cost, told: bool, now: Time) {
         let unused = self.dimension.unused(ask, used);
         let is_told = told && self.dimension.is_told_for_a_bound();
-        let heard = (!is_told).then_some(&mut self.heard);
-        for bucket in [&mut self.account].into_iter().chain(heard).chain(&mut self.own) {
-            bucket.give_back(unused, now);
+        if !is_told {
+            self.heard.give_back(unused, now);
         }
+        self.account.give_back(unused, now);
+        self.own.iter_mut().for_each(|own| own.give_back(unused, now));
     }
 
     /// A reply to an attempt tells this quota, with what the attempt really took of what was reserved.
@@ -258,8 +278,11 @@ impl Meter {
         let lacked = limit.saturating_sub(left.remaining);
         let same = self.known.filter(|known| known.limit == limit);
         let mut known = same.unwrap_or(Known { limit, granted: 0, burst: None });
-        if admitted {
+        if admitted || same.is_none() {
+            // No bucket lacks more than it holds, also where this one was refused.
             known.granted = known.granted.max(lacked);
+        }
+        if admitted {
             // What was granted from deeper shows that a refusal was no bucket's.
             known.burst = known.burst.filter(|burst| lacked <= *burst);
         }
@@ -278,7 +301,8 @@ impl Meter {
         let refilled = now.since(started).as_micros().cast_signed() * i128::from(limit);
         let sent = i128::from(lacked) + i128::from(since);
         let missing = sent * UNIT - refilled;
-        if number > self.newest {
+        // Where nothing is left, more may be owed than can be told.
+        if number > self.newest && left.remaining > 0 {
             self.newest = number;
             let over = self.heard.missing(now) - missing;
             self.heard.gives_up(over.max(0) / FORGOTTEN, now);
@@ -317,10 +341,6 @@ impl Meter {
         self.heard.lacks(units, now);
     }
 
-    fn each(&mut self, change: impl Fn(&mut Bucket)) {
-        [&mut self.account, &mut self.heard].into_iter().chain(&mut self.own).for_each(change);
-    }
-
     /// The same as [`Meter::change`], but what may start now stays what it was.
     fn change_holding(&mut self, now: Time) {
         let [account, heard] = [&self.account, &self.heard].map(|bucket| bucket.holds(now));
@@ -343,17 +363,11 @@ impl Meter {
         };
         self.account.change(per_minute, capacity, now);
         self.heard.change(per_minute, capacity, now);
-        let users = u64::from(self.users);
-        let part = (per_minute / users, capacity / users);
-        self.own = (users > 1).then(|| {
-            let mut own = self.own.take().unwrap_or_else(|| {
-                // Of what is there now, too.
-                let mut own = Bucket::full(part.0, part.1, self.account.lag());
-                let holds = self.account.holds(now).min(self.heard.holds(now));
-                own.hold(holds / i128::from(users), now);
-                own
-            });
-            own.change(part.0, part.1, now);
+        self.own = (self.share.users > 1).then(|| {
+            // Of what is there now, too.
+            let holds = self.account.holds(now).min(self.heard.holds(now));
+            let mut own = self.own.take().unwrap_or_else(|| Own::of(&self.account, holds, now));
+            own.change(self.dimension, &self.account, self.share, now);
             own
         });
     }
@@ -382,6 +396,27 @@ mod tests {
         assert!(meter.explains(&ASK, left(596), Time::ZERO));
         assert_eq!(meter.account.capacity(), 4);
         assert_eq!(meter.learned(Time::ZERO).unwrap().burst, Some(4));
+    }
+
+    #[test]
+    fn what_a_burst_told_too_much_of_is_forgotten() {
+        let mut meter = meter();
+        let hear = |meter: &mut Meter, number, since| {
+            meter.hear(left(590), true, Heard { number, since, ..FIRST }, Time::ZERO);
+            meter.left(Time::ZERO).remaining
+        };
+        // Eight that it counts already are not heard of yet.
+        assert_eq!(hear(&mut meter, 1, 8), 582);
+        assert_eq!(hear(&mut meter, 1, 0), 582, "an older one knows nothing better");
+        let after = (2..20).map(|number| hear(&mut meter, number, 0)).collect::<Vec<_>>();
+        assert!(after.is_sorted() && after.last() == Some(&589), "{after:?}");
+    }
+
+    #[test]
+    fn a_refusal_that_tells_a_smaller_quota_tells_of_no_debt() {
+        let mut meter = meter();
+        meter.hear(Left { limit: 300, ..left(0) }, false, FIRST, Time::ZERO);
+        assert_eq!(meter.wait_for(&ASK, Time::ZERO), Some(Time::from_micros(200_000)));
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //!
 //! A gate is several limits, asked as one: `meter`s, one for each quota that is configured or that
 //! replies tell; a `pace`, found by trying, for what nobody tells; `concurrency`; and the wait that a
-//! refusal names, during which the gate is closed for all.
+//! refusal names, during which the gate is closed for all. Where others use the account, too, each keeps to
+//! its `part`.
 //!
 //! # Adding a limit
 //! A quota that is counted in something else is a line in [`Dimension`]. A limit of another kind is a file
@@ -22,6 +23,7 @@ mod learned;
 mod meter;
 mod oversized;
 mod pace;
+mod part;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +41,7 @@ use gate::Gate;
 pub use learned::Learned;
 pub use meter::LearnedQuota;
 pub use oversized::{Oversized, oversized};
+pub use part::Share;
 
 /// A gate's place in [`crate::run::input::Settings::gates`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -212,15 +215,21 @@ impl Gates {
         self.gates[gate.index()].settle(attempt, used, throttled, now);
     }
 
-    /// So many processes use the account of a gate, this one included: it keeps to its part.
-    pub fn share(&mut self, gate: GateId, users: u32, now: Time) {
-        self.gates[gate.index()].share(users, now);
+    /// Others use the account of a gate, too: this process keeps to its part.
+    pub fn share(&mut self, gate: GateId, share: Share, now: Time) {
+        self.gates[gate.index()].share(share, now);
     }
 
     /// The same for a process that has just come: the others have what there is, and hear of it by `until`.
     /// Nothing of it passes before.
-    pub fn join(&mut self, gate: GateId, users: u32, until: Time, now: Time) {
-        self.gates[gate.index()].join(users, until, now);
+    pub fn join(&mut self, gate: GateId, share: Share, until: Time, now: Time) {
+        self.gates[gate.index()].join(share, until, now);
+    }
+
+    /// Takes what others who use a gate's account have seen of the size of its buckets, where this process has
+    /// seen nothing of it yet.
+    pub fn heed(&mut self, gate: GateId, learned: &Learned, now: Time) {
+        self.gates[gate.index()].heed(learned, now);
     }
 
     /// Nothing passes a gate before `until`; a time that is past ends it.
@@ -241,6 +250,12 @@ impl Gates {
     /// The same, counted anew from now on.
     pub fn take_asked(&mut self, gate: GateId) -> bool {
         self.gates[gate.index()].take_asked()
+    }
+
+    /// What was rebuilt of a gate from records is what was sent: what was found out by it is asked of who has kept
+    /// it, because records do not tell what replies told.
+    pub(crate) fn rebuilt(&mut self) {
+        self.gates.iter_mut().for_each(Gate::rebuilt);
     }
 
     /// What is left of each quota of a gate, as a provider with these limits would tell it.

@@ -9,7 +9,8 @@
 //!
 //! Three clocks are kept apart: the gate's (until when a provider wants nobody to come), this measure's
 //! (only while the gate is open), and the curve's, which begins when the gate opens again. A named wait of
-//! minutes changes none of the others.
+//! minutes changes none of the others. Neither does a time in which nobody wants to start: the search and the
+//! curve stand still, because nothing is tried, and the measure begins anew, because buckets fill meanwhile.
 
 use std::time::Duration;
 
@@ -57,16 +58,25 @@ const PRIOR: f64 = 3.0;
 /// How far below a pace that was refused the refill is, where a bucket holds next to nothing.
 const BELOW_REFUSED: f64 = 0.91;
 
-/// A refusal that comes sooner than this comes of a bucket that was nearly empty all the time.
+/// A refusal that comes sooner than this, or before so many requests, comes of a bucket that was nearly empty all
+/// the time.
 const SOON: Duration = Duration::from_secs(4);
+const SOON_REQUESTS: f64 = 4.0;
 
 /// A gate that stays closed for longer fills buckets to the brim, and what comes out of them then tells
-/// nothing of the rate.
+/// little of the rate.
 const LONGEST_MEASURED: Duration = Duration::from_secs(5);
 
-/// The longest time that a measure is taken over: an account that was not used up for longer had a full
-/// bucket meanwhile.
+/// The same where nobody wants to start.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// So many requests' worth fill no bucket, however long they take.
+const FEW: f64 = 2.0;
+
+/// The longest time that a measure is taken over, or so many requests: an account that was not used up for
+/// longer had a full bucket meanwhile.
 const MEASURED: Duration = Duration::from_secs(60);
+const MEASURED_REQUESTS: f64 = 2.0 * FLAT_REQUESTS;
 
 /// The slowest pace, in requests a second: one a minute.
 const SLOWEST: f64 = 1.0 / 60.0;
@@ -74,8 +84,10 @@ const SLOWEST: f64 = 1.0 / 60.0;
 /// Who is woken so much too late may catch up; at a slow pace nobody has to, and the next comes alone.
 const LATE: Duration = Duration::from_millis(20);
 
-/// Without a refusal for so long there is no limit of this kind any more.
+/// Without a refusal for so long, and for ten times what it takes to be back at the rate, there is no limit of this
+/// kind any more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(15 * 60);
+const FORGOTTEN_AFTER_REQUESTS: f64 = 10.0 * FLAT_REQUESTS;
 
 /// Requests are counted in thousandths, because a bucket counts whole numbers.
 const SCALE: u64 = 1000;
@@ -86,12 +98,25 @@ pub(super) struct Pace {
     bucket: Bucket,
     /// Calls that wait for their first word.
     unheard: u32,
+    /// Since when the pace would let the next request start: what is later is no use of it.
+    free_at: Time,
     /// Requests that were taken in since `since`.
     taken_in: u32,
-    /// When the last refusal came that is measured from.
+    /// When the measure began.
     since: Time,
-    /// Whether the bucket was empty then.
-    from_empty: bool,
+    /// In which state the account's bucket was then.
+    begun: Begun,
+}
+
+/// What is known of the account's bucket when a measure begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Begun {
+    /// It was empty, or nearly.
+    Empty,
+    /// It had been empty, and then nothing was taken from it for so long.
+    Rested(Duration),
+    /// Nothing.
+    Unknown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,8 +125,8 @@ enum Phase {
     Idle,
     /// Nothing is known: faster and faster.
     Seeking { since: Time, window: u32 },
-    /// A rate was measured, in requests a second; the curve begins at a time.
-    Following { rate: f64, since: Time, curve: Curve },
+    /// A rate was measured, in requests a second, or guessed at; the curve begins at a time.
+    Following { rate: f64, is_measured: bool, since: Time, curve: Curve },
 }
 
 /// How the pace grows from a measured rate.
@@ -120,9 +145,10 @@ impl Pace {
             phase: Phase::Idle,
             bucket: Bucket::full(u64::MAX >> 32, SCALE, Duration::ZERO),
             unheard: 0,
+            free_at: Time::ZERO,
             taken_in: 0,
             since: Time::ZERO,
-            from_empty: false,
+            begun: Begun::Unknown,
         }
     }
 
@@ -134,13 +160,17 @@ impl Pace {
     /// One that goes on at a rate that was learned before, in requests a second.
     pub(super) fn recalled(rate: f64, now: Time) -> Self {
         let mut pace = Pace::idle();
-        pace.follow(rate, now, Curve::Cubic { flat: FLAT.as_secs_f64() });
+        pace.follow(rate, true, now, Curve::Cubic { flat: FLAT.as_secs_f64() });
         pace
     }
 
     /// So many use the account, where there were `before`: each has its part. Where nothing is known and
     /// others are there, what may start at once is theirs: one call finds out what is left.
-    pub(super) fn share(&mut self, users: u32, before: u32) {
+    pub(super) fn share(&mut self, users: u32, before: u32, now: Time) {
+        if users != before && self.since != Time::ZERO {
+            // What was taken in so far is of another part.
+            self.begin(now.max(self.since), Begun::Unknown);
+        }
         match &mut self.phase {
             Phase::Following { rate, .. } => *rate *= f64::from(before) / f64::from(users),
             Phase::Seeking { window, .. } if users > 1 && self.since == Time::ZERO => *window = 1,
@@ -181,28 +211,55 @@ impl Pace {
     pub(super) fn reserve(&mut self, now: Time) {
         self.unheard += 1;
         if self.since == Time::ZERO {
-            self.since = now;
-            if let Phase::Seeking { since, .. } = &mut self.phase {
-                *since = now;
-            }
+            self.begin(now, Begun::Unknown);
         }
+        self.stand_still(now.since(self.free_at), now);
         self.forget(now);
         self.steer(now);
         self.bucket.take(SCALE, now);
+        self.free_at = self.bucket.wait_for(SCALE, now).unwrap_or(now);
+    }
+
+    fn begin(&mut self, since: Time, begun: Begun) {
+        (self.since, self.begun, self.taken_in) = (since, begun, 0);
+    }
+
+    /// Nobody wanted to start for so long.
+    fn stand_still(&mut self, idle: Duration, now: Time) {
+        self.free_at = self.free_at.max(now);
+        if let Phase::Seeking { since, .. } | Phase::Following { since, .. } = &mut self.phase {
+            *since = (*since + idle).min(now);
+        }
+        if idle > self.negligible(QUIET) {
+            self.begin(now, Begun::Unknown);
+            // What was tried beyond the rate says nothing of the bucket that is there now.
+            if let Phase::Following { since, curve: Curve::Cubic { flat }, .. } = &mut self.phase {
+                *since = (*since).max(now - Duration::from_secs_f64(*flat));
+            }
+        }
+    }
+
+    /// In which time a bucket does not fill, at least so long.
+    fn negligible(&self, least: Duration) -> Duration {
+        self.rate().map_or(least, |rate| least.max(Duration::from_secs_f64(FEW / rate)))
     }
 
     /// What is long past says little of the rate: from time to time one half of it is forgotten.
     fn forget(&mut self, now: Time) {
+        let requests = self.rate().map_or(0.0, |rate| MEASURED_REQUESTS / rate);
         let measured = now.since(self.since);
-        if measured > MEASURED {
+        if measured > MEASURED.max(Duration::from_secs_f64(requests)) {
             self.since = now - measured / 2;
             self.taken_in /= 2;
-            self.from_empty = false;
+            self.begun = Begun::Unknown;
         }
     }
 
     /// A call heard its first word, or ended without one.
     pub(super) fn heard(&mut self, admitted: bool, now: Time) {
+        if self.is_waiting_to_hear() {
+            self.free_at = self.free_at.max(now);
+        }
         self.unheard = self.unheard.saturating_sub(1);
         if admitted {
             self.taken_in += 1;
@@ -217,40 +274,72 @@ impl Pace {
     /// `ramps`: because the account grew too fast.
     pub(super) fn refused(&mut self, ramps: bool, until: Time, now: Time) {
         let took = now.since(self.since).as_secs_f64();
-        let taken_in = f64::from(self.taken_in);
-        let rate = match self.phase {
-            Phase::Following { rate, .. } if self.from_empty => {
-                let measured = (taken_in + PRIOR) / (took + PRIOR / rate);
-                // A small bucket ran over while we were slower than its refill: then the pace that was
-                // just refused knows better, and the longer it took to get there the more so.
-                let tried = (self.per_second(now) * BELOW_REFUSED).max(measured);
-                let trust = ((took - SOON.as_secs_f64()) / SOON.as_secs_f64()).clamp(0.0, 1.0);
-                measured + (tried - measured) * trust
-            }
-            // The bucket was full meanwhile: what came out of it at last is no measure, but a sign.
-            Phase::Following { rate, .. } => rate.max(taken_in / took.max(1.0) * FIRST_CUT),
-            Phase::Seeking { .. } | Phase::Idle => {
-                let so_far = if taken_in > 0.0 { taken_in / took.max(1.0) } else { UNMEASURED };
-                so_far.min(self.per_second(now) * FIRST_CUT)
-            }
-        };
-        self.taken_in = 0;
-        self.from_empty = until.since(now) <= LONGEST_MEASURED;
-        self.since = if self.from_empty { now } else { until };
+        let (rate, is_measured) = self.rate_refused(took, now);
         let rate = rate.max(SLOWEST);
         let most = FLAT.as_secs_f64().max(FLAT_REQUESTS / rate);
         let before = match self.phase {
             Phase::Following { curve: Curve::Cubic { flat }, .. } => flat,
             _ => 0.0,
         };
-        let least = FLAT_LEAST.as_secs_f64().max(before * FLAT_KEPT).min(most);
+        let least = FLAT_LEAST.as_secs_f64().max(FEW / rate).max(before * FLAT_KEPT).min(most);
         let cubic = Curve::Cubic { flat: took.clamp(least, most) };
-        self.follow(rate, until, if ramps { Curve::Ramp } else { cubic });
+        self.follow(rate, is_measured, until, if ramps { Curve::Ramp } else { cubic });
+        let closed = until.since(now);
+        if closed <= self.negligible(LONGEST_MEASURED) {
+            self.begin(now, Begun::Empty);
+        } else {
+            self.begin(until, Begun::Rested(closed));
+        }
     }
 
-    fn follow(&mut self, rate: f64, since: Time, curve: Curve) {
-        self.phase = Phase::Following { rate, since, curve };
+    /// The rate that a refusal shows after a measure of so many seconds, and whether that is a measure or a guess.
+    fn rate_refused(&self, took: f64, now: Time) -> (f64, bool) {
+        let taken_in = f64::from(self.taken_in);
+        let Phase::Following { rate, is_measured, since, .. } = self.phase else {
+            let so_far = if taken_in > 0.0 { taken_in / took.max(1.0) } else { UNMEASURED };
+            return (so_far.min(self.per_second(now) * FIRST_CUT), false);
+        };
+        // At most so much refilled: the bucket may have held some of it.
+        let most = taken_in.max(0.5) / took.max(1.0);
+        match self.begun {
+            Begun::Empty => {
+                let measured = (taken_in + PRIOR) / (took + PRIOR / rate);
+                // A small bucket ran over while we were slower than its refill: then the pace that was
+                // just refused knows better, and the longer it took to get there the more so.
+                let tried = (self.per_second(now) * BELOW_REFUSED).max(measured);
+                let open = now.since(since).as_secs_f64().min(took);
+                let soon = SOON.as_secs_f64().max(SOON_REQUESTS / rate);
+                let trust = ((open - soon) / soon).clamp(0.0, 1.0);
+                (measured + (tried - measured) * trust, true)
+            }
+            // What came out of a full bucket at last is no measure, but a sign.
+            Begun::Unknown => (rate.max(most * FIRST_CUT), is_measured),
+            Begun::Rested(rested) => {
+                // And at least so much, where nothing ran over meanwhile.
+                let rested = rested.min(MEASURED).as_secs_f64();
+                let least = taken_in.max(0.5) / (took.max(1.0) + rested);
+                let between = rate.clamp(least, most);
+                let guess = if is_measured {
+                    between.max(rate * FIRST_CUT)
+                } else if took >= rested {
+                    between
+                } else {
+                    (least * most).sqrt()
+                };
+                (guess, false)
+            }
+        }
+    }
+
+    fn follow(&mut self, rate: f64, is_measured: bool, since: Time, curve: Curve) {
+        self.phase = Phase::Following { rate, is_measured, since, curve };
+        self.free_at = since;
         self.steer(since);
+    }
+
+    /// For how long the pace was used since a time, in seconds.
+    fn used_since(&self, since: Time, now: Time) -> f64 {
+        now.min(self.free_at).since(since).as_secs_f64()
     }
 
     /// The pace now, in requests a second.
@@ -258,14 +347,14 @@ impl Pace {
         match self.phase {
             Phase::Idle => f64::from(u32::MAX),
             Phase::Seeking { since, .. } => {
-                let doublings = now.since(since).as_secs_f64() / DOUBLES_IN.as_secs_f64();
+                let doublings = self.used_since(since, now) / DOUBLES_IN.as_secs_f64();
                 FIRST * doublings.min(20.0).exp2()
             }
-            Phase::Following { rate, since, curve: Curve::Ramp } => {
-                rate * (1.0 + now.since(since).as_secs_f64() / RAMP_DOUBLES_IN.as_secs_f64())
+            Phase::Following { rate, since, curve: Curve::Ramp, .. } => {
+                rate * (1.0 + self.used_since(since, now) / RAMP_DOUBLES_IN.as_secs_f64())
             }
-            Phase::Following { rate, since, curve: Curve::Cubic { flat } } => {
-                let at = (now.since(since).as_secs_f64() - flat) / (flat * (DOUBLE - 1.0));
+            Phase::Following { rate, since, curve: Curve::Cubic { flat }, .. } => {
+                let at = (self.used_since(since, now) - flat) / (flat * (DOUBLE - 1.0));
                 rate * (1.0 + at.powi(3))
             }
         }
@@ -275,10 +364,12 @@ impl Pace {
     fn steer(&mut self, now: Time) {
         let (since, most) = match self.phase {
             Phase::Idle => return,
-            Phase::Seeking { since, .. } => (since, SOUGHT_FOR),
-            Phase::Following { since, .. } => (since, FORGOTTEN_AFTER),
+            Phase::Seeking { since, .. } => (since, SOUGHT_FOR.as_secs_f64()),
+            Phase::Following { since, rate, .. } => {
+                (since, FORGOTTEN_AFTER.as_secs_f64().max(FORGOTTEN_AFTER_REQUESTS / rate))
+            }
         };
-        if now.since(since) > most {
+        if self.used_since(since, now) > most {
             self.phase = Phase::Idle;
         }
         let per_second = self.per_second(now).min(1e6);

@@ -33,7 +33,8 @@ pub enum Control {
         per_minute: u32,
     },
     /// Nothing new starts; what is in flight finishes. The run timeout stands still: it bounds how
-    /// long a run works, and a pause that outlasts it would end the run that it is to keep.
+    /// long a run works, and a pause that outlasts it would end the run that it is to keep. Where the run is paused
+    /// already, it is no fact.
     Pause,
     /// A pause ends. Where there is none, it is no fact.
     Resume,
@@ -78,7 +79,9 @@ impl Run {
             }
             Control::Resume => {
                 if let Some(since) = self.state.paused.take() {
-                    self.state.session = self.state.session.map(|session| session + at.since(since));
+                    // What came in the pause began the count anew.
+                    let stood = |session: Time| session + at.since(since.max(session));
+                    self.state.session = self.state.session.map(stood);
                 }
             }
         }
@@ -88,7 +91,12 @@ impl Run {
 
 impl Deciding<'_> {
     pub(super) fn control(&mut self, control: Control) {
-        if control == Control::Resume && !self.run.is_paused() {
+        let is_known = match control {
+            Control::Pause => self.run.is_paused(),
+            Control::Resume => !self.run.is_paused(),
+            Control::Concurrency(_) | Control::RequestsPerMinute { .. } => false,
+        };
+        if is_known {
             return;
         }
         self.remember(Event::Controlled { control });

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::control::Control;
 use super::revise::Revision;
-use crate::agent::AgentId;
+use crate::agent::{AgentId, Retry};
 use crate::failure::{Class, Failure};
 use crate::hash::Hash;
 use crate::money::Usd;
@@ -399,14 +399,15 @@ pub enum Then {
 }
 
 impl Then {
-    /// When the gate opens again that this failure closes for everybody; none where it does not.
-    pub(crate) fn gate_opens(&self, failure: &Failure, at: Time) -> Option<Time> {
+    /// When the gate opens again that this failure closes for everybody; none where it does not. Where its task is
+    /// tried no more and the provider named no wait, the others wait as before a first retry.
+    pub(crate) fn gate_opens(&self, failure: &Failure, retry: &Retry, at: Time) -> Option<Time> {
         if failure.class != Class::Throttled || failure.hopeless {
             return None;
         }
         match self {
             Then::RetryAt(until) | Then::AgainAt(until) => Some(*until),
-            Then::Fail | Then::StopAccount => failure.retry_after.map(|wait| at + wait),
+            Then::Fail | Then::StopAccount => Some(at + failure.retry_after.unwrap_or(retry.initial_delay)),
         }
     }
 }

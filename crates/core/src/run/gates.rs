@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::event::{Event, Record};
+use super::event::{Event, Record, Then};
 use super::input::Settings;
 use super::planted;
+use crate::failure::{Class, Failure};
 use crate::limit::Gates;
 use crate::plan::Plan;
 
@@ -44,11 +45,16 @@ impl Gates {
             };
             let Some(ask) = asked.remove(attempt) else { continue };
             let gate = plan.agent_asked(*attempt).gate;
-            let opens = failed.and_then(|(failure, then)| Some((failure, then.gate_opens(failure, *at)?)));
-            if let Some((failure, until)) = opens {
-                self.throttled(gate, *attempt, failure.ramps, until, *at);
+            let retry = &plan.agent_asked(*attempt).retry;
+            let opens = |(failure, then): (&Failure, &Then)| {
+                Some((failure.ramps, then.gate_opens(failure, retry, *at)?))
+            };
+            if let Some((ramps, until)) = failed.and_then(opens) {
+                self.throttled(gate, *attempt, ramps, until, *at);
             }
-            self.settle(gate, *attempt, &settings.used(gate, &ask, spent), opens.is_some(), *at);
+            let is_throttled = failed.is_some_and(|(failure, _)| failure.class == Class::Throttled);
+            self.settle(gate, *attempt, &settings.used(gate, &ask, spent), is_throttled, *at);
         }
+        self.rebuilt();
     }
 }

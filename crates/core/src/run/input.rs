@@ -38,8 +38,8 @@ pub struct Settings {
     /// How long the run may take, from its start or resume.
     #[serde(with = "micros")]
     pub run_timeout: Duration,
-    /// Whether that is counted from the last answer, because nobody stated it: what limits a run will find nobody
-    /// knows beforehand, and one that goes on is not ended.
+    /// Whether that is counted from the last answer, or from the end of a wait that a provider asked for, because
+    /// nobody stated it: what limits a run will find nobody knows beforehand, and one that goes on is not ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timeout_restarts: bool,
     /// The limits of all accounts; [`crate::agent::Agent::gate`] points here.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::event::{AttemptId, BudgetMark, Event, Outcome, Record, Signal};
+use super::event::{AttemptId, BudgetMark, Event, Outcome, Record, Signal, Then};
 use super::failures::Failures;
 use super::health::Health;
 use super::input::Settings;
@@ -14,7 +14,7 @@ use super::recover::Lost;
 use super::task::{Phase, TaskState};
 use super::waits::Waits;
 use crate::agent::{Agent, AgentId};
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::hash::Hash;
 use crate::money::Usd;
 use crate::plan::{Plan, TaskId};
@@ -38,8 +38,8 @@ pub struct Run {
 pub(super) struct State {
     pub(super) last_seq: u64,
     pub(super) last_time: Time,
-    /// Since when the run timeout is counted: when the run was started or last resumed, or had its last answer; later
-    /// by as long as it was paused since; none before that.
+    /// Since when the run timeout is counted: when the run was started or last resumed, had its last answer, or may go
+    /// on after a wait that a provider asked for; later by as long as it was paused since; none before that.
     pub(super) session: Option<Time>,
     pub(super) tasks: Vec<TaskState>,
     pub(super) ready: Ready,
@@ -266,6 +266,7 @@ impl Run {
                 self.attempt_ended(*attempt, spent)?;
                 self.note_failure(*attempt, failure, then, record.at - timing.total, record.at);
                 self.failed_then(*attempt, failure, then);
+                self.wait_as_told(failure, then);
             }
             Event::AttemptLost { attempt, spent } => {
                 self.attempt_ended(*attempt, spent)?;
@@ -329,6 +330,16 @@ impl Run {
         let now = if planted!(RetryTooEarly) { Time::from_micros(u64::MAX) } else { now };
         for id in self.state.ready.take_due(now) {
             self.make_ready(id);
+        }
+    }
+
+    /// Who waits as long as a provider wants waits for no answer.
+    fn wait_as_told(&mut self, failure: &Failure, then: &Then) {
+        if let Then::RetryAt(until) | Then::AgainAt(until) = then
+            && failure.class == Class::Throttled
+            && self.settings.timeout_restarts
+        {
+            self.state.session = self.state.session.max(Some(*until));
         }
     }
 

@@ -205,11 +205,10 @@ impl Deciding<'_> {
                 let is_echo = (failure.class == Class::Throttled && self.gates.is_echo(gate, attempt))
                     || self.run.is_of_outage(attempt, &failure, started, self.now);
                 let then = self.run.follow_up(attempt, &failure, self.now, is_echo);
-                let opens = then.gate_opens(&failure, self.now);
-                if let Some(until) = opens {
+                if let Some(until) = then.gate_opens(&failure, &agent.retry, self.now) {
                     self.gates.throttled(gate, attempt, failure.ramps, until, self.now);
                 }
-                self.settle(gate, attempt, &used, opens.is_some());
+                self.settle(gate, attempt, &used, failure.class == Class::Throttled);
                 self.remember(Event::AttemptFailed { attempt, failure, spent, timing, then: then.clone() });
                 if then == Then::Fail {
                     self.skip_dependants(attempt.task);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
-use sortie_core::limit::{GateId, GateSpec, Gates};
+use sortie_core::limit::{GateId, GateSpec, Gates, Share};
 use sortie_core::run::Run;
 use sortie_core::time::Time;
 
@@ -26,11 +26,13 @@ pub(super) struct Seat {
     pause: Option<Duration>,
     /// Whether anybody could have been met yet.
     has_met: bool,
-    /// How many used each gate, as far as was heard last.
-    users: BTreeMap<GateId, u32>,
+    /// Who used each gate, as far as was heard last.
+    met: BTreeMap<GateId, Met>,
+    /// When that was.
+    met_at: Time,
     /// Gates of which something was known when the run began, or was told later.
     recalled: HashSet<GateId>,
-    /// When each gate was said to be used, last.
+    /// When the others were last told that a gate is used.
     used_at: BTreeMap<GateId, Time>,
     /// Gates that the others take for unused, or may before we meet again: their share is taken, and who
     /// comes back comes as at first.
@@ -45,7 +47,8 @@ impl Seat {
             next: Time::ZERO,
             pause: None,
             has_met: false,
-            users: BTreeMap::new(),
+            met: BTreeMap::new(),
+            met_at: Time::ZERO,
             recalled: HashSet::new(),
             used_at: BTreeMap::new(),
             away: BTreeSet::new(),
@@ -87,31 +90,41 @@ impl Seat {
             })
             .collect();
         let met = sharing.meet(&told, now);
-        self.has_met |= met.is_some();
+        let is_told = met.is_some();
+        self.has_met |= is_told;
         // Who cannot be met may well be there: as many as were there last.
-        let met = met.unwrap_or_else(|| ids.iter().map(|id| self.met_last(*id)).collect());
+        let met = met.unwrap_or_else(|| ids.iter().map(|id| self.met_last(*id, now)).collect());
+        if is_told {
+            self.met_at = now;
+        }
         for ((id, told), met) in ids.into_iter().zip(told).zip(met) {
-            self.users.insert(id, met.users);
-            // Gates that others cannot tell apart are one to them, and to each other they are others.
-            let users = met.users.saturating_add(self.namesakes(id));
-            // What others have learned counts until this run has learned something itself.
-            if let Some(learned) = met.learned.filter(|_| told.learned.is_none())
-                && self.recalled.insert(id)
-            {
-                gates.recall(id, &learned, now);
+            let share = self.share_of(id, &met);
+            let is_alone = met.users == 1;
+            self.met.insert(id, Met { learned: None, ..met });
+            if let Some(learned) = met.learned {
+                // What others have learned counts until this run has learned something itself.
+                if told.learned.is_some() {
+                    gates.heed(id, &learned, now);
+                } else if self.recalled.insert(id) {
+                    gates.recall(id, &learned, now);
+                }
             }
             let was_away = self.away.contains(&id);
+            // Who stood still, or could not be met, for too long was taken for gone: its part is taken.
+            let used_at = self.used_at.get(&id).copied();
+            let was_gone = is_told && used_at.is_some_and(|at| now.since(at) > GONE_AFTER);
             if told.now {
-                self.used_at.insert(id, now);
                 self.away.remove(&id);
+                if is_told {
+                    self.used_at.insert(id, now);
+                }
             }
-            let used_at = self.used_at.get(&id);
-            if (begins.contains(&id) || was_away && told.now) && met.users > 1 {
-                gates.join(id, users, now + MEETS_EVERY, now);
+            if (begins.contains(&id) || (was_away || was_gone) && told.now) && !is_alone {
+                gates.join(id, share, now + MEETS_EVERY, now);
                 continue;
             }
-            gates.share(id, users, now);
-            if used_at.is_none_or(|at| now.since(*at) + MEETS_EVERY > GONE_AFTER) {
+            gates.share(id, share, now);
+            if !told.now && used_at.is_none_or(|at| now.since(at) + MEETS_EVERY > GONE_AFTER) {
                 self.away.insert(id);
                 // Until the next meeting at most: it opens also where nobody meets any more.
                 gates.stand_aside(id, self.next);
@@ -121,17 +134,29 @@ impl Seat {
         }
     }
 
-    /// What was heard of who uses a gate, last.
-    fn met_last(&self, id: GateId) -> Met {
-        Met { users: self.users.get(&id).copied().unwrap_or(1), learned: None }
+    /// What was heard of who uses a gate, last; the common clock went on as ours did.
+    fn met_last(&self, id: GateId, now: Time) -> Met {
+        let met = self.met.get(&id).cloned().unwrap_or_default();
+        Met { moment: met.moment + now.since(self.met_at), ..met }
     }
 
-    /// How many other gates of this run bear the same name. Accounts are told apart when a run begins; at a
-    /// resume two may turn out to be one.
-    fn namesakes(&self, id: GateId) -> u32 {
+    /// Our part of a gate. Gates that others cannot tell apart are one to them, and to each other they are others
+    /// within the run's part.
+    fn share_of(&self, id: GateId, met: &Met) -> Share {
+        let (before, all) = self.namesakes(id);
+        Share {
+            users: met.users.saturating_mul(all),
+            place: met.place.saturating_add(met.users.saturating_mul(before)),
+            moment: met.moment,
+        }
+    }
+
+    /// How many gates of this run bear the same name, and how many of them come before. Accounts are told apart
+    /// when a run begins; at a resume two may turn out to be one.
+    fn namesakes(&self, id: GateId) -> (u32, u32) {
         let name = &self.names[id.index()];
-        let named = self.names.iter().filter(|other| *other == name).count();
-        u32::try_from(named - 1).unwrap_or(u32::MAX)
+        let named = |names: &[String]| names.iter().filter(|other| *other == name).count() as u32;
+        (named(&self.names[..id.index()]), named(&self.names))
     }
 
     /// The run is over: the next one begins with what this one knew at last.

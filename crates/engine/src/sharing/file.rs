@@ -2,58 +2,42 @@
 //!
 //! It is not the journal's own, because it needs none of its promises and must not wait for its syncs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use sortie_core::limit::{GateSpec, Learned};
 use sortie_core::time::Time;
 
+use super::opening::{FILE, Unopened, is_damage, only_read, opened};
 use super::{FORGOTTEN_AFTER, GONE_AFTER, Met, Sharing, Used, name_of};
 use crate::private;
 
-/// The file in the results directory.
-const FILE: &str = "limits.db";
-
-/// How long to wait for another process that writes; a meeting that fails is made up for by the next.
-const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
-
-const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS users (
-  gate TEXT NOT NULL,
-  user TEXT NOT NULL,
-  seen INTEGER NOT NULL,      -- microseconds since the Unix epoch, by the database's clock
-  PRIMARY KEY (gate, user)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE IF NOT EXISTS learned (
-  gate TEXT PRIMARY KEY,
-  at INTEGER NOT NULL,
-  learned TEXT NOT NULL       -- JSON
-) STRICT, WITHOUT ROWID;
-";
+/// So many meetings that fail one after the other are said, once: ten seconds in which nobody was met are no
+/// accident.
+const FAILURES_SAID: u32 = 10;
 
 /// The file where runs meet.
 #[derive(Debug)]
 pub struct SharedFile {
     /// Nobody else asks it; a connection that only one thread may look at could not be driven by a task.
     db: Mutex<Connection>,
+    path: PathBuf,
     user: String,
+    /// Meetings that failed, one after the other.
+    failures: u32,
 }
 
 impl SharedFile {
-    /// The meeting place of all runs of this results directory, for a run that calls itself `user`. None
-    /// where it cannot be opened; the log says why.
+    /// The meeting place of all runs of this results directory, for a run that calls itself `user`. One that is
+    /// damaged is moved aside. None where it cannot be opened; the log says why.
     pub fn open(results_dir: &Path, user: &str) -> Option<Self> {
-        let opened = private::create_dir(results_dir)
-            .and_then(|()| private::open(&results_dir.join(FILE)).map(drop))
-            .map_err(|error| error.to_string())
-            .and_then(|()| connect(&results_dir.join(FILE)).map_err(|error| error.to_string()));
+        let path = results_dir.join(FILE);
+        let opened = private::create_dir(results_dir).map_err(Unopened::Io).and_then(|()| opened(&path));
         match opened {
-            Ok(db) => Some(SharedFile { db: Mutex::new(db), user: user.to_owned() }),
+            Ok(db) => Some(SharedFile { db: Mutex::new(db), path, user: user.to_owned(), failures: 0 }),
             Err(error) => {
-                tracing::warn!(%error, "limits are not shared with other runs: {FILE} cannot be opened");
+                tracing::warn!(%error, path = %path.display(), "limits are not shared with other runs");
                 None
             }
         }
@@ -71,8 +55,9 @@ impl SharedFile {
         clock: impl FnOnce(&Connection) -> rusqlite::Result<Time>,
     ) -> rusqlite::Result<Vec<Met>> {
         let user = self.user.clone();
+        // Before it is waited for others who write: those who take turns go by it.
+        let moment = clock(self.db())?;
         let tx = self.db().transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let moment = clock(&tx)?;
         let met = gates.iter().map(|used| met(&tx, &user, used, moment, now)).collect::<Result<_, _>>()?;
         tx.commit()?;
         Ok(met)
@@ -81,8 +66,26 @@ impl SharedFile {
 
 impl Sharing for SharedFile {
     fn meet(&mut self, gates: &[Used], now: Time) -> Option<Vec<Met>> {
-        let met = self.try_meet(gates, now, moment_of);
-        met.inspect_err(|error| tracing::debug!(%error, "other runs were not met")).ok()
+        match self.try_meet(gates, now, moment_of) {
+            Ok(met) => {
+                self.failures = 0;
+                Some(met)
+            }
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                tracing::debug!(%error, "other runs were not met");
+                if is_damage(&error)
+                    && let Ok(db) = opened(&self.path)
+                {
+                    *self.db() = db;
+                }
+                if self.failures == FAILURES_SAID {
+                    let path = self.path.display();
+                    tracing::warn!(%error, %path, "limits are not shared with other runs, as long as this lasts");
+                }
+                None
+            }
+        }
     }
 
     fn leave(&mut self) {
@@ -91,16 +94,6 @@ impl Sharing for SharedFile {
             tracing::debug!(%error, "others will think for a moment that the run goes on");
         }
     }
-}
-
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let db = Connection::open(path)?;
-    db.busy_timeout(BUSY_TIMEOUT)?;
-    db.pragma_update(None, "trusted_schema", false)?;
-    // What a power cut takes of this is found out again.
-    db.pragma_update(None, "synchronous", "off")?;
-    db.execute_batch(SCHEMA)?;
-    Ok(db)
 }
 
 /// What time it is by the clock that all who meet here read. A run's own goes its own way: it is anchored
@@ -125,53 +118,52 @@ fn met(tx: &Transaction<'_>, user: &str, used: &Used, moment: Time, now: Time) -
         "DELETE FROM users WHERE gate = ?1 AND seen NOT BETWEEN ?2 AND ?3",
         params![gate, micros(moment - GONE_AFTER), micros(moment + GONE_AFTER)],
     )?;
-    let others: u32 = tx.query_row(
-        "SELECT count(*) FROM users WHERE gate = ?1 AND user <> ?2",
+    let (others, place) = tx.query_row(
+        "SELECT count(*), count(*) FILTER (WHERE user < ?2) FROM users WHERE gate = ?1 AND user <> ?2",
         [gate.as_str(), user],
-        |row| row.get(0),
+        |row| Ok((row.get::<_, u32>(0)?, row.get(1)?)),
     )?;
+    // What others say is heard before it is written over.
+    let learned = learned_of(tx, gate, moment, now)?;
     if let Some(learned) = &used.learned
         && let Ok(json) = serde_json::to_string(learned)
     {
         tx.execute(
             "INSERT INTO learned VALUES (?1, ?2, ?3)
              ON CONFLICT DO UPDATE SET at = excluded.at, learned = excluded.learned",
-            params![gate, micros(learned.at), json],
+            params![gate, micros(moment - now.since(learned.at)), json],
         )?;
     }
-    Ok(Met { users: others + 1, learned: learned_of(tx, gate, now)? })
+    Ok(Met { users: others + 1, place, moment, learned })
 }
 
-fn learned_of(db: &Connection, gate: &str, now: Time) -> rusqlite::Result<Option<Learned>> {
-    let since = (now - FORGOTTEN_AFTER).micros().cast_signed();
-    let known = db
-        .query_row("SELECT learned FROM learned WHERE gate = ?1 AND at >= ?2", params![gate, since], |row| {
-            row.get::<_, String>(0)
-        })
-        .optional()?;
+/// What is known of a gate at this moment, with its time by the clock of who asks, which is `now`.
+fn learned_of(db: &Connection, gate: &str, moment: Time, now: Time) -> rusqlite::Result<Option<Learned>> {
+    let since = (moment - FORGOTTEN_AFTER).micros().cast_signed();
+    let query = "SELECT at, learned FROM learned WHERE gate = ?1 AND at >= ?2";
+    let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?));
+    let Some((at, json)) = db.query_row(query, params![gate, since], read).optional()? else {
+        return Ok(None);
+    };
     // What another version wrote may be more than this one reads, and what is damaged may say anything.
-    let learned = known.and_then(|json| serde_json::from_str(&json).ok()).filter(Learned::is_sane);
+    let learned = serde_json::from_str(&json).ok().filter(Learned::is_sane);
     // What is learned in the future was learned before the clock was set back.
-    Ok(learned.map(|learned| Learned { at: learned.at.min(now), ..learned }))
+    let ago = moment.since(Time::from_micros(at.unsigned_abs()));
+    Ok(learned.map(|learned| Learned { at: now - ago, ..learned }))
 }
 
 /// What the runs of this results directory have learned of these gates, in their order. Nothing where
 /// nobody has, or where it cannot be read.
 pub fn learned(results_dir: &Path, gates: &[GateSpec], now: Time) -> Vec<Option<Learned>> {
-    let only_read = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(results_dir.join(FILE), only_read);
-    let db = db.and_then(|db| {
-        db.busy_timeout(BUSY_TIMEOUT)?;
-        db.pragma_update(None, "trusted_schema", false)?;
-        Ok(db)
-    });
-    let of = |gate: &GateSpec| learned_of(db.as_ref().ok()?, &name_of(gate), now).ok()?;
+    let db = only_read(&results_dir.join(FILE));
+    let moment = db.as_ref().ok().and_then(|db| moment_of(db).ok()).unwrap_or(now);
+    let of = |gate: &GateSpec| learned_of(db.as_ref().ok()?, &name_of(gate), moment, now).ok()?;
     gates.iter().map(of).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::time::Duration;
 
     use super::*;
 
@@ -247,10 +239,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut one = SharedFile::open(dir.path(), "one").unwrap();
         let learned = Learned { at: second(3600), quotas: Vec::new(), rate: Some(2.5) };
-        drop(one.meet(&used(Some(learned.clone())), second(3600)));
+        one.try_meet(&used(Some(learned.clone())), second(3600), |_| Ok(second(3600))).unwrap();
         let mut reads = |json: &str| {
             one.db().execute("UPDATE learned SET learned = ?1", [json]).unwrap();
-            one.meet(&used(None), second(0)).unwrap().remove(0).learned
+            one.try_meet(&used(None), second(0), |_| Ok(second(0))).unwrap().remove(0).learned
         };
         let good = serde_json::to_string(&learned).unwrap();
         assert_eq!(reads(&good), Some(Learned { at: second(0), ..learned }));
@@ -284,19 +276,39 @@ mod tests {
         let learned = Learned { at: second(0), quotas: Vec::new(), rate: Some(2.5) };
         let mut one = SharedFile::open(dir.path(), "one").unwrap();
         assert_eq!(one.meet(&used(None), second(0)).unwrap()[0].learned, None);
-        drop(one.meet(&used(Some(learned.clone())), second(0)));
+        one.try_meet(&used(Some(learned.clone())), second(0), |_| Ok(second(0))).unwrap();
         let mut two = SharedFile::open(dir.path(), "two").unwrap();
-        assert_eq!(two.meet(&used(None), second(86_400)).unwrap()[0].learned, Some(learned));
-        assert_eq!(two.meet(&used(None), second(8 * 86_400)).unwrap()[0].learned, None);
+        let mut after =
+            |seconds| two.try_meet(&used(None), second(seconds), |_| Ok(second(seconds))).unwrap();
+        assert_eq!(after(86_400)[0].learned, Some(learned));
+        assert_eq!(after(8 * 86_400)[0].learned, None);
     }
 
     #[test]
-    fn a_file_that_is_something_else_shares_nothing() {
+    fn who_comes_last_has_the_last_place_whatever_time_it_is_for_whom() {
         let dir = tempfile::tempdir().unwrap();
-        let mut other = private::open(&dir.path().join(FILE)).unwrap();
-        other
-            .write_all("no database, but longer than its header would have been".repeat(9).as_bytes())
+        let mut files = ["b", "c", "a"].map(|user| SharedFile::open(dir.path(), user).unwrap());
+        let meet = |file: &mut SharedFile, own| {
+            let met = file.try_meet(&used(None), second(own), |_| Ok(second(7))).unwrap().remove(0);
+            (met.place, met.users, met.moment)
+        };
+        for own in 0..3 {
+            meet(&mut files[own as usize], own);
+        }
+        let places = [0, 1, 2].map(|own| meet(&mut files[own as usize], own));
+        assert_eq!(places, [(1, 3, second(7)), (2, 3, second(7)), (0, 3, second(7))]);
+    }
+
+    #[test]
+    fn what_was_learned_is_as_old_as_the_common_clock_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut one = SharedFile::open(dir.path(), "one").unwrap();
+        let learned = |at| Learned { at, quotas: Vec::new(), rate: Some(2.5) };
+        // One's own clock is ten minutes ahead, the other's an hour behind.
+        let (ahead, behind) = (second(7_200 + 600), second(3_600));
+        one.try_meet(&used(Some(learned(ahead - Duration::from_secs(5)))), ahead, |_| Ok(second(7_200)))
             .unwrap();
-        assert!(SharedFile::open(dir.path(), "one").is_none());
+        let met = one.try_meet(&used(None), behind, |_| Ok(second(7_230))).unwrap().remove(0);
+        assert_eq!(met.learned, Some(learned(behind - Duration::from_secs(35))));
     }
 }

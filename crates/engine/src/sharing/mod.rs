@@ -5,6 +5,7 @@
 //! refusals and by what replies tell. So it never fails a run, and nothing of it has to be durable.
 
 mod file;
+mod opening;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -45,14 +46,18 @@ pub(crate) fn name_of(gate: &GateSpec) -> String {
 pub struct Met {
     /// How many runs use it, this one included: at least 1.
     pub users: u32,
-    /// What was learned of its limits at last, by whomever.
+    /// This run's place among them, less than `users`, in an order that is the same for all.
+    pub place: u32,
+    /// What time it is where they meet.
+    pub moment: Time,
+    /// What was learned of its limits at last before this meeting, by whomever.
     pub learned: Option<Learned>,
 }
 
 impl Default for Met {
     /// Nobody is there, and nothing is known.
     fn default() -> Self {
-        Met { users: 1, learned: None }
+        Met { users: 1, place: 0, moment: Time::ZERO, learned: None }
     }
 }
 

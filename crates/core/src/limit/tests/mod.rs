@@ -99,6 +99,56 @@ fn a_limit_that_nobody_tells_is_found() {
     }
 }
 
+/// Plans have tasks that others wait for. What is tried in such a time is nothing, and says nothing.
+#[test]
+fn a_quiet_time_costs_nothing_where_nobody_tells_the_limit() {
+    for (begins, quiet) in
+        [1.05, 61.0, 121.0].into_iter().flat_map(|at| [5.0, 30.0, 90.0, 1200.0].map(|s| (at, s)))
+    {
+        for (burst, retry_after) in [(10, None), (10, Some(1)), (600, Some(1))] {
+            let retry_after = retry_after.map(Duration::from_secs);
+            let mut world = World::new(unknown(), Provider { retry_after, ..Provider::new(600, burst) }, 64);
+            world.quiet = vec![(begins, begins + quiet)];
+            let goes_on = begins + quiet;
+            let seen = world.work(goes_on + 150.0);
+            let after = |all: &[f64]| all.iter().filter(|at| **at >= goes_on).count() as f64;
+            let refused = after(&seen.refused) / after(&seen.sent);
+            let used = seen.used(goes_on, goes_on + 150.0, 600);
+            let case = format!(
+                "bucket {burst}, quiet for {quiet} s at {begins} s, {retry_after:?}: {refused} refused, {used} used"
+            );
+            assert!(refused < 0.03 && used > 0.9, "{case}");
+        }
+    }
+}
+
+/// What a quiet time shows of an account is nothing that anybody has to know for a week.
+#[test]
+fn what_is_learned_after_a_quiet_time_is_the_limit() {
+    for quiet in [5.0, 30.0, 90.0, 1200.0] {
+        let mut world = World::new(unknown(), Provider::new(600, 10), 64);
+        world.quiet = vec![(1.05, 1.0 + quiet)];
+        let learned = world.learns(quiet + 61.0).unwrap().rate.unwrap() * 60.0;
+        assert!((480.0..720.0).contains(&learned), "{learned} a minute after {quiet} s");
+    }
+}
+
+#[test]
+fn a_slow_limit_that_nobody_tells_is_found() {
+    for rate in [3, 5, 10, 12, 20, 30, 50] {
+        let retry_after = Some(Duration::from_secs(60_u64.div_ceil(rate)));
+        let world = World::new(unknown(), Provider { retry_after, ..Provider::new(rate, 1) }, 64);
+        let begun = 61.0 + 600.0 / rate as f64;
+        let until = begun + 12_000.0 / rate as f64;
+        let seen = world.work(until);
+        let after = |all: &[f64]| all.iter().filter(|at| **at >= begun).count() as f64;
+        let (refused, used) = (after(&seen.refused) / after(&seen.sent), seen.used(begun, until, rate));
+        let first = seen.refused.len() as f64 - after(&seen.refused);
+        let case = format!("{rate}/min: {first} refused at first, then {refused}, {used} used");
+        assert!(first <= 16.0 && refused < 0.04 && used > 0.87, "{case}");
+    }
+}
+
 /// Where nothing can be saved up, every refusal costs what refills meanwhile; and where requests overtake
 /// each other on the way, any pace near the limit is refused.
 #[test]
@@ -159,12 +209,56 @@ fn two_who_share_an_account_get_half_of_it_each() {
     for (spec, tells) in [(stated(600, 10), false), (unknown(), true)] {
         let mut world = World::new(spec, Provider { tells, ..Provider::new(600, 10) }, 32);
         world.users.push(world.users[0].clone());
-        world.users.iter_mut().for_each(|gates| gates.share(GATE, 2, Time::from_micros(1)));
+        world.meetings = vec![(1.0, 0, 2), (1.0, 1, 2)];
         let seen = world.work(301.0);
         assert!(seen.refusals() < 0.01, "{}", seen.refusals());
         assert!(seen.used(61.0, 301.0, 600) > 0.95, "{}", seen.used(61.0, 301.0, 600));
         let share = seen.by_user[0] as f64 / seen.taken_in.len() as f64;
         assert!((0.45..0.55).contains(&share), "{share}");
+    }
+}
+
+/// So many who share an account, each coming two seconds after the one before it.
+fn one_after_the_other(spec: &GateSpec, provider: Provider, users: u32) -> World {
+    let mut world = World::new(spec.clone(), provider, 32);
+    world.users.resize(users as usize, world.users[0].clone());
+    world.jobs = (0..users).map(|user| Job { from: 2.0 * f64::from(user), tasks: 1_000_000 }).collect();
+    for user in 1..users {
+        let comes = 2.0 * f64::from(user);
+        world.meetings.push((comes, user as usize, user + 1));
+        let hear = (0..user).map(|other| (comes + 1.0 - 0.2 * f64::from(other), other as usize, user + 1));
+        world.meetings.extend(hear);
+    }
+    world
+}
+
+#[test]
+fn who_shares_a_bucket_that_cannot_be_divided_has_its_part_of_it() {
+    let rates = [(1, 1), (3, 1), (50, 1), (60, 1), (120, 2), (600, 1), (600, 10)];
+    for ((rate, burst), users) in rates.into_iter().flat_map(|rate| [2, 3, 4].map(|users| (rate, users))) {
+        for (spec, tells) in [(stated(rate, burst), false), (stated(rate, burst), true), (unknown(), true)] {
+            let told = Provider { tells, ..Provider::new(u64::from(rate), u64::from(burst)) };
+            let wait = Some(Duration::from_secs(60 / u64::from(rate) + 1));
+            // Long enough for everybody to have forty.
+            let until = 61.0 + 60.0 * 60.0 * f64::from(users) / f64::from(rate);
+            // What was refused at first counts as used.
+            let begun = 61.0 + 20.0 * 60.0 / f64::from(rate);
+            let until = until.max(301.0);
+            let seen = one_after_the_other(&spec, Provider { retry_after: wait, ..told }, users).work(until);
+            let all = seen.taken_in.len() as f64;
+            let fair = seen.by_user.iter().map(|taken_in| f64::from(users) * *taken_in as f64 / all);
+            let (least, most) =
+                fair.fold((1.0, 1.0), |(least, most): (f64, f64), of| (least.min(of), most.max(of)));
+            let late = |all: &[f64]| all.iter().filter(|at| **at > begun).count() as f64;
+            let refused = late(&seen.refused) / late(&seen.sent);
+            let used = seen.used(begun, until, u64::from(rate));
+            let case = format!(
+                "{rate}/min bucket {burst}, {users} users, stated {}, told {tells}: {refused:.4} refused, {used:.3} used, shares {:?}",
+                spec.requests_per_minute.is_some(),
+                seen.by_user
+            );
+            assert!(refused <= 0.01 && least > 0.9 && most < 1.1 && used > 0.8, "{case}");
+        }
     }
 }
 

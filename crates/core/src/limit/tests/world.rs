@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::chance::Chance;
 use crate::hash::Hash;
-use crate::limit::{Dimension, GateId, GateSpec, Gates, Left, Told, Verdict};
+use crate::limit::{Dimension, GateId, GateSpec, Gates, Learned, Left, Share, Told, Verdict};
 use crate::money::Usd;
 use crate::plan::TaskId;
 use crate::run::event::AttemptId;
@@ -104,6 +104,10 @@ pub(super) struct World {
     pub(super) jobs: Vec<Job>,
     /// From a second on a user knows how many there are.
     pub(super) meetings: Vec<(f64, usize, u32)>,
+    /// From a second on until another nobody wants anything.
+    pub(super) quiet: Vec<(f64, f64)>,
+    /// When they hear of each other next.
+    heeds: Time,
     provider: Provider,
     /// What the provider's bucket holds, and since when.
     level: (f64, f64),
@@ -130,6 +134,8 @@ impl World {
             users: vec![Gates::of(&[spec], wide)],
             jobs: Vec::new(),
             meetings: Vec::new(),
+            quiet: Vec::new(),
+            heeds: Time::ZERO,
             level: (provider.holds.unwrap_or(provider.burst as f64), 1.0),
             provider,
             chance: Chance::new(1, &Hash::of(b""), "world"),
@@ -141,6 +147,17 @@ impl World {
 
     /// As much work as the provider takes, until a time in seconds.
     pub(super) fn work(mut self, until: f64) -> Seen {
+        self.works(until);
+        self.seen
+    }
+
+    /// What the first of its users has learned by then.
+    pub(super) fn learns(mut self, until: f64) -> Option<Learned> {
+        self.works(until);
+        self.users[0].learned(GATE, Time::from_micros((until * 1e6) as u64))
+    }
+
+    fn works(&mut self, until: f64) {
         let users = self.users.len() as u32;
         self.seen.by_user = vec![0; users as usize];
         self.seen.ended = vec![0.0; users as usize];
@@ -153,6 +170,10 @@ impl World {
             for (user, (fresh, again)) in fresh.iter_mut().zip(&mut again).enumerate() {
                 let job = self.jobs[user];
                 let begins = Time::from_micros((job.from * 1e6) as u64);
+                let is_quiet = |(from, until): &&(f64, f64)| (*from..*until).contains(&seconds(now));
+                let quiet = self.quiet.iter().find(is_quiet);
+                let begins =
+                    quiet.map_or(begins, |(_, until)| Time::from_micros((until * 1e6).ceil() as u64));
                 if begins > now {
                     wake = Some(wake.unwrap_or(begins).min(begins));
                     continue;
@@ -192,25 +213,38 @@ impl World {
                 again[(id % users) as usize].push_back((at, id));
             }
         }
-        self.seen
     }
 
     /// Those who learn by now how many they are; when the next do.
     fn meet(&mut self, now: Time) -> Option<Time> {
         let at = |second: f64| Time::from_micros((second * 1e6) as u64);
         for (_, user, users) in self.meetings.clone().into_iter().filter(|(second, ..)| at(*second) <= now) {
+            let share = Share { users, place: user as u32, moment: now };
             if now < at(self.jobs[user].from + 1.0) {
                 // As a run does that comes to others.
                 if let Some(learned) = self.users[0].learned(GATE, now) {
                     self.users[user].recall(GATE, &learned, now);
                 }
-                self.users[user].join(GATE, users, now + Duration::from_secs(1), now);
+                self.users[user].join(GATE, share, now + Duration::from_secs(1), now);
             } else {
-                self.users[user].share(GATE, users, now);
+                self.users[user].share(GATE, share, now);
             }
         }
         self.meetings.retain(|(second, ..)| at(*second) > now);
-        self.meetings.iter().map(|(second, ..)| at(*second)).min()
+        let first = self.meetings.iter().map(|(second, ..)| at(*second)).min();
+        first.into_iter().chain(self.heed(now)).min()
+    }
+
+    /// Once a second each hears what the others have seen; when next.
+    fn heed(&mut self, now: Time) -> Option<Time> {
+        if self.users.len() > 1 && now >= self.heeds {
+            self.heeds = now + Duration::from_secs(1);
+            let learned: Vec<_> = self.users.iter().filter_map(|gates| gates.learned(GATE, now)).collect();
+            for gates in &mut self.users {
+                learned.iter().for_each(|learned| gates.heed(GATE, learned, now));
+            }
+        }
+        (self.users.len() > 1).then_some(self.heeds)
     }
 
     fn user(&mut self, id: u32) -> &mut Gates {

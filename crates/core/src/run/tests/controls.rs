@@ -6,7 +6,7 @@ use super::named::Table;
 use crate::limit::{GateId, GateSpec, Gates};
 use crate::run::Run;
 use crate::run::control::{Control, PAUSED};
-use crate::run::event::{Outcome, Signal};
+use crate::run::event::{Event, Outcome, Record, Signal};
 use crate::run::input::{Input, Resume, Settings, Waiting};
 use crate::testing::{settings, task};
 
@@ -45,8 +45,19 @@ fn a_pause_within_a_pause_is_one_and_its_end_is_the_end() {
     for second in [10.0, 20.0] {
         table.at(second).tell(Input::Controlled(Control::Pause));
     }
+    let is_control = |record: &&Record| matches!(record.event, Event::Controlled { .. });
+    assert_eq!(table.journal.iter().filter(is_control).count(), 1, "the second is no fact");
     table.at(50.0).tell(Input::Controlled(Control::Resume));
     assert_eq!(table.last.wake_at.unwrap().since(table.now), Duration::from_secs(590));
+}
+
+#[test]
+fn an_answer_in_a_pause_begins_the_count_anew_and_the_pause_does_not_count_twice() {
+    let mut table = table(Settings { max_concurrent: 1, timeout_restarts: true, ..settings() }, 2);
+    table.at(10.0).tell(Input::Controlled(Control::Pause));
+    table.at(30.0).succeed(0, 1);
+    table.at(100.0).tell(Input::Controlled(Control::Resume));
+    assert_eq!(table.last.wake_at.unwrap().since(table.now), Duration::from_secs(600));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod named;
 mod outage;
 mod random;
 mod recovered;
+mod throttled;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -20,7 +20,7 @@ use crate::usage::Usage;
 /// A run whose clock and replies the test owns.
 pub(super) struct Table {
     pub(super) run: Run,
-    gates: Gates,
+    pub(super) gates: Gates,
     pub(super) now: Time,
     pub(super) last: Step,
     pub(super) journal: Vec<Record>,
@@ -103,7 +103,7 @@ pub(super) fn over(needed: u64, budget: u64) -> Outcome {
     Outcome::BudgetExceeded { needed: dollars(needed), budget: dollars(budget), agent: None }
 }
 
-fn throttled(seconds: u64) -> Failure {
+pub(super) fn throttled(seconds: u64) -> Failure {
     Failure { retry_after: Some(Duration::from_secs(seconds)), ..Failure::new(Class::Throttled, "slow down") }
 }
 

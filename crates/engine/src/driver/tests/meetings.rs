@@ -23,7 +23,7 @@ struct Minutes(Arc<Mutex<Vec<(u64, bool)>>>, u32);
 impl Sharing for Minutes {
     fn meet(&mut self, gates: &[Used], now: Time) -> Option<Vec<Met>> {
         self.0.lock().unwrap().extend(gates.iter().map(|used| (now.micros() / 1000, used.now)));
-        Some(vec![Met { users: self.1, learned: None }; gates.len()])
+        Some(vec![Met { users: self.1, ..Met::default() }; gates.len()])
     }
 
     fn leave(&mut self) {}
@@ -76,7 +76,7 @@ struct Answers(Vec<Option<u32>>);
 
 impl Sharing for Answers {
     fn meet(&mut self, gates: &[Used], _: Time) -> Option<Vec<Met>> {
-        self.0.remove(0).map(|users| vec![Met { users, learned: None }; gates.len()])
+        self.0.remove(0).map(|users| vec![Met { users, ..Met::default() }; gates.len()])
     }
 
     fn leave(&mut self) {}
@@ -124,7 +124,9 @@ fn who_cannot_be_met_may_well_be_there() {
 
 #[test]
 fn gates_that_others_take_for_one_share_it_between_them() {
-    for (users, namesakes, starts) in [(1, 1, 60), (1, 2, 30), (1, 3, 20), (2, 2, 20)] {
+    // Another run that knows of two users takes half, whatever names there are here.
+    for (users, namesakes, starts) in [(1, 1, 60), (1, 2, 30), (1, 3, 20), (2, 2, 15), (2, 3, 10), (3, 2, 10)]
+    {
         assert_eq!(at_once([Some(users); 2], namesakes), starts, "{users} users, {namesakes} of one name");
     }
 }
@@ -181,6 +183,19 @@ impl Driven {
         self.ms = until;
     }
 
+    /// The process stands still while a call is under way; how long the next one waits then.
+    fn stands_still_for(&mut self, ms: u64) -> u64 {
+        let started = self.hear(Input::Started);
+        let attempt = self.until_a_call(started);
+        self.ms += ms;
+        let result = Err(Failure::new(Class::Refused, "as told"));
+        let reply = Reply { attempt, result, billing: Billing::Nothing, timing: Timing::default() };
+        let began = self.ms;
+        let replied = self.hear(Input::Replied(reply));
+        self.until_a_call(replied);
+        self.ms - began
+    }
+
     /// Starts, is paused while its call ends, goes on after so many milliseconds: how long it waits then.
     fn pauses_for(&mut self, ms: u64) -> u64 {
         let started = self.hear(Input::Started);
@@ -207,5 +222,37 @@ fn who_comes_back_after_a_pause_stands_aside_as_at_first() {
         let (last, is_used) = *driven.meetings.0.lock().unwrap().last().unwrap();
         let is_away = pause_ms > 4_000;
         assert!(is_used || !is_away, "{others} others, {pause_ms} ms: said to be unused at {last}");
+    }
+}
+
+#[test]
+fn who_stood_still_comes_as_at_first() {
+    for (others, still_ms, waits_ms) in [(1, 3_500, 0), (1, 4_500, 1000), (1, 60_000, 1000), (0, 60_000, 0)] {
+        let waited = Driven::beside(others + 1).stands_still_for(still_ms);
+        assert_eq!(waited, waits_ms, "{others} others, {still_ms} ms");
+    }
+}
+
+#[test]
+fn who_could_not_be_met_for_too_long_comes_as_at_first() {
+    let header = header(&[("one", "answer", &[])]);
+    let run = Run::new(header.plan.clone(), header.settings.clone());
+    let at = |ms: u64| Time::from_micros(ms * 1000);
+    let ask = Cost::default();
+    for (failures, is_open) in [(3, true), (5, false)] {
+        let mut gates = Gates::new(&header.settings);
+        let answers = [vec![Some(2)], vec![None; failures], vec![Some(2)]].concat();
+        let mut seat = Seat::at(Some(Box::new(Answers(answers))), &header.settings.gates);
+        let mut ms = 1;
+        // It is used all the time.
+        gates.reserve(GateId(0), AttemptId::new(TaskId(0), 1), &ask, at(ms));
+        for _ in 0..failures + 2 {
+            seat.meet(&run, &mut gates, at(ms));
+            // Nobody is held up while meetings fail.
+            let last = ms == 1 || ms > 1000 * failures as u64 + 1;
+            assert!(last || gates.check(GateId(0), &ask, at(ms)).is_ok() || ms < 1001, "{ms}");
+            ms += 1000;
+        }
+        assert_eq!(gates.check(GateId(0), &ask, at(ms - 1000)).is_ok(), is_open, "{failures} failures");
     }
 }

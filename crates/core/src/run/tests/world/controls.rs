@@ -79,7 +79,7 @@ impl World {
             }
             Control::Resume => {
                 if let Some(since) = self.controls.paused.take() {
-                    self.session = self.session + at.since(since);
+                    self.session = self.session + at.since(since.max(self.session));
                 }
             }
         }

@@ -87,15 +87,16 @@ impl World {
         let index = agent.gate.index();
         let named = failure.retry_after.map(|wait| at + wait);
         let until = match then {
-            Then::RetryAt(until) | Then::AgainAt(until) => Some(*until),
-            Then::Fail | Then::StopAccount => named,
+            Then::RetryAt(until) | Then::AgainAt(until) => *until,
+            Then::Fail | Then::StopAccount => named.unwrap_or(at + agent.retry.initial_delay),
         };
-        if let Some(until) = until {
-            if self.closed_until[index] <= at {
-                self.closed_at[index] = at;
-            }
-            self.closed_until[index] = self.closed_until[index].max(until);
-            self.refused_since[index].get_or_insert(at);
+        if self.closed_until[index] <= at {
+            self.closed_at[index] = at;
+        }
+        self.closed_until[index] = self.closed_until[index].max(until);
+        self.refused_since[index].get_or_insert(at);
+        if self.settings.timeout_restarts && matches!(then, Then::RetryAt(_) | Then::AgainAt(_)) {
+            self.session = self.session.max(until);
         }
         must!(named.is_none_or(|named| self.closed_until[index] >= named), "a gate opens too early");
         Ok(())

@@ -3,6 +3,7 @@
 
 use super::{Violation, World};
 use crate::agent::{Agent, AgentId};
+use crate::failure::Class;
 use crate::plan::TaskId;
 use crate::price::Pricing;
 use crate::run::event::{AttemptId, Event};
@@ -13,11 +14,7 @@ impl World {
     pub(super) fn enter_admission(&mut self, event: &Event) {
         let attempt = match event {
             Event::AttemptSucceeded { attempt, .. } | Event::AttemptLost { attempt, .. } => attempt,
-            Event::AttemptFailed { attempt, failure, then, .. }
-                if then.gate_opens(failure, self.now).is_none() =>
-            {
-                attempt
-            }
+            Event::AttemptFailed { attempt, failure, .. } if failure.class != Class::Throttled => attempt,
             _ => return,
         };
         let (gate, started) = (self.gate_of(*attempt), self.started.get(&attempt.task).copied());
