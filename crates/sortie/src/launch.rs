@@ -29,8 +29,12 @@ use crate::config::{Config, ConfiguredAgent};
 use crate::error::{Error, Setup};
 use crate::tokens::count_here;
 
-/// The shortest default for a whole run (SPEC.md F2).
+/// The shortest default for a whole run: ten minutes (SPEC.md F2) in which everything fails are outlasted
+/// (RELIABILITY.md R3). The next probe comes within a minute of their end; it, and the one before it that may
+/// still be waited for, may take as long as a call may.
 const RUN_AT_LEAST: Duration = Duration::from_secs(600);
+const NEXT_PROBE: Duration = Duration::from_secs(60);
+const PROBES: u32 = 2;
 /// How many times the least time that the plan can take a run may take, where nothing is set: room
 /// for slower answers, retries and throttling.
 const RUN_FACTOR: u32 = 3;
@@ -228,7 +232,7 @@ fn gates(config: &Config, simulation: Option<&Simulation>) -> Vec<GateSpec> {
     config.gates.iter().enumerate().map(gate).collect()
 }
 
-/// Three times the least time that the plan can take, and as long as a call may take; counted from the last
+/// Three times the least time that the plan can take, at least what an outage may take; counted from the last
 /// answer, because the limits that a run will find are not in that.
 fn default_timeout(plan: &Plan, settings: &Settings) -> Duration {
     let work = |id| {
@@ -238,7 +242,8 @@ fn default_timeout(plan: &Plan, settings: &Settings) -> Duration {
     };
     let least = lower_bound(plan, settings, work).map_or(Duration::ZERO, |bound| bound.makespan);
     let longest_call = plan.tasks().iter().map(|task| task.timeout).max().unwrap_or_default();
-    RUN_AT_LEAST.max(least.saturating_mul(RUN_FACTOR)).max(longest_call)
+    let outage = RUN_AT_LEAST + NEXT_PROBE + longest_call.saturating_mul(PROBES);
+    outage.max(least.saturating_mul(RUN_FACTOR))
 }
 
 /// A name that sorts by time: `20261123-182233-4f2a09`. The last part tells apart what was born in

@@ -13,7 +13,8 @@ use sortie::sim::server::{Exposure, Server, TimeScale};
 use sortie::sim::{Model, Scenario};
 
 use super::Failed;
-use super::case::{CASES, Case, drive, environment};
+use super::case::{Case, Target, drive, environment};
+use super::cases::CASES;
 use super::figures::Figures;
 
 /// The cases that are played over HTTP, by how their names begin; with fewer tasks.
@@ -36,7 +37,13 @@ pub(crate) fn all() -> Result<Vec<(Case, Figures)>, Failed> {
         let figures = runtime.block_on(alone(&case))?;
         all.push((case, figures));
     }
-    all.extend(runtime.block_on(two())?);
+    all.extend(runtime.block_on(two(
+        "told by headers, bucket 10 of",
+        ["one of two who share a key, told", "the other"],
+        450,
+    ))?);
+    let shipped = ["one of two who share a key, 50/min bucket 1", "the other of these"];
+    all.extend(runtime.block_on(two("known limit, bucket 1 of 50/min", shipped, 75))?);
     all.extend(runtime.block_on(returns())?);
     Ok(all)
 }
@@ -56,12 +63,12 @@ async fn alone(case: &Case) -> Result<Figures, Failed> {
     played(case, &url, MemoryStore::new(), None).await
 }
 
-/// Two runs that share a key and a results directory, each with half of the work.
-async fn two() -> Result<Vec<(Case, Figures)>, Failed> {
-    let case = CASES.iter().find(|case| case.name.starts_with("told by headers, bucket 10 of"));
-    let case = case.ok_or("no such case")?;
-    let of = |name| Case { name, tasks: 450, ..case.clone() };
-    let (one, other) = (of("one of two who share a key, told"), of("the other"));
+/// Two runs of a case that share a key and a results directory, each with so many tasks.
+async fn two(case: &str, names: [&'static str; 2], tasks: usize) -> Result<Vec<(Case, Figures)>, Failed> {
+    let case = CASES.iter().find(|known| known.name.starts_with(case)).ok_or("no such case")?;
+    // What refuses one of a hundred is no failure of those who share; alone it would be one.
+    let target = Target { refused: 0.01, times_ideal: f64::INFINITY, ..case.target };
+    let [one, other] = names.map(|name| Case { name, tasks, ideal_s: None, target, ..case.clone() });
     let (mut first, mut second) = Box::pin(together(&one, &other)).await?;
     let fair = first.makespan_s / second.makespan_s;
     println!("two who share a key took {:.3} times as long as each other", fair.max(1.0 / fair));

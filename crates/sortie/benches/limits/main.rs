@@ -1,17 +1,19 @@
 //! How much of a provider's quota a run uses, and how often it is refused: the limits' table.
 //!
 //! `cargo bench -p sortie --bench limits` plays every case in virtual time against the simulator, in this
-//! process; with `-- --http` also over real HTTP, in real time (six minutes). Each line says how many tasks
+//! process; with `-- --http` also over real HTTP, in real time (nine minutes). Each line says how many tasks
 //! failed, the share of requests that were answered 429, and the time as a multiple of the ideal, or the
 //! share of the quota that was used after the first minute.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 mod case;
+mod cases;
 mod figures;
 mod http;
 
-use case::{CASES, Case};
+use case::Case;
+use cases::CASES;
 use figures::Figures;
 
 type Failed = Box<dyn std::error::Error>;

@@ -149,6 +149,19 @@ fn a_slow_limit_that_nobody_tells_is_found() {
     }
 }
 
+/// One that comes soon says little against a longer measure: where nothing can be saved up, each costs more than a
+/// request.
+#[test]
+fn an_early_refusal_does_not_shorten_the_curve_to_nothing() {
+    for (rate, seconds) in [(20, 3), (30, 2), (50, 2), (100, 1)] {
+        let provider = Provider { retry_after: Some(Duration::from_secs(seconds)), ..Provider::new(rate, 1) };
+        let until = 61.0 + 60_000.0 / rate as f64;
+        let seen = World::new(unknown(), provider, 64).work(until);
+        let (refused, used) = (seen.refusals(), seen.used(61.0, until, rate));
+        assert!(refused < 0.03 && used > 0.885, "{rate}/min: {refused} refused, {used} used");
+    }
+}
+
 /// Where nothing can be saved up, every refusal costs what refills meanwhile; and where requests overtake
 /// each other on the way, any pace near the limit is refused.
 #[test]

@@ -241,7 +241,9 @@ impl World {
             self.heeds = now + Duration::from_secs(1);
             let learned: Vec<_> = self.users.iter().filter_map(|gates| gates.learned(GATE, now)).collect();
             for gates in &mut self.users {
-                learned.iter().for_each(|learned| gates.heed(GATE, learned, now));
+                for learned in &learned {
+                    gates.heed(GATE, learned, now);
+                }
             }
         }
         (self.users.len() > 1).then_some(self.heeds)
