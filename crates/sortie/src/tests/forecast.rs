@@ -213,3 +213,12 @@ async fn costs_by_the_documented_defaults_alone_come_out_within_their_range() {
     };
     check("by_the_documented_defaults_alone", RATE, 0.0, cold).await;
 }
+
+/// A scenario that fails from a second on fails so for the run, and not in what is asked of it before.
+#[tokio::test]
+async fn what_a_scenario_has_later_is_no_law_of_its_calls() {
+    let calm = include_str!("../../../sim/scenarios/calm.yaml");
+    let of = |faults: &str| header(NO_RATE, tasks(1), &format!("{calm}\nfaults: [{faults}]\n"), 1);
+    let (well, ill) = (of(""), of("{ kind: 529, share: 1, from_s: 10 }"));
+    assert_eq!(by_the_simulator(&ill).await.makespan, by_the_simulator(&well).await.makespan);
+}
