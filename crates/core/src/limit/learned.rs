@@ -4,7 +4,6 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::meter::LearnedQuota;
 use super::{Dimension, GateSpec, MINUTE};
 use crate::time::Time;
 
@@ -19,9 +18,41 @@ pub struct Learned {
     pub rate: Option<f64>,
 }
 
+/// What is known of a quota for whoever uses it next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearnedQuota {
+    /// What is counted.
+    pub dimension: Dimension,
+    /// The quota of a minute, as told.
+    pub limit: u64,
+    /// What the bucket was seen to hold, where that is known.
+    pub burst: Option<u64>,
+    /// The deepest that requests were granted.
+    pub granted: u64,
+    /// What the bucket lacked to be full.
+    pub missing: u64,
+}
+
+/// The largest quota of a minute that is believed.
+const LARGEST: u64 = 1_000_000_000_000;
+
+/// How many minutes' worth may be owed: an hour's.
+const MOST_MISSING: u64 = 60;
+
 /// The rates that a run can have learned, in requests a second. At the slowest it stands still for a
 /// quarter of an hour at most.
 const RATES: RangeInclusive<f64> = 1e-3..=1e12;
+
+impl LearnedQuota {
+    /// Whether a run can have learned it: see [`Learned::is_sane`].
+    pub(super) fn is_sane(&self) -> bool {
+        let most_missing = self.limit.saturating_mul(MOST_MISSING);
+        (1..=LARGEST).contains(&self.limit)
+            && self.burst.is_none_or(|burst| (1..=LARGEST).contains(&burst))
+            && self.granted <= LARGEST
+            && self.missing <= most_missing
+    }
+}
 
 impl Learned {
     /// Whether a run can have learned this. What is read from a file may be damaged, and what makes no sense

@@ -15,10 +15,9 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::bucket::{Bucket, UNIT};
 use super::dimension::{Dimension, Left};
+use super::learned::LearnedQuota;
 use super::part::{Own, Share};
 use crate::time::Time;
 use crate::usage::Cost;
@@ -31,37 +30,7 @@ const TRIED_DEEPER: u64 = 4;
 /// what follows as long as the bucket is not full.
 const FORGOTTEN: i128 = 8;
 
-/// The largest quota of a minute that is believed.
-const LARGEST: u64 = 1_000_000_000_000;
-
-/// How many minutes' worth may be owed: an hour's.
-const MOST_MISSING: u64 = 60;
-
-/// What is known of a quota for whoever uses it next.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LearnedQuota {
-    /// What is counted.
-    pub dimension: Dimension,
-    /// The quota of a minute, as told.
-    pub limit: u64,
-    /// What the bucket was seen to hold, where that is known.
-    pub burst: Option<u64>,
-    /// The deepest that requests were granted.
-    pub granted: u64,
-    /// What the bucket lacked to be full.
-    pub missing: u64,
-}
-
 impl LearnedQuota {
-    /// Whether a run can have learned it: see [`Learned::is_sane`](super::Learned::is_sane).
-    pub(super) fn is_sane(&self) -> bool {
-        let most_missing = self.limit.saturating_mul(MOST_MISSING);
-        (1..=LARGEST).contains(&self.limit)
-            && self.burst.is_none_or(|burst| (1..=LARGEST).contains(&burst))
-            && self.granted <= LARGEST
-            && self.missing <= most_missing
-    }
-
     /// How much the bucket is taken to hold.
     pub(super) fn capacity(&self) -> u64 {
         Known::from(self).capacity(self.dimension)

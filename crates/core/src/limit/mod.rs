@@ -38,8 +38,7 @@ use crate::usage::Cost;
 use concurrency::Concurrency;
 pub use dimension::{Dimension, Left, Told};
 use gate::Gate;
-pub use learned::Learned;
-pub use meter::LearnedQuota;
+pub use learned::{Learned, LearnedQuota};
 pub use oversized::{Oversized, oversized};
 pub use part::Share;
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use sortie_core::failure::{Class, Failure};
-use sortie_core::limit::{GateId, GateSpec, Gates, Verdict};
+use sortie_core::limit::{Dimension, GateId, GateSpec, Gates, Learned, Left, Told, Verdict};
 use sortie_core::plan::TaskId;
 use sortie_core::run::Run;
 use sortie_core::run::control::Control;
@@ -255,4 +255,35 @@ fn who_could_not_be_met_for_too_long_comes_as_at_first() {
         }
         assert_eq!(gates.check(GateId(0), &ask, at(ms - 1000)).is_ok(), is_open, "{failures} failures");
     }
+}
+
+/// Tells of what others have learned, meeting by meeting.
+#[derive(Debug)]
+struct Tells(Learned);
+
+impl Sharing for Tells {
+    fn meet(&mut self, gates: &[Used], _: Time) -> Option<Vec<Met>> {
+        Some(vec![Met { users: 2, learned: Some(self.0.clone()), ..Met::default() }; gates.len()])
+    }
+
+    fn leave(&mut self) {}
+}
+
+#[test]
+fn what_others_saw_of_a_bucket_s_size_counts_also_for_who_has_learned_of_it() {
+    let header = header(&[("one", "answer", &[])]);
+    let run = Run::new(header.plan.clone(), header.settings.clone());
+    let gate = GateSpec { requests_per_minute: None, ..header.settings.gates[0].clone() };
+    let mut gates = Gates::of(std::slice::from_ref(&gate), 100);
+    let (at, ask, attempt) = (Time::from_micros(1), Cost::default(), AttemptId::new(TaskId(0), 1));
+    // Its own reply told a quota, and nothing of the bucket.
+    gates.reserve(GateId(0), attempt, &ask, at);
+    let quotas = vec![Left { dimension: Dimension::Requests, limit: 600, remaining: 599 }];
+    gates.hear(GateId(0), attempt, &Told { admitted: true, quotas }, at);
+    let mut learned = gates.learned(GateId(0), at).unwrap();
+    assert_eq!(learned.quotas[0].burst, None);
+    learned.quotas[0].burst = Some(3);
+    let mut seat = Seat::at(Some(Box::new(Tells(learned.clone()))), &[gate]);
+    seat.meet(&run, &mut gates, at);
+    assert_eq!(gates.learned(GateId(0), at).unwrap().quotas[0].burst, Some(3));
 }
