@@ -9,6 +9,18 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     options().read(true).write(true).create(true).truncate(false).open(path)
 }
 
+/// Creates an empty file for its owner alone, where there is none.
+///
+/// One that is there is never opened. POSIX drops all locks of a process on a file as soon as the process closes any
+/// descriptor of it: to open and close a database that SQLite has open in the same process would take SQLite's own
+/// locks away, and the next process to look would empty the write-ahead log under it.
+pub(crate) fn create(path: &Path) -> io::Result<()> {
+    match options().write(true).create_new(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        created => created.map(drop),
+    }
+}
+
 /// How files are created: for their owner alone, whatever the umask.
 pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();

@@ -48,7 +48,7 @@ pub(super) enum Unopened {
 pub(super) fn opened(path: &Path) -> Result<Connection, Unopened> {
     // Twice: another run may have moved it aside just now.
     for _ in 0..2 {
-        private::open(path)?;
+        private::create(path)?;
         match connect(path) {
             Err(error) if is_damage(&error) => {}
             opened => return Ok(opened?),
@@ -60,7 +60,7 @@ pub(super) fn opened(path: &Path) -> Result<Connection, Unopened> {
     let _ = fs::remove_file(path.with_extension(JOURNAL));
     let [path_shown, aside] = [path, &aside].map(|path| path.display().to_string());
     tracing::warn!("{path_shown} was damaged and is begun anew; it is kept as {aside}");
-    private::open(path)?;
+    private::create(path)?;
     Ok(connect(path)?)
 }
 

@@ -225,7 +225,10 @@ pub(super) async fn an_answer_is_found_by_its_request<P: Place>(place: P) {
     }
     store.append("a", 2, &[said(3, 99, answer("untold", None))], &[output("untold")]).await.unwrap();
     let found = store.answered(&request).await.unwrap();
-    assert_eq!(found, Some(("b".to_owned(), answer("last", Some(request)))));
+    let last = Some(("b".to_owned(), answer("last", Some(request))));
+    assert_eq!(found, last);
+    store.append("a", 3, &[said(4, 100, answer("lost", Some(request)))], &[]).await.unwrap();
+    assert_eq!(store.answered(&request).await.unwrap(), last, "an older one, where the text is nowhere");
     assert_eq!(place.store().answered(&Hash::of(b"other")).await.unwrap(), None, "its text is nowhere");
     assert_eq!(place.store().answered(&Hash::of(b"never")).await.unwrap(), None);
 }

@@ -147,15 +147,15 @@ impl Store for MemoryStore {
     async fn answered(&self, request: &Hash) -> Result<Option<(String, Answer)>, StoreError> {
         let memory = lock(&self.memory);
         let answers = memory.runs.values().flat_map(|kept| {
-            let of = |record| Some((record, answer_to(request, record)?));
+            let is_kept = |answer: &&Answer| memory.outputs.contains_key(&answer.output);
+            let of = move |record| Some((record, answer_to(request, record).filter(is_kept)?));
             kept.records
                 .iter()
                 .filter_map(of)
                 .map(|(record, answer)| (record.at, &kept.header.run_id, answer))
         });
         let last = answers.max_by_key(|(at, run, _)| (*at, *run));
-        let kept = last.filter(|(_, _, answer)| memory.outputs.contains_key(&answer.output));
-        Ok(kept.map(|(_, run, answer)| (run.clone(), answer.clone())))
+        Ok(last.map(|(_, run, answer)| (run.clone(), answer.clone())))
     }
 
     async fn read(&self, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {

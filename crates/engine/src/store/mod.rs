@@ -224,8 +224,8 @@ pub trait Store: Send {
     /// As [`Store::output`], of the first that is not there as it was.
     fn outputs(&self, hashes: &[Hash]) -> impl Future<Output = Result<Vec<Arc<str>>, StoreError>> + Send;
 
-    /// The last answer to this request in any run, and the id of that run; none where nobody has asked it, or its
-    /// text is not there any more.
+    /// The last answer to this request in any run that is there whole with its text, and the id of that run; none where
+    /// there is none.
     ///
     /// # Errors
     /// `Io`.

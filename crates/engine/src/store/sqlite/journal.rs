@@ -1,4 +1,8 @@
-//! What the journal's thread does: every method is one transaction.
+//! What the journal's thread does.
+//!
+//! # Transactions
+//! Whoever writes keeps every other run of the results directory from writing, so those that write are short: a whole run
+//! is read in one that only reads, once it is owned.
 //!
 //! # What is checked
 //! Every record carries a sum over itself and the sum before it; the chain begins with the header
@@ -20,8 +24,8 @@ use sortie_core::run::event::Record;
 use sortie_core::time::Time;
 
 use super::owner::{Owner, is_taken};
-use super::reading::{header_sum, parsed, read, row_of, salvage, sum};
-use super::{Durability, schema};
+use super::reading::{cut_off, flaw_of, header_sum, parsed, read, row_of, sum};
+use super::{Durability, log, owner, schema};
 use crate::store::{Header, Listed, Output, Salvaged, StoreError};
 
 /// The open database and the runs that we own.
@@ -30,6 +34,8 @@ pub(super) struct Journal {
     pub(super) db: Connection,
     /// Whether this process has seen to the index of answers.
     pub(super) answers_are_indexed: bool,
+    /// Whether an append that succeeded survives a power cut.
+    is_synced: bool,
     results_dir: PathBuf,
     owned: HashMap<String, Ownership>,
 }
@@ -38,7 +44,7 @@ pub(super) struct Journal {
 #[derive(Debug)]
 struct Ownership {
     /// Held while we own it.
-    _owner: Owner,
+    owner: Owner,
     epoch: i64,
     /// An append failed and may or may not be on the disk.
     in_doubt: bool,
@@ -78,6 +84,7 @@ impl Journal {
         Ok(Journal {
             db,
             answers_are_indexed: false,
+            is_synced: durability == Durability::Synced,
             results_dir: results_dir.to_owned(),
             owned: HashMap::new(),
         })
@@ -93,58 +100,72 @@ impl Journal {
         let json = serde_json::to_string(header)
             .map_err(StoreError::io(format!("write the header of run {run_id:?} as JSON")))?;
         let creating = || StoreError::io(format!("create run {run_id:?} in the journal"));
-        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(creating())?;
+        let tx = schema::begin(&self.db).map_err(creating())?;
         if epoch(&tx, run_id).map_err(creating())?.is_some() {
             return Err(StoreError::Exists(run_id.clone()));
         }
         if is_taken(&self.results_dir.join(run_id)) {
             return Err(StoreError::Exists(run_id.clone()));
         }
-        let owner = Owner::take(&self.results_dir, run_id)?;
+        let mut owner = Owner::take(&self.results_dir, run_id)?;
+        owner.note(0); // whatever a run of this name has left
         insert_run(&tx, header, &json).map_err(creating())?;
         tx.commit().map_err(creating())?;
-        self.owned.insert(run_id.clone(), Ownership { _owner: owner, epoch: 1, in_doubt: false });
+        self.owned.insert(run_id.clone(), Ownership { owner, epoch: 1, in_doubt: false });
         Ok(())
     }
 
     pub(super) fn take_over(&mut self, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {
-        let taken = self.try_take_over(run_id);
+        self.release(run_id);
+        let owning = self.take(run_id)?;
+        let journal = self.read_to(run_id, owning.owner.durable())?;
+        self.owned.insert(run_id.to_owned(), owning);
+        Ok(journal)
+    }
+
+    /// Takes a run over that nobody owns. Whoever had it and has not noticed can write no more.
+    fn take(&mut self, run_id: &str) -> Result<Ownership, StoreError> {
+        let taken = self.try_take(run_id);
         self.whole_or_not_at_all(taken)
     }
 
-    fn try_take_over(&mut self, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {
+    fn try_take(&self, run_id: &str) -> Result<Ownership, StoreError> {
         let opening = || StoreError::io(format!("open run {run_id:?} in the journal"));
-        self.release(run_id);
-        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opening())?;
+        let tx = schema::begin(&self.db).map_err(opening())?;
         let Some(before) = epoch(&tx, run_id).map_err(opening())? else {
-            return Err(StoreError::NoSuchRun(run_id.to_owned()));
+            return Err(self.no_such_run(run_id));
         };
         let owner = Owner::take(&self.results_dir, run_id)?;
         let epoch = before.wrapping_add(1);
         tx.execute("UPDATE runs SET epoch = ?2 WHERE run_id = ?1", params![run_id, epoch])
             .map_err(opening())?;
-        let journal = read(&tx, run_id)?;
         tx.commit().map_err(opening())?;
-        self.owned.insert(run_id.to_owned(), Ownership { _owner: owner, epoch, in_doubt: false });
-        Ok(journal)
+        Ok(Ownership { owner, epoch, in_doubt: false })
+    }
+
+    /// There is no such run, or none any more.
+    fn no_such_run(&self, run_id: &str) -> StoreError {
+        match owner::durable(&self.results_dir, run_id) {
+            Some(records @ 1..) => {
+                let what = format!("it had {records} records, and none is there");
+                StoreError::Damaged { run: run_id.to_owned(), what }
+            }
+            Some(0) | None => StoreError::NoSuchRun(run_id.to_owned()),
+        }
     }
 
     /// Cuts off what is damaged of a run that nobody owns.
     pub(super) fn salvage(&mut self, run_id: &str) -> Result<Option<Salvaged>, StoreError> {
-        let salvaged = self.try_salvage(run_id);
-        self.whole_or_not_at_all(salvaged)
-    }
-
-    fn try_salvage(&mut self, run_id: &str) -> Result<Option<Salvaged>, StoreError> {
-        let opening = || StoreError::io(format!("open run {run_id:?} in the journal"));
-        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opening())?;
-        if epoch(&tx, run_id).map_err(opening())?.is_none() {
-            return Err(StoreError::NoSuchRun(run_id.to_owned()));
-        }
-        let _alone = Owner::take(&self.results_dir, run_id)?;
-        let salvaged = salvage(&tx, run_id)?;
-        tx.commit().map_err(opening())?;
-        Ok(salvaged)
+        let mut alone = self.take(run_id)?.owner;
+        let cutting = format!("cut off what is damaged of run {run_id:?}");
+        let reading = self.reading(run_id)?;
+        let Some(flaw) = flaw_of(&reading, run_id, alone.durable())? else { return Ok(None) };
+        drop(reading);
+        let tx = schema::begin(&self.db).map_err(StoreError::io(cutting.clone()))?;
+        let cut = cut_off(&tx, run_id, &flaw).and_then(|()| tx.commit()).map_err(StoreError::io(cutting));
+        self.whole_or_not_at_all(cut)?;
+        alone.note(flaw.salvaged.kept);
+        Ok(Some(flaw.salvaged))
     }
 
     pub(super) fn release(&mut self, run_id: &str) {
@@ -165,8 +186,15 @@ impl Journal {
         if ownership.in_doubt {
             return Err(StoreError::io(doing())("an append before this one failed"));
         }
-        let appended = match append(&mut self.db, run_id, ownership.epoch, after, rows, outputs) {
-            Ok(Appended::Yes) => Ok(()),
+        // Until this transaction has begun nothing of it can be anywhere.
+        let tx = schema::begin(&self.db).map_err(StoreError::io(doing()))?;
+        let appended = match append(tx, run_id, ownership.epoch, after, rows, outputs) {
+            Ok(Appended::Yes) => {
+                if self.is_synced {
+                    ownership.owner.note(after.saturating_add(rows.len() as u64));
+                }
+                Ok(())
+            }
             Ok(Appended::Fenced) => Err(StoreError::Fenced(run_id.to_owned())),
             Err(error) => {
                 ownership.in_doubt = true;
@@ -182,14 +210,14 @@ impl Journal {
     /// would read it and write behind it: at a power cut all that would be gone with it.
     fn whole_or_not_at_all<T>(&mut self, done: Result<T, StoreError>) -> Result<T, StoreError> {
         if matches!(done, Err(StoreError::Io { .. }))
-            && let Err(error) = schema::cut_log(&mut self.db, &self.results_dir)
+            && let Err(error) = log::cut(&mut self.db, &self.results_dir.join(schema::FILE))
         {
             tracing::warn!(error = &*error, "what could not be synced may still be in the journal's log");
         }
         done
     }
 
-    pub(super) fn output(&mut self, hash: &Hash) -> Result<Arc<str>, StoreError> {
+    pub(super) fn output(&self, hash: &Hash) -> Result<Arc<str>, StoreError> {
         let text: Option<String> = self
             .db
             .prepare_cached("SELECT text FROM outputs WHERE hash = ?1")
@@ -203,17 +231,27 @@ impl Journal {
     }
 
     pub(super) fn read(&mut self, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {
-        // One snapshot for all of it: the run's owner may be writing.
-        let tx = self
-            .db
-            .transaction_with_behavior(TransactionBehavior::Deferred)
-            .map_err(StoreError::io(format!("read run {run_id:?} from the journal")))?;
-        read(&tx, run_id)
+        let durable = owner::durable(&self.results_dir, run_id);
+        self.read_to(run_id, durable)
+    }
+
+    /// Reads a run that has at least so many records, or is damaged.
+    fn read_to(&self, run_id: &str, durable: Option<u64>) -> Result<(Header, Vec<Record>), StoreError> {
+        match read(&self.reading(run_id)?, run_id, durable) {
+            Err(StoreError::NoSuchRun(_)) => Err(self.no_such_run(run_id)),
+            read => read,
+        }
+    }
+
+    /// One snapshot for all of a run: its owner may be writing.
+    fn reading(&self, run_id: &str) -> Result<Transaction<'_>, StoreError> {
+        Transaction::new_unchecked(&self.db, TransactionBehavior::Deferred)
+            .map_err(StoreError::io(format!("read run {run_id:?} from the journal")))
     }
 
     pub(super) fn list(&mut self) -> Result<Vec<Listed>, StoreError> {
         let listing = || StoreError::io("list the runs in the journal");
-        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(listing())?;
+        let tx = schema::begin(&self.db).map_err(listing())?;
         let mut query = tx
             .prepare_cached(
                 "SELECT runs.run_id, plan_name, created, tasks, seq, at, event, last_sum, CASE last_seq
@@ -245,14 +283,13 @@ enum Appended {
 }
 
 fn append(
-    db: &mut Connection,
+    tx: Transaction<'_>,
     run_id: &str,
     epoch: i64,
     after: u64,
     rows: &[Row],
     outputs: &[Output],
 ) -> rusqlite::Result<Appended> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let ours = "SELECT last_sum FROM runs WHERE run_id = ?1 AND epoch = ?2 AND last_seq = ?3";
     let before: Option<String> = tx
         .prepare_cached(ours)?
@@ -265,7 +302,11 @@ fn append(
         insert.execute(params![run_id, row.seq, row.at, row.event, sum])?;
     }
     drop(insert);
-    let mut keep = tx.prepare_cached("INSERT INTO outputs VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
+    // What is there under its hash and is not this text is damaged.
+    let mut keep = tx.prepare_cached(
+        "INSERT INTO outputs VALUES (?1, ?2)
+         ON CONFLICT (hash) DO UPDATE SET text = excluded.text WHERE text <> excluded.text",
+    )?;
     for (hash, text) in outputs {
         keep.execute(params![hash.to_string(), &**text])?;
     }

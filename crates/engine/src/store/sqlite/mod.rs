@@ -8,6 +8,7 @@
 
 mod answers;
 mod journal;
+mod log;
 mod owner;
 mod reading;
 mod schema;

@@ -33,9 +33,13 @@ struct Sound {
     broken: Option<String>,
 }
 
-/// The header and the records of a run.
-pub(super) fn read(tx: &Transaction<'_>, run_id: &str) -> Result<(Header, Vec<Record>), StoreError> {
-    let Sound { header, mut records, broken, .. } = sound(tx, run_id)?;
+/// The header and the records of a run, of which at least so many were durable.
+pub(super) fn read(
+    tx: &Transaction<'_>,
+    run_id: &str,
+    durable: Option<u64>,
+) -> Result<(Header, Vec<Record>), StoreError> {
+    let Sound { header, mut records, broken, .. } = sound(tx, run_id, durable)?;
     if let Some(what) = broken {
         return Err(StoreError::Damaged { run: run_id.to_owned(), what });
     }
@@ -63,24 +67,45 @@ fn revised(tx: &Transaction<'_>, run_id: &str, hash: &Hash) -> Result<Revision, 
     })
 }
 
-/// Cuts a run off before the first record that is not as it was written. None where it is whole.
-pub(super) fn salvage(tx: &Transaction<'_>, run_id: &str) -> Result<Option<Salvaged>, StoreError> {
-    let cutting = || StoreError::io(format!("cut off what is damaged of run {run_id:?}"));
-    let Sound { records, sum, broken, .. } = sound(tx, run_id)?;
-    let Some(what) = broken else { return Ok(None) };
-    let kept = records.len() as u64;
-    let behind = params![run_id, kept.cast_signed()];
-    let dropped =
-        tx.execute("DELETE FROM records WHERE run_id = ?1 AND seq > ?2", behind).map_err(cutting())? as u64;
-    tx.execute(
-        "UPDATE runs SET last_seq = ?2, last_sum = ?3 WHERE run_id = ?1",
-        params![run_id, kept.cast_signed(), sum],
-    )
-    .map_err(cutting())?;
-    Ok(Some(Salvaged { kept, dropped, what }))
+/// Where a run stops being as it was written.
+pub(super) struct Flaw {
+    /// What cutting it off there comes to.
+    pub(super) salvaged: Salvaged,
+    /// The sum of the last record that is kept.
+    sum: String,
 }
 
-fn sound(tx: &Transaction<'_>, run_id: &str) -> Result<Sound, StoreError> {
+/// Where a run, of which at least so many records were durable, stops being as it was written. None where it is whole.
+pub(super) fn flaw_of(
+    tx: &Transaction<'_>,
+    run_id: &str,
+    durable: Option<u64>,
+) -> Result<Option<Flaw>, StoreError> {
+    let Sound { records, sum, broken, .. } = sound(tx, run_id, durable)?;
+    let Some(what) = broken else { return Ok(None) };
+    let kept = records.len() as u64;
+    let behind: i64 = tx
+        .query_row(
+            "SELECT count(*) FROM records WHERE run_id = ?1 AND seq > ?2",
+            params![run_id, kept.cast_signed()],
+            |row| row.get(0),
+        )
+        .map_err(StoreError::io(format!("read run {run_id:?} from the journal")))?;
+    // Those that are not even there any more are dropped, too.
+    let dropped = behind.cast_unsigned().max(durable.unwrap_or(0).saturating_sub(kept));
+    Ok(Some(Flaw { salvaged: Salvaged { kept, dropped, what }, sum }))
+}
+
+/// Cuts a run off there.
+pub(super) fn cut_off(tx: &Transaction<'_>, run_id: &str, flaw: &Flaw) -> rusqlite::Result<()> {
+    let kept = flaw.salvaged.kept.cast_signed();
+    tx.execute("DELETE FROM records WHERE run_id = ?1 AND seq > ?2", params![run_id, kept])?;
+    let end = params![run_id, kept, flaw.sum];
+    tx.execute("UPDATE runs SET last_seq = ?2, last_sum = ?3 WHERE run_id = ?1", end)?;
+    Ok(())
+}
+
+fn sound(tx: &Transaction<'_>, run_id: &str, durable: Option<u64>) -> Result<Sound, StoreError> {
     let reading = || StoreError::io(format!("read run {run_id:?} from the journal"));
     let end: Option<(i64, String)> = tx
         .query_row("SELECT last_seq, last_sum FROM runs WHERE run_id = ?1", [run_id], pair)
@@ -108,6 +133,13 @@ fn sound(tx: &Transaction<'_>, run_id: &str) -> Result<Sound, StoreError> {
     }
     if broken.is_none() && (records.len() as u64, &sum) != (last_seq.cast_unsigned(), &last_sum) {
         broken = Some(format!("it ends at record {}, not at record {last_seq}", records.len()));
+    }
+    let there = records.len() as u64;
+    if let (None, Some(durable)) = (&broken, durable.filter(|durable| *durable > there)) {
+        broken = Some(format!(
+            "it ends at record {there}, and was durable up to record {durable}: its write-ahead log was damaged, or an \
+             older journal is in its place"
+        ));
     }
     Ok(Sound { header, records, sum, broken })
 }

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use sortie_core::run::event::FORMAT;
 
-use super::Durability;
-use crate::private::{create_dir, open as open_private, sync_dir};
+use super::{Durability, log};
+use crate::private::{create, create_dir, sync_dir};
 use crate::store::StoreError;
 
 /// The journal's file in the results directory.
@@ -20,10 +20,6 @@ const APPLICATION_ID: i64 = 0x7372_7465;
 /// How long to wait while another process writes. Appends take milliseconds; disks were measured
 /// to stall for half a second, and a checkpoint syncs twice.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The lengths of the headers of a write-ahead log and of a page in it (SQLite's file format, 4.1).
-const LOG_HEADER: u64 = 32;
-const FRAME_HEADER: u64 = 24;
 
 /// `runs` has short rows, because every append rewrites one. The sums make a changed, missing or
 /// swapped row visible (see [`super::journal`]).
@@ -65,7 +61,7 @@ pub(super) fn open(results_dir: &Path, durability: Durability) -> Result<Connect
         .map_err(StoreError::io(format!("create the results directory {}", results_dir.display())))?;
     let path = results_dir.join(FILE);
     // SQLite gives the files it puts beside a database the permissions of the database.
-    drop(open_private(&path).map_err(StoreError::io(format!("open the journal {}", path.display())))?);
+    create(&path).map_err(StoreError::io(format!("open the journal {}", path.display())))?;
     // One process at a time: while the journal mode changes, SQLite answers "locked" at once
     // instead of waiting. The lock is the directory's own, so that it leaves no file.
     let directory = File::open(results_dir).and_then(|directory| directory.lock().map(|()| directory));
@@ -92,26 +88,25 @@ pub(super) fn open(results_dir: &Path, durability: Durability) -> Result<Connect
     Ok(db)
 }
 
-/// Cuts the write-ahead log off behind the last commit to it.
-pub(super) fn cut_log(
-    db: &mut Connection,
-    results_dir: &Path,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    // Nobody else writes to it meanwhile.
-    let _alone = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // A connection cannot look at the log from within its own transaction.
-    let path = results_dir.join(FILE);
-    let look = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let (pages, page): (i64, i64) = (
-        look.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1))?,
-        look.pragma_query_value(None, "page_size", |row| row.get(0))?,
-    );
-    let log = open_private(&path.with_extension("db-wal"))?;
-    let end = LOG_HEADER + u64::try_from(pages)? * (FRAME_HEADER + u64::try_from(page)?);
-    if log.metadata()?.len() > end {
-        log.set_len(end)?;
+/// Begins to write, once nobody else does: nothing is written yet, so to wait for long costs nothing but time. Whoever
+/// waits is told.
+pub(super) fn begin(db: &Connection) -> rusqlite::Result<Transaction<'_>> {
+    let mut tries = 0_u64;
+    loop {
+        match Transaction::new_unchecked(db, TransactionBehavior::Immediate) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                tries += 1;
+                if tries.is_power_of_two() {
+                    let seconds = BUSY_TIMEOUT.as_secs() * tries;
+                    tracing::warn!(
+                        "another process has been writing to the journal for {seconds} s, or stands still while it \
+                         does: waiting for it; nothing is lost meanwhile"
+                    );
+                }
+            }
+            begun => return begun,
+        }
     }
-    Ok(())
 }
 
 /// Why a database could not be opened.
@@ -130,7 +125,7 @@ impl From<rusqlite::Error> for Opening {
 
 fn connect(path: &Path, durability: Durability) -> Result<Connection, Opening> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut db = Connection::open_with_flags(path, flags)?;
+    let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.pragma_update(None, "foreign_keys", true)?;
     db.pragma_update(None, "trusted_schema", false)?;
@@ -144,7 +139,9 @@ fn connect(path: &Path, durability: Durability) -> Result<Connection, Opening> {
         // checkpoint of ours could lose what they were promised.
         Durability::Unsynced => db.pragma_update(None, "synchronous", "normal")?,
     }
-    let creating = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let creating = begin(&db)?;
+    // Nobody else writes now, and what SQLite takes for the end of the log is the end.
+    log::trim(&creating, path);
     if let Found::Empty = check_format(&creating)? {
         creating.execute_batch(SCHEMA)?;
         creating.pragma_update(None, "application_id", APPLICATION_ID)?;

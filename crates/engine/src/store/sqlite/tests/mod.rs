@@ -1,5 +1,8 @@
 //! What only the SQLite journal promises: files, damage, failing disks.
 
+mod log;
+mod others;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Barrier;
@@ -71,7 +74,7 @@ async fn everything_is_for_its_owner_alone() {
     }
     assert_eq!(
         fs::read_to_string(results.join("r/owner.lock")).unwrap(),
-        format!("{}\n", std::process::id())
+        format!("{}\n0 {}\n", std::process::id(), super::reading::sum("r 0"))
     );
 }
 
@@ -190,7 +193,7 @@ async fn the_sound_beginning_of_a_damaged_run_can_be_saved() {
         store.append("r", kept, &records(kept + 1..=kept + 1), &[]).await.unwrap();
         assert!(matches!(place.store().salvage("r").await, Err(StoreError::Owned { .. })));
     };
-    check("DELETE FROM records WHERE seq = 2", 1, 2).await;
+    check("DELETE FROM records WHERE seq = 2", 1, 3).await;
     check("UPDATE records SET at = at + 1 WHERE seq = 3", 2, 2).await;
     check("UPDATE records SET event = 'no JSON' WHERE seq = 1", 0, 4).await;
     check("UPDATE runs SET last_seq = 9", 4, 0).await;
