@@ -159,8 +159,8 @@ pub enum Event {
         /// Why.
         because: Skipped,
     },
-    /// These tasks, failed ones and those that were skipped for them, are tried again as if they never had
-    /// been; what was spent on them stays spent, and their attempts are counted on.
+    /// These tasks, failed ones and those that were skipped for them, or such whose answers are nowhere any more, are
+    /// tried again as if they never had been; what was spent on them stays spent, and their attempts are counted on.
     Reopened {
         /// Which, in the order of the plan.
         tasks: Vec<TaskId>,

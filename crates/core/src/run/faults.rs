@@ -17,6 +17,12 @@ pub(crate) enum Fault {
     DependencyIgnored,
     /// Tasks start before it is known whether they were answered before.
     RecallUnawaited,
+    /// One answer to what may be known ends the wait for all.
+    RecallsUncounted,
+    /// Tasks that had an attempt are not looked up.
+    RetriesUnrecalled,
+    /// Whoever stops a run waits for as long as its calls take.
+    GraceForgotten,
     /// Whoever runs after a failure all the same is not told of it.
     FailureUntold,
     /// However many tasks fail, the run goes on.
@@ -98,13 +104,16 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 45] = [
+    pub(crate) const ALL: [Fault; 48] = [
         Fault::ReservationForgotten,
         Fault::LostIsFree,
         Fault::SettleForgotten,
         Fault::CancelOutsideApply,
         Fault::DependencyIgnored,
         Fault::RecallUnawaited,
+        Fault::RecallsUncounted,
+        Fault::RetriesUnrecalled,
+        Fault::GraceForgotten,
         Fault::FailureUntold,
         Fault::FailuresUncounted,
         Fault::SkipsStopShort,

@@ -42,6 +42,9 @@ pub struct Settings {
     /// nobody stated it: what limits a run will find nobody knows beforehand, and one that goes on is not ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timeout_restarts: bool,
+    /// How long calls in flight are waited for once the user has asked to stop; then they are given up.
+    #[serde(default = "grace", with = "micros")]
+    pub grace: Duration,
     /// The limits of all accounts; [`crate::agent::Agent::gate`] points here.
     pub gates: Vec<GateSpec>,
     /// How many attempts the process may have in flight, over all accounts.
@@ -60,6 +63,11 @@ pub struct Settings {
     pub price_table: Option<String>,
 }
 
+/// Unless told: long enough for most answers, and shorter than those who stop a run and wait for it will bear.
+const fn grace() -> Duration {
+    Duration::from_secs(30)
+}
+
 impl Default for Settings {
     /// No limit in money, no account, and as the founding document's defaults have it: ten at a time, ten minutes.
     fn default() -> Self {
@@ -72,6 +80,7 @@ impl Default for Settings {
             auto_stop: true,
             run_timeout: Duration::from_secs(600),
             timeout_restarts: false,
+            grace: grace(),
             gates: Vec::new(),
             max_concurrent: 10,
             max_failures: None,
@@ -174,6 +183,9 @@ pub struct Resume {
     /// Whether failed tasks, and those that were skipped for them, get another try. Also a run that has
     /// completed then goes on.
     pub retry_failed: bool,
+    /// Tasks that have succeeded and whose answers are nowhere any more: they are done again. Also a run that has
+    /// completed then goes on.
+    pub gone: Vec<TaskId>,
     /// Another plan, where the user changed it. Also a run that has completed then goes on.
     pub change: Option<Change>,
     /// What providers had kept of attempts that were lost ([`super::Run::recoverable`]). Also a run that has completed

@@ -123,6 +123,11 @@ impl Ready {
         here.map(|(&(_, id), _)| Place::of(plan, id))
     }
 
+    /// The retries whose time has come.
+    pub(super) fn due(&self, now: Time) -> impl Iterator<Item = TaskId> {
+        self.delayed.keys().take_while(move |(until, _)| *until <= now).map(|(_, id)| *id)
+    }
+
     /// Takes out the retries whose time has come.
     pub(super) fn take_due(&mut self, now: Time) -> Vec<TaskId> {
         let due: Vec<_> = self.delayed.keys().take_while(|(until, _)| *until <= now).copied().collect();

@@ -4,6 +4,8 @@
 //! becomes ready, and nothing starts until it is told. What nobody has looked up yet is beside the state: after
 //! a crash it is looked up again.
 
+use std::collections::BTreeMap;
+
 use super::event::Event;
 use super::input::{Action, Recalled};
 use super::planted;
@@ -17,8 +19,10 @@ use crate::plan::TaskId;
 pub(super) struct Recall {
     /// Tasks that became ready.
     pub(super) unasked: Vec<TaskId>,
-    /// Whether an answer is awaited.
-    is_asked: bool,
+    /// Questions that nobody has answered yet: a round may have several steps, and each may ask.
+    asked: u32,
+    /// After how many attempts a task was asked for.
+    before: BTreeMap<TaskId, u32>,
 }
 
 impl Run {
@@ -43,25 +47,44 @@ impl Deciding<'_> {
             self.remember(Event::TaskShared { task, with });
         }
         let mut unasked = std::mem::take(&mut self.run.recall.unasked);
-        unasked.retain(|id| {
-            let task = self.run.task(*id);
-            task.phase == Phase::Ready && task.attempts == 0
-        });
+        if self.run.settings.cache {
+            unasked.extend(self.run.state.ready.due(self.now));
+        }
+        unasked.retain(|id| self.is_unasked(*id));
         unasked.sort_unstable();
         unasked.dedup();
         if !unasked.is_empty() && self.run.state.ended.is_none() {
-            self.run.recall.is_asked = true;
+            self.run.recall.asked += 1;
+            for id in &unasked {
+                let attempts = self.run.task(*id).attempts;
+                self.run.recall.before.insert(*id, attempts);
+            }
             self.step.actions.push(Action::Recall(unasked));
         }
-        self.run.recall.is_asked && !planted!(RecallUnawaited)
+        self.run.recall.asked > 0 && !planted!(RecallUnawaited)
+    }
+
+    /// Whether a task may be answered before its next attempt, and nobody has looked. Also one that had an attempt: what
+    /// another run, or this one before its plan was changed, has bought since is as good for a retry, for one whose
+    /// answer was lost, and for one whose prompt is another now. To look costs nothing beside a call.
+    fn is_unasked(&self, id: TaskId) -> bool {
+        let task = self.run.task(id);
+        let may_start = match task.phase {
+            Phase::Ready => true,
+            Phase::Delayed(until) => until <= self.now,
+            _ => false,
+        };
+        let is_left_out = planted!(RetriesUnrecalled) && task.attempts > 0;
+        may_start && !is_left_out && self.run.recall.before.get(&id) != Some(&task.attempts)
     }
 
     /// Earlier runs have answered these tasks' requests.
     pub(super) fn recalled(&mut self, known: Vec<(TaskId, Recalled)>) {
-        self.run.recall.is_asked = false;
+        let asked = &mut self.run.recall.asked;
+        *asked = if planted!(RecallsUncounted) { 0 } else { asked.saturating_sub(1) };
         for (task, Recalled { answer, run }) in known {
             // It may have been given up meanwhile.
-            if self.run.task(task).phase == Phase::Ready {
+            if matches!(self.run.task(task).phase, Phase::Ready | Phase::Delayed(_)) {
                 self.remember(Event::TaskRecalled { task, answer, run });
             }
         }

@@ -41,8 +41,8 @@ impl Run {
         }
         for id in tasks {
             match self.state.tasks.get(id.index()).map(|task| &task.phase) {
-                Some(Phase::Failed | Phase::Skipped) => {}
-                Some(_) => return Err("a task that is tried again had not failed"),
+                Some(Phase::Failed | Phase::Skipped | Phase::Succeeded { .. }) => {}
+                Some(_) => return Err("a task that is tried again had not ended"),
                 None => return Err("its task is not in the plan"),
             }
         }
@@ -98,6 +98,14 @@ impl Run {
 }
 
 impl Deciding<'_> {
+    /// Does tasks again whose answers are nowhere any more. What was answered with their help is kept.
+    pub(super) fn reopen_gone(&mut self, mut gone: Vec<TaskId>) {
+        gone.retain(|id| matches!(self.run.task(*id).phase, Phase::Succeeded { .. }));
+        if !gone.is_empty() {
+            self.remember(Event::Reopened { tasks: gone });
+        }
+    }
+
     /// Gives failed tasks another try, where there are any that it may help.
     pub(super) fn reopen_failed(&mut self) {
         let mut tasks = self.run.retryable();

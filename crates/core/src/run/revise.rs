@@ -36,7 +36,7 @@ impl Run {
     #[must_use]
     pub fn going_on(&self, resume: &Resume) -> Self {
         let mut run = self.clone();
-        if resume.change.is_none() && !resume.retry_failed && resume.found.is_empty() {
+        if *resume == (Resume { budgets: resume.budgets.clone(), ..Resume::default() }) {
             return run;
         }
         let in_flight: Vec<InFlight> = run.state.in_flight.values().copied().collect();
@@ -50,6 +50,7 @@ impl Run {
             let changed = run.plan_changed(&change.again, &change.revision);
             debug_assert_eq!(changed, Ok(()), "a change that cannot be");
         }
+        run.open(&resume.gone);
         if resume.retry_failed {
             run.open(&run.retryable());
         }

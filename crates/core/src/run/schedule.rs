@@ -235,14 +235,14 @@ impl Deciding<'_> {
         if state.open == 0 {
             return self.end(Outcome::Completed);
         }
-        let deadline = self.run_deadline();
-        if deadline.is_some_and(|deadline| self.now >= deadline) {
+        let (deadline, patience) = (self.run_deadline(), self.run.patience_ends());
+        if deadline.into_iter().chain(patience).any(|end| self.now >= end) {
             let timed_out = Outcome::TimedOut { after: self.run.settings.run_timeout };
-            let interrupted = state.cancelled.map(|signal| Outcome::Interrupted { signal });
+            let interrupted = state.cancelled.map(|(signal, _)| Outcome::Interrupted { signal });
             return self.cut_off(interrupted.unwrap_or(timed_out));
         }
         if state.in_flight.is_empty() {
-            if let Some(signal) = state.cancelled {
+            if let Some((signal, _)) = state.cancelled {
                 return self.end(Outcome::Interrupted { signal });
             }
             if let Some((ask, budget)) = state.over_budget {
@@ -261,6 +261,7 @@ impl Deciding<'_> {
             self.wake(next);
         }
         self.wake(deadline);
+        self.wake(patience);
     }
 
     /// What is left waits for accounts that will not serve us, or for agents that have no money left.

@@ -68,7 +68,8 @@ pub(super) struct State {
     /// Accounts that will not serve us, and what they said.
     pub(super) stopped: BTreeMap<String, Failure>,
     pub(super) health: Health,
-    pub(super) cancelled: Option<Signal>,
+    /// How the user asked it to stop, and when.
+    pub(super) cancelled: Option<(Signal, Time)>,
     /// Since when the user has paused it.
     pub(super) paused: Option<Time>,
     pub(super) ended: Option<Outcome>,
@@ -199,6 +200,12 @@ impl Run {
         }
     }
 
+    /// Until when what is in flight is waited for, once the user has asked to stop.
+    pub(super) fn patience_ends(&self) -> Option<Time> {
+        let (_, asked) = self.state.cancelled?;
+        (!planted!(GraceForgotten)).then(|| asked + self.settings.grace)
+    }
+
     /// How it ended, if it has.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.state.ended.as_ref()
@@ -319,7 +326,7 @@ impl Run {
                 self.state.marks.retain(|(of, mark)| of.is_some() || *mark == BudgetMark::Alert);
             }
             Event::Controlled { control } => self.controlled(*control, record.at)?,
-            Event::CancelRequested { signal } => self.state.cancelled = Some(*signal),
+            Event::CancelRequested { signal } => self.state.cancelled = Some((*signal, record.at)),
             Event::RunEnded { outcome } => self.state.ended = Some(outcome.clone()),
         }
         Ok(())

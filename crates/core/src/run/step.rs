@@ -75,7 +75,7 @@ impl Deciding<'_> {
             Input::Forecast(forecast) => self.remember(Event::ForecastMade { forecast }),
             Input::Cancelled(signal) => {
                 if planted!(CancelOutsideApply) {
-                    self.run.state.cancelled = Some(signal);
+                    self.run.state.cancelled = Some((signal, self.now));
                 } else if self.run.state.cancelled.is_none() {
                     self.remember(Event::CancelRequested { signal });
                 }
@@ -104,7 +104,7 @@ impl Deciding<'_> {
     }
 
     /// What was in flight when the last process died is lost: it may have been billed.
-    fn resume(&mut self, Resume { budgets, retry_failed, change, found }: Resume) {
+    fn resume(&mut self, Resume { budgets, retry_failed, gone, change, found }: Resume) {
         self.remember(Event::RunResumed);
         // The same amount says something new where it only warned so far: from here on it stops.
         let is_known = self.run.state.budget_stops && budgets.run == self.run.state.budget;
@@ -122,6 +122,7 @@ impl Deciding<'_> {
             self.remember(Event::PlanChanged { header, again, revision: Some(revision) });
             self.set_agent_budgets(&budgets); // of agents that are new
         }
+        self.reopen_gone(gone);
         if retry_failed {
             self.reopen_failed();
         }

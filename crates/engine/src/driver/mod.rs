@@ -30,7 +30,7 @@ mod tests;
 use std::sync::Arc;
 
 use sortie_core::limit::{GateSpec, Gates};
-use sortie_core::plan::Plan;
+use sortie_core::plan::{Plan, TaskId};
 use sortie_core::run::Run;
 use sortie_core::run::event::{Outcome, Record, Signal};
 use sortie_core::run::input::{Budgets, Change, Found, Input, Resume};
@@ -154,6 +154,12 @@ impl Opened {
         Opened { resume: Resume { retry_failed: true, ..self.resume }, ..self }
     }
 
+    /// The same run with these tasks done again, whose answers are nowhere any more.
+    #[must_use]
+    pub fn without_answers(self, gone: Vec<TaskId>) -> Self {
+        Opened { resume: Resume { gone, ..self.resume }, ..self }
+    }
+
     /// The same run with another plan.
     #[must_use]
     pub fn changed(self, change: Change) -> Self {
@@ -174,9 +180,9 @@ impl Opened {
 
     /// Whether nothing is left to do: it has completed, and nothing is asked for beyond that or was found.
     pub fn is_done(&self) -> bool {
-        let Resume { retry_failed, change, found, .. } = &self.resume;
+        let Resume { retry_failed, gone, change, found, .. } = &self.resume;
         let again = *retry_failed && !self.run.retryable().is_empty();
-        let goes_on = again || change.is_some() || !found.is_empty();
+        let goes_on = again || !gone.is_empty() || change.is_some() || !found.is_empty();
         self.run.outcome() == Some(&Outcome::Completed) && !goes_on
     }
 

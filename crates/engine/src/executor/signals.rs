@@ -35,8 +35,9 @@ impl Signals {
     }
 
     /// SIGINT and SIGTERM of this process, from now on until the process ends: tokio's handlers
-    /// stay, so that a program which stops listening has to end itself. Must be called within a
-    /// tokio runtime.
+    /// stay, so that a program which stops listening has to end itself. A third one ends the process
+    /// where it stands, whatever it waits for (a disk, another process that holds the journal): its
+    /// journal is made for that. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// Where the handlers cannot be installed.
@@ -47,12 +48,15 @@ impl Signals {
         let mut terminate = signal(SignalKind::terminate())?;
         let (stop, signals) = Signals::channel();
         tokio::spawn(async move {
-            loop {
+            for heard_before in 0_u32.. {
                 let heard = tokio::select! {
                     Some(()) = interrupt.recv() => Signal::Interrupt,
                     Some(()) = terminate.recv() => Signal::Terminate,
                     () = stop.0.closed() => return,
                 };
+                if heard_before >= 2 {
+                    std::process::exit(if heard == Signal::Interrupt { 130 } else { 143 });
+                }
                 stop.send(heard);
             }
         });

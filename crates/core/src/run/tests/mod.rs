@@ -8,6 +8,7 @@ mod model;
 mod named;
 mod outage;
 mod random;
+mod recalled;
 mod recovered;
 mod throttled;
 mod world;

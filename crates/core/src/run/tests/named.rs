@@ -304,6 +304,24 @@ fn the_first_signal_drains_and_a_resume_goes_on() {
 }
 
 #[test]
+fn what_is_in_flight_is_waited_for_until_the_grace_time_is_over() {
+    let grace = Duration::from_secs(20);
+    let two = vec![task("a", &[], 10), task("b", &[], 10)];
+    let mut table = Table::new(Settings { grace, ..settings() }, two);
+    table.at(5.0).tell(Input::Cancelled(Signal::Terminate));
+    assert_eq!(table.last.wake_at.unwrap().since(table.now), grace);
+    table.at(24.0).succeed(0, 1);
+    assert_eq!(table.last.wake_at.unwrap().since(table.now), Duration::from_secs(1));
+    table.at(25.0).tell(Input::Woke);
+    let lost = AttemptId::new(TaskId(1), 1);
+    let outcome = Outcome::Interrupted { signal: Signal::Terminate };
+    assert_eq!(table.last.actions, [Action::Abandon(lost), Action::Finish(outcome)]);
+    assert_eq!(table.run.charged().at_risk, dollars(10));
+    table.tell(Input::Resumed(Resume::default()));
+    assert_eq!(table.started(), ["b"]);
+}
+
+#[test]
 fn the_run_timeout_gives_up_what_is_in_flight_as_lost() {
     let mut table = Table::new(settings(), vec![task("a", &[], 10)]);
     assert_eq!(table.last.wake_at.unwrap().since(table.now), Duration::from_secs(600));

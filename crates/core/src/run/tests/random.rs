@@ -56,9 +56,10 @@ impl Rng {
 
 pub(super) fn settings(rng: &mut Rng) -> Settings {
     let gates = (0..rng.range(1, 3)).map(|index| gate(rng, index)).collect();
+    let (mode, seed) = (if rng.percent(10) { Mode::Serial } else { Mode::Parallel }, rng.next());
     Settings {
-        mode: if rng.percent(10) { Mode::Serial } else { Mode::Parallel },
-        seed: rng.next(),
+        mode,
+        seed,
         budget: rng.percent(50).then(|| Usd::from_pico(rng.range(1_000_000_000, 2_000_000_000_000))),
         max_cost_per_task: rng.percent(10).then(|| Usd::from_pico(rng.range(20_000_000_000, 90_000_000_000))),
         alert_threshold: rng.percent(30).then(|| Usd::from_pico(rng.range(1, 100_000_000_000))),
@@ -69,6 +70,7 @@ pub(super) fn settings(rng: &mut Rng) -> Settings {
             Duration::from_secs(10_000_000)
         },
         timeout_restarts: rng.percent(50),
+        grace: Duration::from_secs(seed % 20),
         gates,
         max_concurrent: rng.range(1, 8) as u32,
         max_failures: rng.percent(10).then(|| rng.range(1, 6) as u32),

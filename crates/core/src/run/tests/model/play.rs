@@ -77,6 +77,7 @@ impl Play {
             max_concurrent: most as u32,
             max_failures: reference.max_failures,
             run_timeout: Duration::from_secs(1_000_000),
+            grace: Duration::from_secs(1_000_000),
             ..settings()
         });
         let plan = Arc::new(Plan::new("model".to_owned(), vec![Agent { retry, ..agent() }], plan));

@@ -44,8 +44,20 @@ impl World {
             Outcome::TooManyFailures { .. } => {
                 must!(self.ends_by_failures(), "too few tasks failed to end the run");
             }
-            Outcome::Interrupted { .. } => must!(self.cancelled, "nobody asked to stop"),
+            Outcome::Interrupted { .. } => {
+                must!(self.cancelled.is_some(), "nobody asked to stop");
+            }
         }
+        Ok(())
+    }
+
+    /// Whoever asked to stop does not wait for longer than the grace time.
+    pub(super) fn check_grace(&self, ended: Option<&Outcome>) -> Result<(), Violation> {
+        let is_over = self.cancelled.is_some_and(|at| self.now >= at + self.settings.grace);
+        must!(
+            !is_over || ended.is_some() || !self.asked.is_empty(),
+            "calls are waited for after the grace time"
+        );
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ macro_rules! must {
     };
 }
 
+mod again;
 mod changed;
 mod controls;
 mod edges;
@@ -22,9 +23,8 @@ mod recall;
 mod recover;
 mod reopened;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use self::controls::Controls;
 use self::health::{Model, Provider};
@@ -37,7 +37,7 @@ use crate::plan::{Plan, TaskId};
 use crate::price::Pricing;
 use crate::run::Run;
 use crate::run::event::{AttemptId, Event, Outcome, Record, Signal};
-use crate::run::input::{Action, Billing, Input, Reply, Resume, Settings, Step};
+use crate::run::input::{Action, Billing, Input, Reply, Settings, Step};
 use crate::time::Time;
 use crate::usage::Cost;
 
@@ -98,7 +98,11 @@ pub(super) struct World {
     pub(super) changed: u64,
     /// How many lost attempts were found again.
     pub(super) recovered: u64,
-    cancelled: bool,
+    /// Since when it is asked to stop.
+    cancelled: Option<Time>,
+    /// What the run asks for and was not told yet, and the tasks that it asked for since they became ready.
+    asked: VecDeque<Vec<TaskId>>,
+    looked_up: BTreeSet<TaskId>,
     controls: Controls,
     session: Time,
     pub(super) outcome: Option<Outcome>,
@@ -154,7 +158,9 @@ impl World {
             reopened: 0,
             changed: 0,
             recovered: 0,
-            cancelled: false,
+            cancelled: None,
+            asked: VecDeque::new(),
+            looked_up: BTreeSet::new(),
             controls: Controls::new(&settings),
             session: now,
             outcome: None,
@@ -195,6 +201,9 @@ impl World {
 
     /// The next thing that happens by itself: a reply or the alarm.
     fn next(&mut self) -> Result<Option<Outcome>, Violation> {
+        if !self.asked.is_empty() && (self.replies.is_empty() || self.rng.percent(50)) {
+            return self.look_up();
+        }
         let reply_at = self.replies.first_key_value().map(|((at, _), _)| *at);
         match (reply_at, self.wake_at) {
             (Some(at), wake) if wake.is_none_or(|wake| at <= wake) => {
@@ -245,7 +254,7 @@ impl World {
             Event::RunStarted | Event::RunResumed => {
                 self.stopped.clear();
                 self.failed_lately.clear();
-                self.cancelled = false;
+                self.cancelled = None;
                 self.controls.paused = None;
                 self.session = *at;
             }
@@ -283,7 +292,7 @@ impl World {
                 self.skipped.insert(*task);
             }
             Event::Controlled { control } => self.enter_control(*control, *at),
-            Event::CancelRequested { .. } => self.cancelled = true,
+            Event::CancelRequested { .. } => self.cancelled = Some(*at),
             Event::BudgetSet { budget, .. } => {
                 self.budget = *budget;
                 self.budget_was_set = true;
@@ -306,12 +315,15 @@ impl World {
     fn act(&mut self, step: Step) -> Result<Option<Outcome>, Violation> {
         self.wake_at = step.wake_at;
         let mut ended = None;
-        let mut asked = None;
         for action in step.actions {
             match action {
-                Action::Recall(tasks) => asked = Some(tasks),
+                Action::Recall(tasks) => {
+                    self.looked_up.extend(&tasks);
+                    self.asked.push_back(tasks);
+                }
                 Action::Call(attempt) => {
-                    must!(asked.is_none(), "{attempt:?} started before it was looked up");
+                    let is_known = self.looked_up.remove(&attempt.task) || !self.settings.cache;
+                    must!(self.asked.is_empty() && is_known, "{attempt:?} started before it was looked up");
                     self.call(attempt)?;
                 }
                 Action::Abandon(attempt) => {
@@ -325,10 +337,12 @@ impl World {
             }
         }
         self.check_budget()?;
-        match asked {
-            Some(tasks) => self.look_up(tasks),
-            None => Ok(ended),
+        // Other things may happen before it is told.
+        if ended.is_none() && !self.asked.is_empty() && self.rng.percent(80) {
+            return self.look_up();
         }
+        self.check_grace(ended.as_ref())?;
+        Ok(ended)
     }
 
     /// A request leaves: everything that has to hold before it is checked here.
@@ -340,7 +354,7 @@ impl World {
         must!(!self.plan.is_removed(id), "task {id:?} was taken out of the plan");
         must!(!self.succeeded.contains(&id) && !self.failed.contains(&id), "task {id:?} was repeated");
         must!(self.in_flight.keys().all(|other| other.task != id), "task {id:?} runs twice");
-        must!(!self.cancelled, "task {id:?} started after a cancellation");
+        must!(self.cancelled.is_none(), "task {id:?} started after a cancellation");
         must!(self.controls.paused.is_none(), "task {id:?} started in a pause");
         must!(!self.stopped.contains(&self.account(gate)), "task {id:?} went to a stopped account");
         must!(!self.all_fail_alike(self.plan.asked(attempt)), "task {id:?} went where all calls fail alike");
@@ -404,44 +418,5 @@ impl World {
         };
         self.billed += billed;
         *self.billed_by.entry(self.plan.asked(reply.attempt)).or_default() += billed;
-    }
-
-    fn crash(&mut self) -> Result<Option<Outcome>, Violation> {
-        self.crashes += 1;
-        self.resume()
-    }
-
-    /// A new process: nothing is known but the journal. What was in flight may have been billed.
-    fn resume(&mut self) -> Result<Option<Outcome>, Violation> {
-        for mut reply in std::mem::take(&mut self.replies).into_values() {
-            if !self.keep(&reply) {
-                reply.billing = Billing::Unknown;
-            }
-            self.bill(&reply);
-        }
-        self.now =
-            self.now + self.rng.pick(&[Duration::ZERO, Duration::from_millis(700), Duration::from_secs(90)]);
-        let replayed = Run::replay(self.first.clone(), self.settings.clone(), &self.journal);
-        self.run = replayed.map_err(|error| error.to_string())?;
-        self.shadow = self.run.clone();
-        self.gates = Gates::new(&self.settings);
-        self.gates.rebuild(&self.first, &self.settings, &self.journal);
-        let retry_failed = self.rng.percent(30);
-        let change = if self.rng.percent(20) { Some(self.change()) } else { None };
-        let found = self.find();
-        let goes_on = retry_failed || change.is_some() || !found.is_empty();
-        if self.run.outcome() == Some(&Outcome::Completed) && !goes_on {
-            return Ok(Some(Outcome::Completed));
-        }
-        let over = matches!(self.run.outcome(), Some(Outcome::BudgetExceeded { .. }));
-        if self.journal.is_empty() {
-            return self.tell(Input::Started);
-        }
-        // What was refused for its price needs more money, or it is refused again.
-        let more = self.budget.filter(|_| over && self.rng.percent(70)).map(|budget| {
-            // Where the budget only warned, more than it may have been spent.
-            budget.times(2).max(self.billed)
-        });
-        self.tell(Input::Resumed(Resume { budgets: more.into(), retry_failed, change, found }))
     }
 }
