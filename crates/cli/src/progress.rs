@@ -65,7 +65,7 @@ impl Observe for Progress {
             if self.terminal.is_quiet() || matches!(record.event, Event::RunEnded { .. }) {
                 continue; // the end is told by the summary
             }
-            let (level, message) = log::line(self.fold.run(), record);
+            let (level, message) = log::line(&self.fold, record);
             if level > Level::Debug {
                 self.say(&format!("{:>9}  {message}", elapsed(&self.fold, record.at)));
             }

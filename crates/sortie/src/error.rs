@@ -204,6 +204,10 @@ impl Error {
             Error::Store(StoreError::Damaged { run, .. }) => {
                 Some(format!("`sortie resume {run} --salvage` goes on from before the damage"))
             }
+            Error::Store(StoreError::NoSuchOutput(_) | StoreError::DamagedOutput(_))
+            | Error::Drive(DriveError::Store(StoreError::NoSuchOutput(_) | StoreError::DamagedOutput(_))) => {
+                Some("`sortie resume RUN --salvage` has the tasks of damaged answers done again".to_owned())
+            }
             Error::Drive(DriveError::Store(_)) => {
                 Some("what was finished is kept: `sortie resume` goes on once the cause is mended".to_owned())
             }

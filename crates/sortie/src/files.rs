@@ -53,7 +53,7 @@ impl Observe for Recorder {
         for record in records {
             self.fold.apply(record);
             if let Some(logs) = &mut self.logs {
-                logs.write(self.fold.run(), record);
+                logs.write(&self.fold, record);
             }
         }
     }
@@ -80,13 +80,13 @@ impl Logs {
         })
     }
 
-    fn write(&mut self, run: &RunView, record: &Record) {
-        let (level, message) = log::line(run, record);
+    fn write(&mut self, fold: &Fold, record: &Record) {
+        let (level, message) = log::line(fold, record);
         let mut written = Ok(());
         if level >= self.level {
             written = writeln!(self.production, "{}", log::written(record.at, LOGGER, level, &message));
         }
-        if let Some(line) = calls::line(run, record) {
+        if let Some(line) = calls::line(fold.run(), record) {
             written = written.and(writeln!(self.calls, "{line}"));
         }
         if let (Err(error), None) = (written, &self.failed) {

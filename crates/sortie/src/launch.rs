@@ -110,6 +110,7 @@ impl Launch {
             auto_stop: config.money.auto_stop,
             run_timeout: Duration::ZERO,
             timeout_restarts: config.run_timeout.is_none(),
+            grace: config.grace,
             gates,
             max_concurrent: config.max_concurrent,
             max_failures: self.max_failures.or(checked.max_failures),

@@ -14,7 +14,7 @@ use sortie_engine::executor::local::LocalExecutor;
 use sortie_engine::executor::signals::Signals;
 use sortie_engine::executor::simulated::{Pace, SimulatedExecutor};
 use sortie_engine::sharing::{SharedFile, Sharing};
-use sortie_engine::store::{Header, Store};
+use sortie_engine::store::{Header, Store, StoreError};
 use sortie_providers::http::{Client, Endpoint};
 use sortie_providers::keys::Environment;
 use sortie_report::fold::{Fold, RunView};
@@ -132,6 +132,11 @@ impl<S: Store> Session<S> {
         settings
     }
 
+    /// How many lost answers [`Session::recover`] asks for.
+    pub fn askable(&self) -> usize {
+        recovery::may_be_kept(self.opened.run(), &self.binding).count()
+    }
+
     /// Asks providers for answers that were lost, where the configuration that the run began with says so
     /// ([`Recovery`]): before anything else is asked of this session, for that depends on it. The run takes in what
     /// was found as soon as it is driven.
@@ -148,6 +153,25 @@ impl<S: Store> Session<S> {
     #[must_use]
     pub fn retrying_failed(self) -> Self {
         Session { opened: self.opened.retrying_failed(), ..self }
+    }
+
+    /// The same run with its tasks done again whose answers are not in the store any more, or not as they were written,
+    /// and how many these are. Reads all of its answers.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn regaining_answers(self) -> Result<(Self, usize), Error> {
+        let run = self.opened.run();
+        let mut gone = Vec::new();
+        for id in run.plan().ids() {
+            let Some(hash) = run.output(id) else { continue };
+            match self.store.output(&hash).await {
+                Err(StoreError::NoSuchOutput(_) | StoreError::DamagedOutput(_)) => gone.push(id),
+                found => drop(found?),
+            }
+        }
+        let many = gone.len();
+        Ok((Session { opened: self.opened.without_answers(gone), ..self }, many))
     }
 
     /// The same run with a plan that was changed ([`Changes::between`] its header and another).
@@ -208,10 +232,12 @@ impl<S: Store> Session<S> {
         let logs = self.directory.as_deref().map(|directory| (directory, level));
         let recorder = Recorder::new(view(self.header()), self.opened.records(), logs)?;
         if self.opened.is_done() {
-            // Nothing is left to send, so nothing has to be set up.
+            // Nothing is left to send, so nothing has to be set up. Whoever ended it may have died before it wrote
+            // the files, so they are written again.
             let ended = Ended::Finished(Outcome::Completed);
             let Session { store, directory, .. } = self;
-            return Ok(Done { ended, fold: recorder.fold, store, directory });
+            let done = Done { ended, fold: recorder.fold, store, directory };
+            return done.exported(self.binding.export_results).await;
         }
         let missing = unpriced(&self.header().plan, &self.header().settings, &drive.budgets);
         if !missing.is_empty() {
@@ -249,14 +275,19 @@ impl<S: Store> Session<S> {
         replies.leave().await;
         let (recorder, _) = observe;
         let done = Done { ended, fold: recorder.fold, store: self.store, directory: self.directory };
-        if let Some(directory) = done.directory.as_ref().filter(|_| self.binding.export_results) {
-            export(directory, &done.fold, &done.store).await?;
-        }
-        Ok(done)
+        done.exported(self.binding.export_results).await
     }
 }
 
 impl<S: Store> Done<S> {
+    /// The same with its files written, where it has a directory and they are wanted.
+    async fn exported(self, is_wanted: bool) -> Result<Self, Error> {
+        if let Some(directory) = self.directory.as_ref().filter(|_| is_wanted) {
+            export(directory, &self.fold, &self.store).await?;
+        }
+        Ok(self)
+    }
+
     /// A task's result, with its text.
     ///
     /// # Errors

@@ -6,7 +6,8 @@ use clap::Args;
 
 #[derive(Args, Debug)]
 pub(crate) struct Again {
-    /// Where the run's journal is damaged, go on from before the damage; what is behind it may be paid for again
+    /// Where the run's journal is damaged, go on from before the damage, and do tasks again whose answers are damaged; what
+    /// is gone may be paid for again
     #[arg(long, requires = "run")]
     pub(crate) salvage: bool,
     /// Try failed and skipped tasks again, also of a run that is finished; what succeeded is kept
@@ -33,7 +34,7 @@ pub(crate) struct PlanNow {
     /// again; the rest is kept
     #[arg(long, conflicts_with = "as_started")]
     pub(crate) changed: bool,
-    /// Go on with the plan that the run was started with, whatever became of it
+    /// Go on with the plan that the run has: what it was started with, or changed to since; whatever became of the file
     #[arg(long, conflicts_with = "plan")]
     pub(crate) as_started: bool,
 }

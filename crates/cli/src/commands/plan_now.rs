@@ -45,7 +45,7 @@ pub(super) fn take<S: Store>(
     if !said.changed {
         let failed = format!("the plan of run {run} or its agents have changed since it began");
         return Err(Failed::new(Exit::Invalid, failed).hint(format!(
-            "--changed goes on with the change: {}\n--as-started goes on with the plan that it was started with",
+            "--changed goes on with the change: {}\n--as-started goes on with the plan that it has",
             outcome(&changes)
         )));
     }
@@ -73,7 +73,7 @@ fn read<S: Store>(
             return Ok(None);
         }
     };
-    let as_started = || "--as-started goes on with the plan that the run was started with";
+    let as_started = || "--as-started goes on with the plan that the run has";
     let checked = load::check_plan(&source, &setting.config).map_err(|failed| failed.hint(as_started()))?;
     let header = session.header();
     let launch = Launch {

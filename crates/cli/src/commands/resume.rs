@@ -9,7 +9,7 @@ use sortie::core::run::input::{Budgets, Resume};
 use sortie::engine::driver::Foreseen;
 use sortie::engine::executor::simulated::Pace;
 use sortie::engine::store::sqlite::SqliteStore;
-use sortie::engine::store::{Salvaged, StoreError};
+use sortie::engine::store::{Salvaged, Store, StoreError};
 use sortie::foresight::{Foresight, Past};
 use sortie::recovery::Recovery;
 use sortie::report::Fold;
@@ -39,7 +39,14 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
     if let Some(run) = args.run.as_ref().filter(|_| args.again.salvage) {
         salvage(&mut store, run, terminal).await?;
     }
-    let session = Session::resume(store, args.run.as_deref(), Some(results_dir)).await?;
+    let mut session = Session::resume(store, args.run.as_deref(), Some(results_dir)).await?;
+    if args.again.salvage {
+        session = regain(session, terminal).await?;
+    }
+    match session.askable() {
+        0 => {}
+        lost => terminal.note(&format!("asking for {}", count(lost as u64, "lost answer"))),
+    }
     let (mut session, recovery) = session.recover(&setting.environment).await?;
     recovered(&recovery, terminal);
     if !session.is_done() || args.again.plan.is_asked_for() {
@@ -148,6 +155,18 @@ async fn salvage(store: &mut SqliteStore, run: &str, terminal: Terminal) -> Resu
          {kept} kept, {dropped} behind that dropped: what these paid for is in no sum and may be paid for again"
     ));
     Ok(())
+}
+
+/// Has tasks done again whose answers are damaged or gone, and says so.
+async fn regain<S: Store>(session: Session<S>, terminal: Terminal) -> Result<Session<S>, Failed> {
+    let (session, gone) = session.regaining_answers().await?;
+    if gone > 0 {
+        terminal.note(&format!(
+            "warning: {} of the run are gone or not as they were written: their tasks are done again, and paid for again",
+            count(gone as u64, "answer")
+        ));
+    }
+    Ok(session)
 }
 
 /// The budgets that the run goes on with, where the command line names some.

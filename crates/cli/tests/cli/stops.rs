@@ -38,7 +38,7 @@ fn the_first_signal_lets_calls_in_flight_finish_and_leaves_the_run_resumable() {
         let document = ran.json();
         assert_eq!(document["execution_history"], serde_json::json!(["first", "second"]));
         assert_eq!(document["error"], format!("interrupted ({name}); 1 task pending"));
-        ran.says(&format!("{name} received: calls in flight finish, nothing new starts"));
+        ran.says(&format!("{name} received: calls in flight have 30.0 s to finish, nothing new starts"));
 
         // Without a name: the newest run that is not finished.
         let document = sandbox.sortie("resume --json").exits(0).json();
@@ -68,6 +68,23 @@ fn the_second_signal_ends_the_run_at_once_and_what_was_in_flight_is_at_risk() {
 }
 
 #[test]
+fn what_does_not_finish_in_its_grace_time_is_given_up_and_at_risk() {
+    let simulator = Simulator::start();
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", plan(FOR_EVER));
+    let sandbox = sandbox.file("sortie.yaml", "timeouts: { grace: 0.2 }");
+    let running = sandbox.start("run plan.yaml --run-id one --json");
+    until_the_second_call_is_in_flight(&simulator);
+    running.signal(Signal::TERM);
+    let ran = running.end().exits(143).says("task second: attempt 1 was lost");
+    let document = ran.json();
+    assert_eq!(document["error"], "interrupted (SIGTERM); 2 tasks pending");
+    assert!(document["cost"]["at_risk"].as_f64().unwrap() > 0.0, "{document}");
+    let resumed = sandbox.start("resume one");
+    until("the second call is made again", || (simulator.stats().generations == 3).then_some(()));
+    drop(resumed);
+}
+
+#[test]
 fn a_run_that_another_process_drives_is_refused_and_free_once_that_is_killed() {
     let simulator = Simulator::start();
     let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", plan(FOR_EVER));
@@ -94,6 +111,43 @@ fn a_name_that_is_taken_is_refused_and_a_finished_run_is_only_shown() {
     assert_eq!(again.stdout, first.stdout);
     sandbox.sortie("resume").exits(2);
     assert_eq!(simulator.stats().requests, 1);
+}
+
+#[test]
+fn the_files_of_a_run_that_had_ended_are_written_where_its_process_could_not() {
+    let simulator = Simulator::start();
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", plan(0));
+    sandbox.sortie("run plan.yaml --run-id one").exits(0);
+    let files = ["results.jsonl", "summary.json", "report.md"].map(|name| format!("results/one/{name}"));
+    let before = files.each_ref().map(|file| sandbox.read(file));
+    for file in &files {
+        std::fs::remove_file(sandbox.path(file)).unwrap();
+    }
+    sandbox.sortie("resume one").exits(0).says("run one is finished");
+    assert_eq!(files.each_ref().map(|file| sandbox.read(file)), before);
+}
+
+#[test]
+fn a_damaged_answer_is_bought_again_only_if_asked_and_only_where_it_is_missed() {
+    let simulator = Simulator::start();
+    let plan = "
+tasks:
+  - { id: a, prompt: A. }
+  - { id: b, depends_on: [a], prompt: 'B. {{ results.a }}' }
+";
+    let sandbox = Sandbox::reaching(&simulator).file("plan.yaml", plan);
+    sandbox.sortie("run plan.yaml --run-id one").exits(0);
+    let db = rusqlite::Connection::open(sandbox.path("results/sortie.db")).unwrap();
+    let of_a = "SELECT event ->> '$.answer.output' FROM records WHERE event ->> '$.attempt.task' = 0
+        AND event ->> '$.answer.output' IS NOT NULL";
+    let hash: String = db.query_row(of_a, [], |row| row.get(0)).unwrap();
+    db.execute("UPDATE outputs SET text = 'x' || text WHERE hash = ?1", [hash]).unwrap();
+    drop(db);
+    sandbox.sortie("resume one").exits(4).says("is damaged").says("--salvage");
+    let ran = sandbox.sortie("resume one --salvage --json").exits(0).says("1 answer of the run");
+    assert_eq!(ran.json()["successful_tasks"], 2);
+    assert_eq!(simulator.stats().generations, 3, "a again, and b is kept");
+    sandbox.sortie("show one a").exits(0);
 }
 
 #[test]

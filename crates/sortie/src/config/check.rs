@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use sortie_core::agent::{Retry, Timeouts};
 use sortie_core::document::{Place, Problem, Problems, nearest};
 use sortie_core::money::Usd;
+use sortie_core::run::input::Settings;
 
 use super::agents::Agents;
 use super::written::{ConfigFile, CostControl, CriteriaFile, RateLimiting, TimeoutsFile};
@@ -30,7 +31,7 @@ impl Config {
         let rates = file.rate_limiting.clone().unwrap_or_default();
         rate_limiting(&rates, &Place::root().key("rate_limiting"), &mut problems);
         let retry = retry(&rates, &Retry::default());
-        let (timeouts, run_timeout) = timeouts(file.timeouts.as_ref(), &mut problems);
+        let (timeouts, run_timeout, grace) = timeouts(file.timeouts.as_ref(), &mut problems);
         let agents = Agents::check(file, &rates, &retry, timeouts, env, today, &mut problems);
         let money = money(file.cost_control.as_ref(), &mut problems);
         let monitoring = file.monitoring.clone().unwrap_or_default();
@@ -46,6 +47,7 @@ impl Config {
             max_concurrent: rates.max_concurrent.unwrap_or(MAX_CONCURRENT),
             money,
             run_timeout,
+            grace: grace.unwrap_or(Settings::default().grace),
             criteria: criteria(file.criteria.as_ref(), &mut problems),
             log_level: log_level(monitoring.log_level.as_deref(), &mut problems),
             export_results: monitoring.export_results.unwrap_or(true),
@@ -110,7 +112,10 @@ pub(super) fn retry(rates: &RateLimiting, otherwise: &Retry) -> Retry {
     }
 }
 
-fn timeouts(file: Option<&TimeoutsFile>, problems: &mut Problems) -> (Timeouts, Option<Duration>) {
+fn timeouts(
+    file: Option<&TimeoutsFile>,
+    problems: &mut Problems,
+) -> (Timeouts, Option<Duration>, Option<Duration>) {
     let file = file.cloned().unwrap_or_default();
     let otherwise = Timeouts::default();
     let mut get = |key: &'static str, value| seconds(value, Place::root().key("timeouts").key(key), problems);
@@ -120,7 +125,7 @@ fn timeouts(file: Option<&TimeoutsFile>, problems: &mut Problems) -> (Timeouts, 
         idle: get("idle", file.idle).unwrap_or(otherwise.idle),
         request: get("request_timeout", file.request_timeout).or(otherwise.request),
     };
-    (timeouts, get("total_timeout", file.total_timeout))
+    (timeouts, get("total_timeout", file.total_timeout), get("grace", file.grace))
 }
 
 fn money(file: Option<&CostControl>, problems: &mut Problems) -> Money {

@@ -55,6 +55,8 @@ pub struct Config {
     pub money: Money,
     /// How long a run may take; by its forecast where nothing is set.
     pub run_timeout: Option<Duration>,
+    /// How long calls in flight are waited for once a run is asked to stop.
+    pub grace: Duration,
     /// What a trial has to reach.
     pub criteria: Criteria,
     /// What `production.log` has.

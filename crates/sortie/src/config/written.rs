@@ -267,6 +267,9 @@ pub struct TimeoutsFile {
     pub first_token: Option<f64>,
     /// Between two pieces of an answer.
     pub idle: Option<f64>,
+    /// Calls in flight once a run is asked to stop (a first signal, `ctl cancel`); then they are given up, as at a second
+    /// signal. 30 unless told.
+    pub grace: Option<f64>,
 }
 
 /// What a trial has to reach.
