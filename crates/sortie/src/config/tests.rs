@@ -121,11 +121,13 @@ fn every_key_of_ours_has_an_effect() {
     let rates = &price.standard;
     let pico = [rates.input, rates.output, rates.cache_read, rates.cache_write].map(Usd::pico);
     assert_eq!(pico, [500_000, 2_000_000, 50_000, 500_000]);
-    let timeouts = "timeouts: {request_timeout: 1, total_timeout: 2, connect: 3, first_token: 4, idle: 5}";
+    let timeouts =
+        "timeouts: {request_timeout: 1, total_timeout: 2, connect: 3, first_token: 4, idle: 5, grace: 6}";
     let agent = first(timeouts).agent.timeouts;
     assert_eq!((agent.request, agent.connect), (Some(Duration::from_secs(1)), Duration::from_secs(3)));
     assert_eq!((agent.first_token, agent.idle), (Duration::from_secs(4), Duration::from_secs(5)));
-    assert_eq!(read(timeouts).run_timeout, Some(Duration::from_secs(2)));
+    let config = read(timeouts);
+    assert_eq!((config.run_timeout, config.grace), (Some(Duration::from_secs(2)), Duration::from_secs(6)));
     assert_eq!(read("routes: {coding: openai}").routes["coding"], "openai");
     assert_eq!(read("default_agent: openai").default_agent, "openai");
     assert_eq!(read("criteria: {max_cost_outlier: 2}").criteria.max_cost_outlier.to_bits(), 2f64.to_bits());

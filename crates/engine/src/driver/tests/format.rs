@@ -2,25 +2,34 @@
 //!
 //! # Adding a format version
 //! Run `cargo test -p sortie-engine write_the_fixture -- --ignored` with the version before it is
-//! changed, and keep what it wrote for ever. A version that was never released may be written anew.
+//! changed, and keep what it wrote for ever. Events that a version learns later are added to its fixture as rows
+//! of their own: those that are there are as they were first written, without what came later.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use sortie_core::failure::{Class, Failure};
+use sortie_core::hash::Hash;
+use sortie_core::limit::Gates;
 use sortie_core::money::Usd;
-use sortie_core::plan::Plan;
+use sortie_core::plan::{Plan, TaskId};
 use sortie_core::price::{Price, Pricing, Rates};
 use sortie_core::run::Run;
-use sortie_core::run::event::{Event, FORMAT, Outcome};
+use sortie_core::run::event::{Answer, AttemptId, Event, FORMAT, Finish, Outcome, Record, Timing};
+use sortie_core::run::input::{Billing, Change, Found, Input, Recalled, Reply, Resume, Settings};
+use sortie_core::run::revise::Revision;
+use sortie_core::time::Time;
+use sortie_core::usage::Usage;
 
-use super::world::{DIAMOND, Fault, Witness, Witnessed, drive, header, results};
+use super::world::{DIAMOND, Fault, Witness, Witnessed, Written, drive, header, results};
 use crate::driver::{Ended, create, resume};
 use crate::executor::signals::Signals;
 use crate::store::sqlite::{Durability, SqliteStore};
-use crate::store::{Header, Store};
+use crate::store::{Header, Output, Store};
 
 fn fixture(format: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/format-{format}.sql"))
@@ -48,7 +57,7 @@ async fn journals_of_every_format_are_resumed() {
             Witnessed::new(SqliteStore::open(dir.path(), Durability::Unsynced).unwrap(), &Witness::default());
         let listed: Vec<_> =
             store.list().await.unwrap().into_iter().map(|run| (run.run_id, run.tasks, run.owned)).collect();
-        assert_eq!(listed, [("r".to_owned(), 8, false)]);
+        assert_eq!(listed, [("s".to_owned(), 3, false), ("r".to_owned(), 8, false)]);
 
         let (header, records) = store.read("r").await.unwrap();
         let before = Run::replay(header.plan, header.settings, &records).unwrap();
@@ -58,7 +67,83 @@ async fn journals_of_every_format_are_resumed() {
         let ended = drive(opened, DIAMOND, &mut store, Signals::none()).await.unwrap();
         assert_eq!(ended, Ended::Finished(Outcome::Completed));
         assert_eq!(results(&store).await, RESULTS);
+
+        // The run whose journal has the events that came later.
+        let (_, records) = store.read("s").await.unwrap();
+        let names: BTreeSet<String> = records.iter().map(|record| name(&record.event)).collect();
+        for event in LATER {
+            assert!(names.contains(event), "format {format} has no {event}: {names:?}");
+        }
+        let opened = resume(&mut store, "s").await.unwrap();
+        assert_eq!((opened.header().plan.name(), opened.run().in_flight()), ("changed", 1));
+        let ended = drive(opened, NEWER, &mut store, Signals::none()).await.unwrap();
+        assert_eq!(ended, Ended::Finished(Outcome::Completed));
+        let (header, records) = store.read("s").await.unwrap();
+        let run = Run::replay(header.plan, header.settings, &records).unwrap();
+        for id in run.plan().ids() {
+            assert!(run.output(id).is_some(), "{id:?}");
+        }
     }
+}
+
+/// Events that came after the first ones.
+const LATER: [&str; 5] = ["task_recalled", "task_shared", "attempt_recovered", "plan_changed", "reopened"];
+
+fn name(event: &Event) -> String {
+    serde_json::to_value(event).unwrap()["event"].as_str().unwrap().to_owned()
+}
+
+/// One that was answered before, one that asks the same, and one that is lost, changed and tried again.
+const NEWER: Written<'static> =
+    &[("first", "answer", &[]), ("same", "answer", &[0]), ("tried", "answer", &[])];
+
+/// A run of these whose last task is in flight for the third time, with the texts that its records name.
+fn newer() -> (Header, Vec<Record>, Vec<Output>) {
+    let header = header(NEWER);
+    let mut tasks = header.plan.tasks().to_vec();
+    tasks[1].same_as = Some(TaskId(0));
+    let plan_of =
+        |name: &str| Arc::new(Plan::new(name.to_owned(), header.plan.agents().to_vec(), tasks.clone()));
+    let settings = Arc::new(Settings { cache: true, ..Settings::clone(&header.settings) });
+    let header = Header {
+        run_id: "s".to_owned(),
+        created: Time::from_micros(1),
+        plan: plan_of("newer"),
+        settings: Arc::clone(&settings),
+        ..header.clone()
+    };
+    let (plan, prompts) = (plan_of("changed"), Arc::clone(&header.prompts));
+    let revision = Revision { plan, prompts, settings, binding: header.binding.clone() };
+    let kept = [serde_json::to_string(&revision).unwrap(), "answered before".to_owned()];
+    let [changed, known] = kept.map(|text| (Hash::of(text.as_bytes()), Arc::from(text)));
+
+    let answer =
+        Answer { output: known.0, bytes: 15, finish: Finish::Stop, model: "m".into(), request: None };
+    let usage = Usage { output: 1, ..Usage::default() };
+    let lost = AttemptId::new(TaskId(2), 1);
+    let found = vec![Found { attempt: lost, answer: None, usage, model: "m".into() }];
+    let change = Change { header: changed.0, again: vec![TaskId(2)], revision: Arc::new(revision) };
+    let refused = Reply {
+        attempt: AttemptId { number: 2, ..lost },
+        result: Err(Failure::new(Class::Refused, "as told")),
+        billing: Billing::Nothing,
+        timing: Timing::default(),
+    };
+    let story = [
+        Input::Started,
+        Input::Recalled(vec![(TaskId(0), Recalled { answer, run: "r".into() })]),
+        Input::Resumed(Resume { found, change: Some(change), ..Resume::default() }),
+        Input::Recalled(Vec::new()),
+        Input::Replied(refused),
+        Input::Resumed(Resume { retry_failed: true, ..Resume::default() }),
+        Input::Recalled(Vec::new()),
+    ];
+    let mut run = Run::new(Arc::clone(&header.plan), Arc::clone(&header.settings));
+    let (mut gates, mut records) = (Gates::new(&header.settings), Vec::new());
+    for (second, input) in (1..).zip(story) {
+        records.extend(run.step(input, Time::from_micros(second * 1_000_000), &mut gates).records);
+    }
+    (header, records, vec![changed, known])
 }
 
 /// A header with something in every field.
@@ -103,6 +188,10 @@ async fn write_the_fixture() {
     let retried =
         |event: &Event| matches!(event, Event::AttemptStarted { attempt, .. } if attempt.number == 2);
     assert!(store.read("r").await.unwrap().1.iter().any(|record| retried(&record.event)));
+    let (header, records, outputs) = newer();
+    store.create(&header).await.unwrap();
+    store.fail = None;
+    store.append("s", 0, &records, &outputs).await.unwrap();
     drop(store);
     let db = Connection::open(dir.path().join("sortie.db")).unwrap();
     fs::create_dir_all(fixture(FORMAT).parent().unwrap()).unwrap();
