@@ -173,15 +173,18 @@ fn taken(
     let (billing, timing) = (Billing::Reported(usage), Timing::default());
     let returned = Returned { result: decoded.result, billing, timing };
     let returned = checked(attributed(returned, agent), output);
-    let (answer, model, text) = match returned.result {
+    let (answer, wrong, model, text) = match returned.result {
         Ok(text) => {
             let (answer, output) = text.into_answer(None);
             let model = Arc::clone(&answer.model);
-            (Some(answer), model, Some(output))
+            (Some(answer), None, model, Some(output))
         }
-        Err(failure) => (None, failure.model.unwrap_or_else(|| agent.model.clone()).into(), None),
+        Err(failure) => {
+            let wrong = (failure.class == Class::InvalidOutput).then(|| failure.message.into());
+            (None, wrong, failure.model.unwrap_or_else(|| agent.model.clone()).into(), None)
+        }
     };
-    Some((Found { attempt, answer, usage, model }, text))
+    Some((Found { attempt, answer, wrong, usage, model }, text))
 }
 
 #[cfg(test)]

@@ -237,7 +237,7 @@ impl<S: Store> Session<S> {
             let ended = Ended::Finished(Outcome::Completed);
             let Session { store, directory, .. } = self;
             let done = Done { ended, fold: recorder.fold, store, directory };
-            return done.exported(self.binding.export_results).await;
+            return Box::pin(done.exported(self.binding.export_results)).await;
         }
         let missing = unpriced(&self.header().plan, &self.header().settings, &drive.budgets);
         if !missing.is_empty() {
@@ -275,7 +275,7 @@ impl<S: Store> Session<S> {
         replies.leave().await;
         let (recorder, _) = observe;
         let done = Done { ended, fold: recorder.fold, store: self.store, directory: self.directory };
-        done.exported(self.binding.export_results).await
+        Box::pin(done.exported(self.binding.export_results)).await
     }
 }
 

@@ -112,7 +112,7 @@ static void die(void) {
 
 static void report(const char *call, const char *below) {
   const char *path = getenv("SHIM_REPORT");
-  int to = path ? REAL(open)(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+  int to = path ? REAL(open)(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
   if (to < 0) return;
   dprintf(to, "%s %s %s\n", getenv("SHIM_FAULT"), call, below);
   close(to);
@@ -126,7 +126,7 @@ static int enter(const char *call, const char *below, enum kind kind) {
   if (by_disk && (kind == SENDS || (error == ENOSPC && kind != ALLOCATES))) return 0;
   if (only && strcmp(only, call)) return 0;
   calls++;
-  if (calls == strikes) report(call, below);
+  if (calls == strikes || (how == EVER && calls > strikes)) report(call, below);
   if (calls == strikes && how == KILL_BEFORE) die();
   return by_disk && (calls == strikes || (how == EVER && calls > strikes)) ? error : 0;
 }

@@ -97,6 +97,11 @@ impl Shim {
 
     /// Which call was struck, as in `kill-before:17 write sortie.db-wal`; none where there were not so many.
     pub(crate) fn struck(&self) -> Option<String> {
-        fs::read_to_string(&self.report).ok().map(|line| line.trim_end().to_owned())
+        fs::read_to_string(&self.report).ok()?.lines().next().map(str::to_owned)
+    }
+
+    /// How many calls were struck: one, but where they fail for ever.
+    pub(crate) fn strikes(&self) -> usize {
+        fs::read_to_string(&self.report).map_or(0, |lines| lines.lines().count())
     }
 }

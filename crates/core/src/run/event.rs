@@ -122,6 +122,9 @@ pub enum Event {
         /// answer to it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         answer: Option<Answer>,
+        /// What is wrong with what came, where that is to be corrected.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wrong: Option<Box<str>>,
         /// What was at risk for it until now, and is not any more.
         at_risk: Usd,
         /// What it used and cost.

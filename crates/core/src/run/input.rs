@@ -169,6 +169,8 @@ pub struct Found {
     pub attempt: AttemptId,
     /// The answer; none where what came is no answer to its task (a refusal, or not what it has to be).
     pub answer: Option<Answer>,
+    /// What is wrong with what came, where it is not what it has to be: its task's next attempt says so.
+    pub wrong: Option<Box<str>>,
     /// What was billed, as it reports.
     pub usage: Usage,
     /// The model that answered, as the reply names it.

@@ -46,20 +46,21 @@ impl Run {
 
     /// What there is to remember of what was found; none where it is of no attempt that was lost.
     pub(super) fn recovery(&self, found: &Found) -> Option<Event> {
-        let Found { attempt, ref answer, usage, ref model } = *found;
+        let Found { attempt, ref answer, ref wrong, usage, ref model } = *found;
         let Lost { at_risk, is_void } = *self.state.lost.get(&attempt)?;
         let is_wanted = !is_void && matches!(self.task(attempt.task).phase, Phase::Ready | Phase::Delayed(_));
         let answer = answer.clone().filter(|_| is_wanted);
+        let wrong = wrong.clone().filter(|_| is_wanted);
         let agent = self.plan.agent_asked(attempt);
         let spent = spent(agent, at_risk, Billing::Reported(usage), Some(model));
-        Some(Event::AttemptRecovered { attempt, answer, at_risk, spent, model: model.clone() })
+        Some(Event::AttemptRecovered { attempt, answer, wrong, at_risk, spent, model: model.clone() })
     }
 
     /// The part of [`Run::apply`] that is about an attempt that was found again.
     pub(super) fn recovered(
         &mut self,
         attempt: AttemptId,
-        answer: Option<&Answer>,
+        (answer, wrong): (Option<&Answer>, Option<&str>),
         at_risk: Usd,
         spent: &Spent,
     ) -> Result<(), &'static str> {
@@ -77,10 +78,24 @@ impl Run {
             charged.at_risk -= gone;
             charged.add(&spent.charge);
         }
-        match answer {
-            Some(answer) => self.answered(attempt.task, answer.output, answer.bytes),
-            None => Ok(()),
+        match (answer, wrong) {
+            (Some(answer), _) => self.answered(attempt.task, answer.output, answer.bytes),
+            (None, Some(wrong)) => self.corrects(attempt.task, wrong),
+            (None, None) => Ok(()),
         }
+    }
+
+    /// A task that waits is told what was wrong with its answer: its prompt gets longer, so its place may be another.
+    fn corrects(&mut self, id: TaskId, wrong: &str) -> Result<(), &'static str> {
+        let until = match self.task(id).phase {
+            Phase::Delayed(until) => Some(until),
+            _ => None,
+        };
+        self.leave_queue(id)?;
+        let task = &mut self.state.tasks[id.index()];
+        (task.wrong, task.not_before) = (Some(wrong.into()), until);
+        self.make_ready(id);
+        Ok(())
     }
 }
 

@@ -281,8 +281,8 @@ impl Run {
                 self.note_lost(*attempt, spent);
                 self.make_ready(attempt.task);
             }
-            Event::AttemptRecovered { attempt, answer, at_risk, spent, .. } => {
-                self.recovered(*attempt, answer.as_ref(), *at_risk, spent)?;
+            Event::AttemptRecovered { attempt, answer, wrong, at_risk, spent, .. } => {
+                self.recovered(*attempt, (answer.as_ref(), wrong.as_deref()), *at_risk, spent)?;
             }
             Event::TaskRecalled { task, answer, .. } => self.answered(*task, answer.output, answer.bytes)?,
             Event::TaskShared { task, with } => {

@@ -26,7 +26,7 @@ fn found(task: u32, number: u32) -> Event {
         unreachable!()
     };
     let model = answer.model.clone();
-    Event::AttemptRecovered { attempt, answer: Some(answer), at_risk: usd("0.06"), spent, model }
+    Event::AttemptRecovered { attempt, answer: Some(answer), wrong: None, at_risk: usd("0.06"), spent, model }
 }
 
 /// The same as [`resumed`], and one of the answers that were lost is found.

@@ -18,7 +18,13 @@ fn found(task: u32, number: u32, output: u64) -> Found {
         request: None,
     };
     let usage = Usage { output, ..Usage::default() };
-    Found { attempt: AttemptId::new(TaskId(task), number), answer: Some(answer), usage, model: "m".into() }
+    Found {
+        attempt: AttemptId::new(TaskId(task), number),
+        answer: Some(answer),
+        wrong: None,
+        usage,
+        model: "m".into(),
+    }
 }
 
 fn resumed(table: &mut Table, found: Vec<Found>) {
@@ -79,4 +85,16 @@ fn what_was_never_lost_is_not_found() {
     resumed(&mut table, vec![found(0, 1, 3), found(0, 2, 3)]);
     assert_eq!(table.run.charged(), Charge { actual: dollars(2), ..Charge::default() });
     assert!(!said(&table).contains(&"attempt_recovered".to_owned()));
+}
+
+#[test]
+fn what_was_found_and_is_not_what_it_has_to_be_is_corrected() {
+    let mut table = Table::new(settings(), vec![task("a", &[], 10)]);
+    let wrong = Some("it has no title".into());
+    resumed(&mut table, vec![Found { answer: None, wrong, ..found(0, 1, 3) }]);
+    assert_eq!(table.started(), ["a"]);
+    assert_eq!(table.run.task(TaskId(0)).wrong.as_deref(), Some("it has no title"));
+    let replayed =
+        Run::replay(table.run.plan().clone(), table.run.settings().clone(), &table.journal).unwrap();
+    assert_eq!(replayed.state, table.run.state);
 }

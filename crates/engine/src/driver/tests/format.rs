@@ -121,7 +121,7 @@ fn newer() -> (Header, Vec<Record>, Vec<Output>) {
         Answer { output: known.0, bytes: 15, finish: Finish::Stop, model: "m".into(), request: None };
     let usage = Usage { output: 1, ..Usage::default() };
     let lost = AttemptId::new(TaskId(2), 1);
-    let found = vec![Found { attempt: lost, answer: None, usage, model: "m".into() }];
+    let found = vec![Found { attempt: lost, answer: None, wrong: None, usage, model: "m".into() }];
     let change = Change { header: changed.0, again: vec![TaskId(2)], revision: Arc::new(revision) };
     let refused = Reply {
         attempt: AttemptId { number: 2, ..lost },

@@ -60,7 +60,7 @@ pub(super) fn trim(_alone: &Connection, path: &Path) {
              process or the power went while it was written, or it was damaged"
         ),
         Err(error) => {
-            tracing::debug!(error = &*error, "nobody has looked behind the end of the journal's log")
+            tracing::debug!(error = &*error, "nobody has looked behind the end of the journal's log");
         }
     }
 }

@@ -40,7 +40,7 @@ impl World {
             };
             if self.rng.percent(60) {
                 let answer = Some(answer).filter(|_| self.rng.percent(85));
-                found.push(Found { attempt, answer, usage: *usage, model: "m".into() });
+                found.push(Found { attempt, answer, wrong: None, usage: *usage, model: "m".into() });
             }
         }
         found
