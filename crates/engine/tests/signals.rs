@@ -1,7 +1,8 @@
 //! Signals of the process: in a test binary of its own, because the handlers stay installed.
 #![cfg(unix)]
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use sortie_core::call::{Call, Returned};
@@ -60,4 +61,40 @@ async fn every_executor_hears_the_signals_of_the_process_in_their_order() {
         }
     }
     panic!("nothing was heard");
+}
+
+/// Says in a child's environment that it is to hear nothing.
+const DEAF: &str = "SORTIE_DEAF";
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "whoever starts it says what to do, and is never told")]
+fn a_process_that_hears_nothing() {
+    if std::env::var(DEAF).is_err() {
+        return; // not the child
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let _guard = runtime.enter();
+    let _unheard = Signals::of_the_process().unwrap();
+    println!("listening");
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn the_third_signal_ends_a_process_that_hears_none() {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "a_process_that_hears_nothing", "--nocapture"]).env(DEAF, "yes");
+    let mut child = child.stdout(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(child.stdout.take().unwrap());
+    assert!(said.lines().any(|line| line.unwrap().contains("listening")));
+    // Signals that come before the last one was taken are one: it takes three that were.
+    let pid = child.id().to_string();
+    let ended = loop {
+        if let Some(ended) = child.try_wait().unwrap() {
+            break ended;
+        }
+        let _ = Command::new("kill").args(["-s", "INT", &pid]).status();
+    };
+    assert_eq!(ended.code(), Some(130));
 }

@@ -256,6 +256,7 @@ impl<S: Store> Session<S> {
         let opened = opened.with_controls(controls).with_sharing(sharing, gates);
         let plan = Arc::clone(&opened.header().plan);
         let configured = self.binding.endpoints.clone();
+        // What drives a run is large, and nobody's future is to hold it.
         let ended = if let Some(simulation) = &self.binding.simulation {
             // A simulated run answers for whatever the agents are configured to ask.
             let scenario =
@@ -263,14 +264,14 @@ impl<S: Store> Session<S> {
             let model = Model::new(scenario, simulation.seed);
             let caller = SimulatedCaller { model, plan, configured, identity: simulation.identity() };
             let mut executor = SimulatedExecutor::new(caller, floor, pace, signals);
-            opened.drive(&mut self.store, &mut executor, &mut observe).await?
+            Box::pin(opened.drive(&mut self.store, &mut executor, &mut observe)).await?
         } else {
             let endpoints = endpoints(opened.header(), &self.binding, environment)?;
             let connect = plan.agents().iter().map(|agent| agent.timeouts.connect).max().unwrap_or_default();
             let kept_as = recovery::prefix(opened.header());
             let caller = HttpCaller { client: Client::new(connect)?, kept_as, plan, configured, endpoints };
             let mut executor = LocalExecutor::new(caller, floor, signals);
-            opened.drive(&mut self.store, &mut executor, &mut observe).await?
+            Box::pin(opened.drive(&mut self.store, &mut executor, &mut observe)).await?
         };
         replies.leave().await;
         let (recorder, _) = observe;

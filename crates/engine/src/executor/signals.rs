@@ -1,6 +1,8 @@
 //! How a user asks a run to stop: the process's signals, or whoever holds the other end.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use sortie_core::run::event::Signal;
 use tokio::sync::mpsc;
@@ -8,17 +10,25 @@ use tokio::sync::mpsc;
 /// Signals on their way to an executor. The first asks the run to drain, the second ends it at
 /// once: the driver says so, this only hands them over.
 #[derive(Debug)]
-pub struct Signals(mpsc::UnboundedReceiver<Signal>);
+pub struct Signals {
+    coming: mpsc::UnboundedReceiver<Signal>,
+    /// How many have come and were not heard.
+    unheard: Arc<AtomicU32>,
+}
 
 /// The other end of [`Signals::channel`]: asks a run to stop, as a signal of the process would.
 #[derive(Clone, Debug)]
-pub struct Stop(mpsc::UnboundedSender<Signal>);
+pub struct Stop {
+    going: mpsc::UnboundedSender<Signal>,
+    unheard: Arc<AtomicU32>,
+}
 
 impl Stop {
     /// Asks the run to stop; nothing where it has ended.
     pub fn send(&self, signal: Signal) {
         // A run that has ended hears nothing any more.
-        let _ = self.0.send(signal);
+        self.unheard.fetch_add(1, Ordering::Relaxed);
+        let _ = self.going.send(signal);
     }
 }
 
@@ -30,14 +40,15 @@ impl Signals {
 
     /// Signals that the holder of a [`Stop`] sends.
     pub fn channel() -> (Stop, Self) {
-        let (send, receive) = mpsc::unbounded_channel();
-        (Stop(send), Signals(receive))
+        let (going, coming) = mpsc::unbounded_channel();
+        let unheard = Arc::new(AtomicU32::new(0));
+        (Stop { going, unheard: Arc::clone(&unheard) }, Signals { coming, unheard })
     }
 
     /// SIGINT and SIGTERM of this process, from now on until the process ends: tokio's handlers
     /// stay, so that a program which stops listening has to end itself. A third one ends the process
-    /// where it stands, whatever it waits for (a disk, another process that holds the journal): its
-    /// journal is made for that. Must be called within a tokio runtime.
+    /// where it stands if nobody has heard the two before, whatever it waits for (a disk, another process
+    /// that holds the journal): its journal is made for that. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// Where the handlers cannot be installed.
@@ -48,13 +59,13 @@ impl Signals {
         let mut terminate = signal(SignalKind::terminate())?;
         let (stop, signals) = Signals::channel();
         tokio::spawn(async move {
-            for heard_before in 0_u32.. {
+            loop {
                 let heard = tokio::select! {
                     Some(()) = interrupt.recv() => Signal::Interrupt,
                     Some(()) = terminate.recv() => Signal::Terminate,
-                    () = stop.0.closed() => return,
+                    () = stop.going.closed() => return,
                 };
-                if heard_before >= 2 {
+                if stop.unheard.load(Ordering::Relaxed) >= 2 {
                     std::process::exit(if heard == Signal::Interrupt { 130 } else { 143 });
                 }
                 stop.send(heard);
@@ -71,7 +82,7 @@ impl Signals {
     pub fn of_the_process() -> io::Result<Self> {
         let (stop, signals) = Signals::channel();
         tokio::spawn(async move {
-            while tokio::signal::ctrl_c().await.is_ok() && !stop.0.is_closed() {
+            while tokio::signal::ctrl_c().await.is_ok() && !stop.going.is_closed() {
                 stop.send(Signal::Interrupt);
             }
         });
@@ -80,14 +91,19 @@ impl Signals {
 
     /// The next signal; for ever where none can come. Cancel-safe.
     pub async fn next(&mut self) -> Signal {
-        match self.0.recv().await {
-            Some(signal) => signal,
+        match self.coming.recv().await {
+            Some(signal) => self.heard(signal),
             None => std::future::pending().await,
         }
     }
 
     /// A signal that has come already.
     pub(super) fn ready(&mut self) -> Option<Signal> {
-        self.0.try_recv().ok()
+        self.coming.try_recv().ok().map(|signal| self.heard(signal))
+    }
+
+    fn heard(&self, signal: Signal) -> Signal {
+        self.unheard.fetch_sub(1, Ordering::Relaxed);
+        signal
     }
 }

@@ -60,7 +60,7 @@ async fn simulator(scenario: &str) -> Result<String, Failed> {
 
 async fn alone(case: &Case) -> Result<Figures, Failed> {
     let url = simulator(&case.scenario()).await?;
-    Box::pin(played(case, &url, MemoryStore::new(), None)).await
+    played(case, &url, MemoryStore::new(), None).await
 }
 
 /// Two runs of a case that share a key and a results directory, each with so many tasks.
