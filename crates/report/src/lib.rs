@@ -33,6 +33,7 @@ mod table;
 pub mod terminal;
 #[cfg(test)]
 mod testing;
+pub mod trial;
 pub mod units;
 pub mod waits;
 
@@ -41,3 +42,4 @@ pub use fold::{Fold, Report, RunView};
 pub use format::Format;
 pub use grade::Grade;
 pub use summary::Summary;
+pub use trial::Trial;

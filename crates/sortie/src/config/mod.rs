@@ -28,6 +28,7 @@ use sortie_core::document::{Problems, Source};
 use sortie_core::limit::GateSpec;
 use sortie_core::money::Usd;
 use sortie_core::plan::check::Routing;
+use sortie_report::trial::Criteria;
 
 use agents::LEAST_IN_RESPONSES;
 pub use what_if::WhatIf;
@@ -128,36 +129,6 @@ pub struct Money {
     pub alert_threshold: Option<Usd>,
     /// Whether the budget stops the run (else it warns).
     pub auto_stop: bool,
-}
-
-/// What a trial has to reach (SPEC.md K2, K3).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Criteria {
-    /// How many times faster than one after the other, at least.
-    pub min_speedup: f64,
-    /// The part of the possible speedup that has to be reached, 0 to 1.
-    pub min_efficiency: f64,
-    /// Percent of tasks that succeed, at least.
-    pub min_success_rate: f64,
-    /// Seconds, at most.
-    pub max_p95_latency: f64,
-    /// USD, at most.
-    pub max_cost_per_task: f64,
-    /// What a task may cost at most, times the median of its type.
-    pub max_cost_outlier: f64,
-}
-
-impl Default for Criteria {
-    fn default() -> Self {
-        Criteria {
-            min_speedup: 2.5,
-            min_efficiency: 0.9,
-            min_success_rate: 95.0,
-            max_p95_latency: 15.0,
-            max_cost_per_task: 0.10,
-            max_cost_outlier: 3.0,
-        }
-    }
 }
 
 /// How much is logged.

@@ -1,0 +1,291 @@
+//! A trial: what a staged test of agents, limits and budget against an API came to, and whether that is
+//! good enough for production (SPEC.md P, S, B, L, K).
+//!
+//! A trial consists of runs, one after the other; one of them is judged, and its summary is the trial's.
+//! Everything here is a fold over what the runs remember: results in, bytes out, as in the rest of this crate.
+//!
+//! | file | for |
+//! | --- | --- |
+//! | `criteria` | what counts as a success, each met, not met or not applicable, with the reason |
+//! | `bottlenecks` | what the tasks waited for, the slowest, the dearest, the longest path |
+//! | `drift` | the first quarter of a run's calls against its last |
+//! | `comparison` | the simulator against the real API, side by side |
+//! | `history` | a trial against an earlier one of its kind |
+//! | `markdown`, `junit`, `text` | `test_report.md`, `junit.xml`, the terminal |
+
+pub mod comparison;
+pub mod criteria;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sortie_core::money::Usd;
+
+use crate::summary::Summary;
+use crate::units::{as_dollars, as_seconds};
+
+pub use comparison::Comparison;
+pub use criteria::{Criteria, Criterion, Verdict};
+
+/// A trial in figures: what `trial.json` holds and `sortie trial --json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// The run that is judged. Its `success` is the trial's verdict, and its `speedup` the one that was measured, where
+    /// the trial measured both halves.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// What was tested, as `--test-type` names it; `phase` for a phase's own test.
+    pub test_type: String,
+    /// Of which phase, 1 to 3.
+    pub phase: Option<u8>,
+    /// When it began, in RFC 3339.
+    pub started_at: String,
+    /// What answered: the host of the endpoint, or `scenario seed`.
+    pub endpoint: String,
+    /// The agents that did its tasks, with their models: `claude (claude-sonnet-4-5)`.
+    pub agents: Vec<String>,
+    /// Calls in flight at most.
+    pub max_concurrent: u32,
+    /// What was looked at before it began (SPEC.md L1).
+    pub checklist: Vec<Point>,
+    /// Its runs, in the order in which they were made.
+    pub runs: Vec<TrialRun>,
+    /// What all its runs came to.
+    #[serde(with = "as_dollars")]
+    pub trial_cost: Usd,
+    /// What all its runs may have cost besides, for answers that were lost.
+    #[serde(with = "as_dollars")]
+    pub trial_at_risk: Usd,
+    /// The serial half against the parallel one; null where only one was made.
+    pub measured: Option<Measured>,
+    /// How it recovered from a kill; null where nothing was killed.
+    pub recovery: Option<Recovery>,
+    /// The faults that were made, a line for each kind.
+    pub faults: Vec<Faulted>,
+    /// The run over time; null where it was too short.
+    pub drift: Option<Drift>,
+    /// The simulator beside the real API; null unless both were asked.
+    pub comparison: Option<Comparison>,
+    /// What had to be reached (SPEC.md K1–K3).
+    pub criteria: Vec<Criterion>,
+    /// Whether it was.
+    pub verdict: Verdict,
+    /// Where its time and money went.
+    pub bottlenecks: Bottlenecks,
+    /// What would make it better, and what that would bring.
+    pub suggestions: Vec<Suggestion>,
+    /// The same kind of trial before it; null where there was none.
+    pub before: Option<Before>,
+    /// What else its reader has to know, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// One line of a checklist.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Point {
+    /// How it stands.
+    pub state: PointState,
+    /// What was looked at.
+    pub what: String,
+    /// What was found.
+    pub found: String,
+    /// What can be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// How a point of a checklist stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PointState {
+    /// As it should.
+    Ok,
+    /// Worth knowing.
+    Warning,
+    /// Nothing can begin.
+    Missing,
+}
+
+/// One run of a trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialRun {
+    /// What for: `key`, `serial`, `parallel`, `recovery`, `simulated`, `real`, …
+    pub role: String,
+    /// Its id in the journal: `sortie show` tells more.
+    pub run_id: String,
+    /// Its tasks.
+    pub total_tasks: u64,
+    /// Those that succeeded.
+    pub successful_tasks: u64,
+    /// Calls in flight at most.
+    pub max_concurrent: u32,
+    /// From its start to its end, in seconds.
+    #[serde(with = "as_seconds")]
+    pub total_duration: Duration,
+    /// The median of its answers, in seconds.
+    #[serde(with = "as_seconds::option")]
+    pub p50_latency: Option<Duration>,
+    /// What 95 % of its answers did not exceed, in seconds.
+    #[serde(with = "as_seconds::option")]
+    pub p95_latency: Option<Duration>,
+    /// What it cost, in USD.
+    #[serde(with = "as_dollars")]
+    pub total_cost: Usd,
+    /// Calls that it made.
+    pub api_calls_count: u64,
+    /// Why not all of its tasks succeeded.
+    pub error: Option<String>,
+}
+
+/// Both halves of a speedup, measured with the same tasks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// The serial half, in seconds.
+    #[serde(with = "as_seconds")]
+    pub serial: Duration,
+    /// The parallel half, in seconds.
+    #[serde(with = "as_seconds")]
+    pub parallel: Duration,
+    /// Seconds that were waited in between, so that the one does not throttle the other.
+    #[serde(with = "as_seconds")]
+    pub pause: Duration,
+    /// `serial` / `parallel`.
+    pub speedup: f64,
+    /// Its 95 % confidence interval, by resampling the calls; null where there were too few.
+    pub interval: Option<(f64, f64)>,
+}
+
+/// How a run came back after it was killed in the middle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// Tasks that were done when it was killed.
+    pub done_before: u64,
+    /// Its tasks.
+    pub total_tasks: u64,
+    /// Calls that were in flight then, and were made again.
+    pub repeated_calls: u64,
+    /// Tasks that were done when it was killed and were called again: there must be none.
+    pub done_again: u64,
+    /// What the calls in flight may have cost: they are made again.
+    #[serde(with = "as_dollars")]
+    pub at_risk: Usd,
+    /// Tasks that had succeeded in the end.
+    pub successful_tasks: u64,
+}
+
+/// What was done wrong to calls on purpose, and what became of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Faulted {
+    /// What: `answered 429`, `cut in the middle`, `prompt of 120,000 characters`.
+    pub fault: String,
+    /// Calls that met it; 0 where a task was refused before a call.
+    pub calls: u64,
+    /// Tasks that met it.
+    pub tasks: u64,
+    /// Those of them that succeeded in the end.
+    pub recovered: u64,
+    /// Whether its tasks should succeed in the end: what can never be sent should not.
+    pub should_recover: bool,
+    /// What the calls that met it cost or may have cost.
+    #[serde(with = "as_dollars")]
+    pub cost: Usd,
+}
+
+/// A run's beginning and its end, so that what gets worse with time shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Drift {
+    /// The four quarters of its calls, in the order in which they ended.
+    pub quarters: Vec<Quarter>,
+    /// What of the rate that was allowed was used while tasks waited for it, 0–1; null where no rate bound it.
+    pub utilisation: Option<f64>,
+}
+
+/// A quarter of a run's calls.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quarter {
+    /// Seconds from the run's start to the end of its last call.
+    #[serde(with = "as_seconds")]
+    pub until: Duration,
+    /// Successful tasks a second.
+    pub throughput: Option<f64>,
+    /// What 95 % of its answers did not exceed, in seconds.
+    #[serde(with = "as_seconds::option")]
+    pub p95_latency: Option<Duration>,
+    /// Percent of its calls that failed, throttled ones included.
+    pub error_rate: f64,
+    /// Percent of its calls that were throttled.
+    pub throttled_rate: f64,
+    /// Memory of this process at its end, in MiB; null where the system does not say.
+    pub memory_mib: Option<f64>,
+}
+
+/// Where the time and the money of a run went.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bottlenecks {
+    /// What ready tasks waited for, the longest first, in sentences' parts: `requests/min of … (4 min 03 s)`.
+    pub waited_for: Vec<String>,
+    /// The tasks with the longest calls.
+    pub slowest: Vec<TaskFigure>,
+    /// The tasks that cost most.
+    pub dearest: Vec<TaskFigure>,
+    /// The chain of dependent tasks that took longest, in order.
+    pub longest_path: Vec<TaskFigure>,
+}
+
+/// A task with what it took and cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskFigure {
+    /// Its id.
+    pub task_id: String,
+    /// Its type.
+    pub task_type: String,
+    /// In calls, in seconds.
+    #[serde(with = "as_seconds")]
+    pub seconds: Duration,
+    /// In USD.
+    #[serde(with = "as_dollars")]
+    pub cost: Usd,
+}
+
+/// A setting that would have made the run better, by the forecast.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Suggestion {
+    /// The configuration's key: `rate_limiting.max_concurrent`.
+    pub setting: String,
+    /// What it is now.
+    pub from: String,
+    /// What it should be.
+    pub to: String,
+    /// What that would bring, in a sentence with its figures.
+    pub brings: String,
+    /// How much sooner such a run would end, in seconds.
+    #[serde(with = "as_seconds::option")]
+    pub saves: Option<Duration>,
+    /// How much less it would cost, in USD.
+    #[serde(with = "as_dollars::option")]
+    pub saves_cost: Option<Usd>,
+}
+
+/// An earlier trial of the same kind, and what is worse now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Before {
+    /// Its id.
+    pub run_id: String,
+    /// When it began, in RFC 3339.
+    pub started_at: String,
+    /// The figures that can be compared.
+    pub figures: Vec<Change>,
+}
+
+/// A figure then and now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Which: `p95_latency`.
+    pub name: String,
+    /// Then.
+    pub then: f64,
+    /// Now.
+    pub now: f64,
+    /// Whether it is worse by more than chance explains.
+    pub regressed: bool,
+}
