@@ -77,6 +77,8 @@ pub struct Laws {
     provider: Option<Provider>,
     /// The tasks whose hints tell nothing of who answers; empty where all do.
     without_hints: Vec<bool>,
+    /// How long each task's call takes, where that is stated.
+    stated: Vec<Duration>,
 }
 
 /// What the plan says of a task's answer, where that tells something.
@@ -109,7 +111,8 @@ impl Laws {
     /// Laws for the tasks of a plan, from the past calls of their agents.
     pub fn new<'c>(plan: &Plan, calls: impl Fn(AgentId) -> Option<&'c Calls>) -> Self {
         let (of, basis) = (Vec::with_capacity(plan.len()), BTreeMap::new());
-        let mut laws = Laws { distinct: Vec::new(), of, basis, provider: None, without_hints: Vec::new() };
+        let (distinct, without_hints, stated) = (Vec::new(), Vec::new(), Vec::new());
+        let mut laws = Laws { distinct, of, basis, provider: None, without_hints, stated };
         let mut known: BTreeMap<(AgentId, &str), u32> = BTreeMap::new();
         for task in plan.tasks() {
             let law = *known.entry((task.agent, &task.task_type)).or_insert_with(|| {
@@ -150,12 +153,21 @@ impl Laws {
         Laws { without_hints, ..self }
     }
 
-    /// What the plan's hints tell of a task's calls.
+    /// The same, where each task's call takes so long, in the order of the plan. That is not known beforehand: it
+    /// orders no queue.
+    #[must_use]
+    pub fn stating(self, durations: Vec<Duration>) -> Self {
+        Laws { stated: durations, ..self }
+    }
+
+    /// What the plan's hints tell of a task's calls, and what is stated of them.
     pub(super) fn hints(&self, id: TaskId, task: &Task) -> Hints {
-        match self.without_hints.get(id.index()) {
+        let hints = match self.without_hints.get(id.index()) {
             Some(true) => Hints::default(),
             _ => Hints::of(task),
-        }
+        };
+        let stated = self.stated.get(id.index()).map(Duration::as_secs_f64);
+        Hints { seconds: stated.or(hints.seconds), ..hints }
     }
 
     /// What is known of the provider's own limits.

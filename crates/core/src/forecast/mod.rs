@@ -24,6 +24,8 @@ mod ratio;
 mod spread;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_makespan;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -171,6 +173,14 @@ pub fn rest(run: &Run, budgets: &Budgets, laws: &Laws, seed: u64) -> Forecast {
     budgets.agents.retain(|id, _| !unpriced.contains_key(id));
     let input = Input::Resumed(budgets.into());
     Forecast { unpriced, ..of(&run.under(Arc::new(settings)), &input, laws, seed) }
+}
+
+/// How long a plan takes under these settings where every call takes just what the laws expect of it, and none fails:
+/// the first play of a [`forecast`] by itself.
+pub fn makespan(plan: &Arc<Plan>, settings: &Settings, laws: &Laws) -> Duration {
+    let settings = Settings { run_timeout: FOR_EVER, ..settings.clone() };
+    let run = Run::new(Arc::clone(plan), Arc::new(settings));
+    play(&run, &Input::Started, laws, None, 0).makespan
 }
 
 fn of(run: &Run, first: &Input, laws: &Laws, seed: u64) -> Forecast {

@@ -1,5 +1,6 @@
 //! The graph of a plan: dependants, longest remaining path, cycles.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::{Edge, Task, TaskId};
@@ -34,6 +35,23 @@ pub(super) fn remaining_path(
         ranks[id.index()] = after.saturating_add(duration(id));
     }
     ranks
+}
+
+/// The tasks of the longest path, in their order.
+pub(super) fn longest_chain(
+    order: &[TaskId],
+    dependants: &[Vec<Edge>],
+    duration: impl Fn(TaskId) -> Duration,
+) -> Vec<TaskId> {
+    let ranks = remaining_path(order, dependants, duration);
+    let rank = |id: &TaskId| (ranks[id.index()], Reverse(*id));
+    let mut next = (0..ranks.len() as u32).map(TaskId).max_by_key(rank);
+    let mut chain = Vec::new();
+    while let Some(id) = next {
+        chain.push(id);
+        next = dependants[id.index()].iter().map(|edge| edge.task).max_by_key(rank);
+    }
+    chain
 }
 
 /// Output tokens a second that a call is expected to stream, where no history says more.
@@ -161,6 +179,22 @@ mod tests {
         let (order, cycles) = graph(&[&[1], &[2], &[4, 3], &[1], &[]]);
         assert_eq!(order, [4]);
         assert_eq!(cycles, [[1, 2, 3, 1]]);
+    }
+
+    #[test]
+    fn the_longest_path_is_told_with_its_tasks() {
+        // 0 → {1, 2} → 3, and 4 by itself.
+        let edge = |task| Edge::from(TaskId(task));
+        let dependants = [vec![edge(1), edge(2)], vec![edge(3)], vec![edge(3)], vec![], vec![]];
+        let order: Vec<TaskId> = (0..5).map(TaskId).collect();
+        let check = |seconds: [u64; 5], expected: &[u32]| {
+            let chain = longest_chain(&order, &dependants, |id| Duration::from_secs(seconds[id.index()]));
+            assert_eq!(chain, expected.iter().copied().map(TaskId).collect::<Vec<_>>(), "{seconds:?}");
+        };
+        check([1, 2, 3, 1, 4], &[0, 2, 3]);
+        check([1, 3, 3, 1, 4], &[0, 1, 3]);
+        check([1, 2, 3, 1, 6], &[4]);
+        assert_eq!(longest_chain(&[], &[], |_| Duration::ZERO), []);
     }
 
     #[test]

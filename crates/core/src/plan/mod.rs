@@ -349,6 +349,12 @@ impl Plan {
         graph::remaining_path(&self.order, &self.dependants, duration).into_iter().max().unwrap_or_default()
     }
 
+    /// The tasks of the longest path through the plan where each task takes this long, in their order; of equals the
+    /// first of the plan. None of an empty plan.
+    pub fn longest_chain(&self, duration: impl Fn(TaskId) -> Duration) -> Vec<TaskId> {
+        graph::longest_chain(&self.order, &self.dependants, duration)
+    }
+
     /// The longest expected path from the start of this task to an end of the plan, itself
     /// included: what orders the ready queue.
     pub fn rank(&self, id: TaskId) -> Duration {
