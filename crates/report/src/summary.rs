@@ -332,7 +332,7 @@ fn sorted(durations: impl Iterator<Item = Duration>) -> Vec<Duration> {
 }
 
 /// By the nearest rank, ⌈p/100 · n⌉ counted from 1; none of an empty list.
-fn percentile(sorted: &[Duration], p: usize) -> Option<Duration> {
+pub(crate) fn percentile(sorted: &[Duration], p: usize) -> Option<Duration> {
     sorted.get((p * sorted.len()).div_ceil(100).checked_sub(1)?).copied()
 }
 

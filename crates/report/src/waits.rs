@@ -29,14 +29,18 @@ pub struct WaitedFor {
     pub seconds: Duration,
 }
 
-/// `requests/min of anthropic/claude-sonnet-5-5 (4 min 3 s), the budget (2 s)`; none where nothing was
-/// waited for.
-pub(crate) fn in_words(waits: &[WaitedFor]) -> Option<String> {
+/// The longest waits, in words: `requests/min of anthropic/claude-sonnet-5-5 (4 min 3 s)`.
+pub(crate) fn longest(waits: &[WaitedFor]) -> Vec<String> {
     let mut longest: Vec<&WaitedFor> = waits.iter().collect();
     longest.sort_by(|a, b| b.seconds.cmp(&a.seconds).then_with(|| a.reason.cmp(&b.reason)));
     let named = longest.iter().take(MOST_REASONS);
-    let named: Vec<String> =
-        named.map(|wait| format!("{} ({})", wait.reason, duration(wait.seconds))).collect();
+    named.map(|wait| format!("{} ({})", wait.reason, duration(wait.seconds))).collect()
+}
+
+/// The same in a line: `requests/min of anthropic/claude-sonnet-5-5 (4 min 3 s), the budget (2 s)`; none where
+/// nothing was waited for.
+pub(crate) fn in_words(waits: &[WaitedFor]) -> Option<String> {
+    let named = longest(waits);
     (!named.is_empty()).then(|| named.join(", "))
 }
 

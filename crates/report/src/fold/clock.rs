@@ -6,32 +6,32 @@ use sortie_core::time::Time;
 
 /// The run's clock.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Clock {
-    pub(super) sessions: u32,
+pub(crate) struct Clock {
+    pub(crate) sessions: u32,
     started: Time,
-    pub(super) last: Time,
+    pub(crate) last: Time,
     before: Duration,
     running: bool,
 }
 
 impl Clock {
-    pub(super) fn start(&mut self, at: Time) {
+    pub(crate) fn start(&mut self, at: Time) {
         self.stop();
         *self = Clock { sessions: self.sessions + 1, started: at, last: at, running: true, ..*self };
     }
 
-    pub(super) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.before = self.at(self.last);
         self.running = false;
     }
 
-    pub(super) fn touch(&mut self, at: Time) {
+    pub(crate) fn touch(&mut self, at: Time) {
         if self.running {
             self.last = self.last.max(at);
         }
     }
 
-    pub(super) fn at(&self, time: Time) -> Duration {
+    pub(crate) fn at(&self, time: Time) -> Duration {
         if self.running { self.before + time.since(self.started) } else { self.before }
     }
 }

@@ -28,7 +28,7 @@ use crate::costs::{Costs, Grouping, Settled};
 use crate::stopped::Stops;
 use crate::summary::Summary;
 
-mod clock;
+pub(crate) mod clock;
 mod counts;
 mod read;
 mod recover;
@@ -209,7 +209,7 @@ impl Fold {
             }
             Event::TaskSkipped { task, because } => {
                 if let Some(view) = self.tasks.get_mut(task.index()) {
-                    view.skipped = Some(because.clone());
+                    (view.skipped, view.skipped_at) = (Some(because.clone()), Some(at));
                     self.set(*task, Status::Skipped);
                     self.release_behind(*task, End::Skipped, record.at);
                 }

@@ -31,6 +31,7 @@ impl Fold {
                 without_call: None,
                 failure: None,
                 skipped: None,
+                skipped_at: None,
                 ..std::mem::take(view)
             };
             self.set(id, Status::Pending);

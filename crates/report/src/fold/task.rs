@@ -131,6 +131,8 @@ pub struct TaskView {
     pub failure: Option<Box<Failure>>,
     /// Why it was skipped.
     pub skipped: Option<Skipped>,
+    /// When it was.
+    pub skipped_at: Option<Time>,
     /// Whether a call came to an end, so that its cost counts in averages.
     pub ran: bool,
     /// When it became ready, on the run's clock.

@@ -13,19 +13,22 @@
 //! | `history` | a trial against an earlier one of its kind |
 //! | `markdown`, `junit`, `text` | `test_report.md`, `junit.xml`, the terminal |
 
+pub mod bottlenecks;
 pub mod comparison;
 pub mod criteria;
+pub mod drift;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sortie_core::ceiling::Bound;
 use sortie_core::money::Usd;
 
-use crate::summary::Summary;
+use crate::summary::{Speedup, Summary};
 use crate::units::{as_dollars, as_seconds};
 
 pub use comparison::Comparison;
-pub use criteria::{Criteria, Criterion, Verdict};
+pub use criteria::{Criteria, Criterion, Evidence, Verdict, judge};
 
 /// A trial in figures: what `trial.json` holds and `sortie trial --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -153,6 +156,23 @@ pub struct Measured {
     pub speedup: f64,
     /// Its 95 % confidence interval, by resampling the calls; null where there were too few.
     pub interval: Option<(f64, f64)>,
+}
+
+impl Measured {
+    /// The speedup of a trial that made both halves, against what these calls could have reached. `bound` is that of
+    /// the parallel half; none where there is nothing to compare.
+    pub fn speedup(&self, bound: Option<Bound>) -> Speedup {
+        let least = bound.map(|bound| bound.makespan.as_secs_f64()).filter(|least| *least > 0.0);
+        let parallel = self.parallel.as_secs_f64();
+        Speedup {
+            serial_duration: self.serial,
+            speedup: Some(self.speedup),
+            ceiling: least.map(|least| self.serial.as_secs_f64() / least),
+            binding: bound.map(|bound| bound.binding.name().to_owned()),
+            // The serial half is in both and goes out.
+            efficiency: least.filter(|_| parallel > 0.0).map(|least| least / parallel),
+        }
+    }
 }
 
 /// How a run came back after it was killed in the middle.

@@ -1,0 +1,148 @@
+//! Does it work at all (SPEC.md K1): every type of task, dependencies, recovery from errors.
+
+use std::collections::BTreeMap;
+
+use sortie_core::failure::Policy;
+use sortie_core::plan::{Edge, End};
+use sortie_core::time::Time;
+
+use super::{Criterion, Evidence, named};
+use crate::fold::{Status, TaskView};
+use crate::units::count;
+
+/// K1's criteria, in their order.
+pub(super) fn all(evidence: &Evidence) -> [Criterion; 3] {
+    [task_types(evidence), dependencies(evidence), error_recovery(evidence)]
+}
+
+/// Each type of task that was tried has a success.
+fn task_types(evidence: &Evidence) -> Criterion {
+    let name = "task_types";
+    // Of each type: whether one was tried, and whether one succeeded.
+    let mut types: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
+    for (_, task, view) in evidence.counting() {
+        let (tried, works) = types.entry(&task.task_type).or_default();
+        *tried |= view.attempts > 0 || matches!(view.status, Status::Succeeded | Status::Failed);
+        *works |= view.status == Status::Succeeded;
+    }
+    let of = |tried, works| types.iter().filter(move |(_, of)| **of == (tried, works)).map(|(name, _)| *name);
+    let (works, fails, untried) = (of(true, true).count(), of(true, false), of(false, false));
+    let untried = match named(untried) {
+        none if none.is_empty() => none,
+        names => format!("; not tried: {names}"),
+    };
+    let tried = works + fails.clone().count();
+    if tried == 0 {
+        return Criterion::not_applicable(name, "no task was tried");
+    }
+    if works < tried {
+        let fails = named(fails);
+        let why =
+            format!("no task of these types succeeded: {fails}; {works} of {tried} types work{untried}");
+        return Criterion::of(name, false, why);
+    }
+    let why =
+        format!("each of {} that {} tried has a success{untried}", count(tried as u64, "type"), was(tried));
+    Criterion::of(name, true, why)
+}
+
+const fn was(n: usize) -> &'static str {
+    if n == 1 { "was" } else { "were" }
+}
+
+/// No task was called before all that it depends on had ended as it has to, by the times of the records. Runs in which
+/// tasks were opened again are not judged: theirs are the times of the last go.
+fn dependencies(evidence: &Evidence) -> Criterion {
+    let name = "dependencies";
+    let fold = evidence.report.fold;
+    let plan = &fold.run().plan;
+    if plan.tasks().iter().all(|task| task.depends_on.is_empty()) {
+        return Criterion::not_applicable(name, "no task depends on another");
+    }
+    let (mut kept, mut early) = (0, Vec::new());
+    for (task, view) in plan.tasks().iter().zip(fold.tasks()) {
+        let Some(started) = view.started_at else { continue };
+        let is_early =
+            |on: &&Edge| fold.tasks().get(on.task.index()).is_none_or(|view| !had_ended(view, **on, started));
+        match task.depends_on.iter().find(is_early) {
+            None => kept += task.depends_on.len(),
+            Some(on) => early.push(format!("{} before {}", task.name, plan.task(on.task).name)),
+        }
+    }
+    if !early.is_empty() {
+        let early = named(early.iter().map(String::as_str));
+        return Criterion::of(name, false, format!("called too early: {early}"));
+    }
+    if kept == 0 {
+        return Criterion::not_applicable(name, "no task that depends on another was called");
+    }
+    let kept = match kept {
+        1 => "the one dependency was".to_owned(),
+        _ => format!("all {kept} dependencies of tasks that were called were"),
+    };
+    Criterion::of(name, true, format!("{kept} kept: no call began before what it depends on had ended"))
+}
+
+/// Whether a task had ended like this when another one that depends on it was first called.
+fn had_ended(view: &TaskView, on: Edge, started: Time) -> bool {
+    let (end, at) = match view.status {
+        Status::Succeeded => (End::Succeeded, view.finished_at),
+        Status::Failed => (End::Failed, view.finished_at),
+        Status::Skipped | Status::Removed => (End::Skipped, view.skipped_at),
+        Status::Pending | Status::Running => return false,
+    };
+    on.when.is_met_by(end) && at.is_none_or(|at| at <= started)
+}
+
+/// Whatever met an error that may pass came through.
+fn error_recovery(evidence: &Evidence) -> Criterion {
+    let name = "error_recovery";
+    let met_one = |view: &TaskView| {
+        let is_retryable = view.failure.as_ref().is_some_and(|failure| failure.policy() == Policy::Retry);
+        view.attempts > 1 || is_retryable
+    };
+    let hit: Vec<(&str, bool)> = evidence
+        .counting()
+        .filter(|(.., view)| met_one(view))
+        .map(|(_, task, view)| (task.name.as_str(), view.status == Status::Succeeded))
+        .collect();
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    let through = hit.iter().filter(|(_, through)| *through).count();
+    if through < hit.len() {
+        let left = named(hit.iter().filter(|(_, through)| !through).map(|(name, _)| *name));
+        bad.push(format!(
+            "{} that met an error did not succeed: {left}",
+            count((hit.len() - through) as u64, "task")
+        ));
+    } else if through > 0 {
+        good.push(format!("{} that met an error succeeded in the end", count(through as u64, "task")));
+    }
+    let faults = evidence.faults.iter().filter(|fault| fault.should_recover && fault.tasks > 0);
+    for fault in faults {
+        let list = if fault.recovered < fault.tasks { &mut bad } else { &mut good };
+        list.push(format!(
+            "{}: {} of {} recovered",
+            fault.fault,
+            fault.recovered,
+            count(fault.tasks, "task")
+        ));
+    }
+    if let Some(kill) = evidence.recovery {
+        let (done, total) = (kill.successful_tasks, kill.total_tasks);
+        let came_through = done == total && kill.done_again == 0;
+        let list = if came_through { &mut good } else { &mut bad };
+        let again = match kill.done_again {
+            0 => "nothing that was done was done again".to_owned(),
+            again => format!("{} done again although done before", count(again, "task")),
+        };
+        list.push(format!(
+            "killed in the middle and resumed: {done} of {} succeeded, {again}",
+            count(total, "task")
+        ));
+    }
+    match (bad.is_empty(), good.is_empty()) {
+        (true, true) => Criterion::not_applicable(name, "nothing failed that had to be recovered from"),
+        (true, false) => Criterion::of(name, true, good.join("; ")),
+        (false, _) => Criterion::of(name, false, bad.join("; ")),
+    }
+}

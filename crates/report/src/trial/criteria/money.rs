@@ -1,0 +1,225 @@
+//! Does it cost what it may (SPEC.md K3): the budget, the cost of a task, unexpectedly expensive ones.
+
+use std::collections::BTreeMap;
+
+use sortie_core::money::Usd;
+use sortie_core::run::event::Outcome;
+
+use super::{Criteria, Criterion, Evidence, ROUNDING};
+use crate::amounts::names;
+use crate::summary::whose;
+use crate::units::{budget_exceeded, count, money};
+
+/// Tasks of a type that make a median to hold one of them against: of fewer, the dearest is half of it itself.
+const ENOUGH: usize = 4;
+
+/// K3's criteria, in their order.
+pub(super) fn all(evidence: &Evidence, thresholds: &Criteria) -> [Criterion; 3] {
+    [budget(evidence), cost_per_task(evidence, thresholds), cost_outlier(evidence, thresholds)]
+}
+
+/// Why amounts say nothing, where calls have no price.
+fn unpriced(evidence: &Evidence) -> Option<String> {
+    let agents = evidence.report.fold.unpriced();
+    (!agents.is_empty()).then(|| format!("nobody knows the price of {}", names(agents)))
+}
+
+/// Within the budget, what is at risk included, and not stopped by one.
+fn budget(evidence: &Evidence) -> Criterion {
+    let name = "budget";
+    let (cost, at_risk) = evidence.spent;
+    let spent = cost + at_risk;
+    let figures = |criterion: Criterion| Criterion {
+        value: Some(spent.as_f64()),
+        threshold: evidence.budget.map(Usd::as_f64),
+        ..criterion
+    };
+    let fold = evidence.report.fold;
+    let over = match (fold.outcome(), evidence.budget) {
+        (Some(Outcome::BudgetExceeded { needed, budget, agent }), _) => {
+            Some(budget_exceeded(*needed, *budget) + &whose(&fold.run().plan, *agent))
+        }
+        (_, Some(budget)) if spent > budget => Some(budget_exceeded(spent, budget)),
+        _ => None,
+    };
+    if let Some(over) = over {
+        return figures(Criterion::of(name, false, over));
+    }
+    let Some(budget) = evidence.budget else { return Criterion::not_applicable(name, "no budget is set") };
+    if let Some(why) = unpriced(evidence) {
+        return Criterion { threshold: Some(budget.as_f64()), ..Criterion::not_applicable(name, why) };
+    }
+    let risk = if at_risk.is_zero() { String::new() } else { format!(", {} of it at risk", money(at_risk)) };
+    figures(Criterion::of(name, true, format!("{} of {}{risk}", money(spent), money(budget))))
+}
+
+/// Less than this for a task, in the mean.
+fn cost_per_task(evidence: &Evidence, thresholds: &Criteria) -> Criterion {
+    let (name, most) = ("cost_per_task", thresholds.max_cost_per_task);
+    if let Some(why) = unpriced(evidence) {
+        return Criterion::not_applicable(name, why).with(None, most);
+    }
+    let Some(cost) = evidence.report.summary.cost_per_task else {
+        return Criterion::not_applicable(name, "no call came to an end").with(None, most);
+    };
+    // In whole picodollars, so that the threshold itself is not below it.
+    let met = Usd::from_f64(most).is_none_or(|most| cost < most);
+    Criterion::of(name, met, format!("{} a task", money(cost))).with(cost.as_f64(), most)
+}
+
+/// A task beside the others of its type.
+struct Beside<'a> {
+    task: &'a str,
+    task_type: &'a str,
+    cost: Usd,
+    median: Usd,
+}
+
+impl Beside<'_> {
+    fn ratio(&self) -> f64 {
+        self.cost.as_f64() / self.median.as_f64()
+    }
+}
+
+/// No task costs more than so many times the median of its type.
+fn cost_outlier(evidence: &Evidence, thresholds: &Criteria) -> Criterion {
+    let (name, most) = ("cost_outlier", thresholds.max_cost_outlier);
+    if let Some(why) = unpriced(evidence) {
+        return Criterion::not_applicable(name, why).with(None, most);
+    }
+    let mut types: BTreeMap<&str, Vec<(&str, Usd)>> = BTreeMap::new();
+    for (_, task, view) in evidence.counting() {
+        // What a lost call may have cost is no cost of its task.
+        if !view.cost().is_zero() {
+            types.entry(&task.task_type).or_default().push((&task.name, view.cost()));
+        }
+    }
+    let enough = types.into_iter().filter(|(_, tasks)| tasks.len() >= ENOUGH);
+    let beside: Vec<Beside> = enough
+        .flat_map(|(task_type, tasks)| {
+            let median = median(tasks.iter().map(|(_, cost)| *cost).collect());
+            tasks.into_iter().map(move |(task, cost)| Beside { task, task_type, cost, median })
+        })
+        .collect();
+    let Some(greatest) = beside.iter().max_by(|a, b| a.ratio().total_cmp(&b.ratio())) else {
+        let why = format!("no type of task has {ENOUGH} tasks that cost anything");
+        return Criterion::not_applicable(name, why).with(None, most);
+    };
+    let sentence = |of: &Beside| {
+        format!(
+            "{} ({}) cost {}, {:.1} times the {} that is the median of its type",
+            of.task,
+            of.task_type,
+            money(of.cost),
+            of.ratio(),
+            money(of.median)
+        )
+    };
+    let value = greatest.ratio();
+    let outliers = || beside.iter().filter(|of| of.ratio() > most * (1.0 + ROUNDING));
+    let found = match (outliers().count() as u64, outliers().max_by_key(|of| of.cost)) {
+        (_, None) => Criterion::of(name, true, format!("the greatest difference: {}", sentence(greatest))),
+        (1, Some(dearest)) => Criterion::of(name, false, sentence(dearest)),
+        (n, Some(dearest)) => {
+            let why = format!("{} cost too much; the dearest: {}", count(n, "task"), sentence(dearest));
+            Criterion::of(name, false, why)
+        }
+    };
+    found.with(value, most)
+}
+
+/// The middle one, or the mean of both in the middle.
+fn median(mut costs: Vec<Usd>) -> Usd {
+    costs.sort_unstable();
+    let at = |index: usize| costs.get(index).copied().unwrap_or_default();
+    let n = costs.len();
+    if n % 2 == 1 { at(n / 2) } else { (at((n / 2).saturating_sub(1)) + at(n / 2)).shared_by(2) }
+}
+
+#[cfg(test)]
+mod tests {
+    use sortie_core::run::event::Event;
+
+    use super::super::tests::{Given, criterion};
+    use super::*;
+    use crate::testing::{self, Story, usd};
+
+    /// Tasks of one type that cost this.
+    fn costing(costs: &[&str]) -> Story {
+        let names: Vec<String> = (0..costs.len()).map(|n| format!("t{n}")).collect();
+        let tasks: Vec<(&str, &str, &[u32])> =
+            names.iter().map(|name| (&**name, "coding", [].as_slice())).collect();
+        let mut story = Story::new("costs", &tasks).at(0.0, Event::RunStarted);
+        for (n, cost) in (0..).zip(costs) {
+            let mut succeeded = testing::succeeded(n, 1, 1.0);
+            if let Event::AttemptSucceeded { spent, .. } = &mut succeeded {
+                spent.charge.actual = usd(cost);
+            }
+            story = story.at(0.0, testing::started(n, 1)).at(1.0, succeeded);
+        }
+        story.at(1.0, testing::ended(Outcome::Completed))
+    }
+
+    #[test]
+    fn a_budget_holds_what_is_at_risk_too() {
+        let mut given = Given::of(&testing::diamond());
+        assert_eq!(criterion(&given, "budget").why, "no budget is set");
+        given.budget = Some(usd("10"));
+        for (at_risk, met) in [("9.977", true), ("9.978", false)] {
+            given.spent = (usd("0.023"), usd(at_risk));
+            assert_eq!(criterion(&given, "budget").met, Some(met), "{at_risk}");
+        }
+        let why = criterion(&given, "budget").why;
+        assert_eq!(why, "Budget exceeded: $10.001 > $10.000");
+    }
+
+    #[test]
+    fn a_run_that_a_budget_stopped_was_not_within_it() {
+        let mut given = Given::of(&testing::budget_stop());
+        (given.spent, given.budget) = ((usd("0.0138"), Usd::ZERO), Some(usd("0.05")));
+        let found = criterion(&given, "budget");
+        assert_eq!((found.met, found.why.as_str()), (Some(false), "Budget exceeded: $0.07 > $0.05"));
+        let mut given = Given::of(&testing::agent_budget_stop());
+        given.budget = Some(usd("10"));
+        let why = criterion(&given, "budget").why;
+        assert_eq!(why, "Budget exceeded: $0.07 > $0.05 (the budget of agent claude)");
+    }
+
+    #[test]
+    fn a_task_costs_less_than_its_threshold() {
+        for (cost, met) in [("0.099999999999", true), ("0.10", false), ("0.11", false)] {
+            let found = criterion(&Given::of(&costing(&[cost])), "cost_per_task");
+            assert_eq!(found.met, Some(met), "{cost}");
+        }
+        assert_eq!(criterion(&Given::of(&Story::pipeline()), "cost_per_task").met, None);
+    }
+
+    #[test]
+    fn an_outlier_is_past_so_many_times_the_median_of_enough_tasks() {
+        let judged = |costs: &[&str]| {
+            let found = criterion(&Given::of(&costing(costs)), "cost_outlier");
+            (found.met, found.value.map(|value| (value * 1000.0).round() / 1000.0))
+        };
+        assert_eq!(judged(&["0.01", "0.01", "0.03"]), (None, None), "too few");
+        assert_eq!(judged(&["0.01", "0.01", "0.01", "0.03"]), (Some(true), Some(3.0)));
+        assert_eq!(judged(&["0.01", "0.01", "0.01", "0.0301"]), (Some(false), Some(3.01)));
+        assert_eq!(judged(&["0.01", "0.02", "0.02", "0.03"]), (Some(true), Some(1.5)));
+        let story = costing(&["0.01", "0.01", "0.01", "0.01", "0.01", "0.05", "0.04"]);
+        let why = criterion(&Given::of(&story), "cost_outlier").why;
+        assert_eq!(
+            why,
+            "2 tasks cost too much; the dearest: t5 (coding) cost $0.05, 5.0 times the $0.01 that is the median of its type"
+        );
+    }
+
+    #[test]
+    fn what_has_no_price_has_no_verdict_on_money() {
+        let story = testing::unpriced(costing(&["0.01"; 5]));
+        let mut given = Given::of(&story);
+        given.budget = Some(usd("1"));
+        for name in ["budget", "cost_per_task", "cost_outlier"] {
+            let found = criterion(&given, name);
+            assert_eq!((found.met, found.why.as_str()), (None, "nobody knows the price of claude"), "{name}");
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Is it fast and reliable enough (SPEC.md K2): speedup, or efficiency where no schedule reaches that speedup
+//! (DESIGN.md decision 10); success rate; latency.
+
+use std::collections::BTreeMap;
+
+use sortie_core::ceiling::Bound;
+use sortie_core::failure::Class;
+use sortie_core::run::event::Outcome;
+use sortie_core::run::input::Mode;
+
+use super::{Criteria, Criterion, Evidence, reaches};
+use crate::bound;
+use crate::fold::Status;
+use crate::summary::Speedup;
+use crate::units::{count, duration, percent, seconds};
+
+/// What is known of the speedup: the run's, with its bound; else why there is none to speak of.
+fn speedup_of(evidence: &Evidence) -> Result<(Speedup, Bound), &'static str> {
+    let report = evidence.report;
+    match (report.bound, report.summary.cost.tasks_count, report.summary.mode) {
+        (None, ..) | (_, 0, _) => Err("no call was made"),
+        (_, 1, _) => Err("a single task has nothing to run beside"),
+        (_, _, Mode::Serial) => Err("its tasks ran one after the other on purpose (serial mode)"),
+        (Some(bound), _, Mode::Parallel) => {
+            let estimated = || report.summary.speedup.clone();
+            Ok((evidence.measured.map_or_else(estimated, |measured| measured.speedup(Some(bound))), bound))
+        }
+    }
+}
+
+/// As a sentence names it: `3.26x`.
+fn times(speedup: f64) -> String {
+    format!("{speedup:.2}x")
+}
+
+/// How the speedup came to be known, and the interval that it lies in.
+fn known_by(evidence: &Evidence) -> String {
+    match evidence.measured {
+        None => "estimated from its calls one after the other".to_owned(),
+        Some(measured) => {
+            let halves = format!(
+                "measured: {} serially, {} side by side",
+                duration(measured.serial),
+                duration(measured.parallel)
+            );
+            match measured.interval {
+                Some((low, high)) => format!("{halves}; 95 % confidence: {} to {}", times(low), times(high)),
+                None => halves,
+            }
+        }
+    }
+}
+
+/// At least so many times faster than one after the other, where any schedule could be.
+pub(super) fn speedup(evidence: &Evidence, thresholds: &Criteria) -> Criterion {
+    let (name, least) = ("speedup", thresholds.min_speedup);
+    let (speedup, bound) = match speedup_of(evidence) {
+        Ok(known) => known,
+        Err(why) => return Criterion::not_applicable(name, why).with(None, least),
+    };
+    let (Some(value), Some(ceiling)) = (speedup.speedup, speedup.ceiling) else {
+        return Criterion::not_applicable(name, "it took no time").with(None, least);
+    };
+    let bound_by = bound::words(bound.binding, Mode::Parallel);
+    if !reaches(ceiling, least) {
+        let why = format!(
+            "{}, and no schedule of these calls is more than {} (bound by {bound_by}): judged by the efficiency",
+            times(value),
+            times(ceiling),
+        );
+        return Criterion::not_applicable(name, why).with(value, least);
+    }
+    let why = format!(
+        "{} of at most {} (bound by {bound_by}), {}",
+        times(value),
+        times(ceiling),
+        known_by(evidence)
+    );
+    Criterion::of(name, reaches(value, least), why).with(value, least)
+}
+
+/// So much of the possible speedup, where that is below the one that is asked for.
+pub(super) fn efficiency(evidence: &Evidence, thresholds: &Criteria) -> Criterion {
+    let (name, least) = ("efficiency", thresholds.min_efficiency);
+    let (speedup, bound) = match speedup_of(evidence) {
+        Ok(known) => known,
+        Err(why) => return Criterion::not_applicable(name, why).with(None, least),
+    };
+    let (Some(value), Some(ceiling), Some(reached)) = (speedup.efficiency, speedup.ceiling, speedup.speedup)
+    else {
+        return Criterion::not_applicable(name, "it took no time").with(None, least);
+    };
+    if reaches(ceiling, thresholds.min_speedup) {
+        let why = format!("up to {} is possible: judged by the speedup", times(ceiling));
+        return Criterion::not_applicable(name, why).with(value, least);
+    }
+    let why = format!(
+        "{} of the possible {}, bound by {}; {}",
+        times(reached),
+        times(ceiling),
+        bound::words(bound.binding, Mode::Parallel),
+        known_by(evidence),
+    );
+    Criterion::of(name, reaches(value, least), why).with(value, least)
+}
+
+/// At least so many of a hundred tasks succeed; of a run that something ended before its time not enough do, however
+/// many had.
+pub(super) fn success_rate(evidence: &Evidence, thresholds: &Criteria) -> Criterion {
+    let (name, least) = ("success_rate", thresholds.min_success_rate);
+    let (mut good, mut total) = (0_u64, 0_u64);
+    let mut classes: BTreeMap<Class, u64> = BTreeMap::new();
+    for (.., view) in evidence.counting() {
+        total += 1;
+        good += u64::from(view.status == Status::Succeeded);
+        let failure = view.failure.as_ref().filter(|_| view.status == Status::Failed);
+        if let Some(failure) = failure {
+            *classes.entry(failure.class).or_default() += 1;
+        }
+    }
+    if total == 0 {
+        return Criterion::not_applicable(name, "there are no tasks that are meant to succeed")
+            .with(None, least);
+    }
+    let value = 100.0 * good as f64 / total as f64;
+    let reached = format!("{good} of {} succeeded ({})", count(total, "task"), percent(value));
+    let stopped = match evidence.report.fold.outcome() {
+        Some(
+            Outcome::ProviderStopped { .. } | Outcome::TooManyFailures { .. } | Outcome::TimedOut { .. },
+        ) => true,
+        Some(Outcome::Completed | Outcome::BudgetExceeded { .. } | Outcome::Interrupted { .. }) | None => {
+            false
+        }
+    };
+    let met = reaches(value, least) && !stopped;
+    if met {
+        return Criterion::of(name, true, reached).with(value, least);
+    }
+    let mut why = reached;
+    if let Some(error) = &evidence.report.summary.error {
+        why = format!("{why}: {error}");
+    }
+    let mut classes: Vec<(Class, u64)> = classes.into_iter().collect();
+    classes.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    let classes: Vec<String> =
+        classes.iter().map(|(class, n)| format!("{} {class}", count(*n, "time"))).collect();
+    if !classes.is_empty() {
+        why = format!("{why} ({})", classes.join(", "));
+    }
+    Criterion::of(name, false, why).with(value, least)
+}
+
+/// 95 % of the answers took less than this.
+pub(super) fn p95_latency(evidence: &Evidence, thresholds: &Criteria) -> Criterion {
+    let (name, most) = ("p95_latency", thresholds.max_p95_latency);
+    let Some(p95) = evidence.report.summary.metrics.p95_latency else {
+        return Criterion::not_applicable(name, "no answer came").with(None, most);
+    };
+    let value = seconds(p95);
+    let why = format!("95 % of the answers took {} or less", duration(p95));
+    Criterion::of(name, value < most, why).with(value, most)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use sortie_core::plan::TaskId;
+    use sortie_core::run::event::{Event, Then};
+
+    use super::super::tests::{Given, criterion};
+    use super::*;
+    use crate::testing::{self, Story};
+    use crate::trial::Measured;
+
+    /// So many independent calls of 4 s each, `side_by_side` at a time, with their end `late` seconds after.
+    fn flat(tasks: u32, side_by_side: u32, late: f64) -> Story {
+        let names: Vec<String> = (0..tasks).map(|n| format!("t{n}")).collect();
+        let tasks_of: Vec<(&str, &str, &[u32])> =
+            names.iter().map(|name| (&**name, "general", [].as_slice())).collect();
+        let mut story = Story::new("flat", &tasks_of).at(0.0, Event::RunStarted);
+        story.settings.max_concurrent = side_by_side;
+        for wave in 0..tasks.div_ceil(side_by_side) {
+            let here = wave * side_by_side..tasks.min((wave + 1) * side_by_side);
+            let start = f64::from(wave) * 4.0;
+            for n in here.clone() {
+                story = story.at(start, testing::started(n, 1));
+            }
+            for n in here {
+                story = story.at(start + 4.0, testing::succeeded(n, 1, 4.0));
+            }
+        }
+        let end = f64::from(tasks.div_ceil(side_by_side)) * 4.0 + late;
+        story.at(end, testing::ended(Outcome::Completed))
+    }
+
+    fn judged(story: &Story, name: &str) -> (Option<bool>, Option<f64>) {
+        let found = criterion(&Given::of(story), name);
+        (found.met, found.value)
+    }
+
+    #[test]
+    fn a_speedup_is_judged_where_the_ceiling_allows_it_and_by_the_efficiency_elsewhere() {
+        // Ten calls five at a time: a ceiling of 5.
+        assert_eq!(judged(&flat(10, 5, 0.0), "speedup"), (Some(true), Some(5.0)));
+        assert_eq!(judged(&flat(10, 5, 8.0), "speedup"), (Some(true), Some(2.5)), "the threshold is enough");
+        assert_eq!(judged(&flat(10, 5, 8.1), "speedup").0, Some(false));
+        assert_eq!(judged(&flat(10, 5, 8.1), "efficiency").0, None);
+        // Five calls two at a time: 20 s of work in 12 s at least, whoever schedules them.
+        assert_eq!(judged(&flat(5, 2, 0.0), "speedup"), (None, Some(20.0 / 12.0)));
+        assert_eq!(judged(&flat(5, 2, 0.0), "efficiency"), (Some(true), Some(1.0)));
+        assert_eq!(
+            judged(&flat(5, 2, 12.0 / 0.9 - 12.0), "efficiency").0,
+            Some(true),
+            "the threshold is enough"
+        );
+        assert_eq!(judged(&flat(5, 2, 1.5), "efficiency").0, Some(false));
+        let why = criterion(&Given::of(&flat(5, 2, 0.0)), "speedup").why;
+        assert!(why.contains("1.67x") && why.contains("concurrent calls"), "{why}");
+        // A ceiling that is just the threshold allows it.
+        assert_eq!(judged(&flat(10, 4, 0.0), "speedup").0, Some(true), "40 s in 12 s");
+        let mut thresholds = Given::of(&flat(10, 5, 0.0));
+        thresholds.thresholds.min_speedup = 5.0;
+        assert_eq!(criterion(&thresholds, "speedup").met, Some(true));
+    }
+
+    #[test]
+    fn what_has_no_speedup_says_why() {
+        let why = |story: &Story| {
+            let found = [criterion(&Given::of(story), "speedup"), criterion(&Given::of(story), "efficiency")];
+            assert_eq!(found.each_ref().map(|one| one.met), [None, None]);
+            assert_eq!(found[0].why, found[1].why);
+            found[0].why.clone()
+        };
+        assert_eq!(why(&flat(1, 5, 0.0)), "a single task has nothing to run beside");
+        assert_eq!(why(&Story::pipeline()), "no call was made");
+        let mut serial = flat(5, 1, 0.0);
+        serial.settings.mode = Mode::Serial;
+        assert!(why(&serial).contains("serial mode"));
+    }
+
+    #[test]
+    fn a_measured_speedup_goes_before_the_estimated_one() {
+        let mut given = Given::of(&flat(10, 5, 0.0));
+        let seconds = Duration::from_secs;
+        given.measured = Some(Measured {
+            serial: seconds(19),
+            parallel: seconds(8),
+            pause: seconds(60),
+            speedup: 19.0 / 8.0,
+            interval: Some((2.0, 2.75)),
+        });
+        // At least 8 s, so at most 19 / 8 times faster.
+        assert_eq!(criterion(&given, "speedup").met, None);
+        let efficiency = criterion(&given, "efficiency");
+        assert_eq!((efficiency.met, efficiency.value), (Some(true), Some(1.0)));
+        assert!(efficiency.why.contains("19.0 s serially") && efficiency.why.contains("2.00x to 2.75x"));
+        let (measured, halves) = (given.measured.as_mut().unwrap(), (seconds(30), seconds(10)));
+        ((measured.serial, measured.parallel), measured.speedup) = (halves, 3.0);
+        let speedup = criterion(&given, "speedup");
+        assert_eq!((speedup.met, speedup.value), (Some(true), Some(3.0)));
+    }
+
+    /// So many tasks that succeed, fail, or are left.
+    fn ended_like(good: u32, bad: u32, left: u32, outcome: Outcome) -> Story {
+        let names: Vec<String> = (0..good + bad + left).map(|n| format!("t{n}")).collect();
+        let tasks: Vec<(&str, &str, &[u32])> =
+            names.iter().map(|name| (&**name, "general", [].as_slice())).collect();
+        let mut story = Story::new("rates", &tasks).at(0.0, Event::RunStarted);
+        for n in 0..good {
+            story = story.at(0.0, testing::started(n, 1)).at(1.0, testing::succeeded(n, 1, 1.0));
+        }
+        for n in good..good + bad {
+            let failed = testing::failed(n, 1, testing::invalid(), Then::Fail);
+            story = story.at(1.0, testing::started(n, 1)).at(1.3, failed);
+        }
+        story.at(2.0, testing::ended(outcome))
+    }
+
+    #[test]
+    fn the_success_rate_counts_what_is_left_and_not_what_is_meant_to_fail() {
+        let met = |story: &Story| criterion(&Given::of(story), "success_rate").met;
+        assert_eq!(met(&ended_like(19, 1, 0, Outcome::Completed)), Some(true), "95 % are enough");
+        assert_eq!(met(&ended_like(18, 1, 0, Outcome::Completed)), Some(false));
+        assert_eq!(met(&ended_like(18, 0, 2, Outcome::Completed)), Some(false), "what is left counts");
+        let mut meant = Given::of(&ended_like(2, 1, 0, Outcome::Completed));
+        assert_eq!(criterion(&meant, "success_rate").met, Some(false));
+        meant.meant_to_fail = BTreeSet::from([TaskId(2)]);
+        let found = criterion(&meant, "success_rate");
+        assert_eq!((found.met, found.value), (Some(true), Some(100.0)));
+        meant.meant_to_fail = (0..3).map(TaskId).collect();
+        assert_eq!(criterion(&meant, "success_rate").met, None);
+    }
+
+    #[test]
+    fn a_run_that_something_ended_fails_and_names_what() {
+        let after = Duration::from_secs(600);
+        let story = ended_like(98, 1, 1, Outcome::TimedOut { after });
+        let found = criterion(&Given::of(&story), "success_rate");
+        assert_eq!((found.met, found.value), (Some(false), Some(98.0)));
+        assert!(found.why.contains("the run timeout of 10 min 00 s passed"), "{}", found.why);
+        assert!(found.why.ends_with("(1 time invalid)"), "{}", found.why);
+        let stopped = Outcome::ProviderStopped { failure: testing::throttled() };
+        let found = criterion(&Given::of(&ended_like(0, 0, 3, stopped)), "success_rate");
+        assert!(found.why.contains("stopped by the provider"), "{}", found.why);
+    }
+
+    #[test]
+    fn the_p95_is_strictly_below_its_threshold() {
+        let mut given = Given::of(&flat(4, 4, 0.0));
+        for (most, met) in [(4.001, true), (4.0, false), (3.0, false)] {
+            given.thresholds.max_p95_latency = most;
+            assert_eq!(criterion(&given, "p95_latency").met, Some(met), "{most}");
+        }
+        assert_eq!(judged(&Story::pipeline(), "p95_latency"), (None, None));
+    }
+}
