@@ -45,6 +45,7 @@ pub mod session;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
+pub mod trial;
 
 pub use error::{Error, Setup, chain};
 pub use scheduler::{Agent, RunResult, Scheduler, Task};

@@ -145,6 +145,20 @@ impl Laws {
         Laws { provider: Some(Provider { limits, refusal }), ..self }
     }
 
+    /// What the provider itself is known to allow, one for each gate of the settings; empty where nobody knows.
+    pub fn provider_limits(&self) -> &[GateSpec] {
+        self.provider.as_ref().map_or(&[], |provider| &provider.limits)
+    }
+
+    /// The same, where the provider allows something else; nothing where nobody knows what it does.
+    #[must_use]
+    pub fn where_provider_allows(mut self, change: impl FnOnce(&mut [GateSpec])) -> Self {
+        if let Some(provider) = &mut self.provider {
+            change(&mut provider.limits);
+        }
+        self
+    }
+
     /// The same, where the plan's hints tell nothing of the answers to these tasks: whoever answers
     /// does not do what they expect of a model. They still order the queue.
     #[must_use]

@@ -11,6 +11,8 @@
 //! | `money` | no limit of money is ever passed |
 //! | `ledger` | what is charged is what was billed, to the picodollar |
 //! | `fallback` | an account that cannot serve costs no task that another can do |
+//! | `speedup` | a measured speedup lies as near to the true one as its interval says |
+//! | `suggest` | what a trial suggests does what it says |
 //! | `waiting` | a budget that is large enough costs no time |
 //! | `forecast` | forecasts come true |
 //!
@@ -25,6 +27,8 @@ mod forecast;
 mod ledger;
 mod money;
 mod repeat;
+mod speedup;
+mod suggest;
 mod waiting;
 mod world;
 
