@@ -147,6 +147,13 @@ impl Forecast {
 ///
 /// The run's timeout is left out: the forecast says how long the plan takes, not where it is cut.
 pub fn forecast(plan: &Arc<Plan>, settings: &Settings, laws: &Laws, seed: u64) -> Forecast {
+    let (run, unpriced) = whole(plan, settings);
+    Forecast { unpriced, ..of(&run, &Input::Started, laws, seed) }
+}
+
+/// A run of a plan from its start, without a timeout and without the budgets that nothing is known to fit; and the
+/// agents whose price nobody knows ([`Forecast::unpriced`]).
+fn whole(plan: &Arc<Plan>, settings: &Settings) -> (Run, BTreeMap<AgentId, bool>) {
     let unpriced = unpriced(plan, settings, &Budgets::default());
     let (mut plan, mut settings) = (Arc::clone(plan), Settings { run_timeout: FOR_EVER, ..settings.clone() });
     if !unpriced.is_empty() {
@@ -159,8 +166,7 @@ pub fn forecast(plan: &Arc<Plan>, settings: &Settings, laws: &Laws, seed: u64) -
         let agents = plan.agent_ids().zip(plan.agents()).map(known).collect();
         plan = Arc::new(Plan::new(plan.name().to_owned(), agents, plan.tasks().to_vec()));
     }
-    let run = Run::new(plan, Arc::new(settings));
-    Forecast { unpriced, ..of(&run, &Input::Started, laws, seed) }
+    (Run::new(plan, Arc::new(settings)), unpriced)
 }
 
 /// The same of what is left of a run that is resumed with these budgets ([`Run::going_on`] for what else it is to be): what its calls so far came to is
@@ -178,9 +184,7 @@ pub fn rest(run: &Run, budgets: &Budgets, laws: &Laws, seed: u64) -> Forecast {
 /// How long a plan takes under these settings where every call takes just what the laws expect of it, and none fails:
 /// the first play of a [`forecast`] by itself.
 pub fn makespan(plan: &Arc<Plan>, settings: &Settings, laws: &Laws) -> Duration {
-    let settings = Settings { run_timeout: FOR_EVER, ..settings.clone() };
-    let run = Run::new(Arc::clone(plan), Arc::new(settings));
-    play(&run, &Input::Started, laws, None, 0).makespan
+    play(&whole(plan, settings).0, &Input::Started, laws, None, 0).makespan
 }
 
 fn of(run: &Run, first: &Input, laws: &Laws, seed: u64) -> Forecast {

@@ -69,7 +69,8 @@ pub fn interval(
         return None;
     }
     let took = |fold: &Fold| fold.elapsed(fold.last_time()).as_secs_f64();
-    let settings = Settings { mode: Mode::Parallel, ..settings.clone() };
+    // What was spent is known to have fitted its budget; what is played is only expected to cost as much.
+    let settings = Settings { mode: Mode::Parallel, budget: None, ..settings.clone() };
     let play = |calls: Vec<Duration>| played(plan, &settings, laws, calls);
     let (sum, span) = (serially.sum(), play(side_by_side.durations.clone()));
     if took(parallel) <= 0.0 || sum <= 0.0 || span <= 0.0 {
@@ -153,8 +154,13 @@ impl Calls {
             by_type.into_values().partition(|tasks| tasks.len() >= LEAST_OF_TYPE);
         let few: Vec<TaskId> = few.into_iter().flatten().collect();
         let groups: Vec<Vec<TaskId>> = known.into_iter().chain((!few.is_empty()).then_some(few)).collect();
-        let kind_of = |id: &TaskId| groups.iter().position(|group| group.contains(id)).unwrap_or_default();
-        let kind = called.iter().map(kind_of).collect();
+        let mut kind_of = vec![0; plan.len()];
+        for (kind, group) in groups.iter().enumerate() {
+            for id in group {
+                kind_of[id.index()] = kind;
+            }
+        }
+        let kind = called.iter().map(|id| kind_of[id.index()]).collect();
         let log = |id: &TaskId| durations[id.index()].as_secs_f64().ln();
         let kinds = groups.iter().map(|group| Kind::of(group.iter().map(log).collect())).collect();
         Calls { durations, called, kind, kinds }
