@@ -15,7 +15,7 @@
 //! do is not foreseen.
 //!
 //! # Adding a suggestion
-//! A function from [`Case`] to [`Candidate`]s, and its line in [`candidates`].
+//! A function from `Case` to `Candidate`s, and its line in `candidates`.
 
 mod answers;
 mod ended;
