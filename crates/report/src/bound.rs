@@ -7,6 +7,7 @@ use sortie_core::run::input::{Mode, Settings};
 
 use crate::controls::loosest;
 use crate::fold::Fold;
+use crate::summary::Summary;
 
 /// Tokens of a task, at most: a damaged journal must not overflow the sums.
 const MOST_TOKENS: u64 = 1 << 32;
@@ -29,6 +30,21 @@ pub(crate) fn under(fold: &Fold, settings: &Settings) -> Option<Bound> {
             elsewhere: view.rerouted,
         })
     })
+}
+
+const ALL: [Binding; 5] = [
+    Binding::LongestPath,
+    Binding::Concurrency,
+    Binding::Requests,
+    Binding::InputTokens,
+    Binding::OutputTokens,
+];
+
+/// What bound a run, in the same words, by its figures alone; none where nothing is known to.
+pub(crate) fn of_summary(summary: &Summary) -> Option<&'static str> {
+    let name = summary.speedup.binding.as_deref()?;
+    let binding = ALL.into_iter().find(|binding| binding.name() == name)?;
+    Some(words(binding, summary.mode))
 }
 
 /// What binds, as sentences name it: `bound by …`.

@@ -5,7 +5,7 @@
 
 mod analysis;
 mod costs;
-mod escape;
+pub(crate) mod escape;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,18 +14,17 @@ use sortie_core::plan::Task;
 use sortie_core::price::Pricing;
 
 use crate::amounts::{charged_at, overrun};
-use crate::bound;
 use crate::fold::{Report, Status, TaskView};
 use crate::format::Format;
 use crate::results;
-use crate::summary::{InputTokens, Summary};
+use crate::summary::{Compared, InputTokens, Summary};
 use crate::units::{count, duration, moment, money, percent};
 use crate::waits;
 use escape::escape;
 
 /// Rows of a table of tasks: more than this nobody reads, and viewers refuse larger files. All of
 /// them are in `results.jsonl`.
-const MOST_ROWS: usize = 200;
+pub(crate) const MOST_ROWS: usize = 200;
 
 pub(crate) struct Markdown;
 
@@ -43,7 +42,7 @@ impl Format for Markdown {
         let sections = [
             format!("# Report: {plan}\n\n{}\n", verdict(report)),
             facts(&run_facts(report)),
-            format!("## Performance\n\n{}", facts(&performance(report))),
+            format!("## Performance\n\n{}", facts(&performance(&report.summary))),
             format!("## Cost\n\n{}", facts(&cost(report))),
             costs::tables(report),
             unsuccessful(report),
@@ -79,7 +78,7 @@ fn verdict(report: &Report) -> String {
 }
 
 /// A table of names and values.
-fn facts(rows: &[(&str, String)]) -> String {
+pub(crate) fn facts(rows: &[(&str, String)]) -> String {
     let mut text = String::from("| | |\n| --- | --- |\n");
     for (name, value) in rows {
         writeln!(text, "| {name} | {value} |").unwrap_or_default();
@@ -109,9 +108,9 @@ fn run_facts(report: &Report) -> Vec<(&'static str, String)> {
     rows
 }
 
-fn performance(report: &Report) -> Vec<(&'static str, String)> {
-    let Summary { metrics, speedup, .. } = &report.summary;
-    let summary = &report.summary;
+/// How fast a run was and how well it went, by its figures alone.
+pub(crate) fn performance(summary: &Summary) -> Vec<(&'static str, String)> {
+    let metrics = &summary.metrics;
     let rate = summary.success_rate.map_or_else(dash, percent);
     let mut rows = vec![
         ("Total time", duration(summary.total_duration)),
@@ -140,15 +139,12 @@ fn performance(report: &Report) -> Vec<(&'static str, String)> {
     if let Some(throughput) = metrics.throughput {
         rows.push(("Throughput", format!("{throughput:.2} tasks/s")));
     }
-    if let (Some(bound), Some(faster), Some(ceiling), Some(efficiency)) =
-        (report.comparison(), speedup.speedup, speedup.ceiling, speedup.efficiency)
-    {
-        let binding = bound::words(bound.binding, summary.mode);
+    if let Some(Compared { speedup: faster, ceiling, efficiency, binding }) = summary.compared() {
         rows.push(("Speedup", format!("{faster:.2}x")));
         rows.push(("Highest possible speedup", format!("{ceiling:.2}x, bound by {binding}")));
         rows.push(("Reached of it", percent(100.0 * efficiency)));
     }
-    if let Some([_, time]) = forecast_cells(report) {
+    if let Some([_, time]) = forecast_cells(summary) {
         rows.push(("Forecast", time));
     }
     rows.push(("API calls", summary.api_calls_count.to_string()));
@@ -159,8 +155,8 @@ fn performance(report: &Report) -> Vec<(&'static str, String)> {
 }
 
 /// What was forecast, and whether it came so: of money and of time.
-fn forecast_cells(report: &Report) -> Option<[String; 2]> {
-    Some(report.summary.forecast.as_ref()?.cells(&report.summary))
+pub(crate) fn forecast_cells(summary: &Summary) -> Option<[String; 2]> {
+    Some(summary.forecast.as_ref()?.cells(summary))
 }
 
 fn cost(report: &Report) -> Vec<(&'static str, String)> {
@@ -175,7 +171,7 @@ fn cost(report: &Report) -> Vec<(&'static str, String)> {
         let why = "of it, for answers that broke off before they said what they used";
         rows.push(("Estimated", format!("{} {why}", money(cost.estimated))));
     }
-    if let Some([cost, _]) = forecast_cells(report) {
+    if let Some([cost, _]) = forecast_cells(&report.summary) {
         rows.push(("Forecast", cost));
     }
     if !cost.at_risk.is_zero() {
@@ -317,7 +313,7 @@ fn tasks(report: &Report) -> String {
     text
 }
 
-fn dash() -> String {
+pub(crate) fn dash() -> String {
     "–".into()
 }
 

@@ -19,6 +19,7 @@ use sortie_core::run::event::{Outcome, Signal};
 use sortie_core::run::input::{Mode, Settings};
 use sortie_core::time::Time;
 
+use crate::bound;
 use crate::fold::{Fold, Status, TaskView};
 use crate::grade::Grade;
 use crate::stopped::{StoppedAccount, all_out};
@@ -152,7 +153,32 @@ pub struct Speedup {
     pub efficiency: Option<f64>,
 }
 
+/// A speedup that says something, with what it can be held against.
+pub(crate) struct Compared {
+    pub(crate) speedup: f64,
+    pub(crate) ceiling: f64,
+    /// 0–1.
+    pub(crate) efficiency: f64,
+    /// What bounds it, in words.
+    pub(crate) binding: &'static str,
+}
+
 impl Summary {
+    /// The speedup, where it makes sense to compare the run with its calls one after the other: several tasks,
+    /// allowed to run side by side.
+    pub(crate) fn compared(&self) -> Option<Compared> {
+        if self.cost.tasks_count < 2 || self.mode != Mode::Parallel {
+            return None;
+        }
+        let &Speedup { speedup, ceiling, efficiency, .. } = &self.speedup;
+        Some(Compared {
+            speedup: speedup?,
+            ceiling: ceiling?,
+            efficiency: efficiency?,
+            binding: bound::of_summary(self)?,
+        })
+    }
+
     /// A run's figures as of `now`.
     pub(crate) fn at(fold: &Fold, now: Time, bound: Option<Bound>) -> Self {
         let (run, counts) = (fold.run(), fold.counts());

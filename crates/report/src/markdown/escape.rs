@@ -4,7 +4,7 @@ use crate::terminal::one_line;
 
 /// The text as it may stand anywhere in a line or a table's cell (`CommonMark`, with the tables of
 /// GitHub's dialect): nothing in it is a link, an image, HTML, emphasis, code or a cell's end.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let line = one_line(text);
     let mut escaped = String::with_capacity(line.len());
     let mut before = ' ';

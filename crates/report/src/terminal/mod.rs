@@ -16,11 +16,10 @@ pub use sanitize::{cut, one_line, sanitize};
 pub use style::{Paint, Style};
 
 use crate::amounts::{NO_PRICE, charged, names, overrun};
-use crate::bound;
 use crate::costs::{Group, Grouping};
 use crate::fold::{Fold, Report, Status};
 use crate::results;
-use crate::summary::Summary;
+use crate::summary::{Compared, Summary};
 use crate::units::{count, duration, money, percent};
 use crate::waits;
 
@@ -51,7 +50,7 @@ pub fn summary(report: &Report, style: Style) -> String {
     if let Some(error) = &summary.error {
         lines.push(format!("  {}", style.paint(Paint::Bad, &one_line(error))));
     }
-    lines.extend(speedup_line(report).map(|line| format!("  {line}")));
+    lines.extend(speedup_line(summary).map(|line| format!("  {line}")));
     lines.extend(calls_line(report).map(|line| format!("  {line}")));
     lines.extend(cached_line(summary).map(|line| format!("  {line}")));
     lines.extend(fallbacks_line(summary).map(|line| format!("  {line}")));
@@ -82,12 +81,10 @@ fn headline(report: &Report, style: Style) -> String {
     format!("{}: {}{simulated}", style.paint(Paint::Strong, &what), style.paint(paint, &done))
 }
 
-fn speedup_line(report: &Report) -> Option<String> {
-    let (Summary { speedup, mode, .. }, bound) = (&report.summary, report.comparison()?);
-    let (faster, ceiling, reached) =
-        (speedup.speedup?, speedup.ceiling?, percent(100.0 * speedup.efficiency?));
-    let binding = bound::words(bound.binding, *mode);
-    Some(format!("Speedup: {faster:.2}x of at most {ceiling:.2}x ({reached}), bound by {binding}"))
+pub(crate) fn speedup_line(summary: &Summary) -> Option<String> {
+    let Compared { speedup, ceiling, efficiency, binding } = summary.compared()?;
+    let reached = percent(100.0 * efficiency);
+    Some(format!("Speedup: {speedup:.2}x of at most {ceiling:.2}x ({reached}), bound by {binding}"))
 }
 
 fn calls_line(report: &Report) -> Option<String> {
@@ -191,7 +188,7 @@ fn overruns(fold: &Fold) -> impl Iterator<Item = String> {
 }
 
 /// What was forecast, where it can be held against what came.
-fn forecast_line(summary: &Summary) -> Option<String> {
+pub(crate) fn forecast_line(summary: &Summary) -> Option<String> {
     let grade = summary.forecast.as_ref()?;
     let (cost_within, duration_within) = (grade.cost_within?, grade.duration_within?);
     let verdict = match (cost_within, duration_within) {

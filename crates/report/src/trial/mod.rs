@@ -10,13 +10,24 @@
 //! | `bottlenecks` | what the tasks waited for, the slowest, the dearest, the longest path |
 //! | `drift` | the first quarter of a run's calls against its last |
 //! | `comparison` | the simulator against the real API, side by side |
+//! | `failures` | the tasks that did not succeed, and why |
 //! | `history` | a trial against an earlier one of its kind |
+//! | `figure`, `words` | the names and units of figures; a trial, its verdict and what binds it, in words |
 //! | `markdown`, `junit`, `text` | `test_report.md`, `junit.xml`, the terminal |
 
 pub mod bottlenecks;
 pub mod comparison;
 pub mod criteria;
 pub mod drift;
+pub mod failures;
+mod figure;
+pub mod history;
+mod junit;
+mod markdown;
+#[cfg(test)]
+mod testing;
+pub mod text;
+mod words;
 
 use std::time::Duration;
 
@@ -29,6 +40,9 @@ use crate::units::{as_dollars, as_seconds};
 
 pub use comparison::Comparison;
 pub use criteria::{Criteria, Criterion, Evidence, Verdict, judge};
+pub use failures::TrialFailure;
+pub use junit::junit;
+pub use markdown::markdown;
 
 /// A trial in figures: what `trial.json` holds and `sortie trial --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,6 +87,9 @@ pub struct Trial {
     pub criteria: Vec<Criterion>,
     /// Whether it was.
     pub verdict: Verdict,
+    /// The tasks of the judged run that failed or were skipped, in the order of its plan; of many the first.
+    #[serde(default)]
+    pub failures: Vec<TrialFailure>,
     /// Where its time and money went.
     pub bottlenecks: Bottlenecks,
     /// What would make it better, and what that would bring.
@@ -211,6 +228,13 @@ pub struct Faulted {
     pub cost: Usd,
 }
 
+impl Faulted {
+    /// Whether it came as it should: all tasks that met the fault succeeded in the end, or none did where none can.
+    pub const fn as_it_should(&self) -> bool {
+        if self.should_recover { self.recovered >= self.tasks } else { self.recovered == 0 }
+    }
+}
+
 /// A run's beginning and its end, so that what gets worse with time shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Drift {
@@ -309,3 +333,6 @@ pub struct Change {
     /// Whether it is worse by more than chance explains.
     pub regressed: bool,
 }
+
+#[cfg(test)]
+mod tests;
