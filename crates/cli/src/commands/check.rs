@@ -1,11 +1,9 @@
 //! `sortie check [PLAN]`: what is missing before a real run, without spending anything.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
 use sortie::chain;
 use sortie::config::{Config, Overrides};
 use sortie::core::agent::AgentId;
@@ -21,7 +19,8 @@ use sortie::engine::store::Header;
 use sortie::launch::{Launch, endpoint, too_large, unfit_fallbacks};
 use sortie::providers::http::{Client, Probe};
 use sortie::report::learned::words;
-use sortie::report::terminal::{Paint, one_line};
+use sortie::report::trial::text::points;
+use sortie::report::trial::{Point, PointState};
 use sortie::report::units;
 use sortie::session::now;
 
@@ -35,32 +34,12 @@ use crate::terminal::{self, Terminal};
 /// How long an endpoint may take to answer.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// One line of the list.
-#[derive(Debug, Serialize)]
-struct Point {
-    state: State,
-    /// What was looked at.
-    what: String,
-    /// What was found.
-    found: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    Ok,
-    Warning,
-    Missing,
-}
-
 /// The list while it grows.
 #[derive(Default)]
 struct List(Vec<Point>);
 
 impl List {
-    fn add(&mut self, state: State, what: impl Into<String>, found: impl Into<String>) {
+    fn add(&mut self, state: PointState, what: impl Into<String>, found: impl Into<String>) {
         self.0.push(Point { state, what: what.into(), found: found.into(), hint: None });
     }
 
@@ -101,9 +80,9 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, Failed> {
     if terminal.json() {
         terminal::document(&list.0);
     } else {
-        terminal::result(&list.0.iter().map(line).collect::<String>());
+        terminal::result(&points(&list.0, terminal::style()));
     }
-    let missing = list.0.iter().any(|point| point.state == State::Missing);
+    let missing = list.0.iter().any(|point| point.state == PointState::Missing);
     Ok(if missing { Exit::Setup } else { Exit::Success })
 }
 
@@ -120,17 +99,21 @@ fn draft(setting: &Setting, checked: Option<&Checked>) -> Result<Header, Failed>
 
 fn files(setting: &Setting, list: &mut List) {
     match &setting.config_path {
-        Some(path) => list.add(State::Ok, "configuration", path.display().to_string()),
-        None => list.add(State::Ok, "configuration", "built in (no sortie.yaml, no config.production.yaml)"),
+        Some(path) => list.add(PointState::Ok, "configuration", path.display().to_string()),
+        None => {
+            list.add(PointState::Ok, "configuration", "built in (no sortie.yaml, no config.production.yaml)");
+        }
     }
     if let Some(path) = setting.environment.file() {
-        list.add(State::Ok, "env file", path.display().to_string());
+        list.add(PointState::Ok, "env file", path.display().to_string());
     }
     let directory = &setting.config.results_dir;
     match writable(directory) {
-        Ok(()) => list.add(State::Ok, "results directory", format!("{} can be written", directory.display())),
+        Ok(()) => {
+            list.add(PointState::Ok, "results directory", format!("{} can be written", directory.display()));
+        }
         Err(error) => {
-            list.add(State::Missing, "results directory", format!("{}: {error}", directory.display()));
+            list.add(PointState::Missing, "results directory", format!("{}: {error}", directory.display()));
             list.hint("set monitoring.results_dir, or --results-dir");
         }
     }
@@ -170,13 +153,13 @@ fn models(header: &Header, id: AgentId, is_needed: bool, list: &mut List) {
             };
             let (input, output) = (million(price.standard.input), million(price.standard.output));
             let found = format!("{input} in, {output} out per million tokens ({source})");
-            list.add(State::Ok, what, found);
+            list.add(PointState::Ok, what, found);
         }
-        Pricing::Free => list.add(State::Ok, what, "free, says the configuration"),
+        Pricing::Free => list.add(PointState::Ok, what, "free, says the configuration"),
         Pricing::Unknown => {
             // What a run is refused for; a fallback is left out.
             let is_held = header.settings.limits_cost_of(&header.plan, id);
-            let state = if is_needed && is_held { State::Missing } else { State::Warning };
+            let state = if is_needed && is_held { PointState::Missing } else { PointState::Warning };
             let found = match (is_needed, is_held) {
                 (false, true) => "not known: no limit in dollars can hold it, so no task falls back to it",
                 _ => "not known: no limit in dollars can hold it",
@@ -195,7 +178,7 @@ async fn reach(
     offline: bool,
     list: &mut List,
 ) -> Result<(), Failed> {
-    let missing = if is_needed { State::Missing } else { State::Warning };
+    let missing = if is_needed { PointState::Missing } else { PointState::Warning };
     let configured = &setting.config.agents[usize::from(id.0)];
     let agent = &configured.agent;
     let endpoint = match endpoint(configured, &setting.environment) {
@@ -210,7 +193,7 @@ async fn reach(
     let fingerprint =
         endpoint.key().map_or_else(String::new, |key| format!(" (fingerprint {})", key.fingerprint()));
     list.add(
-        State::Ok,
+        PointState::Ok,
         format!("key of {}", agent.name),
         format!("{}{fingerprint}", configured.endpoint.api_key_env),
     );
@@ -222,12 +205,12 @@ async fn reach(
     let what = format!("endpoint of {}", agent.name);
     let origin = endpoint.origin();
     let (state, found) = match client.probe(&endpoint, WITHIN).await {
-        Probe::Ready => (State::Ok, format!("{origin} answers and takes the key")),
+        Probe::Ready => (PointState::Ok, format!("{origin} answers and takes the key")),
         Probe::Answers(_) => {
-            (State::Ok, format!("{origin} answers; whether it takes the key it does not say"))
+            (PointState::Ok, format!("{origin} answers; whether it takes the key it does not say"))
         }
         Probe::Refused(failure) => (missing, format!("{origin} refuses the key: {failure}")),
-        Probe::Failing(failure) => (State::Warning, format!("{origin} cannot serve now: {failure}")),
+        Probe::Failing(failure) => (PointState::Warning, format!("{origin} cannot serve now: {failure}")),
         Probe::Unreachable(failure) => (missing, format!("{origin} does not answer: {failure}")),
     };
     list.add(state, what, found);
@@ -237,18 +220,22 @@ async fn reach(
 fn bounds(config: &Config, header: &Header, used: &BTreeSet<AgentId>, list: &mut List) {
     if let Some(budget) = config.money.budget {
         if config.money.auto_stop {
-            list.add(State::Ok, "budget", format!("{} a run", units::money(budget)));
+            list.add(PointState::Ok, "budget", format!("{} a run", units::money(budget)));
         } else {
-            list.add(State::Warning, "budget", format!("past {} a run only warns", units::money(budget)));
+            list.add(
+                PointState::Warning,
+                "budget",
+                format!("past {} a run only warns", units::money(budget)),
+            );
             list.hint("set cost_control.auto_stop_on_limit, or --max-cost");
         }
     } else {
-        list.add(State::Warning, "budget", "none is set");
+        list.add(PointState::Warning, "budget", "none is set");
         list.hint("set cost_control.max_cost_per_session, or --max-cost");
     }
     if let Some(limit) = config.money.max_cost_per_task {
         list.add(
-            State::Ok,
+            PointState::Ok,
             "limit of a task",
             format!("{}, where a task states no other", units::money(limit)),
         );
@@ -257,7 +244,7 @@ fn bounds(config: &Config, header: &Header, used: &BTreeSet<AgentId>, list: &mut
     for agent in agents.map(|configured| &configured.agent) {
         if let Some(budget) = agent.max_cost {
             let found = format!("{} a run; its tasks stop there, others go on", units::money(budget));
-            list.add(State::Ok, format!("budget of {}", agent.name), found);
+            list.add(PointState::Ok, format!("budget of {}", agent.name), found);
         }
     }
     limits(config, header, used, list);
@@ -270,7 +257,7 @@ fn limits(config: &Config, header: &Header, used: &BTreeSet<AgentId>, list: &mut
     let known = learned(&config.results_dir, specs, now());
     for (index, learned) in known.iter().enumerate().filter(|(index, _)| gates.contains(index)) {
         if let Some(learned) = learned {
-            list.add(State::Ok, "learned limits", words(&specs[index].name, learned, now()));
+            list.add(PointState::Ok, "learned limits", words(&specs[index].name, learned, now()));
         }
     }
     let stated: Vec<String> = gates
@@ -280,7 +267,7 @@ fn limits(config: &Config, header: &Header, used: &BTreeSet<AgentId>, list: &mut
         .collect();
     let stated =
         if stated.is_empty() { "none is set: they are found out".to_owned() } else { stated.join("; ") };
-    list.add(State::Ok, "rate limits", format!("{stated}; {} at a time", config.max_concurrent));
+    list.add(PointState::Ok, "rate limits", format!("{stated}; {} at a time", config.max_concurrent));
 }
 
 /// `50 requests/min, 3 at a time`; none where nothing is stated.
@@ -300,10 +287,10 @@ fn stated(gate: &GateSpec) -> Option<String> {
 fn plan(checked: &Checked, list: &mut List) {
     let plan = &checked.plan;
     let tasks = units::count(plan.len() as u64, "task");
-    list.add(State::Ok, "plan", format!("{} ({tasks})", plan.name()));
+    list.add(PointState::Ok, "plan", format!("{} ({tasks})", plan.name()));
     for task in plan.tasks() {
         if let Some(failure) = &task.invalid {
-            list.add(State::Warning, format!("task {}", task.name), format!("will fail: {failure}"));
+            list.add(PointState::Warning, format!("task {}", task.name), format!("will fail: {failure}"));
         }
     }
 }
@@ -321,11 +308,11 @@ fn fallbacks(plan: &Plan, setting: &Setting, list: &mut List) {
             let too_long = tasks().filter(|task| !plan.fits(*task, fallback, 0)).count();
             let found = format!("{} ({})", other.name, other.model);
             if let Some((_, why)) = unfit.iter().find(|(id, _)| *id == fallback) {
-                list.add(State::Warning, what, format!("{found}: no task goes there: {}", chain(why)));
+                list.add(PointState::Warning, what, format!("{found}: no task goes there: {}", chain(why)));
                 continue;
             }
             if too_long == 0 {
-                list.add(State::Ok, what, found);
+                list.add(PointState::Ok, what, found);
                 continue;
             }
             let of = units::count(tasks().count() as u64, "task");
@@ -333,7 +320,7 @@ fn fallbacks(plan: &Plan, setting: &Setting, list: &mut List) {
             let why = format!(
                 "{too_long} of {of} may be more than its window of {window} tokens, and do not go there"
             );
-            list.add(State::Warning, what, format!("{found}: {why}"));
+            list.add(PointState::Warning, what, format!("{found}: {why}"));
         }
     }
 }
@@ -354,7 +341,7 @@ fn too_dear(header: &Header, list: &mut List) {
         };
         let more = if calls > 1 { format!(" (so of {} more)", calls - 1) } else { String::new() };
         let found = format!("may cost {needs}, more than {whose} of {limit}: {then}{more}");
-        list.add(State::Warning, format!("cost of task {}", plan.task(first.task).name), found);
+        list.add(PointState::Warning, format!("cost of task {}", plan.task(first.task).name), found);
         list.hint("lower max_tokens, or raise the limit");
     }
 }
@@ -370,7 +357,7 @@ async fn tokens(
         if offline { None } else { counting::ask(header, &setting.environment, Terminal::silent()).await? };
     let plan = &header.plan;
     for setup in too_large(plan, &header.settings) {
-        list.add(State::Missing, "request size", chain(&setup));
+        list.add(PointState::Missing, "request size", chain(&setup));
         list.hint(setup.hint());
     }
     let counted = plan.tasks().iter().filter(|task| task.prompt.fixed_tokens.is_some()).count();
@@ -381,22 +368,8 @@ async fn tokens(
         counted => format!("counted in {counted} of {tasks}; bytes bound the others"),
     };
     match answered.and_then(|answered| answered.failure) {
-        Some(failure) => list.add(State::Warning, "input tokens", format!("{found}: {failure}")),
-        None => list.add(State::Ok, "input tokens", found),
+        Some(failure) => list.add(PointState::Warning, "input tokens", format!("{found}: {failure}")),
+        None => list.add(PointState::Ok, "input tokens", found),
     }
     Ok(())
-}
-
-fn line(point: &Point) -> String {
-    let (paint, mark) = match point.state {
-        State::Ok => (Paint::Good, "ok     "),
-        State::Warning => (Paint::Warn, "warning"),
-        State::Missing => (Paint::Bad, "missing"),
-    };
-    let mark = terminal::style().paint(paint, mark);
-    let mut line = format!("{mark}  {}: {}\n", one_line(&point.what), one_line(&point.found));
-    for hint in point.hint.iter().flat_map(|hint| hint.lines()) {
-        let _ = writeln!(line, "         hint: {}", one_line(hint));
-    }
-    line
 }
