@@ -1,6 +1,6 @@
 //! What a terminal shows of a trial: the block that ends it, and a checklist.
 //!
-//! Texts only, at most [`WIDTH`] places wide where words allow it. All text from outside passes
+//! Texts only, at most 100 places wide where words allow it. All text from outside passes
 //! [`one_line`]. Every line ends with a line break.
 
 use std::time::Duration;

@@ -90,7 +90,11 @@ pub(super) fn recovery(trial: &Trial) -> String {
 pub(super) fn faults(trial: &Trial) -> String {
     let row = |of: &Faulted| {
         let recovered = format!("{} of {}", of.recovered, of.tasks);
-        let came = if of.as_it_should() { came(of).to_owned() } else { format!("**no**: {}", came(of)) };
+        let came = if of.as_it_should() {
+            came(of).to_owned()
+        } else {
+            format!("**not as it should be**: {}", came(of))
+        };
         let cells = [of.calls.to_string(), of.tasks.to_string(), recovered];
         let [calls, tasks, recovered] = cells;
         [escape(&of.fault), calls, tasks, recovered, came, money(of.cost)]
@@ -101,7 +105,7 @@ pub(super) fn faults(trial: &Trial) -> String {
         ("calls that met it", Right),
         ("tasks that met it", Right),
         ("succeeded in the end", Right),
-        ("as it should be", Left),
+        ("result", Left),
         ("cost", Right),
     ];
     table(columns, &rows)
