@@ -127,9 +127,8 @@ fn calls(trial: &Trial) -> u64 {
 fn chance_of_fewer((then, n): (u64, u64), (now, m): (u64, u64)) -> f64 {
     let well = then + now;
     let all = ln_choose(n + m, well);
-    // Of all that are well, `k` are of the `m`: at least those that the `n` cannot hold.
-    let least = well.saturating_sub(n);
-    let tail: f64 = (least..=now).map(|k| (ln_choose(m, k) + ln_choose(n, well - k) - all).exp()).sum();
+    // Of all that are well, `k` are of the `m`; what the `n` cannot hold has no chance at all.
+    let tail: f64 = (0..=now).map(|k| (ln_choose(m, k) + ln_choose(n, well - k) - all).exp()).sum();
     tail.min(1.0)
 }
 
@@ -153,7 +152,67 @@ fn ln_factorial(n: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::testing::Random;
+    use crate::trial::testing::of;
+
+    /// From 0 to 1, neither of them.
+    fn uniform(random: &mut Random) -> f64 {
+        ((random.next() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+    }
+
+    /// A trial of so many calls, whose latencies are lognormal with this spread around 4 s, and whose costs are too.
+    fn drawn(tasks: u64, spread: f64, factor: f64, random: &mut Random) -> Trial {
+        // Box and Muller (1958).
+        let mut normal = || {
+            let (u, v) = (uniform(random), uniform(random));
+            (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+        };
+        let mut latencies: Vec<f64> = (0..tasks).map(|_| 4.0 * factor * (spread * normal()).exp()).collect();
+        latencies.sort_by(f64::total_cmp);
+        let at = |p: u64| latencies[((p * tasks).div_ceil(100) - 1) as usize];
+        let mut trial = of("parallel", tasks, 40.0);
+        let metrics = &mut trial.summary.metrics;
+        metrics.p50_latency = Some(Duration::from_secs_f64(at(50)));
+        metrics.p95_latency = Some(Duration::from_secs_f64(at(95)));
+        let mean = latencies.iter().sum::<f64>() / tasks as f64;
+        trial.summary.cost.avg_cost_per_task = sortie_core::money::Usd::from_f64(mean / 1000.0);
+        trial
+    }
+
+    /// Of 500 pairs of trials the share, in percent, in which each of these is called worse.
+    fn called_worse(tasks: u64, spread: f64, factor: f64) -> [f64; 3] {
+        let mut random = Random::seeded(tasks);
+        let mut worse = [0_u32; 3];
+        for _ in 0..500 {
+            let then = drawn(tasks, spread, 1.0, &mut random);
+            let now = drawn(tasks, spread, factor, &mut random);
+            let before = super::super::before(&now, &then);
+            for (count, name) in worse.iter_mut().zip(["p50_latency", "p95_latency", "cost_per_task"]) {
+                let change = before.figures.iter().find(|change| change.name == name).unwrap();
+                *count += u32::from(change.regressed);
+            }
+        }
+        worse.map(|count| f64::from(count) / 5.0)
+    }
+
+    #[test]
+    fn what_did_not_change_is_seldom_called_worse() {
+        for (tasks, spread) in [(5, 0.4), (10, 0.5), (30, 0.2), (30, 0.5), (200, 0.4), (500, 0.6)] {
+            let worse = called_worse(tasks, spread, 1.0);
+            assert!(worse.iter().all(|share| *share <= 2.0), "{tasks} tasks, spread {spread}: {worse:?} %");
+        }
+    }
+
+    #[test]
+    fn what_became_much_worse_is_mostly_called_so() {
+        for (tasks, factor) in [(5, 10.0), (30, 2.5), (200, 1.4), (500, 1.3)] {
+            let worse = called_worse(tasks, 0.4, factor);
+            assert!(worse.iter().all(|share| *share >= 75.0), "{tasks} tasks, {factor} times: {worse:?} %");
+        }
+    }
 
     #[test]
     fn the_exact_test_is_fishers() {
