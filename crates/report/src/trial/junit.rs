@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::figure::{measured, required, title};
 use super::words::{about, came, name, reason};
-use super::{Criterion, Faulted, Point, PointState, Trial};
+use super::{Criterion, Faulted, Point, PointState, Trial, Verdict};
 use crate::terminal::cost_line;
 use crate::units::{money, seconds};
 use xml::{attribute, text};
@@ -30,13 +30,7 @@ struct Case {
 
 /// A trial as JUnit XML, in UTF-8.
 pub fn junit(trial: &Trial) -> Vec<u8> {
-    let suites = [
-        ("criteria", trial.criteria.iter().map(criterion).collect()),
-        ("checklist", trial.checklist.iter().map(point).collect()),
-        ("faults", trial.faults.iter().map(fault).collect()),
-    ];
-    let suites: Vec<(&str, Vec<Case>)> =
-        suites.into_iter().filter(|(_, cases): &(_, Vec<Case>)| !cases.is_empty()).collect();
+    let suites = suites(trial);
     let all = || suites.iter().flat_map(|(_, cases)| cases);
     let (counts, time) = (counts(all()), whole_time(trial));
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
@@ -49,6 +43,21 @@ pub fn junit(trial: &Trial) -> Vec<u8> {
     }
     xml.push_str("</testsuites>\n");
     xml.into_bytes()
+}
+
+/// The test cases by their kind; a kind without any is left out.
+fn suites(trial: &Trial) -> Vec<(&'static str, Vec<Case>)> {
+    let points: Vec<Case> = trial.checklist.iter().map(point).collect();
+    let faults: Vec<Case> = trial.faults.iter().map(fault).collect();
+    let mut criteria: Vec<Case> = trial.criteria.iter().map(criterion).collect();
+    let has_failed = |cases: &[Case]| cases.iter().any(|case| matches!(case.came, Came::Failed(_)));
+    let is_told = [&criteria, &points, &faults].iter().any(|cases| has_failed(cases));
+    if trial.verdict == Verdict::Fail && !is_told {
+        // What failed without a criterion has to fail in CI too.
+        criteria.push(Case { name: "verdict".to_owned(), came: Came::Failed(reason(trial)) });
+    }
+    let suites = [("criteria", criteria), ("checklist", points), ("faults", faults)];
+    suites.into_iter().filter(|(_, cases)| !cases.is_empty()).collect()
 }
 
 /// Seconds that all its runs took.

@@ -111,9 +111,13 @@ fn a_case_is_a_criterion_a_point_or_a_fault() {
 }
 
 #[test]
-fn a_trial_of_which_nothing_was_judged_has_no_cases_but_is_a_document() {
+fn a_trial_of_which_nothing_was_judged_is_a_document_and_fails_where_the_trial_did() {
     let mut trial = fault_tolerance();
     (trial.criteria, trial.checklist, trial.faults) = (Vec::new(), Vec::new(), Vec::new());
-    let elements = well_formed(&rendered(&trial));
-    assert_eq!(elements.len(), 1);
+    let names = |trial: &Trial| -> Vec<String> {
+        well_formed(&rendered(trial)).into_iter().map(|(name, _)| name).collect()
+    };
+    assert_eq!(names(&trial).iter().filter(|name| *name == "failure").count(), 1);
+    trial.verdict = Verdict::Pass;
+    assert_eq!(names(&trial), ["testsuites"]);
 }
