@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::figure::shown_of;
 use super::words::name;
 use super::{Before, Change, Trial, Verdict};
-use crate::table::{self, Side};
+use crate::table::{Side, table};
 use crate::terminal::{Paint, Style, one_line};
 use crate::units::{count, instant, moment};
 use chance::Worse;
@@ -144,7 +144,7 @@ pub fn document(trials: &[Trial]) -> Vec<Entry> {
 }
 
 /// A history for a terminal: a table for each kind of trial, the newest first. Every line ends with a line break.
-pub fn table(trials: &[Trial], style: Style) -> String {
+pub fn history(trials: &[Trial], style: Style) -> String {
     if trials.is_empty() {
         return "no trials yet\n".to_owned();
     }
@@ -223,7 +223,7 @@ fn of_kind(kind: &[&Trial], style: Style) -> String {
     let entries = entries(kind);
     let rows: Vec<[String; 11]> = entries.iter().map(cells).collect();
     let mut text = style.paint(Paint::Strong, &one_line(&called)) + "\n";
-    let table = table::table(columns, &rows);
+    let table = table(columns, &rows);
     let mut lines = table.lines();
     text.extend(lines.next().map(|headings| format!("{headings}\n")));
     for (line, entry) in lines.zip(&entries) {

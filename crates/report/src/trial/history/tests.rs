@@ -170,9 +170,9 @@ fn trials() -> Vec<Trial> {
 
 #[test]
 fn a_history_has_the_newest_first_and_marks_what_is_worse() {
-    insta::assert_snapshot!("history", table(&trials(), Style::Plain));
-    assert_eq!(table(&[], Style::Plain), "no trials yet\n");
-    let coloured = table(&trials(), Style::Ansi);
+    insta::assert_snapshot!("history", history(&trials(), Style::Plain));
+    assert_eq!(history(&[], Style::Plain), "no trials yet\n");
+    let coloured = history(&trials(), Style::Ansi);
     let worse = coloured.lines().find(|line| line.contains("2025-11-14")).unwrap();
     assert!(worse.starts_with("\x1b[33m2025-11-14"), "{coloured}");
 }
@@ -197,7 +197,7 @@ fn a_history_for_programs_says_against_which_trial() {
 
 #[test]
 fn hostile_texts_reach_no_terminal() {
-    let text = table(&[hostile()], Style::Plain);
+    let text = history(&[hostile()], Style::Plain);
     assert_eq!(crate::terminal::sanitize(&text), text);
     assert!(!text.contains(HOSTILE) && text.lines().count() == 6, "{text}");
 }
