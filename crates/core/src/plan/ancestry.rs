@@ -117,26 +117,26 @@ impl Walk<'_> {
 }
 
 /// A set of tasks that is emptied in no time.
-struct Seen {
+pub(super) struct Seen {
     marks: Vec<u32>,
     round: u32,
 }
 
 impl Seen {
-    fn new(len: usize) -> Seen {
+    pub(super) fn new(len: usize) -> Seen {
         Seen { marks: vec![0; len], round: 0 }
     }
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         // More rounds than fit a u32 are more questions than a plan's prompts can ask.
         self.round += 1;
     }
 
-    fn add(&mut self, task: usize) -> bool {
+    pub(super) fn add(&mut self, task: usize) -> bool {
         std::mem::replace(&mut self.marks[task], self.round) != self.round
     }
 
-    fn has(&self, task: usize) -> bool {
+    pub(super) fn has(&self, task: usize) -> bool {
         self.marks[task] == self.round
     }
 }

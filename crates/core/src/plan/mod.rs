@@ -8,7 +8,9 @@ mod ancestry;
 pub mod check;
 mod edge;
 pub mod graph;
+mod moved;
 pub mod output;
+pub mod sample;
 pub mod template;
 pub mod written;
 
@@ -26,6 +28,7 @@ use crate::run::event::AttemptId;
 use crate::time::micros;
 
 pub use edge::{Edge, End, OnFailure, When};
+pub use moved::moved;
 pub(crate) use output::correction_bytes;
 pub use output::{OutputSchema, corrected};
 
