@@ -13,7 +13,10 @@ const SLOWEST_DRIP: u32 = 1;
 /// wait by default.
 const LONG_DELAY: u32 = 700;
 
-/// The longest delay: a day.
+/// Seconds of a `pause` that does not say how many: some servers let so much pass between two keep-alives.
+const LONG_PAUSE: u32 = 30;
+
+/// The longest delay and the longest pause: a day.
 const MAX_DELAY: u32 = 86_400;
 
 /// What happens to one try of a request.
@@ -54,6 +57,9 @@ pub enum Fault {
     Truncated,
     /// Some of the answer, then nothing: `stall`. Billed up to there.
     Stall,
+    /// Half of the answer, then nothing for so many seconds, 1 to 86400, then the rest: `pause:10`; without a
+    /// number, 30. Billed as if it had not stood still.
+    Pause(u32),
     /// The answer's bytes come so many a second, at least 1: `drip:200`; without a number, 1.
     /// Billed.
     Drip(u32),
@@ -92,7 +98,7 @@ pub enum Fault {
 }
 
 /// The faults that are written as one word.
-const WORDS: [(&str, Fault); 27] = [
+const WORDS: [(&str, Fault); 28] = [
     ("ok", Fault::None),
     ("no-credit", Fault::NoCredit),
     ("close", Fault::Close),
@@ -105,6 +111,7 @@ const WORDS: [(&str, Fault); 27] = [
     ("reset-mid", Fault::ResetMid),
     ("truncated", Fault::Truncated),
     ("stall", Fault::Stall),
+    ("pause", Fault::Pause(LONG_PAUSE)),
     ("drip", Fault::Drip(SLOWEST_DRIP)),
     ("midstream", Fault::Midstream(None)),
     ("malformed", Fault::Malformed),
@@ -144,6 +151,7 @@ impl Fault {
             self,
             Fault::None
                 | Fault::Delay(_)
+                | Fault::Pause(_)
                 | Fault::Drip(_)
                 | Fault::Gzip
                 | Fault::NoUsage
@@ -160,7 +168,7 @@ impl Fault {
 
 /// The text is no fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown fault `{0}`: a status from 300 to 599, STATUS:CODE, drip:BYTES, delay:SECONDS, midstream:TOKENS, or one of {known}", known = words())]
+#[error("unknown fault `{0}`: a status from 300 to 599, STATUS:CODE, drip:BYTES, delay:SECONDS, pause:SECONDS, midstream:TOKENS, or one of {known}", known = words())]
 pub struct UnknownFault(pub String);
 
 fn words() -> String {
@@ -183,6 +191,7 @@ impl FromStr for Fault {
             ("drip", Some(rate @ 1..), ..) => Ok(Fault::Drip(rate)),
             ("midstream", Some(tokens), ..) => Ok(Fault::Midstream(Some(tokens))),
             ("delay", Some(seconds @ 1..=MAX_DELAY), ..) => Ok(Fault::Delay(seconds)),
+            ("pause", Some(seconds @ 1..=MAX_DELAY), ..) => Ok(Fault::Pause(seconds)),
             (_, _, Ok(status @ 300..=599), None) => Ok(Fault::Status(status)),
             (_, _, Ok(status @ 300..=599), Some(code)) if !code.is_empty() => {
                 Ok(Fault::Coded(status, code.to_owned()))
@@ -199,6 +208,7 @@ impl fmt::Display for Fault {
             Fault::Coded(status, code) => write!(f, "{status}:{code}"),
             Fault::Drip(rate) => write!(f, "drip:{rate}"),
             Fault::Delay(seconds) => write!(f, "delay:{seconds}"),
+            Fault::Pause(seconds) => write!(f, "pause:{seconds}"),
             Fault::Midstream(Some(tokens)) => write!(f, "midstream:{tokens}"),
             word => {
                 let written =
@@ -244,6 +254,7 @@ mod tests {
             Fault::Coded(307, "http://127.0.0.1:9/".to_owned()),
             Fault::Drip(200),
             Fault::Delay(1),
+            Fault::Pause(2),
             Fault::Midstream(Some(20)),
         ];
         for fault in WORDS.iter().map(|(_, fault)| fault).chain(&coded) {
@@ -267,6 +278,8 @@ mod tests {
             "drip:x",
             "delay:0",
             "delay:86401",
+            "pause:0",
+            "pause:86401",
             "cut:3",
             "midstream:x",
             "midstream:",

@@ -97,8 +97,8 @@ impl Client {
         // An error says that another provider is installed, which is as good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         Ok(Client {
-            remote: builder(connect).build().map_err(ClientError)?,
-            local: builder(connect).no_proxy().pool_max_idle_per_host(0).build().map_err(ClientError)?,
+            remote: own(connect).build().map_err(ClientError)?,
+            local: own(connect).no_proxy().pool_max_idle_per_host(0).build().map_err(ClientError)?,
         })
     }
 
@@ -181,9 +181,13 @@ async fn refusal(endpoint: &Endpoint, mut reply: reqwest::Response) -> Option<Fa
 }
 
 /// What both clients have in common.
+fn own(connect: Duration) -> reqwest::ClientBuilder {
+    builder(connect).user_agent(concat!("sortie/", env!("CARGO_PKG_VERSION")))
+}
+
+/// A client that says nothing of itself.
 fn builder(connect: Duration) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
-        .user_agent(concat!("sortie/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(connect)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode};
 use reqwest::Url;
 
@@ -78,7 +78,13 @@ impl Upstream {
         Ok(Upstream { base, client: client.build().map_err(ClientError)? })
     }
 
-    /// Sends a request as it came, and waits for the reply's head.
+    /// The path that a request's own path becomes behind the base URL.
+    pub fn path(&self, path: &str) -> String {
+        behind(&self.base, path).path().to_owned()
+    }
+
+    /// Sends a request as it came, with the headers that it had and no others but `accept: */*` where it
+    /// names none, which says the same, and waits for the reply's head.
     ///
     /// # Errors
     /// [`UpstreamError::Silent`] where there is none.
@@ -94,7 +100,6 @@ impl Upstream {
         url.set_query(query);
         let mut headers = end_to_end(headers);
         headers.remove(header::CONTENT_LENGTH);
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         for name in [header::AUTHORIZATION, HeaderName::from_static("x-api-key")] {
             if let Some(value) = headers.get_mut(name) {
                 value.set_sensitive(true);
@@ -116,9 +121,15 @@ impl Passed {
     }
 }
 
-/// The same headers without those of one connection. The length of the body stays.
+/// The same headers without those of one connection, the ones that it names itself among them. The length of the
+/// body stays.
 pub fn end_to_end(headers: &HeaderMap) -> HeaderMap {
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named: Vec<&str> = named.flat_map(|names| names.split(',')).map(str::trim).collect();
     let mut headers = headers.clone();
+    for name in named {
+        headers.remove(name);
+    }
     for name in OF_THE_CONNECTION {
         headers.remove(name);
     }

@@ -103,6 +103,13 @@ fn a_fault_of_time_keeps_every_byte_and_changes_when_it_comes() {
     let End::Closed(end) = drip.end else { panic!("{:?}", drip.end) };
     assert_eq!((body(&drip), drip.chunks.len()), (body(&calm), body(&calm).len()));
     assert_eq!(end, SECOND + Duration::from_millis(100) * (body(&calm).len() as u32 - 1));
+    for stream in [true, false] {
+        let (calm, paused) = (failing("anthropic", "ok", stream), failing("anthropic", "pause:30", stream));
+        assert_eq!((body(&paused), paused.end), (body(&calm), End::Closed(32 * SECOND)), "{stream}");
+        let waits = paused.chunks.windows(2).filter(|two| two[1].at >= two[0].at + 30 * SECOND);
+        assert_eq!(waits.count(), 1, "{stream}");
+        assert_eq!((paused.head, paused.chunks[0].at), (calm.head, calm.chunks[0].at), "{stream}");
+    }
     let long = reply("", "openai", "[[sim output_tokens=100000 latency=1 fail=drip]]", false);
     assert!(long.chunks.len() <= 20_000);
 }

@@ -43,7 +43,8 @@ use crate::quota::{Ask, Bucket, Buckets};
 use crate::scenario::{self, Scenario};
 use crate::timeline::{End, ServerRequest, Timeline};
 pub use gate::most_body;
-pub(crate) use models::{PROVIDERS, names as model_names};
+pub(crate) use models::{PROVIDERS, names as model_names, provider};
+pub(crate) use refusal::error_reply;
 
 use asked::Asked;
 use batch::Batches;

@@ -167,7 +167,7 @@ fn row(dialect: &dyn Dialect, id: &str) -> Option<&'static Row> {
 pub(crate) const PROVIDERS: [&str; 2] = ["anthropic", "openai"];
 
 /// Whose API it is.
-pub(super) fn provider(dialect: &dyn Dialect) -> &'static str {
+pub(crate) fn provider(dialect: &dyn Dialect) -> &'static str {
     PROVIDERS[usize::from(!is_anthropic(dialect))]
 }
 

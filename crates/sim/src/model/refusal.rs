@@ -3,15 +3,24 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, SERVER};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::header::{CONTENT_TYPE, LOCATION, SERVER};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use sortie_providers::dialect::{Dialect, Quota, WireError};
 
-use super::{Model, json_headers};
+use super::{FAULT_WAIT, Model, json_headers};
+use crate::errors;
+use crate::fault::Fault;
+use crate::scenario::RetryAfter;
 use crate::timeline::Timeline;
 
 /// The proxy before both providers' APIs.
 const PROXY: &str = "cloudflare";
+
+/// Where a redirect points: a name that never resolves (RFC 6761).
+const ELSEWHERE: &str = "http://elsewhere.invalid/";
+
+/// The word of a fault that has a proxy's page in place of the error's JSON.
+const HTML: &str = "html";
 
 /// Why a request gets an error reply.
 #[derive(Debug)]
@@ -97,6 +106,62 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// The error reply that a fault is; none where it is something else. `wait` is the header of a 429 that a wait
+    /// helps.
+    pub(super) fn by(
+        fault: &Fault,
+        dialect: &dyn Dialect,
+        wait: Option<(HeaderName, String)>,
+    ) -> Option<Box<Self>> {
+        let (error, word) = match fault {
+            Fault::Status(status) => (dialect.usual_error(*status), None),
+            Fault::Coded(status, word) if word == HTML || (300..400).contains(status) => {
+                (dialect.usual_error(*status), Some(word.as_str()))
+            }
+            Fault::Coded(status, word) => (errors::said(dialect, *status, word), Some(word.as_str())),
+            Fault::NoCredit => (errors::no_credit(dialect), Some("credit")),
+            _ => return None,
+        };
+        let status = error.status;
+        let mut refusal = Refusal::new(error);
+        if status == 429 && errors::says_wait(word) {
+            refusal = refusal.with_header(wait);
+        }
+        Some(match word {
+            _ if (300..400).contains(&status) => {
+                refusal.with(LOCATION, word.unwrap_or(ELSEWHERE)).without_body()
+            }
+            Some(HTML) => refusal.with_page(),
+            _ => refusal,
+        })
+    }
+
+    /// The reply, with these headers beside its own.
+    fn reply(&self, dialect: &dyn Dialect, id: &str, mut headers: HeaderMap) -> Timeline {
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+        let status = StatusCode::from_u16(self.error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = match self.body {
+            RefusalBody::Error => dialect.error_body(&self.error, id),
+            RefusalBody::Page => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+                headers.insert(SERVER, HeaderValue::from_static(PROXY));
+                page(status)
+            }
+            RefusalBody::None => Bytes::new(),
+        };
+        Timeline::whole(self.at, status, headers, body)
+    }
+}
+
+/// The error reply that a fault is, where no model answers; none where the fault is something else.
+pub(crate) fn error_reply(fault: &Fault, dialect: &dyn Dialect, id: &str, now: Duration) -> Option<Timeline> {
+    let refusal = Refusal::by(fault, dialect, RetryAfter::default().header(FAULT_WAIT, now))?;
+    Some(refusal.reply(dialect, id, json_headers(dialect.reply_headers(id, &[], now))))
+}
+
 impl Model {
     /// The reply of a refusal.
     pub(super) fn refused(
@@ -111,20 +176,7 @@ impl Model {
             let said = if retry { "true" } else { "false" };
             headers.insert("x-should-retry", HeaderValue::from_static(said));
         }
-        for (name, value) in &refusal.headers {
-            headers.insert(name, value.clone());
-        }
-        let status = StatusCode::from_u16(refusal.error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = match refusal.body {
-            RefusalBody::Error => dialect.error_body(&refusal.error, id),
-            RefusalBody::Page => {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
-                headers.insert(SERVER, HeaderValue::from_static(PROXY));
-                page(status)
-            }
-            RefusalBody::None => Bytes::new(),
-        };
-        Timeline::whole(refusal.at, status, headers, body)
+        refusal.reply(dialect, id, headers)
     }
 }
 

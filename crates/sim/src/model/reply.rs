@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use sortie_core::money::Usd;
 use sortie_core::run::event::Finish;
@@ -16,18 +16,12 @@ use sortie_providers::dialect::{Besides, ServerAnswer};
 use super::asked::Asked;
 use super::refusal::{self, Refusal};
 use super::{FAULT_WAIT, LEDGER_PROMPT, gzip, json_headers, twist};
+use crate::answer;
 use crate::bill::Served;
 use crate::fault::Fault;
 use crate::ledger::{Entry, Generation};
 use crate::scenario::Scenario;
 use crate::timeline::{Chunk, End, Head, Timeline};
-use crate::{answer, errors};
-
-/// Where a redirect points: a name that never resolves (RFC 6761).
-const ELSEWHERE: &str = "http://elsewhere.invalid/";
-
-/// The word of a fault that has a proxy's page in place of the error's JSON.
-const HTML: &str = "html";
 
 /// 100 MiB of zeros: `head -c 104857600 /dev/zero | gzip -9n`.
 const GZIP_BOMB: &[u8] = include_bytes!("../../assets/zeros-100-mib.gz");
@@ -70,35 +64,20 @@ impl Try {
 
     /// The error reply, where this try draws one.
     pub(super) fn refusal(&self, scenario: &Scenario, now: Duration) -> Option<Box<Refusal>> {
-        let (dialect, steering) = (self.asked.dialect, &self.asked.steering);
-        let (error, word) = match &self.fault {
-            Fault::Status(status) => (dialect.usual_error(*status), None),
-            Fault::Coded(status, word) if word == HTML || (300..400).contains(status) => {
-                (dialect.usual_error(*status), Some(word.as_str()))
-            }
-            Fault::Coded(status, word) => (errors::said(dialect, *status, word), Some(word.as_str())),
-            Fault::NoCredit => (errors::no_credit(dialect), Some("credit")),
-            _ => return None,
+        let steering = &self.asked.steering;
+        let wait = match steering.retry_after {
+            Some(_) => None,
+            None => scenario.retry_after.header(FAULT_WAIT, now),
         };
-        let status = error.status;
-        let mut refusal = Refusal::new(error);
-        if let Some(wait) = &steering.retry_after_ms {
-            refusal = refusal.with(RETRY_AFTER_MS, wait);
-        }
-        if let Some(wait) = &steering.retry_after {
-            refusal = refusal.with(RETRY_AFTER, wait);
-        } else if status == 429 && errors::says_wait(word) {
-            refusal = refusal.with_header(scenario.retry_after.header(FAULT_WAIT, now));
-        }
-        if let Some(retry) = &steering.should_retry {
-            refusal = refusal.with(X_SHOULD_RETRY, retry);
-        }
-        match word {
-            _ if (300..400).contains(&status) => {
-                refusal = refusal.with(LOCATION, word.unwrap_or(ELSEWHERE)).without_body();
+        let mut refusal = Refusal::by(&self.fault, self.asked.dialect, wait)?;
+        for (name, value) in [
+            (RETRY_AFTER_MS, &steering.retry_after_ms),
+            (RETRY_AFTER, &steering.retry_after),
+            (X_SHOULD_RETRY, &steering.should_retry),
+        ] {
+            if let Some(value) = value {
+                refusal = refusal.with(name, value);
             }
-            Some(HTML) => refusal = refusal.with_page(),
-            _ => {}
         }
         Some(refusal)
     }
@@ -150,6 +129,7 @@ impl Try {
         };
         let timeline = match self.fault {
             Fault::Drip(rate) => twist::dripped(timeline, rate),
+            Fault::Pause(seconds) => twist::paused(timeline, seconds),
             Fault::Gzip => gzip::compressed(timeline),
             _ => timeline,
         };

@@ -142,3 +142,20 @@ pub(super) fn dripped(mut timeline: Timeline, bytes_per_second: u32) -> Timeline
     }
     timeline
 }
+
+/// The same reply that stands still for so long after half of its pieces; one that comes in one piece, after half of
+/// that.
+pub(super) fn paused(mut timeline: Timeline, seconds: u32) -> Timeline {
+    if let [Chunk { at, bytes }] = &mut timeline.chunks[..] {
+        let rest = bytes.split_off(bytes.len() / 2);
+        let at = *at;
+        timeline.chunks.push(Chunk { at, bytes: rest });
+    }
+    let pause = Duration::from_secs(u64::from(seconds));
+    let half = timeline.chunks.len() / 2;
+    timeline.chunks[half..].iter_mut().for_each(|chunk| chunk.at += pause);
+    if let End::Closed(at) = &mut timeline.end {
+        *at += pause;
+    }
+    timeline
+}

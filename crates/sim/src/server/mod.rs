@@ -1,13 +1,15 @@
 //! The simulator as an HTTP/1.1 server: it reads requests, asks an [`Api`] ([`Model`] or
 //! [`crate::record::Replay`]), and plays the timelines that it answers with in real time; or it passes
-//! requests on to a real API and keeps the exchanges.
+//! requests on to a real API, and keeps the exchanges or disturbs them ([`proxy`]).
 //!
 //! It decides nothing. What is sent, when, and how a reply ends is the API's word; here are the
 //! sockets, and the only clock of this crate.
 
 mod clock;
 mod own;
+mod pass;
 mod play;
+pub mod proxy;
 mod record;
 
 use std::future::Future;
@@ -255,7 +257,7 @@ impl<A: Api> Face for Stage<A> {
         request: Request<Incoming>,
         abort: mpsc::UnboundedSender<Abort>,
     ) -> Result<Response<play::Body>, hyper::Error> {
-        let request = whole(request).await?;
+        let request = whole(request, model::most_body).await?;
         let arrived = self.clock.now();
         let refused = own::refused(&request, self.address);
         let timeline = refused.unwrap_or_else(|| self.api().handle(&request, arrived));
@@ -311,11 +313,15 @@ async fn converse(face: impl Face, stream: TcpStream, mut stopping: watch::Recei
     }
 }
 
-/// Reads a request to its end. Of a body that is too long only as much is kept as tells the model
-/// so; the rest is read all the same, because a client that is still sending would miss the reply.
-async fn whole(request: Request<Incoming>) -> Result<ServerRequest, hyper::Error> {
+/// Reads a request to its end. Of a body that is longer than it may be at its path, only as much is kept as tells the
+/// model or the upstream so; the rest is read all the same, because a client that is still sending would miss the
+/// reply.
+async fn whole(
+    request: Request<Incoming>,
+    most: impl FnOnce(&str) -> usize,
+) -> Result<ServerRequest, hyper::Error> {
     let (head, mut incoming) = request.into_parts();
-    let most = model::most_body(head.uri.path());
+    let most = most(head.uri.path());
     let mut body = BytesMut::new();
     while let Some(frame) = incoming.frame().await {
         if let Ok(bytes) = frame?.into_data() {

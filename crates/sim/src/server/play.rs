@@ -24,6 +24,22 @@ pub(super) enum Abort {
 /// A reply's body as it comes; an error in it cuts the connection off.
 pub(super) type Body = StreamBody<std::pin::Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>>>;
 
+/// Ends a connection like this, or lets it stall, and never comes back: the connection drops what waits for it.
+pub(super) async fn abandon<T>(how: Option<Abort>, abort: &mpsc::UnboundedSender<Abort>) -> T {
+    if let Some(how) = how {
+        // The connection outlives its replies; should it not, there is nothing to abort.
+        let _ = abort.send(how);
+    }
+    std::future::pending().await
+}
+
+/// The error of a body that cuts its connection off, once what was sent before has left the buffer: it does when the
+/// body has nothing for a moment.
+pub(super) async fn cut_off() -> io::Error {
+    tokio::task::yield_now().await;
+    io::ErrorKind::ConnectionAborted.into()
+}
+
 /// A timeline on its way. Whatever ends the reply drops this, and the model is told: the last byte
 /// handed over, a client that hung up (hyper drops the reply of a connection that is gone), or the
 /// server's end.
@@ -53,12 +69,10 @@ impl<A: Api> Player<A> {
                 End::Reset(at) => Some((at, Abort::Reset)),
                 End::Stall => None,
             };
-            if let Some((at, how)) = how {
+            if let Some((at, _)) = how {
                 self.until(at).await;
-                // The connection outlives its replies; should it not, there is nothing to abort.
-                let _ = abort.send(how);
             }
-            return std::future::pending().await;
+            return abandon(how.map(|(_, how)| how), &abort).await;
         };
         self.until(head.at).await;
         let mut response = Response::new(self.into_body(abort));
@@ -94,16 +108,13 @@ impl<A: Api> Player<A> {
             }
             End::Cut(at) => {
                 self.until(at).await;
-                // What was sent before leaves the buffer when the body has nothing for a moment.
-                tokio::task::yield_now().await;
-                Some(io::ErrorKind::ConnectionAborted.into())
+                Some(cut_off().await)
             }
             End::Reset(at) => {
                 self.until(at).await;
-                let _ = abort.send(Abort::Reset);
-                std::future::pending().await
+                abandon(Some(Abort::Reset), abort).await
             }
-            End::Stall => std::future::pending().await,
+            End::Stall => abandon(None, abort).await,
         }
     }
 }

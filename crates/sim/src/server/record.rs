@@ -4,18 +4,18 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream;
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::StreamBody;
-use hyper::body::{Frame, Incoming};
-use sortie_providers::http::{Passed, Upstream, UpstreamError};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use sortie_providers::http::Upstream;
 use tokio::sync::mpsc;
 
 use super::clock::Clock;
 use super::own::PAGES;
+use super::pass::{Relay, Through, bad_gateway, relayed};
 use super::play::{Abort, Body};
 use super::{Face, whole};
+use crate::model::most_body;
 use crate::record::{Ending, Exchange, Heard, Results, Shelf};
 use crate::timeline::ServerRequest;
 
@@ -33,20 +33,19 @@ impl Face for Recorder {
         request: Request<Incoming>,
         _: mpsc::UnboundedSender<Abort>,
     ) -> Result<Response<Body>, hyper::Error> {
-        let request = whole(request).await?;
+        let request = whole(request, most_body).await?;
         // Another simulator's own pages are nothing that an API says.
         let is_kept = !request.path.starts_with(PAGES);
         let number = is_kept.then(|| self.shelf.number());
         let arrived = self.clock.now();
         let results = Results::of(&request);
         let ServerRequest { method, path, query, mut headers, body } = request.clone();
-        if results.is_some() {
-            // What is to be changed has to be read.
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        }
+        // What is kept, and what may be changed, has to be read.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let passed = self.upstream.pass(method, &path, query.as_deref(), &headers, body).await;
         let passed = match passed {
             Ok(passed) => passed,
+            // It is not kept.
             Err(error) => return Ok(bad_gateway(&error)),
         };
         let (status, mut headers) = (passed.status, passed.headers.clone());
@@ -62,15 +61,9 @@ impl Face for Recorder {
         if results.is_some() {
             headers.remove(CONTENT_LENGTH);
         }
-        let hearing = Hearing { recorder: self, number, arrived, request, results, heard, is_over: false };
-        let frames = stream::unfold((passed, hearing), async |(mut passed, mut hearing)| {
-            let frame = hearing.next(&mut passed).await?;
-            Some((frame, (passed, hearing)))
-        });
-        let mut response = Response::new(StreamBody::new(Box::pin(frames) as _));
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        Ok(response)
+        let through = Through::new(passed);
+        let hearing = Hearing { recorder: self, number, arrived, request, results, heard, through };
+        Ok(relayed(status, headers, hearing))
     }
 }
 
@@ -85,62 +78,48 @@ struct Hearing {
     /// The host that batches are to name, where it may tell of any.
     results: Option<Results>,
     heard: Heard,
-    is_over: bool,
+    through: Through,
 }
 
-impl Hearing {
-    /// What is passed on next: what comes as it comes, but of batches all at once.
-    async fn next(&mut self, passed: &mut Passed) -> Option<io::Result<Frame<Bytes>>> {
-        let Some(results) = self.results.clone() else {
-            return Some(self.hear(passed).await?.map(Frame::data));
-        };
+impl Relay for Hearing {
+    /// What comes as it comes, but of batches all at once.
+    async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        let Some(results) = self.results.clone() else { return self.hear().await };
         let mut whole = Vec::new();
-        while let Some(heard) = self.hear(passed).await {
+        while let Some(heard) = self.hear().await {
             match heard {
                 Ok(bytes) => whole.extend_from_slice(&bytes),
                 Err(error) => return Some(Err(error)),
             }
         }
-        (!whole.is_empty()).then(|| Ok(Frame::data(results.here(&whole))))
+        (!whole.is_empty()).then(|| Ok(results.here(&whole)))
     }
+}
 
-    async fn hear(&mut self, passed: &mut Passed) -> Option<io::Result<Bytes>> {
-        if self.is_over {
+impl Hearing {
+    async fn hear(&mut self) -> Option<io::Result<Bytes>> {
+        if self.through.is_over() {
             return None;
         }
-        let next = passed.next().await;
+        let next = self.through.next().await;
         self.heard.end_at = self.recorder.clock.now().saturating_sub(self.arrived);
-        match next {
-            Ok(Some(bytes)) => {
+        match next? {
+            Ok(bytes) => {
                 self.heard.chunks.push((self.heard.end_at, bytes.clone()));
-                // A body with a length is dropped with its last byte, not asked for its end.
-                self.is_over = self.promised().is_some_and(|promised| self.length() >= promised);
                 Some(Ok(bytes))
             }
-            Ok(None) => {
-                self.is_over = true;
-                None
-            }
             Err(error) => {
-                (self.is_over, self.heard.end) = (true, Ending::Cut);
+                self.heard.end = Ending::Cut;
                 Some(Err(io::Error::other(error)))
             }
         }
-    }
-
-    fn promised(&self) -> Option<u64> {
-        self.heard.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-    }
-
-    fn length(&self) -> u64 {
-        self.heard.chunks.iter().map(|(_, bytes)| bytes.len() as u64).sum()
     }
 }
 
 impl Drop for Hearing {
     fn drop(&mut self) {
         let Some(number) = self.number else { return };
-        if !self.is_over && self.promised() != Some(0) {
+        if !self.through.is_over() {
             tracing::warn!(number, "an exchange was not kept: its client hung up");
             return;
         }
@@ -149,15 +128,4 @@ impl Drop for Hearing {
             tracing::error!(error = &error as &dyn std::error::Error, "failed to keep an exchange");
         }
     }
-}
-
-/// The reply where the upstream has none: plain text, so that nobody takes it for the API's. It is
-/// not kept.
-fn bad_gateway(error: &UpstreamError) -> Response<Body> {
-    let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
-    let text = Bytes::from(format!("failed to {error}{cause}\n"));
-    let mut response = Response::new(StreamBody::new(Box::pin(stream::iter([Ok(Frame::data(text))])) as _));
-    *response.status_mut() = StatusCode::BAD_GATEWAY;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    response
 }
