@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sortie_core::agent::{Agent, AgentId};
 use sortie_core::limit::{GateId, GateSpec};
-use sortie_core::plan::template::Part;
-use sortie_core::plan::{Edge, Plan, Prompt, Prompts, Task, TaskId};
+use sortie_core::plan::{Plan, Prompt, Prompts, Task, TaskId, moved};
 use sortie_engine::store::Header;
 
 use super::differences::{Differences, of_agent, of_task};
@@ -46,7 +45,7 @@ pub(super) fn merge(old: (&Header, &Binding), new: (&Header, &Binding)) -> Merge
     let place = |id: TaskId| places[new.plan.task(id).name.as_str()];
     let mut merged: Vec<Option<(Task, Prompt)>> = vec![None; next as usize];
     for (task, prompt) in new.plan.tasks().iter().zip(new.prompts.iter()) {
-        let (id, now) = (places[task.name.as_str()], moved(task, prompt, place, &agents.places));
+        let (id, now) = (places[task.name.as_str()], placed(task, prompt, place, &agents.places));
         let known = old.plan.tasks().get(id.index()).filter(|_| !old.plan.is_removed(id));
         let known = known.zip(old.prompts.get(id.index()));
         merged[id.index()] = Some(match known {
@@ -87,23 +86,14 @@ fn gone(task: &Task, prompt: Option<&Prompt>) -> (Task, Prompt) {
 }
 
 /// A task of the new plan with the places that others have from now on.
-fn moved(
+fn placed(
     task: &Task,
     prompt: &Prompt,
     place: impl Fn(TaskId) -> TaskId,
     agents: &[AgentId],
 ) -> (Task, Prompt) {
-    let (mut task, mut prompt) = (task.clone(), prompt.clone());
-    task.agent = agents[task.agent.index()];
-    task.depends_on = task.depends_on.iter().map(|on| Edge { task: place(on.task), when: on.when }).collect();
-    task.same_as = task.same_as.map(&place);
-    task.prompt.inserts = task.prompt.inserts.iter().map(|&(of, times)| (place(of), times)).collect();
-    for part in &mut prompt.template.parts {
-        if let Part::Insert { task, .. } = part {
-            *task = place(*task);
-        }
-    }
-    (task, prompt)
+    let (task, prompt) = moved(task, prompt, place);
+    (Task { agent: agents[task.agent.index()], ..task }, prompt)
 }
 
 fn agents(
