@@ -18,6 +18,7 @@ pub mod plan;
 pub mod prediction;
 pub mod price;
 pub mod run;
+pub mod serving;
 #[cfg(test)]
 mod testing;
 pub mod time;

@@ -21,6 +21,13 @@ use crate::timeline::Pace;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(u64);
 
+impl Ticket {
+    /// What tells it from all others of its model.
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// How a reply's way to the client ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {

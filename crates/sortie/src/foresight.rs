@@ -204,7 +204,8 @@ fn simulated(header: &Header, binding: &Binding, simulation: &Simulation) -> Res
     let laws = laws.without_hints(|id| !states_all && !is_told(id));
     let network = |ms: f64| Duration::from_secs_f64(ms.max(0.0) / 1000.0);
     let refusal = network(scenario.network_ms.min)..=network(scenario.network_ms.max);
-    Ok(laws.with_provider_limits(allowed(plan, &header.settings.gates, &scenario), refusal))
+    let laws = laws.with_provider_limits(allowed(plan, &header.settings.gates, &scenario), refusal);
+    Ok(laws.with_server(scenario.server))
 }
 
 /// Whether a prompt tells the simulator what to do.
@@ -212,9 +213,9 @@ fn is_steered(template: &Template) -> bool {
     template.parts.iter().any(|part| matches!(part, Part::Text(text) if text.contains(directive::OPENING)))
 }
 
-/// Calls of an agent to the simulator, each far from every quota.
+/// Calls of an agent to the simulator, each far from every quota and from all others.
 fn probe(plan: &Arc<Plan>, id: AgentId, binding: &Binding, scenario: &Scenario) -> Calls {
-    let free = scenario.without_quotas();
+    let free = Scenario { server: None, ..scenario.without_quotas() };
     let configured: Vec<Endpoint> = binding.endpoints.clone();
     // Another seed than the run's: its own answers must not be known before.
     let model = Model::new(free, PROBE_SEED);

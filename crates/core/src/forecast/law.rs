@@ -25,6 +25,7 @@ use crate::chance::Chance;
 use crate::limit::GateSpec;
 use crate::plan::{Plan, Task, TaskId, graph};
 use crate::run::OVERHEAD_TOKENS;
+use crate::serving::Serving;
 use crate::usage::Usage;
 
 /// Past calls that make a law: fewer say little more than the defaults.
@@ -75,6 +76,8 @@ pub struct Laws {
     of: Vec<u32>,
     basis: BTreeMap<AgentId, Basis>,
     provider: Option<Provider>,
+    /// How many calls are answered at a time, where that is known.
+    serving: Option<Serving>,
     /// The tasks whose hints tell nothing of who answers; empty where all do.
     without_hints: Vec<bool>,
     /// How long each task's call takes, where that is stated.
@@ -112,7 +115,7 @@ impl Laws {
     pub fn new<'c>(plan: &Plan, calls: impl Fn(AgentId) -> Option<&'c Calls>) -> Self {
         let (of, basis) = (Vec::with_capacity(plan.len()), BTreeMap::new());
         let (distinct, without_hints, stated) = (Vec::new(), Vec::new(), Vec::new());
-        let mut laws = Laws { distinct, of, basis, provider: None, without_hints, stated };
+        let mut laws = Laws { distinct, of, basis, provider: None, serving: None, without_hints, stated };
         let mut known: BTreeMap<(AgentId, &str), u32> = BTreeMap::new();
         for task in plan.tasks() {
             let law = *known.entry((task.agent, &task.task_type)).or_insert_with(|| {
@@ -159,6 +162,13 @@ impl Laws {
         self
     }
 
+    /// The same, where all calls go to one server that answers so many at a time: what calls take is
+    /// what they take alone.
+    #[must_use]
+    pub fn with_server(self, serving: Option<Serving>) -> Self {
+        Laws { serving, ..self }
+    }
+
     /// The same, where the plan's hints tell nothing of the answers to these tasks: whoever answers
     /// does not do what they expect of a model. They still order the queue.
     #[must_use]
@@ -187,6 +197,11 @@ impl Laws {
     /// What is known of the provider's own limits.
     pub(super) fn provider(&self) -> Option<&Provider> {
         self.provider.as_ref()
+    }
+
+    /// How many calls are answered at a time, where that is known.
+    pub(super) fn serving(&self) -> Option<&Serving> {
+        self.serving.as_ref()
     }
 
     /// What the laws of each agent were made from.

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::law::{Laws, Provider, Weather};
+use super::law::{Drawn, Laws, Provider, Weather};
 use crate::ceiling::Work;
 use crate::chance::Chance;
 use crate::failure::{Class, Failure};
@@ -16,6 +16,7 @@ use crate::plan::{Plan, TaskId};
 use crate::run::Run;
 use crate::run::event::{Answer, AttemptId, Event, Finish, Outcome, Record, Timing};
 use crate::run::input::{Action, Billing, Input, Reply, Settings};
+use crate::serving::Queue;
 use crate::time::Time;
 use crate::usage::{Cost, Usage};
 
@@ -76,6 +77,7 @@ pub(super) fn play(run: &Run, first: &Input, laws: &Laws, weather: Option<Weathe
         no_text: Hash::of(b""),
         model: Arc::from(""),
         provider: laws.provider().map(|provider| (provider, Gates::enforcing(&provider.limits))),
+        queue: Queue::default(),
         due: BinaryHeap::new(),
         says: Vec::new(),
         tasks: vec![PlayedTask::default(); plan.len()],
@@ -153,6 +155,8 @@ struct Game<'a> {
     model: Arc<str>,
     /// The provider's own limits, and where they stand.
     provider: Option<(&'a Provider, Gates)>,
+    /// Where the calls stand at a server that answers so many at a time.
+    queue: Queue,
     /// How far away the provider is for each task, where it refuses any, from 0 to 1: refusals of calls
     /// that start together do not come together, and who hears first is first to come again.
     distances: Vec<f64>,
@@ -211,7 +215,7 @@ impl Game<'_> {
         let task = self.plan.task(attempt.task);
         let law = self.laws.of(attempt.task);
         let (hints, reserved) = (self.laws.hints(attempt.task, task), reserved.input_tokens);
-        let (drawn, fails_after) = match self.weather {
+        let (mut drawn, fails_after) = match self.weather {
             None => (law.expected(task, hints, reserved), None),
             Some(weather) => {
                 let fails_after = law.draw_failure(&mut self.chance);
@@ -226,7 +230,9 @@ impl Game<'_> {
                 (Err(throttled), Billing::Nothing, took)
             }
             Some(took) => failed(Class::Transient, Billing::Nothing, took),
-            None if drawn.took > task.timeout => failed(Class::Timeout, Billing::Unknown, task.timeout),
+            None if self.serve(&mut drawn, task.timeout, at) > task.timeout => {
+                failed(Class::Timeout, Billing::Unknown, task.timeout)
+            }
             None => {
                 let answer = Answer {
                     output: self.no_text,
@@ -240,6 +246,20 @@ impl Game<'_> {
         };
         let timing = Timing { first_token: None, total: took };
         Reply { attempt, result, billing, timing }
+    }
+
+    /// How long a drawn call takes, who waits so long: behind those before it, and slower beside them, where
+    /// the server has only so much for all.
+    fn serve(&mut self, drawn: &mut Drawn, timeout: Duration, at: Time) -> Duration {
+        if let Some(serving) = self.laws.serving() {
+            let now = at.since(Time::ZERO);
+            let turn = self.queue.turn(serving.slots, now);
+            let wait = turn.begins.saturating_sub(now);
+            drawn.took = wait + drawn.took.mul_f64(serving.factor(turn.busy));
+            // Who gives up is not answered any further.
+            self.queue.take(None, turn.begins, (now + drawn.took.min(timeout)).max(turn.begins));
+        }
+        drawn.took
     }
 
     /// What the run is told at a time.

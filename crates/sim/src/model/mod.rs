@@ -22,6 +22,7 @@ mod refusal;
 mod reply;
 mod room;
 mod route;
+mod served;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -34,6 +35,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sortie_core::hash::Hash;
+use sortie_core::serving::Queue;
 use sortie_providers::dialect::{self, Dialect, Quota, ServerAnswer};
 
 use crate::control::Standing;
@@ -85,6 +87,8 @@ pub struct Model {
     batch_requests: HashMap<String, Bucket>,
     /// How often each request's content has come as far as the model.
     tries: HashMap<Hash, u32>,
+    /// Who is being answered, and who waits.
+    queue: Queue,
     caches: Caches,
     batches: Batches,
     files: Files,
@@ -120,6 +124,7 @@ impl Model {
             accounts: HashMap::new(),
             batch_requests: HashMap::new(),
             tries: HashMap::new(),
+            queue: Queue::default(),
             caches: Caches::default(),
             batches: Batches::default(),
             files: Files::default(),
@@ -157,8 +162,9 @@ impl Model {
 
     /// A reply with this ticket has ended at `now`, on the clock of [`Model::handle`]. What was
     /// generated until then is billed: a streamed answer stops when its client hangs up, one that is
-    /// not streamed does not.
+    /// not streamed does not. Either frees its slot, where the server has so many.
     pub fn delivered(&mut self, ticket: Ticket, delivery: Delivery, now: Duration) {
+        self.queue.leave(ticket.number(), now);
         self.kept.delivered(ticket, delivery, now);
         self.ledger.close(ticket, delivery, now);
     }
@@ -259,14 +265,17 @@ impl Model {
         let quotas = self.admit(&asked, key, now)?;
         let attempt = *self.tries.entry(asked.content).and_modify(|tries| *tries += 1).or_insert(1);
         let fault = self.fault(&asked, attempt, now);
-        let this = Try::new(asked, fault, attempt);
+        let mut this = Try::new(asked, fault, attempt);
         if let Some(refusal) = this.refusal(&self.scenario, self.told_time(now)) {
             return Err(refusal.after(this.asked.network, quotas));
         }
         self.caches.keep(&reading, now);
         let id_of_answer = self.id(&this.asked.content, &format!("answer {attempt}"));
         let headers = self.headers(dialect, id, &quotas, now);
-        Ok(self.play(&this, &this.answer(id_of_answer, now), headers, (request, key, id), now))
+        let place = self.queue_up(&mut this, now);
+        let timeline = self.play(&this, &this.answer(id_of_answer, now), headers, (request, key, id), now);
+        self.take_place(place.as_ref(), &this, timeline.ticket);
+        Ok(timeline)
     }
 
     /// Reads a request of this key, with what was said before it where it goes on from that.

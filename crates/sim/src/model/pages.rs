@@ -43,6 +43,7 @@ impl Model {
         if followed.scenario_begins {
             self.accounts.clear();
             self.batch_requests.clear();
+            self.queue.clear();
             self.begin(now);
         }
         if followed.ledger_ends {

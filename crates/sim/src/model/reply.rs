@@ -136,7 +136,7 @@ impl Try {
         (timeline, self.generation())
     }
 
-    fn generation(&self) -> Option<Generation> {
+    pub(super) fn generation(&self) -> Option<Generation> {
         let streamed = self.asked.request.stream && self.fault != Fault::Lost;
         let generates = self.fault.generates() && (streamed || !matches!(self.fault, Fault::Midstream(_)));
         generates.then(|| Generation {
@@ -149,7 +149,7 @@ impl Try {
     }
 
     /// Pieces that are sent before the fault: half of them where it breaks into the answer.
-    fn sent_pieces(&self) -> usize {
+    pub(super) fn sent_pieces(&self) -> usize {
         let pieces = self.asked.pace.pieces;
         match self.fault {
             Fault::Midstream(Some(tokens)) => {

@@ -8,6 +8,7 @@
 mod batches;
 mod law;
 mod quotas;
+mod serving;
 mod shares;
 mod switches;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use sortie_core::chance::Chance;
+use sortie_core::serving::Serving;
 use sortie_providers::models::class;
 
 pub use batches::Batching;
@@ -68,6 +70,12 @@ pub struct Scenario {
     pub network_ms: Span,
     /// How many tokens an answer has, before the request's own limit on them.
     pub output_tokens: Law,
+    /// How many requests are answered at a time, whoever sends them, and how much longer that takes; as many
+    /// as come and no longer unless given. Those beyond it wait in the order of their arrival, unseen: not
+    /// even the head of their reply comes before their turn (with the first token, as ever), which is what
+    /// llama.cpp's server does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<Serving>,
     /// As in [`Quotas`], for every key and class of models that `quotas` has nothing for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u64>,
@@ -249,6 +257,7 @@ impl Scenario {
         if self.clock_skew_s.is_nan() || self.clock_skew_s.abs() > MAX_SECONDS {
             problems.push(format!("clock_skew_s has to stay between -{MAX_SECONDS} and {MAX_SECONDS}"));
         }
+        problems.extend(self.server.iter().flat_map(serving::problems));
         problems.extend(self.quota_changes.iter().filter_map(QuotaChange::problem));
         problems.extend(self.batches.problems(MAX_SECONDS));
         problems.extend(shares::problems(&self.faults));

@@ -66,8 +66,17 @@ fn tasks(seed: u64) -> Vec<TaskFile> {
         .collect()
 }
 
+/// The founding document's world behind a server that answers three at a time, the slower the more.
+const SERVER: &str = "server: { slots: 3, slowdown: [1.0, 1.3, 1.6] }";
+
 fn planned(config: &str, seed: u64) -> Header {
     header(config, tasks(seed), Scenario::text_of("seed").unwrap(), seed)
+}
+
+/// The same behind the server.
+fn behind_a_server(config: &str, seed: u64) -> Header {
+    let scenario = format!("{}\n{SERVER}\n", Scenario::text_of("seed").unwrap());
+    header(config, tasks(seed), &scenario, seed)
 }
 
 async fn ran(header: Header) -> Result<Lived, String> {
@@ -93,11 +102,20 @@ impl Graded {
 
 /// Grades a way of forecasting over all plans: all costs within their range, and so many of a hundred
 /// times.
-#[expect(clippy::print_stdout, reason = "shown with --nocapture: the figures")]
 async fn check(test: &str, config: &str, times_right: f64, foresee: impl AsyncFn(&Header) -> Forecast) {
+    check_of(test, |seed| planned(config, seed), times_right, foresee).await;
+}
+
+#[expect(clippy::print_stdout, reason = "shown with --nocapture: the figures")]
+async fn check_of(
+    test: &str,
+    planned: impl Fn(u64) -> Header,
+    times_right: f64,
+    foresee: impl AsyncFn(&Header) -> Forecast,
+) {
     let (mut plans, mut right) = (0, 0);
     for seed in seeds(PLANS) {
-        let header = planned(config, seed);
+        let header = planned(seed);
         let forecast = foresee(&header).await;
         let lived = ran(header).await;
         let lived = lived.unwrap_or_else(|why| panic!("seed {seed}: {why}\n  {}", again(seed, test)));
@@ -186,6 +204,12 @@ async fn forecasts_of_simulated_runs_at_a_stated_rate_come_true() {
 #[tokio::test]
 async fn forecasts_of_simulated_runs_that_meet_the_provider_s_refusals_come_true() {
     check("that_meet_the_provider_s_refusals", NO_RATE, TIMES_RIGHT, by_the_simulator).await;
+}
+
+#[tokio::test]
+async fn forecasts_of_simulated_runs_behind_a_server_with_slots_come_true() {
+    let planned = |seed| behind_a_server(RATE, seed);
+    check_of("behind_a_server_with_slots", planned, TIMES_RIGHT, by_the_simulator).await;
 }
 
 #[tokio::test]
