@@ -12,6 +12,7 @@ pub mod control;
 pub mod directive;
 mod errors;
 pub mod fault;
+pub mod fit;
 pub mod ledger;
 pub mod model;
 pub mod quota;
