@@ -204,8 +204,9 @@ fn simulated(header: &Header, binding: &Binding, simulation: &Simulation) -> Res
     let laws = laws.without_hints(|id| !states_all && !is_told(id));
     let network = |ms: f64| Duration::from_secs_f64(ms.max(0.0) / 1000.0);
     let refusal = network(scenario.network_ms.min)..=network(scenario.network_ms.max);
+    let usual = network(f64::midpoint(scenario.network_ms.min, scenario.network_ms.max));
     let laws = laws.with_provider_limits(allowed(plan, &header.settings.gates, &scenario), refusal);
-    Ok(laws.with_server(scenario.server))
+    Ok(laws.with_server(scenario.server, usual))
 }
 
 /// Whether a prompt tells the simulator what to do.

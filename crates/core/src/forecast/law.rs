@@ -76,8 +76,8 @@ pub struct Laws {
     of: Vec<u32>,
     basis: BTreeMap<AgentId, Basis>,
     provider: Option<Provider>,
-    /// How many calls are answered at a time, where that is known.
-    serving: Option<Serving>,
+    /// How many calls are answered at a time, where that is known, and how long they are on their way.
+    serving: Option<(Serving, Duration)>,
     /// The tasks whose hints tell nothing of who answers; empty where all do.
     without_hints: Vec<bool>,
     /// How long each task's call takes, where that is stated.
@@ -163,10 +163,10 @@ impl Laws {
     }
 
     /// The same, where all calls go to one server that answers so many at a time: what calls take is
-    /// what they take alone.
+    /// what they take alone, of which the network has so much.
     #[must_use]
-    pub fn with_server(self, serving: Option<Serving>) -> Self {
-        Laws { serving, ..self }
+    pub fn with_server(self, serving: Option<Serving>, network: Duration) -> Self {
+        Laws { serving: serving.map(|serving| (serving, network)), ..self }
     }
 
     /// The same, where the plan's hints tell nothing of the answers to these tasks: whoever answers
@@ -199,8 +199,8 @@ impl Laws {
         self.provider.as_ref()
     }
 
-    /// How many calls are answered at a time, where that is known.
-    pub(super) fn serving(&self) -> Option<&Serving> {
+    /// How many calls are answered at a time, where that is known, and how long they are on their way.
+    pub(super) fn serving(&self) -> Option<&(Serving, Duration)> {
         self.serving.as_ref()
     }
 

@@ -251,13 +251,14 @@ impl Game<'_> {
     /// How long a drawn call takes, who waits so long: behind those before it, and slower beside them, where
     /// the server has only so much for all.
     fn serve(&mut self, drawn: &mut Drawn, timeout: Duration, at: Time) -> Duration {
-        if let Some(serving) = self.laws.serving() {
+        if let Some((serving, network)) = self.laws.serving() {
             let now = at.since(Time::ZERO);
             let turn = self.queue.turn(serving.slots, now);
             let wait = turn.begins.saturating_sub(now);
-            drawn.took = wait + drawn.took.mul_f64(serving.factor(turn.busy));
+            let served = drawn.took.saturating_sub(*network).mul_f64(serving.factor(turn.busy));
+            drawn.took = wait + served + *network;
             // Who gives up is not answered any further.
-            self.queue.take(None, turn.begins, (now + drawn.took.min(timeout)).max(turn.begins));
+            self.queue.take(None, turn.begins, (now + (wait + served).min(timeout)).max(turn.begins));
         }
         drawn.took
     }
