@@ -79,15 +79,16 @@ pub fn lower_bound(plan: &Plan, settings: &Settings, work: impl Fn(TaskId) -> Op
     let mut by_gate = vec![Vec::new(); settings.gates.len()];
     for (id, work) in known.iter().filter(|(_, work)| !work.elsewhere) {
         if let Some(here) = by_gate.get_mut(plan.agent_of(*id).gate.index()) {
-            here.push(*work);
+            here.push((*id, *work));
         }
     }
+    let paths = plan.paths(|id| work(id).unwrap_or_default().duration);
     let slots = match settings.mode {
         Mode::Serial => 1,
         Mode::Parallel => settings.max_concurrent.max(1),
     };
     let mut bounds = vec![
-        (longest_path(plan, &work), Binding::LongestPath),
+        (paths.iter().map(|(_, after)| *after).max().unwrap_or_default(), Binding::LongestPath),
         (concurrency(known.iter().map(|(_, work)| work.duration), slots), Binding::Concurrency),
     ];
     for (spec, here) in settings.gates.iter().zip(&by_gate) {
@@ -95,10 +96,12 @@ pub fn lower_bound(plan: &Plan, settings: &Settings, work: impl Fn(TaskId) -> Op
             continue;
         }
         if let Some(slots) = spec.max_concurrent {
-            bounds.push((concurrency(here.iter().map(|work| work.duration), slots), Binding::Concurrency));
+            bounds
+                .push((concurrency(here.iter().map(|(_, work)| work.duration), slots), Binding::Concurrency));
         }
         if let Some(rate) = spec.requests_per_minute {
-            bounds.push((requests(here, rate, spec.requests_burst), Binding::Requests));
+            let within = here.iter().map(|(id, _)| paths[id.index()]).collect();
+            bounds.push((requests(within, rate, spec.requests_burst), Binding::Requests));
         }
         for (rate, binding, tokens) in [
             (spec.input_tokens_per_minute, Binding::InputTokens, sum(here, |work| work.input_tokens)),
@@ -112,10 +115,6 @@ pub fn lower_bound(plan: &Plan, settings: &Settings, work: impl Fn(TaskId) -> Op
     }
     let (makespan, binding) = bounds.into_iter().rev().max_by_key(|(makespan, _)| *makespan)?;
     Some(Bound { makespan, binding })
-}
-
-fn longest_path(plan: &Plan, work: impl Fn(TaskId) -> Option<Work>) -> Duration {
-    plan.longest_path(|id| work(id).unwrap_or_default().duration)
 }
 
 /// Work shared by `slots`, with its rounding: of the m longest calls some slot has at least
@@ -139,13 +138,25 @@ fn concurrency(durations: impl ExactSizeIterator<Item = Duration>, slots: u32) -
         .max(evenly)
 }
 
-/// The last starts that a request rate allows, plus their calls: the k-th start comes no earlier
-/// than (k − burst) / rate, and one of the k longest calls starts no earlier than that.
-fn requests(work: &[Work], per_minute: u32, burst: u32) -> Duration {
-    let mut durations: Vec<Duration> = work.iter().map(|work| work.duration).collect();
-    durations.sort_unstable_by(|a, b| b.cmp(a));
+/// How many moments are tried from which on starts are counted.
+const MOST_MOMENTS: usize = 64;
+
+/// The last starts that a request rate allows, between what has to come before each task and what comes from its
+/// start on. Of n tasks that have so much before them the last starts no earlier than (n − burst) / rate after that,
+/// and what comes from there on is at least the shortest of theirs (the one-machine bound with heads and tails:
+/// J. Carlier, "The one-machine sequencing problem", 1982; here the machine is the rate).
+fn requests(mut within: Vec<(Duration, Duration)>, per_minute: u32, burst: u32) -> Duration {
+    within.sort_unstable_by_key(|(_, after)| Reverse(*after));
+    let mut moments: Vec<Duration> = within.iter().map(|(before, _)| *before).collect();
+    moments.sort_unstable();
+    moments.dedup();
+    let every = moments.len().div_ceil(MOST_MOMENTS).max(1);
     let start = |k: usize| refill((k as u64 + 1).saturating_sub(u64::from(burst)), u64::from(per_minute));
-    work.iter().enumerate().map(|(k, work)| start(k) + work.duration).max().unwrap_or_default()
+    let from = |moment: &Duration| {
+        let later = within.iter().filter(|(before, _)| before >= moment).enumerate();
+        later.map(|(k, (_, after))| moment.saturating_add(start(k)).saturating_add(*after)).max()
+    };
+    moments.iter().step_by(every).filter_map(from).max().unwrap_or_default()
 }
 
 /// How long a bucket takes to gain so much.
@@ -153,8 +164,8 @@ fn refill(amount: u64, per_minute: u64) -> Duration {
     Duration::from_secs_f64(amount as f64 * 60.0 / per_minute.max(1) as f64)
 }
 
-fn sum(work: &[Work], of: impl Fn(&Work) -> u64) -> u64 {
-    work.iter().map(of).sum()
+fn sum(work: &[(TaskId, Work)], of: impl Fn(&Work) -> u64) -> u64 {
+    work.iter().map(|(_, work)| of(work)).sum()
 }
 
 #[cfg(test)]
@@ -181,9 +192,20 @@ mod tests {
 
     #[test]
     fn fifty_a_minute_and_four_seconds_a_call_is_three_point_three_times_faster() {
-        let work = vec![Work { duration: Duration::from_secs(4), ..Work::default() }; 100];
-        let bound = requests(&work, 50, 1);
+        let work = vec![(Duration::ZERO, Duration::from_secs(4)); 100];
+        let bound = requests(work, 50, 1);
         assert_eq!(bound, Duration::from_secs_f64(99.0 * 1.2 + 4.0));
         assert!((400.0 / bound.as_secs_f64() - 3.26).abs() < 0.01);
+    }
+
+    #[test]
+    fn starts_are_counted_between_what_comes_before_and_after() {
+        // 1 → {2, 3, 4} → 5, a second each: at 60/min the third of the middle starts at 3 s.
+        let second = Duration::from_secs(1);
+        let middle = (second, 2 * second);
+        let work = vec![(Duration::ZERO, 3 * second), middle, middle, middle, (2 * second, second)];
+        assert_eq!(requests(work.clone(), 60, 1), 5 * second);
+        assert_eq!(requests(work.clone(), 60, 2), 4 * second);
+        assert_eq!(requests(work, 60, 5), 3 * second);
     }
 }

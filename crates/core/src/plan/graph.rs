@@ -37,6 +37,23 @@ pub(super) fn remaining_path(
     ranks
 }
 
+/// For every task the longest path of durations that ends where it starts.
+pub(super) fn path_before(
+    order: &[TaskId],
+    tasks: &[Task],
+    duration: impl Fn(TaskId) -> Duration,
+) -> Vec<Duration> {
+    let mut before = vec![Duration::ZERO; tasks.len()];
+    for &id in order {
+        let ends = tasks[id.index()]
+            .depends_on
+            .iter()
+            .map(|on| before[on.task.index()].saturating_add(duration(on.task)));
+        before[id.index()] = ends.max().unwrap_or_default();
+    }
+    before
+}
+
 /// The tasks of the longest path, in their order.
 pub(super) fn longest_chain(
     order: &[TaskId],

@@ -347,9 +347,12 @@ impl Plan {
         &self.dependants[id.index()]
     }
 
-    /// The longest path through the plan where each task takes this long.
-    pub fn longest_path(&self, duration: impl Fn(TaskId) -> Duration) -> Duration {
-        graph::remaining_path(&self.order, &self.dependants, duration).into_iter().max().unwrap_or_default()
+    /// For every task the longest path of these durations that ends where it starts, and the longest one that starts
+    /// with it.
+    pub fn paths(&self, duration: impl Fn(TaskId) -> Duration) -> Vec<(Duration, Duration)> {
+        let before = graph::path_before(&self.order, self.tasks(), &duration);
+        let after = graph::remaining_path(&self.order, &self.dependants, duration);
+        before.into_iter().zip(after).collect()
     }
 
     /// The tasks of the longest path through the plan where each task takes this long, in their order; of equals the
