@@ -3,6 +3,7 @@
 mod ctl;
 mod money;
 mod resume;
+mod trial;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use sortie::core::run::input::Mode;
 pub(crate) use ctl::CtlArgs;
 pub(crate) use money::{Caps, CostsArgs, PricesArgs, ProviderArg, ReconcileArgs, span};
 pub(crate) use resume::{Again, PlanNow};
+pub(crate) use trial::{Phases, TrialArgs};
 
 /// Sends a team of LLM agents out on a plan and brings every result home.
 #[derive(Debug, Parser)]
@@ -31,10 +33,12 @@ Examples:
   sortie run plan.yaml --max-cost 2.50            run it, and never spend more
   sortie resume                                   go on after Ctrl-C, a crash or a stop
   sortie runs; sortie show RUN TASK               what was run, and what it answered
+  sortie trial --phase 1                          is it ready for production?
   sortie costs --by day                           what it all cost
 
 Exit codes: 0 all tasks succeeded, 1 some failed, 2 invalid input, 3 stopped by the budget,
-4 stopped by a provider or by a check before the start, 130 and 143 interrupted.";
+4 stopped by a provider or by a check before the start, 5 a trial's criteria were not met,
+130 and 143 interrupted.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -63,6 +67,9 @@ Examples:
   sortie forecast plan.yaml --agent claude=haiku  what it would come to with another model
   sortie forecast plan.yaml --json | jq .cost.worst")]
     Forecast(ForecastArgs),
+    /// Test agents, limits and budget against the API in stages, and say whether they are ready for production
+    #[command(after_help = trial::EXAMPLES)]
+    Trial(TrialArgs),
     /// Check configuration, keys, endpoints, prices and a plan, without spending
     #[command(after_help = "\
 Examples:
@@ -246,6 +253,9 @@ pub(crate) struct ResumeArgs {
     /// Do not ask before spending
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// End this process without a farewell once so many tasks have succeeded: for trials of recovery
+    #[arg(long, value_name = "N", hide = true)]
+    pub(crate) die_after: Option<u64>,
     #[command(flatten)]
     pub(crate) again: Again,
     #[command(flatten)]

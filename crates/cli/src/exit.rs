@@ -18,6 +18,8 @@ pub(crate) enum Exit {
     /// A provider stopped the run, or a check before the start did: no key, no price, a results
     /// directory that cannot be written, a run that another process drives.
     Setup,
+    /// A trial's criteria were not met.
+    Unmet,
     /// SIGINT.
     Interrupted,
     /// SIGTERM.
@@ -33,7 +35,7 @@ impl Exit {
             Exit::Invalid => 2,
             Exit::Budget => 3,
             Exit::Setup => 4,
-            // 5 is a trial's: its criteria were not met.
+            Exit::Unmet => 5,
             Exit::Interrupted => 130,
             Exit::Terminated => 143,
         }

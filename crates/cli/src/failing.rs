@@ -92,11 +92,14 @@ fn exit_of(error: &Error) -> Exit {
         | Error::Environment(_)
         | Error::NothingToResume
         | Error::NotBilled(_)
+        | Error::Fit(_)
         | Error::Read { .. }
         | Error::Store(StoreError::NoSuchRun(_) | StoreError::Exists(_) | StoreError::BadRunId(_)) => {
             Exit::Invalid
         }
-        Error::Setup(_) | Error::Client(_) | Error::File { .. } | Error::Store(_) => Exit::Setup,
+        Error::Setup(_) | Error::Proxy(_) | Error::Client(_) | Error::File { .. } | Error::Store(_) => {
+            Exit::Setup
+        }
         Error::Drive(_) => Exit::Failed,
     }
 }

@@ -61,6 +61,11 @@ pub(crate) fn style() -> Style {
     if std::io::stdout().is_terminal() && may_colour() { Style::Ansi } else { Style::Plain }
 }
 
+/// How notes are coloured.
+pub(crate) fn style_on_stderr() -> Style {
+    if colour_on_stderr() { Style::Ansi } else { Style::Plain }
+}
+
 /// Whether a result could not be written.
 static LOST: AtomicBool = AtomicBool::new(false);
 

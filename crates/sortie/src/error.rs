@@ -9,6 +9,7 @@ use sortie_engine::driver::DriveError;
 use sortie_engine::store::StoreError;
 use sortie_providers::http::{ClientError, EndpointError};
 use sortie_providers::keys::{EnvironmentError, KeyError};
+use sortie_sim::fit::FitError;
 use sortie_sim::scenario::ScenarioError;
 
 /// Why a run could not begin or go on.
@@ -53,6 +54,12 @@ pub enum Error {
     /// A run that cost nothing is to be held against a bill.
     #[error("run {0:?} was simulated in this process: no provider billed it")]
     NotBilled(String),
+    /// Calls make no scenario.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    /// Nobody can stand between a run and its endpoint.
+    #[error("failed to stand between the run and its endpoint")]
+    Proxy(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A file that the user named could not be read.
     #[error("failed to read {}", .path.display())]
     Read {

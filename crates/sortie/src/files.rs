@@ -104,9 +104,7 @@ pub(crate) async fn export<S: Store>(directory: &Path, fold: &Fold, store: &S) -
     make_directory(directory)?;
     let report = fold.report(fold.last_time());
     for format in format::ALL {
-        let mut file = Replacement::new(directory, format.file())?;
-        file.write(&format.render(&report))?;
-        file.done()?;
+        replace(directory, format.file(), &format.render(&report))?;
     }
     let mut file = Replacement::new(directory, "results.jsonl")?;
     let ids: Vec<TaskId> = fold.run().plan.ids().collect();
@@ -140,6 +138,14 @@ pub(crate) async fn result_of<S: Store>(
         None => None,
     };
     Ok(TaskResult::of(fold, id, text))
+}
+
+/// Writes a file of a directory whole, or not at all.
+pub(crate) fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    make_directory(directory)?;
+    let mut file = Replacement::new(directory, name)?;
+    file.write(bytes)?;
+    file.done()
 }
 
 /// A file that takes its place once it is whole.

@@ -249,7 +249,7 @@ fn default_timeout(plan: &Plan, settings: &Settings) -> Duration {
 
 /// A name that sorts by time: `20261123-182233-4f2a09`. The last part tells apart what was born in
 /// the same second.
-fn name_of(now: Time) -> String {
+pub fn name_of(now: Time) -> String {
     let seconds = i64::try_from(now.micros() / 1_000_000).unwrap_or_default();
     let date =
         jiff::Timestamp::from_second(seconds).unwrap_or_default().strftime("%Y%m%d-%H%M%S").to_string();

@@ -22,6 +22,7 @@ use sortie::report::{terminal as texts, units};
 use sortie::session::{Done, Drive, Session, view};
 use sortie::tokens::is_too_long;
 
+use super::dying::Dying;
 use crate::exit::Exit;
 use crate::failing::Failed;
 use crate::progress::Progress;
@@ -113,14 +114,14 @@ pub(super) async fn drive<S: Store>(
     budgets: Budgets,
     forecast: Foreseen,
     pace: Pace,
-    terminal: Terminal,
+    (terminal, dying): (Terminal, Dying),
 ) -> Result<Exit, Failed> {
     let signals = Signals::of_the_process()
         .map_err(|error| Failed::new(Exit::Setup, format!("failed to listen for signals: {error}")))?;
     let progress = Progress::new(view(session.header()), session.records(), terminal);
     let drive = Drive { environment, budgets, pace, signals, forecast };
     // Boxed: a run's state is large, and the futures of callers would hold it all.
-    let done = Box::pin(session.drive(drive, progress)).await?;
+    let done = Box::pin(session.drive(drive, (dying, progress))).await?;
     tell(&done, terminal).await?;
     Ok(match &done.ended {
         Ended::Finished(outcome) => Exit::of(outcome, done.fold.summary(done.fold.last_time()).success),

@@ -5,6 +5,7 @@ mod completions;
 mod costs;
 mod counting;
 mod ctl;
+mod dying;
 mod execute;
 mod forecast;
 mod plan_now;
@@ -16,6 +17,7 @@ mod runs;
 mod schema;
 mod show;
 mod simulate;
+mod trial;
 
 use std::path::Path;
 
@@ -35,6 +37,7 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failed> {
         Command::Run(args) => Box::pin(run::run(args)).await,
         Command::Forecast(args) => forecast::run(args).await,
         Command::Resume(args) => Box::pin(resume::run(args)).await,
+        Command::Trial(args) => Box::pin(trial::run(args)).await,
         Command::Check(args) => check::run(args).await,
         Command::Runs(args) => runs::run(args).await,
         Command::Show(args) => show::run(args).await,

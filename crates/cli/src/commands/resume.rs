@@ -17,6 +17,7 @@ use sortie::report::terminal::{one_line, so_far};
 use sortie::report::units::count;
 use sortie::session::{Session, view};
 
+use super::dying::Dying;
 use super::execute::{announce, ask, drive, may_ask};
 use super::forecast::line as forecast_line;
 use super::{journal, plan_now};
@@ -82,7 +83,8 @@ pub(super) async fn run(args: ResumeArgs) -> Result<Exit, Failed> {
         }
     }
     let pace = if args.realtime { Pace::RealTime } else { Pace::Jumping };
-    drive(session, &setting.environment, budgets, Foreseen::nothing(), pace, terminal).await
+    let dying = Dying::after(args.die_after);
+    drive(session, &setting.environment, budgets, Foreseen::nothing(), pace, (terminal, dying)).await
 }
 
 /// What the configuration that was found says of money and the run does not heed, in a line.

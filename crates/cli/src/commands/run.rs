@@ -16,6 +16,7 @@ use sortie::report::Fold;
 use sortie::report::terminal::one_line;
 use sortie::session::{Session, now, view};
 
+use super::dying::Dying;
 use super::execute::{announce, ask, drive, may_ask};
 use super::forecast::line as forecast_line;
 use super::{counting, journal, plan_now, simulation};
@@ -86,7 +87,7 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
         announce(session.header(), &session.in_force(), session.binding(), money, terminal);
     }
     let pace = if realtime { Pace::RealTime } else { Pace::Jumping };
-    drive(session, &setting.environment, Budgets::default(), forecast, pace, terminal).await
+    drive(session, &setting.environment, Budgets::default(), forecast, pace, (terminal, Dying::never())).await
 }
 
 /// A forecast that is made while the run begins: nothing waits for it.

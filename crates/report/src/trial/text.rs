@@ -96,7 +96,9 @@ fn what_was_measured(trial: &Trial, said: Option<&str>) -> Vec<String> {
         }
     }
     lines.extend(
-        speedup_line(summary).filter(|_| trial.test_type != "single").map(|line| format!("  {line}")),
+        speedup_line(summary)
+            .filter(|_| trial.test_type != "single" && trial.faults.is_empty())
+            .map(|line| format!("  {line}")),
     );
     lines.extend(trial.recovery.as_ref().map(recovered));
     for of in &trial.faults {
@@ -108,7 +110,11 @@ fn what_was_measured(trial: &Trial, said: Option<&str>) -> Vec<String> {
             count(of.tasks, "task"),
             came(of)
         );
-        let text = if of.tasks == 0 { format!("{}: {}", one_line(&of.fault), came(of)) } else { text };
+        let text = match (of.tasks, of.calls) {
+            (0, 0) => format!("{}: {}", one_line(&of.fault), came(of)),
+            (0, calls) => format!("{}: {}", one_line(&of.fault), count(calls, "call")),
+            _ => text,
+        };
         lines.extend(wrapped("  ", "    ", &text));
     }
     lines.extend(trial.drift.as_ref().and_then(drifted).map(|drifted| format!("  {drifted}")));

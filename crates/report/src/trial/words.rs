@@ -186,6 +186,7 @@ pub(super) fn drifted(drift: &Drift) -> Option<String> {
 /// How a fault came out, against how it should.
 pub(super) const fn came(of: &Faulted) -> &'static str {
     match (of.tasks, of.should_recover, of.as_it_should()) {
+        (0, ..) if of.calls > 0 => "made between this program and the provider",
         (0, ..) => "no task met it",
         (_, true, true) => "as it should be",
         (_, true, false) => "all should",

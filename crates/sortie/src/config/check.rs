@@ -45,6 +45,7 @@ impl Config {
             disabled: agents.disabled,
             gates: agents.gates,
             max_concurrent: rates.max_concurrent.unwrap_or(MAX_CONCURRENT),
+            stated_max_concurrent: rates.max_concurrent,
             money,
             run_timeout,
             grace: grace.unwrap_or(Settings::default().grace),

@@ -52,6 +52,8 @@ pub struct Config {
     pub gates: Vec<GateSpec>,
     /// Calls in flight at most, over all accounts.
     pub max_concurrent: u32,
+    /// The same, where it is stated.
+    pub stated_max_concurrent: Option<u32>,
     /// What may be spent.
     pub money: Money,
     /// How long a run may take; by its forecast where nothing is set.

@@ -1,9 +1,33 @@
-//! Trials: staged tests of agents, limits and budget against an API.
+//! Trials: staged tests of agents, limits and a budget against an API, and a verdict (SPEC.md P, S, B, K).
+//!
+//! A trial consists of parts, which are ordinary runs of one journal: what they remember is all that a trial
+//! knows, and a report folds it. A front end asks for a [`Design`], shows what it will do, has each [`Part`] conducted,
+//! and has the [`Material`] assembled.
 //!
 //! | file | for |
 //! | --- | --- |
+//! | `design` | which tests and phases there are, and what each consists of |
+//! | `tasks` | the tasks that are generated, as the founding document has them |
+//! | `conduct` | one part: created, driven, folded |
+//! | `checklist` | what is looked at before (SPEC.md L1) |
+//! | `assemble` | from what the parts came to, to the trial's document |
+//! | `compare` | the simulator beside the real API, and fitted to it (SPEC.md M) |
+//! | `faults`, `proxies` | what is made to go wrong: by prompts, by whoever stands between (SPEC.md S4) |
 //! | `speedup` | how sure a measured speedup is |
-//! | `suggest` | which other setting would bring what, by the forecast |
+//! | `suggest` | what would make it better, by the forecast |
 
+pub mod assemble;
+pub mod checklist;
+pub mod compare;
+pub mod conduct;
+pub mod design;
+mod faults;
+pub mod proxies;
 pub mod speedup;
 pub mod suggest;
+mod tasks;
+
+pub use assemble::{Material, earlier, write};
+pub use conduct::{Conducted, Conductor};
+pub use design::{Design, Part, Phase, Request, Role, TestType};
+pub use proxies::Proxies;

@@ -1,7 +1,9 @@
 //! Does it work at all (SPEC.md K1): every type of task, dependencies, recovery from errors.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use sortie_core::agent::AgentId;
 use sortie_core::failure::Policy;
 use sortie_core::plan::{Edge, End};
 use sortie_core::time::Time;
@@ -81,6 +83,28 @@ fn dependencies(evidence: &Evidence) -> Criterion {
         _ => format!("all {kept} dependencies of tasks that were called were"),
     };
     Criterion::of(name, true, format!("{kept} kept: no call began before what it depends on had ended"))
+}
+
+/// Of tasks that depend on nothing and go to one agent, those of a higher priority were called first; none where all
+/// are equal.
+pub(super) fn priorities(evidence: &Evidence) -> Option<Criterion> {
+    let name = "priorities";
+    let mut starts: BTreeMap<(AgentId, Reverse<i32>), Vec<(Time, &str)>> = BTreeMap::new();
+    for (_, task, view) in evidence.counting().filter(|(_, task, _)| task.depends_on.is_empty()) {
+        let started = view.started_at.map(|at| (at, task.name.as_str()));
+        starts.entry((task.agent, Reverse(task.priority))).or_default().extend(started);
+    }
+    let levels: Vec<_> = starts.iter().filter(|(_, starts)| !starts.is_empty()).collect();
+    let of_one_agent = || levels.windows(2).filter(|pair| pair[0].0.0 == pair[1].0.0);
+    of_one_agent().next()?;
+    let late = of_one_agent().find_map(|pair| {
+        let (last, first) = (pair[0].1.iter().max()?, pair[1].1.iter().min()?);
+        (last.0 > first.0).then(|| format!("{} was called before {}", first.1, last.1))
+    });
+    Some(match late {
+        Some(late) => Criterion::of(name, false, late),
+        None => Criterion::of(name, true, "what is to go first was called first"),
+    })
 }
 
 /// Whether a task had ended like this when another one that depends on it was first called.

@@ -96,7 +96,12 @@ pub fn judge(evidence: &Evidence, thresholds: &Criteria) -> Vec<Criterion> {
         performance::success_rate(evidence, thresholds),
         performance::p95_latency(evidence, thresholds),
     ];
-    ours(function::all(evidence)).chain(performance).chain(ours(money::all(evidence, thresholds))).collect()
+    let priorities = function::priorities(evidence);
+    ours(function::all(evidence))
+        .chain(priorities)
+        .chain(performance)
+        .chain(ours(money::all(evidence, thresholds)))
+        .collect()
 }
 
 impl Criterion {

@@ -17,6 +17,9 @@ use crate::units::{count, duration, percent, seconds};
 /// What is known of the speedup: the run's, with its bound; else why there is none to speak of.
 fn speedup_of(evidence: &Evidence) -> Result<(Speedup, Bound), &'static str> {
     let report = evidence.report;
+    if !evidence.faults.is_empty() {
+        return Err("faults were made on purpose, which take their time");
+    }
     match (report.bound, report.summary.cost.tasks_count, report.summary.mode) {
         (None, ..) | (_, 0, _) => Err("no call was made"),
         (_, 1, _) => Err("a single task has nothing to run beside"),

@@ -89,13 +89,15 @@ pub(super) fn recovery(trial: &Trial) -> String {
 
 pub(super) fn faults(trial: &Trial) -> String {
     let row = |of: &Faulted| {
-        let recovered = format!("{} of {}", of.recovered, of.tasks);
+        let recovered =
+            if of.tasks == 0 { "–".to_owned() } else { format!("{} of {}", of.recovered, of.tasks) };
         let came = if of.as_it_should() {
             came(of).to_owned()
         } else {
             format!("**not as it should be**: {}", came(of))
         };
-        let cells = [of.calls.to_string(), of.tasks.to_string(), recovered];
+        let tasks = if of.tasks == 0 { "–".to_owned() } else { of.tasks.to_string() };
+        let cells = [of.calls.to_string(), tasks, recovered];
         let [calls, tasks, recovered] = cells;
         [escape(&of.fault), calls, tasks, recovered, came, money(of.cost)]
     };

@@ -1,0 +1,100 @@
+//! `sortie trial`: staged tests against an API, and a verdict.
+//!
+//! | file | for |
+//! | --- | --- |
+//! | `stage` | one trial, from its checklist to its report |
+//! | `watch` | what is looked at while a part runs: progress, and the part over time |
+//! | `recovery` | a run that is killed in the middle |
+//! | `history` | earlier trials |
+
+mod history;
+mod recovery;
+mod stage;
+mod watch;
+
+use sortie::binding::Simulation;
+use sortie::config::Overrides;
+use sortie::report::trial::{Trial, Verdict};
+use sortie::trial::{Phase, TestType};
+
+use super::{scenario_text, simulation};
+use crate::args::{Phases, TrialArgs};
+use crate::exit::Exit;
+use crate::failing::Failed;
+use crate::load::{self, Setting};
+use crate::terminal::{self, Terminal};
+use stage::{Came, Stage};
+
+pub(super) async fn run(args: TrialArgs) -> Result<Exit, Failed> {
+    let terminal = Terminal::new(args.output);
+    args.caps.check()?;
+    let overrides =
+        Overrides { max_cost: args.caps.run(), agent_max_cost: args.caps.agents(), ..Overrides::default() };
+    let setting = load::setting(&args.places, &overrides)?;
+    load::known_agents(overrides.agent_max_cost.keys(), &setting.config)?;
+    let test_type = args.test_type.as_deref().and_then(TestType::named);
+    if args.history {
+        return Ok(history::show(&setting.config.results_dir, test_type, &args, terminal));
+    }
+    terminal.warn(&setting.config.warnings);
+    consistent(&args, test_type)?;
+    let plan = args.plan.as_deref().map(|path| load::plan(path, &setting.config)).transpose()?;
+    if let Some(plan) = &plan {
+        terminal.warn(&plan.warnings);
+    }
+    let simulation = simulation(&args.instead)?;
+    let rehearsal = Simulation { scenario: scenario_text(&args.against)?, seed: args.instead.seed };
+    let phases: Vec<Option<Phase>> = match args.phase {
+        Some(phases) => phases.each().map(Some).collect(),
+        None => vec![None],
+    };
+    let mut trials: Vec<Trial> = Vec::new();
+    for phase in phases {
+        let stage = Stage {
+            args: &args,
+            setting: &setting,
+            plan: plan.as_ref(),
+            simulation: simulation.as_ref(),
+            rehearsal: &rehearsal,
+            phase,
+            test_type,
+            terminal,
+        };
+        match Box::pin(stage.make()).await? {
+            Came::Ended(trial) => trials.push(*trial),
+            Came::Interrupted(exit) => return Ok(exit),
+        }
+        if trials.last().is_some_and(|trial| trial.verdict == Verdict::Fail) {
+            break;
+        }
+    }
+    told(&trials, &setting, &args, terminal)
+}
+
+/// What cannot be meant together.
+fn consistent(args: &TrialArgs, test_type: Option<TestType>) -> Result<(), Failed> {
+    let invalid = |message: &str| Err(Failed::new(Exit::Invalid, message));
+    let is_comparison = test_type == Some(TestType::Compare);
+    if args.fit.is_some() && !is_comparison {
+        return invalid("--fit needs --test-type compare: it takes both sides to fit one to the other");
+    }
+    if args.send_oversized && test_type != Some(TestType::FaultTolerance) {
+        return invalid("--send-oversized is about --test-type fault-tolerance");
+    }
+    if args.phase.is_some_and(Phases::are_several) && args.tasks.is_some() {
+        return invalid("--tasks is about one phase: several in a row have tasks of their own");
+    }
+    Ok(())
+}
+
+/// The documents of all trials that were made: one, or the last with all of them.
+fn told(trials: &[Trial], _setting: &Setting, args: &TrialArgs, terminal: Terminal) -> Result<Exit, Failed> {
+    let Some(last) = trials.last() else {
+        return Err(Failed::new(Exit::Failed, "no trial was made"));
+    };
+    if terminal.json() {
+        let several = args.phase.is_some_and(Phases::are_several);
+        terminal::document(&history::document(last, several.then_some(trials)));
+    }
+    Ok(if last.verdict == Verdict::Pass { Exit::Success } else { Exit::Unmet })
+}

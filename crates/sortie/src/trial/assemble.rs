@@ -1,0 +1,217 @@
+//! From what the parts of a trial came to, to its document.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sortie_core::money::Usd;
+use sortie_core::plan::TaskId;
+use sortie_core::time::Time;
+use sortie_report::fold::{Fold, Report};
+use sortie_report::summary::Summary;
+use sortie_report::trial::failures::failures;
+use sortie_report::trial::{
+    Bottlenecks, Comparison, Criteria, Drift, Evidence, Faulted, Measured, Point, Recovery, Trial, Verdict,
+    bottlenecks, judge, junit, markdown,
+};
+use sortie_report::units::rfc3339;
+
+use super::conduct::Conducted;
+use super::design::{Design, Role};
+use super::faults;
+use super::speedup;
+use crate::error::Error;
+use crate::files::replace;
+use crate::foresight::Foresight;
+
+/// What is known of a trial once its parts have ended.
+#[derive(Debug)]
+pub struct Material<'a> {
+    /// What it was to do.
+    pub design: &'a Design,
+    /// When it began.
+    pub began: Time,
+    /// What answered.
+    pub endpoint: String,
+    /// What was looked at before.
+    pub checklist: Vec<Point>,
+    /// Its parts, in their order.
+    pub parts: &'a [Conducted],
+    /// What was waited between its serial part and the one that is judged.
+    pub pause: Duration,
+    /// How it recovered from a kill.
+    pub recovery: Option<Recovery>,
+    /// The faults that were made outside of its prompts.
+    pub faults: Vec<Faulted>,
+    /// The judged part over time.
+    pub drift: Option<Drift>,
+    /// The simulator beside the real API.
+    pub comparison: Option<Comparison>,
+    /// What was expected of the judged part.
+    pub foresight: Option<&'a Foresight>,
+    /// What it may cost altogether.
+    pub budget: Option<Usd>,
+    /// What it has to reach.
+    pub criteria: Criteria,
+    /// What its reader has to know besides.
+    pub notes: Vec<String>,
+    /// Seed of what is drawn.
+    pub seed: u64,
+}
+
+impl Material<'_> {
+    /// The part that is judged: the one that was to be, else the last that was made.
+    pub fn judged(&self) -> Option<&Conducted> {
+        let is_judged = |part: &&Conducted| part.role == Role::Judged;
+        self.parts.iter().find(is_judged).or(self.parts.last())
+    }
+
+    /// Whether what a part came to is this trial's: beside a real endpoint nobody is paid for the simulator's.
+    fn counts(&self, part: &Conducted) -> bool {
+        let is_simulated = |part: &Conducted| part.fold.run().settings.simulated;
+        !is_simulated(part) || self.judged().is_some_and(is_simulated)
+    }
+
+    fn part(&self, role: Role) -> Option<&Conducted> {
+        self.parts.iter().find(|part| part.role == role)
+    }
+
+    /// The document; none where no part was made.
+    pub fn assemble(&self) -> Option<Trial> {
+        let judged = self.judged()?;
+        let report = judged.fold.report(judged.fold.last_time());
+        let meant_to_fail = meant_to_fail(self.design, &judged.fold);
+        let measured = self.measured(&report);
+        let mut faults = faults::tally(&self.design.faults, &judged.fold);
+        faults.extend(self.faults.iter().cloned());
+        let spent = self.parts.iter().filter(|part| self.counts(part)).map(|part| part.fold.charge());
+        let (mut cost, mut at_risk) = (Usd::ZERO, Usd::ZERO);
+        for charge in spent {
+            cost += charge.actual + charge.estimated;
+            at_risk += charge.at_risk;
+        }
+        let evidence = Evidence {
+            report: &report,
+            meant_to_fail: &meant_to_fail,
+            measured: measured.as_ref(),
+            recovery: self.recovery.as_ref(),
+            faults: &faults,
+            spent: (cost, at_risk),
+            budget: self.budget,
+        };
+        let criteria = judge(&evidence, &self.criteria);
+        let verdict = Verdict::over(&criteria);
+        let made = judged.role == Role::Judged;
+        let bottlenecks = if made { bottlenecks::of(&report) } else { Bottlenecks::default() };
+        let run = judged.fold.run();
+        let agents = judged.fold.agents().map(|agent| format!("{} ({})", agent.name, agent.model)).collect();
+        let mut summary = report.summary.clone();
+        summary.success = verdict == Verdict::Pass;
+        if let Some(measured) = &measured {
+            as_measured(&mut summary, measured);
+        }
+        let mut notes = self.design.notes.clone();
+        notes.extend(self.notes.iter().cloned());
+        if !made {
+            notes.push("the test itself was not made, because no agent could be asked".to_owned());
+        }
+        Some(Trial {
+            test_type: self.design.test_type.name().to_owned(),
+            phase: self.design.phase.map(super::Phase::number),
+            started_at: rfc3339(self.began),
+            endpoint: self.endpoint.clone(),
+            agents,
+            max_concurrent: run.settings.max_concurrent,
+            checklist: self.checklist.clone(),
+            runs: self.parts.iter().map(Conducted::line).collect(),
+            trial_cost: cost,
+            trial_at_risk: at_risk,
+            measured,
+            recovery: self.recovery.clone(),
+            faults,
+            drift: self.drift.clone(),
+            comparison: self.comparison.clone(),
+            criteria,
+            verdict,
+            bottlenecks,
+            suggestions: Vec::new(),
+            failures: failures(&report, &meant_to_fail),
+            before: None,
+            notes,
+            summary,
+        })
+    }
+
+    /// Both halves, where both were made and all their tasks succeeded: others took other work.
+    fn measured(&self, report: &Report<'_>) -> Option<Measured> {
+        let serial = self.part(Role::Serial)?;
+        let summary = serial.fold.summary(serial.fold.last_time());
+        if !(summary.success && report.summary.success) {
+            return None;
+        }
+        let Foresight { settings, laws, .. } = self.foresight?;
+        speedup::measured(&serial.fold, report.fold, self.pause, settings, laws, self.seed)
+    }
+}
+
+/// Takes what was measured for what was estimated of calls one after the other.
+fn as_measured(summary: &mut Summary, measured: &Measured) {
+    let speedup = &mut summary.speedup;
+    let Some(efficiency) = speedup.efficiency.filter(|efficiency| *efficiency > 0.0) else { return };
+    speedup.serial_duration = measured.serial;
+    speedup.speedup = Some(measured.speedup);
+    speedup.ceiling = Some(measured.speedup / efficiency);
+}
+
+/// The tasks that were made to fail.
+fn meant_to_fail(design: &Design, fold: &Fold) -> BTreeSet<TaskId> {
+    let plan = &fold.run().plan;
+    let is_meant = |id: &TaskId| {
+        let name = &plan.task(*id).name;
+        design.faults.iter().any(|made| !made.should_recover && made.task_id == *name)
+    };
+    plan.ids().filter(is_meant).collect()
+}
+
+/// Files of a trial beside those of the run that was judged.
+const FILES: [(&str, fn(&Trial) -> Vec<u8>); 3] =
+    [("test_report.md", markdown), ("junit.xml", junit), (DOCUMENT, document)];
+
+/// The trial itself, for programs and for the trials after it.
+const DOCUMENT: &str = "trial.json";
+
+/// A larger file is no trial's.
+const MAX_BYTES: u64 = 64 << 20;
+
+fn document(trial: &Trial) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(trial).unwrap_or_default();
+    text.push(b'\n');
+    text
+}
+
+/// Writes a trial's files into a directory; gives the path of its report.
+///
+/// # Errors
+/// The first file that could not be written; each is replaced whole or not at all.
+pub fn write(trial: &Trial, directory: &Path) -> Result<PathBuf, Error> {
+    for (name, render) in FILES {
+        replace(directory, name, &render(trial))?;
+    }
+    Ok(directory.join(FILES[0].0))
+}
+
+/// The trials of a results directory, newest first. What cannot be read is none.
+pub fn earlier(results_dir: &Path) -> Vec<Trial> {
+    let read = |directory: PathBuf| {
+        let path = directory.join(DOCUMENT);
+        let is_one = fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= MAX_BYTES);
+        let text = is_one.then(|| fs::read(&path).ok()).flatten()?;
+        serde_json::from_slice::<Trial>(&text).ok()
+    };
+    let directories =
+        fs::read_dir(results_dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let mut trials: Vec<Trial> = directories.filter_map(read).collect();
+    trials.sort_by(|a, b| b.started_at.cmp(&a.started_at));
+    trials
+}

@@ -1,0 +1,283 @@
+//! One part of a trial: created as an ordinary run of the journal, driven to its end, folded.
+
+use std::iter;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sortie_core::limit::Dimension;
+use sortie_core::money::Usd;
+use sortie_core::run::input::{Budgets, Mode};
+use sortie_engine::driver::{Ended, Foreseen, Observe};
+use sortie_engine::executor::signals::Signals;
+use sortie_engine::executor::simulated::Pace;
+use sortie_engine::sharing::learned;
+use sortie_engine::store::Header;
+use sortie_engine::store::sqlite::{Durability, SqliteStore};
+use sortie_providers::keys::Environment;
+use sortie_report::fold::{Fold, TaskView};
+use sortie_report::trial::TrialRun;
+use sortie_sim::Scenario;
+
+use super::design::{Part, Role};
+use super::proxies::Proxies;
+use crate::binding::{Binding, Simulation};
+use crate::config::{Config, Overrides};
+use crate::error::Error;
+use crate::launch::Launch;
+use crate::session::{Done, Drive, Session, now};
+
+/// Who conducts the parts of a trial.
+#[derive(Clone, Copy, Debug)]
+pub struct Conductor<'a> {
+    /// What the user has configured.
+    pub config: &'a Config,
+    /// Where keys come from.
+    pub environment: &'a Environment,
+    /// The simulator that answers in place of the providers.
+    pub simulation: Option<&'a Simulation>,
+    /// The simulator that the real endpoint is compared with.
+    pub rehearsal: &'a Simulation,
+    /// The trial's name, with which those of its runs begin.
+    pub trial_id: &'a str,
+    /// Seed of the jitter of retries.
+    pub seed: u64,
+    /// What all parts together may cost.
+    pub budget: Option<Usd>,
+    /// What stands between the run that is judged and its endpoints.
+    pub proxies: &'a Proxies,
+}
+
+/// A part that has ended.
+#[derive(Debug)]
+pub struct Conducted {
+    /// What it was for.
+    pub role: Role,
+    /// How it ended.
+    pub ended: Ended,
+    /// What it remembers, folded.
+    pub fold: Fold,
+    /// Its files.
+    pub directory: Option<PathBuf>,
+    /// The text of its last answer, where it has but one task.
+    pub said: Option<String>,
+}
+
+impl Conductor<'_> {
+    /// What a part's run is created with, where so much has been `spent` already, what is at risk included.
+    ///
+    /// # Errors
+    /// What has to be set up first.
+    pub fn header(&self, part: &Part, spent: Usd) -> Result<Header, Error> {
+        self.as_launched(part, spent, true)
+    }
+
+    /// The same for a part that is only forecast: nothing has to be set up.
+    ///
+    /// # Errors
+    /// As [`Launch::draft`].
+    pub fn draft(&self, part: &Part) -> Result<Header, Error> {
+        self.as_launched(part, Usd::ZERO, false)
+    }
+
+    fn as_launched(&self, part: &Part, spent: Usd, has_to_run: bool) -> Result<Header, Error> {
+        let left = self.budget.map(|budget| budget.minus(spent));
+        let overrides = Overrides { max_concurrent: Some(part.max_concurrent), ..Overrides::default() };
+        let mut config = self.config.clone().overridden(overrides);
+        config.money.budget = left;
+        if part.role == Role::Judged {
+            self.proxies.stand_in(&mut config);
+        }
+        let simulation = match part.role {
+            Role::Simulated | Role::SimulatedSerial | Role::Fitted(_) => Some(self.rehearsal),
+            _ => self.simulation,
+        };
+        let simulation = simulation.cloned();
+        let launch = Launch {
+            run_id: Some(self.run_id(part.role)),
+            mode: part.mode,
+            seed: self.seed,
+            simulation,
+            ..Launch::default()
+        };
+        let checked = part.checked.clone();
+        if has_to_run {
+            launch.header(checked, &config, self.environment, now())
+        } else {
+            launch.draft(checked, &config, self.environment, now())
+        }
+    }
+
+    /// The name of a part's run: the trial's own for the one that is judged.
+    pub fn run_id(&self, role: Role) -> String {
+        match role {
+            Role::Judged => self.trial_id.to_owned(),
+            role => format!("{}-{}", self.trial_id, role.name()),
+        }
+    }
+
+    /// Creates a part's run, for another process to drive; gives its id.
+    ///
+    /// # Errors
+    /// As [`Session::create`].
+    pub async fn create(&self, header: Header) -> Result<String, Error> {
+        let (results_dir, run_id) = (&self.config.results_dir, header.run_id.clone());
+        let store = open(results_dir, header.settings.simulated)?;
+        // What is dropped here is owned by nobody any more.
+        drop(Session::create(store, header, Some(results_dir)).await?);
+        Ok(run_id)
+    }
+
+    /// Conducts a part.
+    ///
+    /// # Errors
+    /// As [`Session::create`] and [`Session::drive`].
+    pub async fn conduct<O: Observe>(
+        &self,
+        role: Role,
+        header: Header,
+        forecast: Foreseen,
+        signals: Signals,
+        observe: O,
+    ) -> Result<Conducted, Error> {
+        let results_dir = &self.config.results_dir;
+        let store = open(results_dir, header.settings.simulated)?;
+        let session = Session::create(store, header, Some(results_dir)).await?;
+        self.drive(role, session, forecast, signals, observe).await
+    }
+
+    /// Goes on with a part whose process was killed.
+    ///
+    /// # Errors
+    /// As [`Session::resume`] and [`Session::drive`].
+    pub async fn go_on<O: Observe>(
+        &self,
+        role: Role,
+        simulated: bool,
+        signals: Signals,
+        observe: impl FnOnce(&Session<SqliteStore>) -> O,
+    ) -> Result<Conducted, Error> {
+        let results_dir = &self.config.results_dir;
+        let store = open(results_dir, simulated)?;
+        let session = Session::resume(store, Some(&self.run_id(role)), Some(results_dir)).await?;
+        let observe = observe(&session);
+        self.drive(role, session, Foreseen::nothing(), signals, observe).await
+    }
+
+    async fn drive<O: Observe>(
+        &self,
+        role: Role,
+        session: Session<SqliteStore>,
+        forecast: Foreseen,
+        signals: Signals,
+        observe: O,
+    ) -> Result<Conducted, Error> {
+        let drive = Drive {
+            environment: self.environment,
+            budgets: Budgets::default(),
+            pace: Pace::Jumping,
+            signals,
+            forecast,
+        };
+        let done = Box::pin(session.drive(drive, observe)).await?;
+        Conducted::of(role, done).await
+    }
+}
+
+fn open(results_dir: &Path, simulated: bool) -> Result<SqliteStore, Error> {
+    let durability = if simulated { Durability::Unsynced } else { Durability::Synced };
+    Ok(SqliteStore::open(results_dir, durability)?)
+}
+
+/// A minute, over which quotas are counted.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// How long after a run its accounts' quotas are as if it had not been, as far as they are stated or were learned
+/// from its replies.
+pub fn pause(serial: &Fold, results_dir: &Path) -> Duration {
+    let (run, end) = (serial.run(), serial.last_time());
+    let known = learned(results_dir, &run.settings.gates, now());
+    let in_last_minute = |view: &&TaskView| view.started_at.is_some_and(|at| end.since(at) < MINUTE);
+    let recent: Vec<&TaskView> = serial.tasks().iter().filter(in_last_minute).collect();
+    let usages = || recent.iter().filter_map(|view| view.usage);
+    let input: u64 = usages().map(|usage| usage.total_input()).sum();
+    let output: u64 = usages().map(|usage| usage.output).sum();
+    let gates = run.settings.gates.iter().zip(known.iter().map(Option::as_ref).chain(iter::repeat(None)));
+    let waits = gates.flat_map(|(spec, learned)| {
+        let learned = |dimension| learned.and_then(|learned| learned.per_minute(dimension));
+        let stated = spec.requests_per_minute.map(u64::from);
+        [
+            (recent.len() as u64, stated.or(learned(Dimension::Requests))),
+            (input, spec.input_tokens_per_minute.or(learned(Dimension::InputTokens))),
+            (output, spec.output_tokens_per_minute.or(learned(Dimension::OutputTokens))),
+        ]
+    });
+    let refill = |(used, rate): (u64, Option<u64>)| {
+        let share = used as f64 / rate.filter(|rate| *rate > 0)? as f64;
+        Some(MINUTE.mul_f64(share.min(1.0)))
+    };
+    waits.filter_map(refill).max().unwrap_or_default()
+}
+
+/// What is known of each gate's requests a minute besides what a run's settings state: what its replies told, or
+/// what its simulator has.
+///
+/// # Errors
+/// Where the header does not say who answers.
+pub fn allowed(header: &Header, results_dir: &Path) -> Result<Vec<Option<u64>>, Error> {
+    let gates = &header.settings.gates;
+    let Some(simulation) = Binding::of(header)?.simulation else {
+        let known = learned(results_dir, gates, now());
+        return Ok(known.iter().map(|learned| learned.as_ref()?.per_minute(Dimension::Requests)).collect());
+    };
+    let scenario = Scenario::parse(&simulation.scenario)?;
+    let of = |index: usize| {
+        let agent = header.plan.agents().iter().find(|agent| agent.gate.index() == index)?;
+        scenario.quotas_for(&agent.provider, &agent.model).requests_per_minute
+    };
+    Ok((0..gates.len()).map(of).collect())
+}
+
+impl Conducted {
+    async fn of(role: Role, done: Done<SqliteStore>) -> Result<Self, Error> {
+        let mut said = None;
+        if done.fold.run().plan.len() == 1
+            && let Some(&only) = done.fold.finished().last()
+        {
+            said = done.result(only).await?.and_then(|result| Some(result.result?.to_string()));
+        }
+        let Done { ended, fold, directory, .. } = done;
+        Ok(Conducted { role, ended, fold, directory, said })
+    }
+
+    /// What it may have cost: as reported, as estimated, and what is at risk.
+    pub fn spent(&self) -> Usd {
+        self.fold.charge().total()
+    }
+
+    /// Calls that it might make at a time.
+    pub fn width(&self) -> u32 {
+        let settings = &self.fold.run().settings;
+        match settings.mode {
+            Mode::Serial => 1,
+            Mode::Parallel => settings.max_concurrent,
+        }
+    }
+
+    /// Its line in the trial's list of runs.
+    pub fn line(&self) -> TrialRun {
+        let summary = self.fold.summary(self.fold.last_time());
+        TrialRun {
+            role: self.role.name(),
+            run_id: summary.run_id,
+            total_tasks: summary.total_tasks,
+            successful_tasks: summary.successful_tasks,
+            max_concurrent: self.width(),
+            total_duration: summary.total_duration,
+            p50_latency: summary.metrics.p50_latency,
+            p95_latency: summary.metrics.p95_latency,
+            total_cost: summary.total_cost,
+            api_calls_count: summary.api_calls_count,
+            error: summary.error,
+        }
+    }
+}

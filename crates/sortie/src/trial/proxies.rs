@@ -1,0 +1,125 @@
+//! Faults between a run and its real endpoints: a proxy on this machine for each of them, which cuts, delays and
+//! refuses a share of the calls.
+
+use std::collections::BTreeMap;
+
+use sortie_core::money::Usd;
+use sortie_providers::http::Upstream;
+use sortie_report::fold::Fold;
+use sortie_report::trial::Faulted;
+use sortie_report::units::count;
+use sortie_sim::scenario::FaultShare;
+use sortie_sim::server::TimeScale;
+use sortie_sim::server::proxy::{Counts, Faults, Proxy};
+
+use crate::config::Config;
+use crate::error::Error;
+
+/// What is done to calls: how it is written, its share of them, and what it is in words. Half of what is done costs
+/// nothing, the other half is made after the provider has been asked.
+const DEEDS: [(&str, f64, &str); 6] = [
+    ("429", 0.06, "answered 429 before the provider was asked"),
+    ("529", 0.04, "answered 529 before the provider was asked"),
+    ("reset", 0.04, "reset before the provider was asked"),
+    ("delay:3", 0.04, "answered 3 s later"),
+    ("cut", 0.04, "cut in the middle of the answer"),
+    ("lost", 0.02, "the answer lost on its way"),
+];
+
+/// The proxies of a trial, by the base URL that each stands in for; none outside of a test of faults.
+#[derive(Debug, Default)]
+pub struct Proxies(BTreeMap<String, Proxy>);
+
+impl Proxies {
+    /// None.
+    pub fn none() -> Self {
+        Proxies::default()
+    }
+
+    /// One in front of each endpoint of these agents.
+    ///
+    /// # Errors
+    /// Where an endpoint's URL is none, or no port is free.
+    pub async fn before(
+        config: &Config,
+        agents: impl IntoIterator<Item = usize>,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        let mut proxies = BTreeMap::new();
+        for agent in agents {
+            let base_url = &config.agents[agent].endpoint.base_url;
+            if proxies.contains_key(base_url) {
+                continue;
+            }
+            let (root, _) = split(base_url);
+            let shares = DEEDS.iter().filter_map(|(kind, share, _)| share_of(kind, *share)).collect();
+            let faults = Faults::new(shares, seed).map_err(boxed)?;
+            let upstream = Upstream::new(root).map_err(boxed)?;
+            let proxy = Proxy::start(upstream, faults, TimeScale::REAL).await.map_err(boxed)?;
+            proxies.insert(base_url.clone(), proxy);
+        }
+        Ok(Proxies(proxies))
+    }
+
+    /// Puts them in place of the endpoints.
+    pub(super) fn stand_in(&self, config: &mut Config) {
+        for agent in &mut config.agents {
+            if let Some(proxy) = self.0.get(&agent.endpoint.base_url) {
+                let (_, path) = split(&agent.endpoint.base_url);
+                agent.endpoint.base_url = format!("{}{path}", proxy.base_url());
+            }
+        }
+    }
+
+    /// What they did to calls, and what of it the run's books have to know, in sentences.
+    pub fn done(&self, judged: Option<&Fold>) -> (Vec<Faulted>, Vec<String>) {
+        let mut all = Counts::default();
+        for proxy in self.0.values() {
+            let counts = proxy.counts();
+            all.calls += counts.calls;
+            all.asked += counts.asked;
+            all.cut += counts.cut;
+            for (kind, n) in counts.faults {
+                *all.faults.entry(kind).or_default() += n;
+            }
+        }
+        if all.calls == 0 {
+            return (Vec::new(), Vec::new());
+        }
+        let done = |(kind, _, words): &(&str, f64, &str)| {
+            let calls = all.faults.get(*kind).copied().filter(|calls| *calls > 0)?;
+            let fault = (*words).to_owned();
+            Some(Faulted { fault, calls, tasks: 0, recovered: 0, should_recover: true, cost: Usd::ZERO })
+        };
+        let mut notes = Vec::new();
+        if let Some(fold) = judged {
+            let charge = fold.charge();
+            let doubtful = charge.estimated + charge.at_risk;
+            notes.push(format!(
+                "of {} the provider was asked for {}, and {} it had begun were kept from us: {} are counted for them, as \
+                 estimated or at risk",
+                count(all.calls, "call"),
+                all.asked,
+                count(all.cut, "answer"),
+                sortie_report::units::money(doubtful),
+            ));
+        }
+        (DEEDS.iter().filter_map(done).collect(), notes)
+    }
+}
+
+fn boxed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Proxy(Box::new(error))
+}
+
+fn share_of(kind: &str, share: f64) -> Option<FaultShare> {
+    Some(FaultShare { kind: kind.parse().ok()?, share, from_s: None, until_s: None, provider: None })
+}
+
+/// A base URL up to `/v1`, which belongs to the requests that are passed on.
+fn split(base_url: &str) -> (&str, &str) {
+    match base_url.strip_suffix("/v1") {
+        Some(root) => (root, "/v1"),
+        None => (base_url, ""),
+    }
+}
