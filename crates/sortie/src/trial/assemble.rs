@@ -169,14 +169,16 @@ fn meant_to_fail(design: &Design, fold: &Fold) -> BTreeSet<TaskId> {
     let plan = &fold.run().plan;
     let is_meant = |id: &TaskId| {
         let name = &plan.task(*id).name;
-        design.faults.iter().any(|made| !made.should_recover && made.task_id == *name)
+        design.faults.iter().any(|made| made.should_recover != Some(true) && made.task_id == *name)
     };
     plan.ids().filter(is_meant).collect()
 }
 
+/// How a file is made of a trial.
+type Render = fn(&Trial) -> Vec<u8>;
+
 /// Files of a trial beside those of the run that was judged.
-const FILES: [(&str, fn(&Trial) -> Vec<u8>); 3] =
-    [("test_report.md", markdown), ("junit.xml", junit), (DOCUMENT, document)];
+const FILES: [(&str, Render); 3] = [("test_report.md", markdown), ("junit.xml", junit), (DOCUMENT, document)];
 
 /// The trial itself, for programs and for the trials after it.
 const DOCUMENT: &str = "trial.json";

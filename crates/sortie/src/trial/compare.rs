@@ -65,7 +65,9 @@ pub fn comparison(scenario: &str, parts: &[Conducted]) -> Option<Comparison> {
 pub fn observed(header: &Header, records: &[Record], offset_s: f64) -> Vec<Observed> {
     let began = records.first().map_or(Time::ZERO, |record| record.at);
     let mut calls = Calls { plan: &header.plan, began, offset_s, started: Vec::new(), observed: Vec::new() };
-    records.iter().for_each(|record| calls.take(record));
+    for record in records {
+        calls.take(record);
+    }
     calls.observed
 }
 

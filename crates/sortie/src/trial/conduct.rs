@@ -89,6 +89,7 @@ impl Conductor<'_> {
         }
         let simulation = match part.role {
             Role::Simulated | Role::SimulatedSerial | Role::Fitted(_) => Some(self.rehearsal),
+            Role::Judged => self.proxies.simulation().or(self.simulation),
             _ => self.simulation,
         };
         let simulation = simulation.cloned();

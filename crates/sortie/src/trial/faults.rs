@@ -15,8 +15,8 @@ pub struct Made {
     pub task_id: String,
     /// What it is, in words.
     pub fault: &'static str,
-    /// Whether the task should succeed in the end.
-    pub should_recover: bool,
+    /// Whether the task should succeed in the end; none: it is the provider's to say.
+    pub should_recover: Option<bool>,
 }
 
 /// The faults that the simulator makes when a prompt asks for them, each class of failures once.
@@ -38,6 +38,8 @@ const SIMULATED: [(&str, &str); 13] = [
 
 /// A prompt that nobody answers.
 const TOO_LONG: &str = "a prompt of over 100,000 characters";
+/// One that a provider answers where its model's window has room.
+const SENT: &str = "a prompt of over 100,000 characters, sent all the same";
 
 /// Makes tasks meet faults; one of them is too long to be answered at all.
 pub(super) fn into_tasks(tasks: &mut Vec<TaskFile>, simulated: bool, send_oversized: bool) -> Vec<Made> {
@@ -47,14 +49,13 @@ pub(super) fn into_tasks(tasks: &mut Vec<TaskFile>, simulated: bool, send_oversi
         let every = if tasks.len() >= 2 * SIMULATED.len() { 2 } else { 1 };
         let skipped = usize::from(tasks.len() > 1);
         for (task, (fault, words)) in tasks.iter_mut().skip(skipped).step_by(every).zip(SIMULATED) {
-            task.prompt.push_str(&format!(" [[sim fail={fault}]]"));
-            made.push(Made { task_id: task.id.clone(), fault: words, should_recover: true });
+            task.prompt = format!("{} [[sim fail={fault}]]", task.prompt);
+            made.push(Made { task_id: task.id.clone(), fault: words, should_recover: Some(true) });
         }
     }
     let too_long = tasks::too_long();
-    let fault =
-        if send_oversized { "a prompt of over 100,000 characters, sent all the same" } else { TOO_LONG };
-    made.push(Made { task_id: too_long.id.clone(), fault, should_recover: false });
+    let (fault, should_recover) = if send_oversized { (SENT, None) } else { (TOO_LONG, Some(false)) };
+    made.push(Made { task_id: too_long.id.clone(), fault, should_recover });
     tasks.push(too_long);
     made
 }
@@ -78,7 +79,7 @@ pub(super) fn tally(made: &[Made], fold: &Fold) -> Vec<Faulted> {
             calls: u64::from(view.attempts.saturating_sub(u32::from(recovered))),
             tasks: 1,
             recovered: u64::from(recovered),
-            should_recover: made.should_recover,
+            should_recover: made.should_recover.unwrap_or(recovered),
             cost: view.charge.estimated + view.charge.at_risk,
         })
     };

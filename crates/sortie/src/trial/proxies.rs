@@ -1,17 +1,20 @@
-//! Faults between a run and its real endpoints: a proxy on this machine for each of them, which cuts, delays and
-//! refuses a share of the calls.
+//! Faults between a run and those who answer it, for a share of the calls: in front of a real endpoint a proxy on this
+//! machine, which cuts, delays and refuses; in the simulator a scenario that does so itself.
 
 use std::collections::BTreeMap;
 
+use sortie_core::failure::Class;
 use sortie_core::money::Usd;
 use sortie_providers::http::Upstream;
 use sortie_report::fold::Fold;
 use sortie_report::trial::Faulted;
 use sortie_report::units::count;
+use sortie_sim::Scenario;
 use sortie_sim::scenario::FaultShare;
 use sortie_sim::server::TimeScale;
 use sortie_sim::server::proxy::{Counts, Faults, Proxy};
 
+use crate::binding::Simulation;
 use crate::config::Config;
 use crate::error::Error;
 
@@ -26,9 +29,14 @@ const DEEDS: [(&str, f64, &str); 6] = [
     ("lost", 0.02, "the answer lost on its way"),
 ];
 
-/// The proxies of a trial, by the base URL that each stands in for; none outside of a test of faults.
+/// Who stands between the judged run of a trial and those who answer it; nobody outside of a test of faults.
 #[derive(Debug, Default)]
-pub struct Proxies(BTreeMap<String, Proxy>);
+pub struct Proxies {
+    /// By the base URL that each stands in for.
+    by_url: BTreeMap<String, Proxy>,
+    /// The simulator with faults of its own.
+    simulation: Option<Simulation>,
+}
 
 impl Proxies {
     /// None.
@@ -58,13 +66,30 @@ impl Proxies {
             let proxy = Proxy::start(upstream, faults, TimeScale::REAL).await.map_err(boxed)?;
             proxies.insert(base_url.clone(), proxy);
         }
-        Ok(Proxies(proxies))
+        Ok(Proxies { by_url: proxies, simulation: None })
+    }
+
+    /// The simulator, which does the same to a share of the calls.
+    ///
+    /// # Errors
+    /// Where its scenario is none, or has faults for all calls already.
+    pub fn within(simulation: &Simulation) -> Result<Self, Error> {
+        let mut scenario = Scenario::parse(&simulation.scenario)?;
+        scenario.faults.extend(DEEDS.iter().filter_map(|(kind, share, _)| share_of(kind, *share)));
+        let simulation = Simulation { scenario: scenario.to_text(), ..simulation.clone() };
+        Scenario::parse(&simulation.scenario)?;
+        Ok(Proxies { by_url: BTreeMap::new(), simulation: Some(simulation) })
+    }
+
+    /// The simulator that answers the judged run, where it is another than the trial's.
+    pub(super) fn simulation(&self) -> Option<&Simulation> {
+        self.simulation.as_ref()
     }
 
     /// Puts them in place of the endpoints.
     pub(super) fn stand_in(&self, config: &mut Config) {
         for agent in &mut config.agents {
-            if let Some(proxy) = self.0.get(&agent.endpoint.base_url) {
+            if let Some(proxy) = self.by_url.get(&agent.endpoint.base_url) {
                 let (_, path) = split(&agent.endpoint.base_url);
                 agent.endpoint.base_url = format!("{}{path}", proxy.base_url());
             }
@@ -74,7 +99,7 @@ impl Proxies {
     /// What they did to calls, and what of it the run's books have to know, in sentences.
     pub fn done(&self, judged: Option<&Fold>) -> (Vec<Faulted>, Vec<String>) {
         let mut all = Counts::default();
-        for proxy in self.0.values() {
+        for proxy in self.by_url.values() {
             let counts = proxy.counts();
             all.calls += counts.calls;
             all.asked += counts.asked;
@@ -82,6 +107,9 @@ impl Proxies {
             for (kind, n) in counts.faults {
                 *all.faults.entry(kind).or_default() += n;
             }
+        }
+        if let (Some(_), Some(fold)) = (&self.simulation, judged) {
+            return (by_class(fold), Vec::new());
         }
         if all.calls == 0 {
             return (Vec::new(), Vec::new());
@@ -106,6 +134,15 @@ impl Proxies {
         }
         (DEEDS.iter().filter_map(done).collect(), notes)
     }
+}
+
+/// What calls failed by, where nobody else counted it.
+fn by_class(fold: &Fold) -> Vec<Faulted> {
+    let failed = |(class, calls): (&Class, &u64)| {
+        let (fault, cost) = (format!("failed as {class}"), Usd::ZERO);
+        Faulted { fault, calls: *calls, tasks: 0, recovered: 0, should_recover: true, cost }
+    };
+    fold.counts().failed_attempts.iter().map(failed).collect()
 }
 
 fn boxed(error: impl std::error::Error + Send + Sync + 'static) -> Error {

@@ -219,10 +219,9 @@ fn graph(on: &[&[usize]]) -> Vec<TaskFile> {
     let id = |number: usize| format!("task_{number}");
     let task = |(index, on): (usize, &&[usize])| {
         let topic = TOPICS[index % TOPICS.len()];
-        let mut prompt = format!("Write three findings about {topic}. (Task {}.)", index + 1);
-        for on in *on {
-            prompt.push_str(&format!("\nTake into account: {{{{ results.{} }}}}", id(*on)));
-        }
+        let used = on.iter().map(|on| format!("\nTake into account: {{{{ results.{} }}}}", id(*on)));
+        let prompt = format!("Write three findings about {topic}. (Task {}.)", index + 1);
+        let prompt = std::iter::once(prompt).chain(used).collect();
         TaskFile {
             id: id(index + 1),
             prompt,

@@ -2,12 +2,16 @@
 //!
 //! | file | for |
 //! | --- | --- |
-//! | `stage` | one trial, from its checklist to its report |
+//! | `stage` | one trial: what it will do, and its parts one after the other |
+//! | `parts` | one part: made, killed in the middle |
+//! | `conclude` | what it came to: compared, written, shown |
 //! | `watch` | what is looked at while a part runs: progress, and the part over time |
 //! | `recovery` | a run that is killed in the middle |
 //! | `history` | earlier trials |
 
+mod conclude;
 mod history;
+mod parts;
 mod recovery;
 mod stage;
 mod watch;

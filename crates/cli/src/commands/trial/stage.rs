@@ -1,45 +1,30 @@
-//! One trial, from its checklist to its report.
+//! One trial: what it will do, and its parts one after the other.
 
 use std::time::Duration;
 
 use sortie::binding::{Binding, Simulation};
-use sortie::chain;
 use sortie::config::Config;
-use sortie::core::limit::GateId;
 use sortie::core::money::Usd;
 use sortie::core::plan::check::Checked;
-use sortie::core::run::event::{Outcome, Signal};
 use sortie::core::run::input::Mode;
 use sortie::core::time::Time;
-use sortie::engine::driver::{Ended, Foreseen};
-use sortie::engine::executor::signals::Signals;
-use sortie::engine::store::{Header, read_newest};
+use sortie::engine::store::Header;
 use sortie::foresight::{Foresight, Past};
-use sortie::report::fold::{Fold, Status};
+use sortie::report::fold::Status;
 use sortie::report::terminal::one_line;
 use sortie::report::trial::drift::DriftFold;
-use sortie::report::trial::{Comparison, Faulted, Point, Recovery, Trial, history, text};
+use sortie::report::trial::{Comparison, Point, Recovery, Trial, text};
 use sortie::report::units::{count, duration, money};
-use sortie::session::{Session, now, view};
-use sortie::trial::conduct::{allowed, pause};
-use sortie::trial::{
-    Conducted, Conductor, Design, Material, Part, Phase, Proxies, Request, Role, TestType, checklist,
-    compare, earlier, suggest, write,
-};
+use sortie::session::now;
+use sortie::trial::{Conducted, Conductor, Design, Part, Phase, Proxies, Request, Role, TestType, checklist};
 
-use super::recovery;
-use super::watch::Watch;
 use crate::args::TrialArgs;
 use crate::commands::execute::{ask, may_ask};
 use crate::commands::{counting, journal};
 use crate::exit::Exit;
 use crate::failing::Failed;
 use crate::load::Setting;
-use crate::progress::Progress;
 use crate::terminal::{self, Terminal};
-
-/// The configuration's key of calls at a time.
-const CONCURRENCY: &str = "rate_limiting.max_concurrent";
 
 /// A trial that is to be made.
 pub(super) struct Stage<'a> {
@@ -62,25 +47,25 @@ pub(super) enum Came {
 }
 
 /// What a trial has come to so far.
-struct Made<'a> {
-    design: &'a Design,
-    conductor: Conductor<'a>,
-    began: Time,
-    checklist: Vec<Point>,
-    parts: Vec<Conducted>,
-    pause: Duration,
-    recovery: Option<Recovery>,
-    drift: DriftFold,
-    foresight: Option<(Header, Foresight)>,
-    comparison: Option<Comparison>,
-    notes: Vec<String>,
+pub(super) struct Made<'a> {
+    pub(super) design: &'a Design,
+    pub(super) conductor: Conductor<'a>,
+    pub(super) began: Time,
+    pub(super) checklist: Vec<Point>,
+    pub(super) parts: Vec<Conducted>,
+    pub(super) pause: Duration,
+    pub(super) recovery: Option<Recovery>,
+    pub(super) drift: DriftFold,
+    pub(super) foresight: Option<(Header, Foresight)>,
+    pub(super) comparison: Option<Comparison>,
+    pub(super) notes: Vec<String>,
     /// What answers, apart from whoever stands between.
-    endpoint: String,
+    pub(super) endpoint: String,
 }
 
 impl Made<'_> {
     /// What all parts so far may have cost.
-    fn spent(&self) -> Usd {
+    pub(super) fn spent(&self) -> Usd {
         // Nobody is paid for what the simulator does beside a real endpoint.
         let paid =
             self.parts.iter().filter(|part| !matches!(part.role, Role::Simulated | Role::SimulatedSerial));
@@ -144,8 +129,13 @@ impl Stage<'_> {
 
     /// Whoever stands between a test of faults and a real endpoint.
     async fn proxies(&self, design: &Design) -> Result<Proxies, Failed> {
-        if self.simulation.is_some() || design.test_type != TestType::FaultTolerance {
+        if design.test_type != TestType::FaultTolerance {
             return Ok(Proxies::none());
+        }
+        if let Some(simulation) = self.simulation {
+            // Generated prompts ask for their faults themselves.
+            let is_own = self.plan.is_some();
+            return Ok(if is_own { Proxies::within(simulation)? } else { Proxies::none() });
         }
         let judged = design.parts.iter().find(|part| part.role == Role::Judged);
         let agents = judged.map(|part| part.checked.plan.used_agents()).unwrap_or_default();
@@ -276,197 +266,25 @@ impl Stage<'_> {
         let all = keys.fold.counts().succeeded == keys.fold.run().plan.to_do() as u64;
         Ok(all)
     }
-
-    /// Makes one part; the exit where a signal ended it.
-    async fn part(&self, made: &mut Made<'_>, part: &Part) -> Result<Option<Exit>, Failed> {
-        let header = match (&made.foresight, part.role) {
-            // Its tokens have been counted.
-            (Some((header, _)), Role::Judged) => {
-                Header { settings: made.conductor.header(part, made.spent())?.settings, ..header.clone() }
-            }
-            _ => made.conductor.header(part, made.spent())?,
-        };
-        self.terminal.note(&format!("── {} ──", in_words(part)));
-        let forecast = match (&made.foresight, part.role) {
-            (Some((_, foresight)), Role::Judged) => Foreseen::known(foresight.forecast.prediction()),
-            _ => Foreseen::nothing(),
-        };
-        let run = view(&header);
-        let progress = Progress::new(run.clone(), &[], self.terminal);
-        let mut other = DriftFold::default();
-        let drift = if part.role == Role::Judged { &mut made.drift } else { &mut other };
-        let watch = Watch::new(progress, run, drift);
-        let conducted = made.conductor.conduct(part.role, header, forecast, signals()?, watch).await?;
-        Ok(ended(made, conducted))
-    }
-
-    /// Makes a part that is killed in the middle, and goes on with it.
-    async fn killed(&self, made: &mut Made<'_>, part: &Part) -> Result<Option<Exit>, Failed> {
-        let header = made.conductor.header(part, made.spent())?;
-        let (simulated, tasks) = (header.settings.simulated, header.plan.to_do() as u64);
-        self.terminal
-            .note(&format!("── {}: killed once half of them are done, then resumed ──", in_words(part)));
-        let run_id = made.conductor.create(header).await?;
-        recovery::killed(&run_id, &self.args.places, tasks.div_ceil(2)).await?;
-        let mut before = None;
-        let terminal = self.terminal;
-        let watch = |session: &Session<_>| {
-            let run = view(session.header());
-            before = Some(Fold::of(run.clone(), session.records()));
-            Progress::new(run, session.records(), terminal)
-        };
-        let conducted = made.conductor.go_on(part.role, simulated, signals()?, watch).await?;
-        made.recovery = before.map(|before| recovery::recovery(&before, &conducted.fold));
-        Ok(ended(made, conducted))
-    }
-
-    /// Waits until the serial half throttles the parallel one no more.
-    async fn pause(&self, made: &mut Made<'_>) {
-        let Some(serial) = made.parts.iter().find(|part| part.role == Role::Serial) else { return };
-        let needed = pause(&serial.fold, &self.setting.config.results_dir);
-        let pause = self.args.pause.map_or(needed, Duration::from_secs_f64);
-        if serial.fold.run().settings.simulated || pause.is_zero() {
-            return;
-        }
-        self.terminal.note(&format!(
-            "waiting {} so that the serial half does not throttle the parallel one",
-            duration(pause)
-        ));
-        tokio::time::sleep(pause).await;
-        made.pause = pause;
-    }
-
-    /// Holds both sides against each other, and fits the simulator to the endpoint where it is asked for.
-    async fn compare(&self, made: &mut Made<'_>) -> Result<(), Failed> {
-        if made.design.test_type != TestType::Compare {
-            return Ok(());
-        }
-        made.comparison = compare::comparison(&scenario_name(self.rehearsal), &made.parts);
-        let (Some(file), Some(comparison)) = (&self.args.fit, &mut made.comparison) else { return Ok(()) };
-        let store = journal(&self.setting.config.results_dir)?;
-        let Some(store) = store else { return Ok(()) };
-        let mut runs = Vec::new();
-        for role in made.parts.iter().map(|part| part.role).filter(|role| is_real(*role)) {
-            runs.push(read_newest(&store, &made.conductor.run_id(role)).await?);
-        }
-        let fitted = match compare::fitted(made.conductor.trial_id, &runs, file) {
-            Ok(fitted) => fitted,
-            Err(error) => {
-                made.notes.push(format!("nothing was fitted: {}", chain(&error)));
-                return Ok(());
-            }
-        };
-        made.notes.extend(fitted.notes.iter().cloned());
-        let simulation = compare::simulation(&fitted, self.args.instead.seed);
-        let conductor = Conductor { rehearsal: &simulation, budget: None, ..made.conductor };
-        for part in made.design.rehearsals() {
-            let header = conductor.header(&part, Usd::ZERO)?;
-            let rehearsed = conductor.conduct(part.role, header, Foreseen::nothing(), signals()?, ()).await?;
-            let real =
-                made.parts.iter().find(|real| is_real(real.role) && real.width() == part.max_concurrent);
-            let row =
-                real.and_then(|real| compare::at_width(part.max_concurrent, &real.fold, &rehearsed.fold));
-            comparison.fitted.extend(row);
-        }
-        comparison.scenario_file = Some(file.display().to_string());
-        Ok(())
-    }
-
-    /// The document of what was made: written, shown.
-    async fn conclude(&self, made: Made<'_>, faults: Vec<Faulted>) -> Result<Trial, Failed> {
-        let config = &self.setting.config;
-        let judged = made.parts.iter().find(|part| part.role == Role::Judged);
-        let mut drift = None;
-        if let (Some(judged), Some((header, _))) = (judged, &made.foresight) {
-            let allowed = allowed(header, &config.results_dir)?;
-            let of = |gate: GateId| allowed.get(gate.index()).copied().flatten();
-            drift = made.drift.drift(judged.fold.run(), of);
-        }
-        let said = judged.and_then(|judged| judged.said.clone());
-        let endpoint = made.endpoint;
-        let trial_id = made.conductor.trial_id.to_owned();
-        let material = Material {
-            design: made.design,
-            began: made.began,
-            endpoint,
-            checklist: made.checklist,
-            parts: &made.parts,
-            pause: made.pause,
-            recovery: made.recovery,
-            faults,
-            drift,
-            comparison: made.comparison,
-            foresight: made.foresight.as_ref().map(|(_, foresight)| foresight),
-            budget: config.money.budget,
-            criteria: self.args.thresholds.over(config.criteria),
-            notes: made.notes,
-            seed: self.args.instead.seed,
-        };
-        let Some(mut trial) = material.assemble() else {
-            return Err(Failed::new(Exit::Failed, "no part of the trial was made"));
-        };
-        if let (Some(judged), Some((header, _))) = (judged, &made.foresight) {
-            let report = judged.fold.report(judged.fold.last_time());
-            let journal = journal(&config.results_dir)?;
-            let past = Past::of(journal.as_ref(), &config.results_dir, &header.settings);
-            trial.suggestions = suggest::suggestions(header, &report, &trial.criteria, past).await;
-            for suggestion in &mut trial.suggestions {
-                // Where the trial itself bounds it, the configuration's is no matter.
-                let is_ours =
-                    config.stated_max_concurrent.is_none_or(|stated| stated > made.design.max_concurrent);
-                if suggestion.setting == CONCURRENCY && is_ours {
-                    "--max-concurrent".clone_into(&mut suggestion.setting);
-                }
-            }
-        }
-        let before =
-            earlier(&config.results_dir).into_iter().find(|then| history::is_comparable(&trial, then));
-        trial.before = before.map(|then| history::before(&trial, &then));
-        let report = write(&trial, &config.results_dir.join(&trial_id))?;
-        if !self.terminal.json() {
-            terminal::result(&text::block(&trial, said.as_deref(), terminal::style()));
-        }
-        self.terminal.note(&format!("report in {}", report.display()));
-        Ok(trial)
-    }
-}
-
-fn signals() -> Result<Signals, Failed> {
-    Signals::of_the_process()
-        .map_err(|error| Failed::new(Exit::Setup, format!("failed to listen for signals: {error}")))
-}
-
-/// Takes a part that has ended; the exit where a signal ended it.
-fn ended(made: &mut Made<'_>, conducted: Conducted) -> Option<Exit> {
-    let exit = match &conducted.ended {
-        Ended::AtOnce(signal) | Ended::Finished(Outcome::Interrupted { signal }) => Some(exit_by(*signal)),
-        Ended::Finished(_) => None,
-    };
-    made.parts.push(conducted);
-    exit
-}
-
-fn exit_by(signal: Signal) -> Exit {
-    Exit::by(signal)
 }
 
 /// Whether a part asks the simulator beside a real endpoint.
-const fn is_rehearsal(part: &Part) -> bool {
+pub(super) const fn is_rehearsal(part: &Part) -> bool {
     matches!(part.role, Role::Simulated | Role::SimulatedSerial)
 }
 
 /// Whether a part asked the endpoint for the tasks of the trial.
-const fn is_real(role: Role) -> bool {
+pub(super) const fn is_real(role: Role) -> bool {
     matches!(role, Role::Serial | Role::Judged | Role::Width(_))
 }
 
-fn scenario_name(simulation: &Simulation) -> String {
+pub(super) fn scenario_name(simulation: &Simulation) -> String {
     let scenario = sortie::sim::Scenario::parse(&simulation.scenario);
     scenario.map_or_else(|_| "the simulator".to_owned(), |scenario| scenario.name)
 }
 
 /// What a part does, in words: `20 tasks one after the other`.
-fn in_words(part: &Part) -> String {
+pub(super) fn in_words(part: &Part) -> String {
     let tasks = count(part.checked.plan.to_do() as u64, "task");
     let how = match part.mode {
         Mode::Serial => "one after the other".to_owned(),

@@ -85,11 +85,14 @@ fn dependencies(evidence: &Evidence) -> Criterion {
     Criterion::of(name, true, format!("{kept} kept: no call began before what it depends on had ended"))
 }
 
+/// Tasks' first starts, with their names.
+type Starts<'a> = Vec<(Time, &'a str)>;
+
 /// Of tasks that depend on nothing and go to one agent, those of a higher priority were called first; none where all
 /// are equal.
 pub(super) fn priorities(evidence: &Evidence) -> Option<Criterion> {
     let name = "priorities";
-    let mut starts: BTreeMap<(AgentId, Reverse<i32>), Vec<(Time, &str)>> = BTreeMap::new();
+    let mut starts: BTreeMap<(AgentId, Reverse<i32>), Starts<'_>> = BTreeMap::new();
     for (_, task, view) in evidence.counting().filter(|(_, task, _)| task.depends_on.is_empty()) {
         let started = view.started_at.map(|at| (at, task.name.as_str()));
         starts.entry((task.agent, Reverse(task.priority))).or_default().extend(started);

@@ -1,0 +1,117 @@
+//! What a trial came to: both sides held against each other, the document written and shown.
+
+use sortie::chain;
+use sortie::core::limit::GateId;
+use sortie::core::money::Usd;
+use sortie::engine::driver::Foreseen;
+use sortie::engine::store::read_newest;
+use sortie::foresight::Past;
+use sortie::report::trial::{Faulted, Trial, history, text};
+use sortie::trial::conduct::allowed;
+use sortie::trial::{Conductor, Material, Role, TestType, compare, earlier, suggest, write};
+
+use super::parts::signals;
+use super::stage::{Made, Stage, is_real, scenario_name};
+use crate::commands::journal;
+use crate::exit::Exit;
+use crate::failing::Failed;
+use crate::terminal;
+
+/// The configuration's key of calls at a time.
+const CONCURRENCY: &str = "rate_limiting.max_concurrent";
+
+impl Stage<'_> {
+    /// Holds both sides against each other, and fits the simulator to the endpoint where it is asked for.
+    pub(super) async fn compare(&self, made: &mut Made<'_>) -> Result<(), Failed> {
+        if made.design.test_type != TestType::Compare {
+            return Ok(());
+        }
+        made.comparison = compare::comparison(&scenario_name(self.rehearsal), &made.parts);
+        let (Some(file), Some(comparison)) = (&self.args.fit, &mut made.comparison) else { return Ok(()) };
+        let store = journal(&self.setting.config.results_dir)?;
+        let Some(store) = store else { return Ok(()) };
+        let mut runs = Vec::new();
+        for role in made.parts.iter().map(|part| part.role).filter(|role| is_real(*role)) {
+            runs.push(read_newest(&store, &made.conductor.run_id(role)).await?);
+        }
+        let fitted = match compare::fitted(made.conductor.trial_id, &runs, file) {
+            Ok(fitted) => fitted,
+            Err(error) => {
+                made.notes.push(format!("nothing was fitted: {}", chain(&error)));
+                return Ok(());
+            }
+        };
+        made.notes.extend(fitted.notes.iter().cloned());
+        let simulation = compare::simulation(&fitted, self.args.instead.seed);
+        let conductor = Conductor { rehearsal: &simulation, budget: None, ..made.conductor };
+        for part in made.design.rehearsals() {
+            let header = conductor.header(&part, Usd::ZERO)?;
+            let rehearsed = conductor.conduct(part.role, header, Foreseen::nothing(), signals()?, ()).await?;
+            let real =
+                made.parts.iter().find(|real| is_real(real.role) && real.width() == part.max_concurrent);
+            let row =
+                real.and_then(|real| compare::at_width(part.max_concurrent, &real.fold, &rehearsed.fold));
+            comparison.fitted.extend(row);
+        }
+        comparison.scenario_file = Some(file.display().to_string());
+        Ok(())
+    }
+
+    /// The document of what was made: written, shown.
+    pub(super) async fn conclude(&self, made: Made<'_>, faults: Vec<Faulted>) -> Result<Trial, Failed> {
+        let config = &self.setting.config;
+        let judged = made.parts.iter().find(|part| part.role == Role::Judged);
+        let mut drift = None;
+        if let (Some(judged), Some((header, _))) = (judged, &made.foresight) {
+            let allowed = allowed(header, &config.results_dir)?;
+            let of = |gate: GateId| allowed.get(gate.index()).copied().flatten();
+            drift = made.drift.drift(judged.fold.run(), of);
+        }
+        let said = judged.and_then(|judged| judged.said.clone());
+        let endpoint = made.endpoint;
+        let trial_id = made.conductor.trial_id.to_owned();
+        let material = Material {
+            design: made.design,
+            began: made.began,
+            endpoint,
+            checklist: made.checklist,
+            parts: &made.parts,
+            pause: made.pause,
+            recovery: made.recovery,
+            faults,
+            drift,
+            comparison: made.comparison,
+            foresight: made.foresight.as_ref().map(|(_, foresight)| foresight),
+            budget: config.money.budget,
+            criteria: self.args.thresholds.over(config.criteria),
+            notes: made.notes,
+            seed: self.args.instead.seed,
+        };
+        let Some(mut trial) = material.assemble() else {
+            return Err(Failed::new(Exit::Failed, "no part of the trial was made"));
+        };
+        if let (Some(judged), Some((header, _))) = (judged, &made.foresight) {
+            let report = judged.fold.report(judged.fold.last_time());
+            let journal = journal(&config.results_dir)?;
+            let past = Past::of(journal.as_ref(), &config.results_dir, &header.settings);
+            trial.suggestions = suggest::suggestions(header, &report, &trial.criteria, past).await;
+            for suggestion in &mut trial.suggestions {
+                // Where the trial itself bounds it, the configuration's is no matter.
+                let is_ours =
+                    config.stated_max_concurrent.is_none_or(|stated| stated > made.design.max_concurrent);
+                if suggestion.setting == CONCURRENCY && is_ours {
+                    "--max-concurrent".clone_into(&mut suggestion.setting);
+                }
+            }
+        }
+        let before =
+            earlier(&config.results_dir).into_iter().find(|then| history::is_comparable(&trial, then));
+        trial.before = before.map(|then| history::before(&trial, &then));
+        let report = write(&trial, &config.results_dir.join(&trial_id))?;
+        if !self.terminal.json() {
+            terminal::result(&text::block(&trial, said.as_deref(), terminal::style()));
+        }
+        self.terminal.note(&format!("report in {}", report.display()));
+        Ok(trial)
+    }
+}

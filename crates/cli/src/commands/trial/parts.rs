@@ -1,0 +1,97 @@
+//! The parts of a trial: made, killed in the middle, waited for.
+
+use std::time::Duration;
+
+use sortie::core::run::event::Outcome;
+use sortie::engine::driver::{Ended, Foreseen};
+use sortie::engine::executor::signals::Signals;
+use sortie::engine::store::Header;
+use sortie::report::fold::Fold;
+use sortie::report::trial::drift::DriftFold;
+use sortie::report::units::duration;
+use sortie::session::{Session, view};
+use sortie::trial::conduct::pause;
+use sortie::trial::{Conducted, Part, Role};
+
+use super::recovery;
+use super::stage::{Made, Stage, in_words};
+use super::watch::Watch;
+use crate::exit::Exit;
+use crate::failing::Failed;
+use crate::progress::Progress;
+
+impl Stage<'_> {
+    /// Makes one part; the exit where a signal ended it.
+    pub(super) async fn part(&self, made: &mut Made<'_>, part: &Part) -> Result<Option<Exit>, Failed> {
+        let header = match (&made.foresight, part.role) {
+            // Its tokens have been counted.
+            (Some((header, _)), Role::Judged) => {
+                Header { settings: made.conductor.header(part, made.spent())?.settings, ..header.clone() }
+            }
+            _ => made.conductor.header(part, made.spent())?,
+        };
+        self.terminal.note(&format!("── {} ──", in_words(part)));
+        let forecast = match (&made.foresight, part.role) {
+            (Some((_, foresight)), Role::Judged) => Foreseen::known(foresight.forecast.prediction()),
+            _ => Foreseen::nothing(),
+        };
+        let run = view(&header);
+        let progress = Progress::new(run.clone(), &[], self.terminal);
+        let mut other = DriftFold::default();
+        let drift = if part.role == Role::Judged { &mut made.drift } else { &mut other };
+        let watch = Watch::new(progress, run, drift);
+        let conducted = made.conductor.conduct(part.role, header, forecast, signals()?, watch).await?;
+        Ok(ended(made, conducted))
+    }
+
+    /// Makes a part that is killed in the middle, and goes on with it.
+    pub(super) async fn killed(&self, made: &mut Made<'_>, part: &Part) -> Result<Option<Exit>, Failed> {
+        let header = made.conductor.header(part, made.spent())?;
+        let (simulated, tasks) = (header.settings.simulated, header.plan.to_do() as u64);
+        self.terminal
+            .note(&format!("── {}: killed once half of them are done, then resumed ──", in_words(part)));
+        let run_id = made.conductor.create(header).await?;
+        recovery::killed(&run_id, &self.args.places, tasks.div_ceil(2)).await?;
+        let mut before = None;
+        let terminal = self.terminal;
+        let watch = |session: &Session<_>| {
+            let run = view(session.header());
+            before = Some(Fold::of(run.clone(), session.records()));
+            Progress::new(run, session.records(), terminal)
+        };
+        let conducted = made.conductor.go_on(part.role, simulated, signals()?, watch).await?;
+        made.recovery = before.map(|before| recovery::recovery(&before, &conducted.fold));
+        Ok(ended(made, conducted))
+    }
+
+    /// Waits until the serial half throttles the parallel one no more.
+    pub(super) async fn pause(&self, made: &mut Made<'_>) {
+        let Some(serial) = made.parts.iter().find(|part| part.role == Role::Serial) else { return };
+        let needed = pause(&serial.fold, &self.setting.config.results_dir);
+        let pause = self.args.pause.map_or(needed, Duration::from_secs_f64);
+        if serial.fold.run().settings.simulated || pause.is_zero() {
+            return;
+        }
+        self.terminal.note(&format!(
+            "waiting {} so that the serial half does not throttle the parallel one",
+            duration(pause)
+        ));
+        tokio::time::sleep(pause).await;
+        made.pause = pause;
+    }
+}
+
+pub(super) fn signals() -> Result<Signals, Failed> {
+    Signals::of_the_process()
+        .map_err(|error| Failed::new(Exit::Setup, format!("failed to listen for signals: {error}")))
+}
+
+/// Takes a part that has ended; the exit where a signal ended it.
+fn ended(made: &mut Made<'_>, conducted: Conducted) -> Option<Exit> {
+    let exit = match &conducted.ended {
+        Ended::AtOnce(signal) | Ended::Finished(Outcome::Interrupted { signal }) => Some(Exit::by(*signal)),
+        Ended::Finished(_) => None,
+    };
+    made.parts.push(conducted);
+    exit
+}
