@@ -64,20 +64,25 @@ impl Stage<'_> {
         Ok(ended(made, conducted))
     }
 
-    /// Waits until the serial half throttles the parallel one no more.
-    pub(super) async fn pause(&self, made: &mut Made<'_>) {
-        let Some(serial) = made.parts.iter().find(|part| part.role == Role::Serial) else { return };
+    /// Waits until the serial half throttles the parallel one no more; the exit where a signal ended that.
+    #[expect(clippy::disallowed_methods, reason = "between two runs no executor's clock goes")]
+    pub(super) async fn pause(&self, made: &mut Made<'_>) -> Result<Option<Exit>, Failed> {
+        let Some(serial) = made.parts.iter().find(|part| part.role == Role::Serial) else { return Ok(None) };
         let needed = pause(&serial.fold, &self.setting.config.results_dir);
         let pause = self.args.pause.map_or(needed, Duration::from_secs_f64);
         if serial.fold.run().settings.simulated || pause.is_zero() {
-            return;
+            return Ok(None);
         }
         self.terminal.note(&format!(
             "waiting {} so that the serial half does not throttle the parallel one",
             duration(pause)
         ));
-        tokio::time::sleep(pause).await;
         made.pause = pause;
+        let mut signals = signals()?;
+        Ok(tokio::select! {
+            () = tokio::time::sleep(pause) => None,
+            signal = signals.next() => Some(Exit::by(signal)),
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sortie::binding::{Binding, Simulation};
 use sortie::config::Config;
+use sortie::core::agent::AgentId;
 use sortie::core::money::Usd;
 use sortie::core::plan::check::Checked;
 use sortie::core::run::input::Mode;
@@ -18,7 +19,7 @@ use sortie::report::units::{count, duration, money};
 use sortie::session::now;
 use sortie::trial::{Conducted, Conductor, Design, Part, Phase, Proxies, Request, Role, TestType, checklist};
 
-use crate::args::TrialArgs;
+use crate::args::{Phases, TrialArgs};
 use crate::commands::execute::{ask, may_ask};
 use crate::commands::{counting, journal};
 use crate::exit::Exit;
@@ -139,7 +140,7 @@ impl Stage<'_> {
         }
         let judged = design.parts.iter().find(|part| part.role == Role::Judged);
         let agents = judged.map(|part| part.checked.plan.used_agents()).unwrap_or_default();
-        let places = agents.into_iter().map(|id| id.index());
+        let places = agents.into_iter().map(AgentId::index);
         Ok(Proxies::before(&self.setting.config, places, self.args.instead.seed).await?)
     }
 }
@@ -149,10 +150,7 @@ impl Stage<'_> {
         let name = self.args.run_id.clone().unwrap_or_else(|| sortie::launch::name_of(began));
         match self.phase {
             // Phases in a row are trials of their own.
-            Some(phase)
-                if self.args.run_id.is_some()
-                    && self.args.phase.is_some_and(|phases| phases.are_several()) =>
-            {
+            Some(phase) if self.args.run_id.is_some() && self.args.phase.is_some_and(Phases::are_several) => {
                 format!("{name}-{}", phase.number())
             }
             _ => name,
@@ -184,12 +182,15 @@ impl Stage<'_> {
         if let Some(exit) = self.part(made, &keys).await? {
             return Ok(Some(exit));
         }
-        if !self.look(made).await? {
+        if !self.look(made)? {
             return Ok(None);
         }
         for part in &design.parts {
-            if part.role == Role::Judged && design.measures_both() {
-                self.pause(made).await;
+            if part.role == Role::Judged
+                && design.measures_both()
+                && let Some(exit) = self.pause(made).await?
+            {
+                return Ok(Some(exit));
             }
             let ended = match part.role {
                 Role::Recovery => self.killed(made, part).await?,
@@ -249,7 +250,7 @@ impl Stage<'_> {
     }
 
     /// Looks at what the agents answered; whether the trial can go on.
-    async fn look(&self, made: &mut Made<'_>) -> Result<bool, Failed> {
+    fn look(&self, made: &mut Made<'_>) -> Result<bool, Failed> {
         let Some(keys) = made.parts.last() else { return Ok(false) };
         let Some((header, foresight)) = &made.foresight else { return Ok(false) };
         let points =
