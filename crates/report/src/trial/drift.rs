@@ -18,8 +18,8 @@ use crate::fold::RunView;
 use crate::fold::clock::Clock;
 use crate::summary::percentile;
 
-/// Calls that make quarters worth comparing: ten in each.
-const ENOUGH: usize = 40;
+/// Calls that make quarters worth comparing: five in each.
+const ENOUGH: usize = 20;
 
 /// The part of a stretch of time that tasks have to wait for a rate for what started in it to be held against the rate.
 const WAITED_ALONG: f64 = 0.9;

@@ -17,6 +17,9 @@ use crate::exit::Exit;
 use crate::failing::Failed;
 use crate::terminal;
 
+/// Tasks of a run that is looked at over time.
+const LONG: usize = 50;
+
 /// The configuration's key of calls at a time.
 const CONCURRENCY: &str = "rate_limiting.max_concurrent";
 
@@ -65,7 +68,9 @@ impl Stage<'_> {
         if let (Some(judged), Some((header, _))) = (judged, &made.foresight) {
             let allowed = allowed(header, &config.results_dir)?;
             let of = |gate: GateId| allowed.get(gate.index()).copied().flatten();
-            drift = made.drift.drift(judged.fold.run(), of);
+            // Of fewer tasks chance says more than time.
+            let is_long = judged.fold.run().plan.to_do() >= LONG;
+            drift = is_long.then(|| made.drift.drift(judged.fold.run(), of)).flatten();
         }
         let said = judged.and_then(|judged| judged.said.clone());
         let endpoint = made.endpoint;
