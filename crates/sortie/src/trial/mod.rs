@@ -26,6 +26,8 @@ pub mod proxies;
 pub mod speedup;
 pub mod suggest;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 pub use assemble::{Material, earlier, write};
 pub use conduct::{Conducted, Conductor};
