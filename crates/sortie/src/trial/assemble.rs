@@ -1,8 +1,6 @@
 //! From what the parts of a trial came to, to its document.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sortie_core::money::Usd;
@@ -13,7 +11,7 @@ use sortie_report::summary::Summary;
 use sortie_report::trial::failures::failures;
 use sortie_report::trial::{
     Bottlenecks, Comparison, Criteria, Drift, Evidence, Faulted, Measured, Point, Recovery, Trial, Verdict,
-    bottlenecks, judge, junit, markdown,
+    bottlenecks, judge,
 };
 use sortie_report::units::rfc3339;
 
@@ -21,8 +19,6 @@ use super::conduct::Conducted;
 use super::design::{Design, Role};
 use super::faults;
 use super::speedup;
-use crate::error::Error;
-use crate::files::replace;
 use crate::foresight::Foresight;
 
 /// What is known of a trial once its parts have ended.
@@ -172,48 +168,4 @@ fn meant_to_fail(design: &Design, fold: &Fold) -> BTreeSet<TaskId> {
         design.faults.iter().any(|made| made.should_recover != Some(true) && made.task_id == *name)
     };
     plan.ids().filter(is_meant).collect()
-}
-
-/// How a file is made of a trial.
-type Render = fn(&Trial) -> Vec<u8>;
-
-/// Files of a trial beside those of the run that was judged.
-const FILES: [(&str, Render); 3] = [("test_report.md", markdown), ("junit.xml", junit), (DOCUMENT, document)];
-
-/// The trial itself, for programs and for the trials after it.
-const DOCUMENT: &str = "trial.json";
-
-/// A larger file is no trial's.
-const MAX_BYTES: u64 = 64 << 20;
-
-fn document(trial: &Trial) -> Vec<u8> {
-    let mut text = serde_json::to_vec_pretty(trial).unwrap_or_default();
-    text.push(b'\n');
-    text
-}
-
-/// Writes a trial's files into a directory; gives the path of its report.
-///
-/// # Errors
-/// The first file that could not be written; each is replaced whole or not at all.
-pub fn write(trial: &Trial, directory: &Path) -> Result<PathBuf, Error> {
-    for (name, render) in FILES {
-        replace(directory, name, &render(trial))?;
-    }
-    Ok(directory.join(FILES[0].0))
-}
-
-/// The trials of a results directory, newest first. What cannot be read is none.
-pub fn earlier(results_dir: &Path) -> Vec<Trial> {
-    let read = |directory: PathBuf| {
-        let path = directory.join(DOCUMENT);
-        let is_one = fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= MAX_BYTES);
-        let text = is_one.then(|| fs::read(&path).ok()).flatten()?;
-        serde_json::from_slice::<Trial>(&text).ok()
-    };
-    let directories =
-        fs::read_dir(results_dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    let mut trials: Vec<Trial> = directories.filter_map(read).collect();
-    trials.sort_by(|a, b| b.started_at.cmp(&a.started_at));
-    trials
 }

@@ -1,8 +1,6 @@
 //! What is looked at before a trial begins (SPEC.md L1), each point for real: a call to each agent that is
 //! to work, and what its account answered.
 
-use std::fs;
-
 use sortie_core::failure::Class;
 use sortie_core::limit::Dimension;
 use sortie_core::plan::check::{Checked, Routing, check};
@@ -17,6 +15,7 @@ use sortie_report::units::{count, duration, money};
 
 use super::conduct::Conducted;
 use super::design::{Part, Phase, Role};
+use super::shelf;
 use crate::config::Config;
 use crate::error::Error;
 use crate::foresight::Foresight;
@@ -152,7 +151,7 @@ fn logging(keys: &Conducted) -> Point {
     let Some(directory) = &keys.directory else {
         return point(PointState::Warning, "logging", "nothing is written: there is no results directory");
     };
-    let lines = |name: &str| fs::read_to_string(directory.join(name)).map(|text| text.lines().count() as u64);
+    let lines = |name: &str| shelf::lines(directory, name);
     match (lines("production.log"), lines("api_calls.log")) {
         (Ok(log), Ok(calls)) if calls > 0 => point(
             PointState::Ok,

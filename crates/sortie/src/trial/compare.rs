@@ -1,7 +1,6 @@
 //! The same tasks on the simulator and on the real API, side by side (SPEC.md M), and the simulator that is
 //! fitted to the real one.
 
-use std::fs;
 use std::path::Path;
 
 use sortie_core::plan::Plan;
@@ -17,6 +16,7 @@ use sortie_sim::fit::{Failed, Fitted, Observed, fit};
 
 use super::conduct::Conducted;
 use super::design::Role;
+use super::shelf;
 use crate::binding::Simulation;
 use crate::error::Error;
 
@@ -134,8 +134,7 @@ pub fn fitted(name: &str, runs: &[(Header, Vec<Record>)], file: &Path) -> Result
         calls.extend(of_run);
     }
     let fitted = fit(name, &calls)?;
-    let written = fs::write(file, fitted.to_yaml());
-    written.map_err(|source| Error::File { doing: "write", path: file.to_owned(), source })?;
+    shelf::scenario(&fitted.to_yaml(), file)?;
     Ok(fitted)
 }
 

@@ -11,6 +11,7 @@
 //! | `conduct` | one part: created, driven, folded |
 //! | `checklist` | what is looked at before (SPEC.md L1) |
 //! | `assemble` | from what the parts came to, to the trial's document |
+//! | `shelf` | its files |
 //! | `compare` | the simulator beside the real API, and fitted to it (SPEC.md M) |
 //! | `faults`, `proxies` | what is made to go wrong: by prompts, by whoever stands between (SPEC.md S4) |
 //! | `speedup` | how sure a measured speedup is |
@@ -23,13 +24,15 @@ pub mod conduct;
 pub mod design;
 mod faults;
 pub mod proxies;
+mod shelf;
 pub mod speedup;
 pub mod suggest;
 mod tasks;
 #[cfg(test)]
 mod tests;
 
-pub use assemble::{Material, earlier, write};
+pub use assemble::Material;
 pub use conduct::{Conducted, Conductor};
 pub use design::{Design, Part, Phase, Request, Role, TestType};
 pub use proxies::Proxies;
+pub use shelf::{earlier, write};
