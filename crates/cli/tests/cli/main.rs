@@ -28,3 +28,4 @@ mod resume;
 mod secrets;
 mod stops;
 mod tokens;
+mod trial;
