@@ -45,6 +45,11 @@ impl Simulator {
         Self::answering(&["--scenario", scenario], dir)
     }
 
+    /// One that behaves as a built-in scenario says, so many times faster than real time.
+    pub(crate) fn hurried(scenario: &str, times: u32) -> Self {
+        Self::answering(&["--scenario", scenario, "--time-scale", &times.to_string()], nothing())
+    }
+
     /// One that passes requests on to another, and keeps the exchanges.
     pub(crate) fn recording(directory: &Path, upstream: &Simulator) -> Self {
         let directory = directory.to_str().expect("temporary paths are UTF-8");

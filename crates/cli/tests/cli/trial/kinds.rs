@@ -183,12 +183,15 @@ fn the_simulator_makes_each_class_of_faults_once_and_all_are_recovered_from() {
     assert_eq!(criterion(&document, "error_recovery")["met"], true);
 }
 
-/// With `--send-oversized` the provider is the one to refuse it.
+/// With `--send-oversized` the provider is the one to say what it thinks of it.
 #[test]
 fn a_prompt_that_is_too_long_is_sent_where_that_is_asked_for() {
-    let document = seeded("--tasks 3 --test-type fault-tolerance --send-oversized");
-    let sent = document["faults"].as_array().unwrap().iter().find(|fault| fault["should_recover"] == false);
-    assert_eq!(sent.unwrap()["calls"], 1, "{document}");
+    let sandbox = production();
+    let arguments =
+        "trial --simulate=seed --tasks 3 --test-type fault-tolerance --send-oversized --run-id one";
+    let ran = sandbox.sortie(arguments).says("a prompt of over 100,000 characters, sent all the same");
+    let calls = sandbox.read(&format!("{RESULTS}/one/api_calls.log"));
+    assert!(calls.contains("too_long"), "{calls}\n{}", ran.transcript());
 }
 
 /// SPEC.md S2: both times and the speedup, of the same tasks.
