@@ -51,7 +51,10 @@ impl Stage<'_> {
         self.terminal
             .note(&format!("── {}: killed once half of them are done, then resumed ──", in_words(part)));
         let run_id = made.conductor.create(header).await?;
-        recovery::killed(&run_id, &self.args.places, tasks.div_ceil(2)).await?;
+        let half = tasks.div_ceil(2);
+        if let Some(signal) = recovery::killed(&run_id, &self.args.places, half, &mut signals()?).await? {
+            return Ok(Some(Exit::by(signal)));
+        }
         let mut before = None;
         let terminal = self.terminal;
         let watch = |session: &Session<_>| {

@@ -2,8 +2,11 @@
 //! without a farewell once so many of its tasks are done.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use sortie::core::plan::TaskId;
+use sortie::core::run::event::Signal;
+use sortie::engine::executor::signals::Signals;
 use sortie::report::fold::{Fold, Status};
 use sortie::report::trial::Recovery;
 
@@ -11,8 +14,18 @@ use crate::args::Places;
 use crate::exit::Exit;
 use crate::failing::Failed;
 
-/// Drives a run in another process until so many of its tasks are done, and kills it there.
-pub(super) async fn killed(run_id: &str, places: &Places, after: u64) -> Result<(), Failed> {
+/// How long the other process is left to itself between two looks at it.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Drives a run in another process until so many of its tasks are done, and kills it there; the signal that ended
+/// that before. The other process is ended with it, since nobody else would: not all signals reach both.
+#[expect(clippy::disallowed_methods, reason = "another process is waited for, in real time")]
+pub(super) async fn killed(
+    run_id: &str,
+    places: &Places,
+    after: u64,
+    signals: &mut Signals,
+) -> Result<Option<Signal>, Failed> {
     let failed = |what: String| Failed::new(Exit::Failed, what);
     let program = std::env::current_exe()
         .map_err(|error| failed(format!("failed to find this program to start it again: {error}")))?;
@@ -28,12 +41,19 @@ pub(super) async fn killed(run_id: &str, places: &Places, after: u64) -> Result<
         }
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let ended = tokio::task::spawn_blocking(move || command.status()).await;
-    match ended {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(failed(format!("failed to start this program again: {error}"))),
-        Err(_) => Err(failed("failed to wait for the process that was to be killed".to_owned())),
+    let mut child =
+        command.spawn().map_err(|error| failed(format!("failed to start this program again: {error}")))?;
+    let lost = |error| failed(format!("failed to wait for the process that was to be killed: {error}"));
+    while child.try_wait().map_err(lost)?.is_none() {
+        let signal = tokio::select! {
+            () = tokio::time::sleep(LOOK) => continue,
+            signal = signals.next() => signal,
+        };
+        child.kill().map_err(lost)?;
+        child.wait().map_err(lost)?;
+        return Ok(Some(signal));
     }
+    Ok(None)
 }
 
 /// How a run came back: what it had remembered when it was killed, against its end.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CONFIGURATION, RESULTS, criterion, held, idle, number, production, seeded, unmet};
+use super::{CONFIGURATION, RESULTS, criterion, held, idle, number, production, say, seeded, unmet};
 use crate::support::{Ran, Sandbox};
 
 /// What nothing of the test can say anything about is not judged: all other criteria are met.
@@ -55,7 +55,7 @@ fn every_phase_passes_on_the_documents_api_within_what_it_says_of_it() {
 fn the_third_phase_with_five_hundred_tasks_comes_to_its_end() {
     let start = std::time::Instant::now();
     let document = seeded("--phase 3 --tasks 500");
-    println!("500 tasks of phase 3 took {:.1} s", start.elapsed().as_secs_f64());
+    say(&format!("500 tasks of phase 3 took {:.1} s", start.elapsed().as_secs_f64()));
     assert_eq!(unmet(&document), Vec::<&str>::new());
     assert_eq!((&document["phase"], &document["successful_tasks"]), (&json!(3), &json!(500)));
     // 500 starts at 50 a minute.

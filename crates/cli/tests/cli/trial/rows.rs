@@ -110,6 +110,33 @@ fn a_signal_ends_a_trial_without_a_verdict_and_leaves_its_run_resumable() {
     assert_eq!(document["successful_tasks"], 5);
 }
 
+#[test]
+fn a_signal_ends_the_pause_between_two_halves() {
+    let simulator = Simulator::hurried("calm", 40);
+    let sandbox = Sandbox::reaching(&simulator);
+    let running = sandbox.start("trial --test-type parallel --pause 3600 --run-id one");
+    until("it pauses", || running.stderr().contains("waiting 1 h").then_some(()));
+    running.signal(Signal::INT);
+    running.end().exits(130);
+    assert_eq!(simulator.stats().generations, 6, "the key and the serial half");
+}
+
+/// Which of its processes the signal reaches is no matter: nothing goes on calling.
+#[test]
+fn a_signal_ends_the_run_that_is_to_be_killed() {
+    let simulator = Simulator::hurried("calm", 4);
+    let sandbox = Sandbox::reaching(&simulator);
+    let running = sandbox.start("trial --phase 2 --pause 0 --run-id one");
+    let made = 1 + 20 + 20;
+    until("the other process calls", || (simulator.stats().generations > made).then_some(()));
+    running.signal(Signal::TERM);
+    let ran = running.end().exits(143);
+    until("nothing calls any more", || (simulator.stats().in_flight == 0).then_some(()));
+    assert!(simulator.stats().generations < made + 20, "{}", ran.transcript());
+    let resumed = sandbox.sortie("resume one-recovery --json").exits(0).json();
+    assert_eq!(resumed["successful_tasks"], 20);
+}
+
 /// Four pipelines of ten tasks.
 fn pipelines() -> String {
     let mut plan = String::from("name: pipelines\ntasks:\n");

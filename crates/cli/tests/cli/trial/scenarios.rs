@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{criterion, number, seeded};
+use super::{criterion, number, say, seeded};
 
 /// The seeds that a median is taken of.
 const SEEDS: u32 = 21;
@@ -37,7 +37,9 @@ fn scenario_1_is_as_much_faster_as_the_document_expects() {
         median(&trials, "/measured/serial"),
         median(&trials, "/measured/parallel"),
     );
-    println!("scenario 1: {serial:.1} s serially, {parallel:.1} s in parallel, {speedup:.2}x in the median");
+    say(&format!(
+        "scenario 1: {serial:.1} s serially, {parallel:.1} s in parallel, {speedup:.2}x in the median"
+    ));
     assert!((2.5..=3.3).contains(&speedup), "{speedup}");
     assert!((35.0..=45.0).contains(&serial) && (12.0..=15.0).contains(&parallel), "{serial} s, {parallel} s");
 }
@@ -53,11 +55,11 @@ fn scenario_2s_figure_comes_near_to_its_ceiling_and_never_beyond_it() {
         assert_eq!(criterion(trial, "speedup")["met"], Value::Null, "{trial}");
     }
     let efficiency = median(&trials, "/speedup/efficiency");
-    println!(
+    say(&format!(
         "scenario 2, figure: {:.2}x at the median, {:.2}x at most, efficiency {efficiency:.3}",
         median(&trials, "/measured/speedup"),
         trials.iter().map(|trial| number(trial, "/measured/speedup")).fold(0.0, f64::max),
-    );
+    ));
     assert!(efficiency >= 0.9, "{efficiency}");
 }
 
@@ -65,7 +67,7 @@ fn scenario_2s_figure_comes_near_to_its_ceiling_and_never_beyond_it() {
 fn scenario_2s_text_is_as_much_faster_as_the_document_expects() {
     let trials = trials("--test-type scenario-2");
     let speedup = median(&trials, "/measured/speedup");
-    println!("scenario 2, text: {speedup:.2}x in the median");
+    say(&format!("scenario 2, text: {speedup:.2}x in the median"));
     assert!((2.3..=2.9).contains(&speedup), "{speedup}");
 }
 
