@@ -325,6 +325,13 @@ impl Plan {
         }
     }
 
+    /// Gives each agent another budget of its own, or none, by the one that it has.
+    pub fn set_max_costs(&mut self, max_cost: impl Fn(&Agent) -> Option<Usd>) {
+        for agent in &mut self.agents {
+            agent.max_cost = max_cost(agent);
+        }
+    }
+
     /// Puts another gate in place of each agent's.
     pub fn set_gates(&mut self, gate: impl Fn(GateId) -> GateId) {
         for agent in &mut self.agents {

@@ -1,7 +1,9 @@
 //! One part of a trial: created as an ordinary run of the journal, driven to its end, folded.
 
+use std::collections::BTreeMap;
 use std::iter;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sortie_core::limit::Dimension;
@@ -14,6 +16,7 @@ use sortie_engine::sharing::learned;
 use sortie_engine::store::Header;
 use sortie_engine::store::sqlite::{Durability, SqliteStore};
 use sortie_providers::keys::Environment;
+use sortie_report::costs::{Costs, Grouping};
 use sortie_report::fold::{Fold, TaskView};
 use sortie_report::trial::TrialRun;
 use sortie_sim::Scenario;
@@ -62,12 +65,43 @@ pub struct Conducted {
     pub said: Option<String>,
 }
 
+/// What the parts of a trial so far may have cost, what is at risk included: what a budget allows is for all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Spent {
+    all: Usd,
+    by_agent: BTreeMap<String, Usd>,
+}
+
+impl Spent {
+    /// What these parts may have cost.
+    pub fn on<'a>(parts: impl IntoIterator<Item = &'a Conducted>) -> Self {
+        let mut spent = Spent::default();
+        for fold in parts.into_iter().map(|part| &part.fold) {
+            spent.all += fold.charge().total();
+            let by_agent = fold.costs().iter().filter(|costs| costs.by() == Grouping::Agent);
+            for (agent, group) in by_agent.flat_map(Costs::by_group) {
+                *spent.by_agent.entry(agent.clone()).or_default() += group.total();
+            }
+        }
+        spent
+    }
+
+    /// The header with what is left of its agents' own budgets.
+    #[must_use]
+    pub fn taken_from(&self, mut header: Header) -> Header {
+        let spent = |name: &str| self.by_agent.get(name).copied().unwrap_or_default();
+        Arc::make_mut(&mut header.plan)
+            .set_max_costs(|agent| Some(agent.max_cost?.minus(spent(&agent.name))));
+        header
+    }
+}
+
 impl Conductor<'_> {
-    /// What a part's run is created with, where so much has been `spent` already, what is at risk included.
+    /// What a part's run is created with, after so much has been spent.
     ///
     /// # Errors
     /// What has to be set up first.
-    pub fn header(&self, part: &Part, spent: Usd) -> Result<Header, Error> {
+    pub fn header(&self, part: &Part, spent: &Spent) -> Result<Header, Error> {
         self.as_launched(part, spent, true)
     }
 
@@ -76,11 +110,11 @@ impl Conductor<'_> {
     /// # Errors
     /// As [`Launch::draft`].
     pub fn draft(&self, part: &Part) -> Result<Header, Error> {
-        self.as_launched(part, Usd::ZERO, false)
+        self.as_launched(part, &Spent::default(), false)
     }
 
-    fn as_launched(&self, part: &Part, spent: Usd, has_to_run: bool) -> Result<Header, Error> {
-        let left = self.budget.map(|budget| budget.minus(spent));
+    fn as_launched(&self, part: &Part, spent: &Spent, has_to_run: bool) -> Result<Header, Error> {
+        let left = self.budget.map(|budget| budget.minus(spent.all));
         let overrides = Overrides { max_concurrent: Some(part.max_concurrent), ..Overrides::default() };
         let mut config = self.config.clone().overridden(overrides);
         config.money.budget = left;
@@ -101,11 +135,12 @@ impl Conductor<'_> {
             ..Launch::default()
         };
         let checked = part.checked.clone();
-        if has_to_run {
-            launch.header(checked, &config, self.environment, now())
+        let header = if has_to_run {
+            launch.header(checked, &config, self.environment, now())?
         } else {
-            launch.draft(checked, &config, self.environment, now())
-        }
+            launch.draft(checked, &config, self.environment, now())?
+        };
+        Ok(spent.taken_from(header))
     }
 
     /// The name of a part's run: the trial's own for the one that is judged.
@@ -248,11 +283,6 @@ impl Conducted {
         }
         let Done { ended, fold, directory, .. } = done;
         Ok(Conducted { role, ended, fold, directory, said })
-    }
-
-    /// What it may have cost: as reported, as estimated, and what is at risk.
-    pub fn spent(&self) -> Usd {
-        self.fold.charge().total()
     }
 
     /// Calls that it might make at a time.

@@ -2,12 +2,11 @@
 
 use sortie::chain;
 use sortie::core::limit::GateId;
-use sortie::core::money::Usd;
 use sortie::engine::driver::Foreseen;
 use sortie::engine::store::read_newest;
 use sortie::foresight::Past;
 use sortie::report::trial::{Faulted, Trial, history, text};
-use sortie::trial::conduct::allowed;
+use sortie::trial::conduct::{Spent, allowed};
 use sortie::trial::{Conductor, Material, Role, TestType, compare, earlier, suggest, write};
 
 use super::parts::signals;
@@ -48,7 +47,7 @@ impl Stage<'_> {
         let simulation = compare::simulation(&fitted, self.args.instead.seed);
         let conductor = Conductor { rehearsal: &simulation, budget: None, ..made.conductor };
         for part in made.design.rehearsals() {
-            let header = conductor.header(&part, Usd::ZERO)?;
+            let header = conductor.header(&part, &Spent::default())?;
             let rehearsed = conductor.conduct(part.role, header, Foreseen::nothing(), signals()?, ()).await?;
             let real =
                 made.parts.iter().find(|real| is_real(real.role) && real.width() == part.max_concurrent);

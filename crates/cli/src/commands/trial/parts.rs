@@ -23,13 +23,12 @@ use crate::progress::Progress;
 impl Stage<'_> {
     /// Makes one part; the exit where a signal ended it.
     pub(super) async fn part(&self, made: &mut Made<'_>, part: &Part) -> Result<Option<Exit>, Failed> {
-        let header = match (&made.foresight, part.role) {
+        let spent = made.spent();
+        let mut header = made.conductor.header(part, &spent)?;
+        if let (Some((counted, _)), Role::Judged) = (&made.foresight, part.role) {
             // Its tokens have been counted.
-            (Some((header, _)), Role::Judged) => {
-                Header { settings: made.conductor.header(part, made.spent())?.settings, ..header.clone() }
-            }
-            _ => made.conductor.header(part, made.spent())?,
-        };
+            header = spent.taken_from(Header { settings: header.settings, ..counted.clone() });
+        }
         self.terminal.note(&format!("── {} ──", in_words(part)));
         let forecast = match (&made.foresight, part.role) {
             (Some((_, foresight)), Role::Judged) => Foreseen::known(foresight.forecast.prediction()),
@@ -46,7 +45,7 @@ impl Stage<'_> {
 
     /// Makes a part that is killed in the middle, and goes on with it.
     pub(super) async fn killed(&self, made: &mut Made<'_>, part: &Part) -> Result<Option<Exit>, Failed> {
-        let header = made.conductor.header(part, made.spent())?;
+        let header = made.conductor.header(part, &made.spent())?;
         let (simulated, tasks) = (header.settings.simulated, header.plan.to_do() as u64);
         self.terminal
             .note(&format!("── {}: killed once half of them are done, then resumed ──", in_words(part)));

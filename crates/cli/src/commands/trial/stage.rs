@@ -5,7 +5,6 @@ use std::time::Duration;
 use sortie::binding::{Binding, Simulation};
 use sortie::config::Config;
 use sortie::core::agent::AgentId;
-use sortie::core::money::Usd;
 use sortie::core::plan::check::Checked;
 use sortie::core::run::input::Mode;
 use sortie::core::time::Time;
@@ -17,6 +16,7 @@ use sortie::report::trial::drift::DriftFold;
 use sortie::report::trial::{Comparison, Point, Recovery, Trial, text};
 use sortie::report::units::{count, duration, money};
 use sortie::session::now;
+use sortie::trial::conduct::Spent;
 use sortie::trial::{Conducted, Conductor, Design, Part, Phase, Proxies, Request, Role, TestType, checklist};
 
 use crate::args::{Phases, TrialArgs};
@@ -66,11 +66,10 @@ pub(super) struct Made<'a> {
 
 impl Made<'_> {
     /// What all parts so far may have cost.
-    pub(super) fn spent(&self) -> Usd {
+    pub(super) fn spent(&self) -> Spent {
         // Nobody is paid for what the simulator does beside a real endpoint.
-        let paid =
-            self.parts.iter().filter(|part| !matches!(part.role, Role::Simulated | Role::SimulatedSerial));
-        paid.fold(Usd::ZERO, |sum, part| sum + part.spent())
+        let is_paid = |part: &&Conducted| !matches!(part.role, Role::Simulated | Role::SimulatedSerial);
+        Spent::on(self.parts.iter().filter(is_paid))
     }
 }
 
@@ -168,7 +167,7 @@ impl Stage<'_> {
             None => hosts(&judged.checked, &self.setting.config),
         };
         // Keys and prices are asked for before anything is written.
-        let mut header = made.conductor.header(judged, Usd::ZERO)?;
+        let mut header = made.conductor.header(judged, &Spent::default())?;
         let binding = Binding::of(&header).map_err(Failed::from)?;
         counting::ask(&mut header, &self.setting.environment, self.terminal).await?;
         self.foresee(made, header).await?;

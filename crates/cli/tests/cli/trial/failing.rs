@@ -110,6 +110,15 @@ fn a_budget_is_of_all_runs_of_a_trial_and_ends_it() {
     }
 }
 
+#[test]
+fn an_agents_own_budget_is_of_all_runs_of_a_trial_too() {
+    let (_, document) = on(&scenario(4, ""), "--phase 2 --max-cost claude=0.05 --max-cost 9");
+    assert!(unmet(&document).contains(&"budget"), "{document}");
+    assert!(why(&document, "budget").ends_with("(the budget of agent claude)"), "{document}");
+    let spent = number(&document, "/trial_cost") + number(&document, "/trial_at_risk");
+    assert!(spent > 0.0 && spent <= 0.05, "{spent}");
+}
+
 /// Somewhere that nobody listens.
 fn nowhere() -> Sandbox {
     Sandbox::new()
