@@ -65,7 +65,8 @@ pub struct Conducted {
     pub said: Option<String>,
 }
 
-/// What the parts of a trial so far may have cost, what is at risk included: what a budget allows is for all of them.
+/// What the parts of a trial so far, and of those in a row before it, may have cost, what is at risk included: what a
+/// budget allows is for all of them.
 #[derive(Clone, Debug, Default)]
 pub struct Spent {
     all: Usd,
@@ -73,9 +74,10 @@ pub struct Spent {
 }
 
 impl Spent {
-    /// What these parts may have cost.
-    pub fn on<'a>(parts: impl IntoIterator<Item = &'a Conducted>) -> Self {
-        let mut spent = Spent::default();
+    /// The same with what these parts may have cost.
+    #[must_use]
+    pub fn with<'a>(&self, parts: impl IntoIterator<Item = &'a Conducted>) -> Self {
+        let mut spent = self.clone();
         for fold in parts.into_iter().map(|part| &part.fold) {
             spent.all += fold.charge().total();
             let by_agent = fold.costs().iter().filter(|costs| costs.by() == Grouping::Agent);

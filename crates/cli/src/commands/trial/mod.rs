@@ -19,6 +19,7 @@ mod watch;
 use sortie::binding::Simulation;
 use sortie::config::Overrides;
 use sortie::report::trial::{Trial, Verdict};
+use sortie::trial::conduct::Spent;
 use sortie::trial::{Phase, TestType};
 
 use super::{scenario_text, simulation};
@@ -53,6 +54,7 @@ pub(super) async fn run(args: TrialArgs) -> Result<Exit, Failed> {
         None => vec![None],
     };
     let mut trials: Vec<Trial> = Vec::new();
+    let mut before = Spent::default();
     for phase in phases {
         let stage = Stage {
             args: &args,
@@ -62,12 +64,15 @@ pub(super) async fn run(args: TrialArgs) -> Result<Exit, Failed> {
             rehearsal: &rehearsal,
             phase,
             test_type,
+            before: &before,
             terminal,
         };
-        match Box::pin(stage.make()).await? {
-            Came::Ended(trial) => trials.push(*trial),
+        let (trial, spent) = match Box::pin(stage.make()).await? {
+            Came::Ended(ended) => *ended,
             Came::Interrupted(exit) => return Ok(exit),
-        }
+        };
+        trials.push(trial);
+        before = spent;
         if trials.last().is_some_and(|trial| trial.verdict == Verdict::Fail) {
             break;
         }
@@ -84,6 +89,9 @@ fn consistent(args: &TrialArgs, test_type: Option<TestType>) -> Result<(), Faile
     }
     if args.send_oversized && test_type != Some(TestType::FaultTolerance) {
         return invalid("--send-oversized is about --test-type fault-tolerance");
+    }
+    if args.send_oversized && args.plan.is_some() {
+        return invalid("--send-oversized is about a task of the built-in ones: it goes without --plan");
     }
     if args.phase.is_some_and(Phases::are_several) && args.tasks.is_some() {
         return invalid("--tasks is about one phase: several in a row have tasks of their own");

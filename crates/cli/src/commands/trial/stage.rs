@@ -36,19 +36,22 @@ pub(super) struct Stage<'a> {
     pub(super) rehearsal: &'a Simulation,
     pub(super) phase: Option<Phase>,
     pub(super) test_type: Option<TestType>,
+    /// What the trials of the phases before this one have spent.
+    pub(super) before: &'a Spent,
     pub(super) terminal: Terminal,
 }
 
 /// How a trial came to its end.
 pub(super) enum Came {
-    /// With a verdict.
-    Ended(Box<Trial>),
+    /// With a verdict, after so much was spent altogether.
+    Ended(Box<(Trial, Spent)>),
     /// By a signal, without one.
     Interrupted(Exit),
 }
 
 /// What a trial has come to so far.
 pub(super) struct Made<'a> {
+    before: &'a Spent,
     pub(super) design: &'a Design,
     pub(super) conductor: Conductor<'a>,
     pub(super) began: Time,
@@ -65,11 +68,11 @@ pub(super) struct Made<'a> {
 }
 
 impl Made<'_> {
-    /// What all parts so far may have cost.
+    /// What all parts so far may have cost, those of the trials before this one included.
     pub(super) fn spent(&self) -> Spent {
         // Nobody is paid for what the simulator does beside a real endpoint.
         let is_paid = |part: &&Conducted| !matches!(part.role, Role::Simulated | Role::SimulatedSerial);
-        Spent::on(self.parts.iter().filter(is_paid))
+        self.before.with(self.parts.iter().filter(is_paid))
     }
 }
 
@@ -104,6 +107,7 @@ impl Stage<'_> {
             proxies: &proxies,
         };
         let mut made = Made {
+            before: self.before,
             design: &design,
             conductor,
             began,
@@ -124,7 +128,8 @@ impl Stage<'_> {
         let (done, counted) =
             proxies.done(made.parts.iter().find(|part| part.role == Role::Judged).map(|part| &part.fold));
         made.notes.extend(counted);
-        self.conclude(made, done).await.map(|trial| Came::Ended(Box::new(trial)))
+        let spent = made.spent();
+        self.conclude(made, done).await.map(|trial| Came::Ended(Box::new((trial, spent))))
     }
 
     /// Whoever stands between a test of faults and a real endpoint.
@@ -167,7 +172,7 @@ impl Stage<'_> {
             None => hosts(&judged.checked, &self.setting.config),
         };
         // Keys and prices are asked for before anything is written.
-        let mut header = made.conductor.header(judged, &Spent::default())?;
+        let mut header = made.conductor.header(judged, self.before)?;
         let binding = Binding::of(&header).map_err(Failed::from)?;
         counting::ask(&mut header, &self.setting.environment, self.terminal).await?;
         self.foresee(made, header).await?;

@@ -220,6 +220,10 @@ fn options_that_cannot_be_meant_together_are_refused_before_anything_is_done() {
         ("--phase 1 --fit own.yaml", "--fit needs --test-type compare"),
         ("--phase 1 --send-oversized", "--send-oversized is about --test-type fault-tolerance"),
         ("--phase 1..2 --tasks 5", "--tasks is about one phase"),
+        (
+            "--test-type fault-tolerance --send-oversized --plan plan.yaml",
+            "--send-oversized is about a task of the built-in ones",
+        ),
         ("--phase 4", "not a phase"),
         ("--phase 2..1", "not a phase"),
         ("--tasks 0", "invalid value '0'"),
@@ -230,7 +234,7 @@ fn options_that_cannot_be_meant_together_are_refused_before_anything_is_done() {
         ("--test-type compare --against nowhere", "failed to find a scenario named `nowhere`"),
         ("--plan nowhere.yaml", "nowhere.yaml"),
     ];
-    let sandbox = production();
+    let sandbox = production().file("plan.yaml", "tasks: [{ id: a, prompt: A. }]");
     for (arguments, why) in refused {
         untouched(&sandbox, &format!("trial --simulate=seed {arguments}"), 2).says(why);
     }

@@ -30,10 +30,15 @@ fn phases_in_a_row_go_on_as_long_as_they_pass() {
 fn phases_in_a_row_end_with_the_first_that_fails() {
     let document = seeded("--phase 1..3 --max-p95-latency 4");
     assert_eq!((phases(&document), unmet(&document)), (vec![(1, "fail")], vec!["p95_latency"]));
-    // Enough for the first one's five tasks.
-    let document = seeded("--phase 1..3 --max-cost 0.08");
-    assert_eq!(phases(&document), [(1, "pass"), (2, "fail")]);
-    assert!(unmet(&document).contains(&"budget"), "{document}");
+    // Enough for the first one's five tasks, and for all of them together.
+    for cap in ["--max-cost 0.08", "--max-cost claude=0.08"] {
+        let document = seeded(&format!("--phase 1..3 {cap}"));
+        assert_eq!(phases(&document), [(1, "pass"), (2, "fail")]);
+        assert!(unmet(&document).contains(&"budget"), "{document}");
+        let of = |phase: usize, what: &str| number(&document, &format!("/phases/{phase}/trial_{what}"));
+        let spent: f64 = [0, 1].map(|phase| of(phase, "cost") + of(phase, "at_risk")).iter().sum();
+        assert!(spent <= 0.08, "{spent}");
+    }
 }
 
 /// The founding document's API at half its speed, under the same name.
