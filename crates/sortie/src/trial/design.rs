@@ -154,7 +154,8 @@ impl TestType {
                 tasks::parallel(count)
             }
             TestType::Dependency => tasks::dependency(count),
-            TestType::FaultTolerance => tasks::parallel(count.saturating_sub(1)),
+            // One that is too long, and at least one beside it.
+            TestType::FaultTolerance => tasks::parallel(count.saturating_sub(1).max(1)),
             TestType::Mixed | TestType::Scenario3 | TestType::LargeScale => tasks::mixed(count),
             TestType::Scenario2 if count == tasks::FIGURE => tasks::figure(),
             TestType::Scenario2 => tasks::layers(count),
@@ -326,6 +327,11 @@ impl Design {
         };
         let file = PlanFile { name: Some(name), tasks, ..PlanFile::default() };
         let mut checked = check(file, routing).map_err(Error::Plan)?;
+        let made = checked.plan.len();
+        if request.tasks.is_some_and(|tasks| tasks != made) {
+            let (test, tasks) = (self.test_type, sortie_report::units::count(made as u64, "task"));
+            self.notes.push(format!("{tasks}, not {count}: what {test} is about takes so many"));
+        }
         if request.send_oversized {
             faults::send_too_long(&mut checked);
         }

@@ -194,6 +194,19 @@ fn a_prompt_that_is_too_long_is_sent_where_that_is_asked_for() {
     assert!(calls.contains("too_long"), "{calls}\n{}", ran.transcript());
 }
 
+#[test]
+fn a_test_that_needs_more_or_fewer_tasks_than_it_is_told_to_have_says_so() {
+    for (arguments, tasks, note) in [
+        ("single --tasks 7", 1, "1 task, not 7: what single is about takes so many"),
+        ("dependency --tasks 3", 5, "5 tasks, not 3: what dependency is about takes so many"),
+        ("fault-tolerance --tasks 1", 2, "2 tasks, not 1: what fault-tolerance is about takes so many"),
+    ] {
+        let document = seeded(&format!("--test-type {arguments}"));
+        assert_eq!((&document["total_tasks"], &document["notes"]), (&json!(tasks), &json!([note])));
+        assert_eq!(criterion(&document, "success_rate")["met"], true, "{document}");
+    }
+}
+
 /// SPEC.md S2: both times and the speedup, of the same tasks.
 #[test]
 fn both_halves_are_shown_with_the_speedup_and_its_interval() {
