@@ -90,6 +90,8 @@ fn of_the_trial(trial: &Trial) -> Vec<(&'static str, String)> {
     let tested = about(trial).map_or_else(|| escape(&name(trial)), str::to_owned);
     let started = instant(&trial.started_at).map_or_else(|| escape(&trial.started_at), moment);
     let agents: Vec<String> = trial.agents.iter().map(|agent| escape(agent)).collect();
+    let is_among = |run: &TrialRun| run.run_id == summary.run_id;
+    let is_made = began(trial) && (trial.runs.is_empty() || trial.runs.iter().any(is_among));
     let rows = [
         ("Tested", tested),
         ("Against", escape(&trial.endpoint)),
@@ -97,7 +99,7 @@ fn of_the_trial(trial: &Trial) -> Vec<(&'static str, String)> {
         ("Started", started),
         ("Tasks", summary.total_tasks.to_string()),
         ("At a time", format!("{} at most", count(u64::from(trial.max_concurrent), "call"))),
-        ("Run that is judged", if began(trial) { escape(&summary.run_id) } else { String::new() }),
+        ("Run that is judged", if is_made { escape(&summary.run_id) } else { String::new() }),
     ];
     rows.into_iter().filter(|(_, value)| !value.is_empty()).collect()
 }

@@ -94,6 +94,8 @@ impl Stage<'_> {
         let Some(mut trial) = material.assemble() else {
             return Err(Failed::new(Exit::Failed, "no part of the trial was made"));
         };
+        // Where its own run was not made, too, it has the name of its directory.
+        trial.summary.run_id.clone_from(&trial_id);
         if let (Some(judged), Some((header, _))) = (judged, &made.foresight) {
             let report = judged.fold.report(judged.fold.last_time());
             let journal = journal(&config.results_dir)?;

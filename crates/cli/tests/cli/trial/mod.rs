@@ -65,8 +65,7 @@ fn held(sandbox: &Sandbox, results: &str, ran: &Ran) -> Value {
 /// The files of a trial, beside those of the run that was judged.
 #[track_caller]
 fn left(sandbox: &Sandbox, results: &str, trial: &Value) {
-    // Where no more than the keys was tried, it has the name of that run.
-    let directory = Path::new(results).join(trial["run_id"].as_str().unwrap().trim_end_matches("-key"));
+    let directory = Path::new(results).join(trial["run_id"].as_str().unwrap());
     let read = |name: &str| sandbox.read(directory.join(name).to_str().unwrap());
     let kept: Value = serde_json::from_str(&read("trial.json")).unwrap();
     let mut shown = trial.clone();
