@@ -182,6 +182,19 @@ fn tasks_of_the_users_own_plan_are_taken_with_what_they_depend_on() {
     assert!(!whole["notes"].to_string().contains("were taken"), "{}", whole["notes"]);
 }
 
+/// On the simulator, too, faults stand between it and tasks that do not ask for them.
+#[test]
+fn tasks_of_the_users_own_plan_meet_faults() {
+    let sandbox = production().file("plan.yaml", pipelines());
+    let ran = sandbox
+        .sortie("trial --simulate=calm --test-type fault-tolerance --plan plan.yaml --tasks 40 --json");
+    let document = held(&sandbox, RESULTS, &ran);
+    let faults = document["faults"].as_array().unwrap();
+    assert!(!faults.is_empty() && faults.iter().all(|fault| fault["calls"] != 0), "{faults:?}");
+    assert!(number(&document, "/metrics/error_count") > 0.0, "{document}");
+    assert_eq!(criterion(&document, "error_recovery")["met"], true, "{document}");
+}
+
 #[test]
 fn the_lowest_bound_of_calls_at_a_time_wins_and_a_lower_one_of_the_configuration_is_said() {
     let width = |configured: &str, arguments: &str| {
