@@ -110,7 +110,7 @@ impl Material<'_> {
         let mut notes = self.design.notes.clone();
         notes.extend(self.notes.iter().cloned());
         if !made {
-            notes.push("the test itself was not made, because no agent could be asked".to_owned());
+            notes.push("the test itself was not made, because not all of its agents could be asked".to_owned());
         }
         Some(Trial {
             test_type: self.design.test_type.name().to_owned(),
