@@ -63,12 +63,6 @@ impl Material<'_> {
         self.parts.iter().find(is_judged).or(self.parts.last())
     }
 
-    /// Whether what a part came to is this trial's: beside a real endpoint nobody is paid for the simulator's.
-    fn counts(&self, part: &Conducted) -> bool {
-        let is_simulated = |part: &Conducted| part.fold.run().settings.simulated;
-        !is_simulated(part) || self.judged().is_some_and(is_simulated)
-    }
-
     fn part(&self, role: Role) -> Option<&Conducted> {
         self.parts.iter().find(|part| part.role == role)
     }
@@ -81,7 +75,7 @@ impl Material<'_> {
         let measured = self.measured(&report);
         let mut faults = faults::tally(&self.design.faults, &judged.fold);
         faults.extend(self.faults.iter().cloned());
-        let spent = self.parts.iter().filter(|part| self.counts(part)).map(|part| part.fold.charge());
+        let spent = self.parts.iter().filter(|part| !part.role.is_rehearsal()).map(|part| part.fold.charge());
         let (mut cost, mut at_risk) = (Usd::ZERO, Usd::ZERO);
         for charge in spent {
             cost += charge.actual + charge.estimated;
@@ -110,7 +104,9 @@ impl Material<'_> {
         let mut notes = self.design.notes.clone();
         notes.extend(self.notes.iter().cloned());
         if !made {
-            notes.push("the test itself was not made, because not all of its agents could be asked".to_owned());
+            notes.push(
+                "the test itself was not made, because not all of its agents could be asked".to_owned(),
+            );
         }
         Some(Trial {
             test_type: self.design.test_type.name().to_owned(),

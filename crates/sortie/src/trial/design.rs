@@ -230,6 +230,11 @@ pub enum Role {
 }
 
 impl Role {
+    /// Whether it asks the simulator beside whoever is tested: nobody is paid for that.
+    pub const fn is_rehearsal(self) -> bool {
+        matches!(self, Role::SimulatedSerial | Role::Simulated | Role::Fitted(_))
+    }
+
     /// What reports call it, and what its run's id ends with.
     pub fn name(self) -> String {
         match self {

@@ -16,6 +16,8 @@ mod recovery;
 mod stage;
 mod watch;
 
+use std::path::Path;
+
 use sortie::binding::Simulation;
 use sortie::config::Overrides;
 use sortie::report::trial::{Trial, Verdict};
@@ -86,6 +88,11 @@ fn consistent(args: &TrialArgs, test_type: Option<TestType>) -> Result<(), Faile
     let is_comparison = test_type == Some(TestType::Compare);
     if args.fit.is_some() && !is_comparison {
         return invalid("--fit needs --test-type compare: it takes both sides to fit one to the other");
+    }
+    let directory =
+        args.fit.as_deref().and_then(Path::parent).filter(|parent| !parent.as_os_str().is_empty());
+    if directory.is_some_and(|directory| !directory.is_dir()) {
+        return invalid("--fit: there is no such directory to write into, and trying costs money");
     }
     if args.send_oversized && test_type != Some(TestType::FaultTolerance) {
         return invalid("--send-oversized is about --test-type fault-tolerance");

@@ -70,9 +70,7 @@ pub(super) struct Made<'a> {
 impl Made<'_> {
     /// What all parts so far may have cost, those of the trials before this one included.
     pub(super) fn spent(&self) -> Spent {
-        // Nobody is paid for what the simulator does beside a real endpoint.
-        let is_paid = |part: &&Conducted| !matches!(part.role, Role::Simulated | Role::SimulatedSerial);
-        self.before.with(self.parts.iter().filter(is_paid))
+        self.before.with(self.parts.iter().filter(|part| !part.role.is_rehearsal()))
     }
 }
 
@@ -241,7 +239,7 @@ impl Stage<'_> {
         for note in &design.notes {
             self.terminal.note(&format!("  {note}"));
         }
-        let times = design.parts.iter().filter(|part| !is_rehearsal(part)).count() as u64;
+        let times = design.parts.iter().filter(|part| !part.role.is_rehearsal()).count() as u64;
         let cost = foresight.forecast.cost;
         let budget =
             made.conductor.budget.map_or("no budget".to_owned(), |usd| format!("at most {}", money(usd)));
@@ -271,11 +269,6 @@ impl Stage<'_> {
         let all = keys.fold.counts().succeeded == keys.fold.run().plan.to_do() as u64;
         Ok(all)
     }
-}
-
-/// Whether a part asks the simulator beside a real endpoint.
-pub(super) const fn is_rehearsal(part: &Part) -> bool {
-    matches!(part.role, Role::Simulated | Role::SimulatedSerial)
 }
 
 /// Whether a part asked the endpoint for the tasks of the trial.

@@ -207,6 +207,17 @@ fn a_test_that_needs_more_or_fewer_tasks_than_it_is_told_to_have_says_so() {
     }
 }
 
+/// Nobody is paid for the simulator's side, and no budget is used up by it.
+#[test]
+fn the_simulators_side_of_a_comparison_costs_nothing() {
+    let document = seeded("--test-type compare --max-cost 0.2");
+    let runs = document["runs"].as_array().unwrap();
+    let paid = runs.iter().filter(|run| !run["role"].as_str().unwrap().starts_with("simulated"));
+    let paid: f64 = paid.map(|run| number(run, "/total_cost")).sum();
+    assert!((number(&document, "/trial_cost") - paid).abs() < 1e-9, "{document}");
+    assert_eq!(criterion(&document, "budget")["met"], true, "{document}");
+}
+
 /// SPEC.md S2: both times and the speedup, of the same tasks.
 #[test]
 fn both_halves_are_shown_with_the_speedup_and_its_interval() {
