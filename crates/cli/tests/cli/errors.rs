@@ -21,7 +21,9 @@ fn check(name: &str, ran: &Ran) {
 fn help_is_what_it_was() {
     let sandbox = Sandbox::new();
     check("help", &sandbox.sortie("--help").exits(0));
-    for command in ["run", "resume", "check", "runs", "show", "simulate", "prices", "schema", "completions"] {
+    for command in
+        ["run", "resume", "check", "runs", "show", "simulate", "trial", "prices", "schema", "completions"]
+    {
         check(&format!("help_{command}"), &sandbox.sortie(&format!("{command} --help")).exits(0));
     }
 }
