@@ -38,6 +38,9 @@ fn body(text: &mut String, scenario: &Scenario) -> std::fmt::Result {
     let network = scenario.network_ms;
     writeln!(text, "network_ms: {{ min: {}, max: {} }}", network.min, network.max)?;
     writeln!(text, "output_tokens:{}", law(&scenario.output_tokens, 2))?;
+    if let Some(per_minute) = scenario.requests_per_minute {
+        writeln!(text, "requests_per_minute: {per_minute}")?;
+    }
     if let Some(Serving { slots, slowdown }) = &scenario.server {
         writeln!(text, "server:")?;
         if let Some(slots) = slots {

@@ -163,7 +163,6 @@ fn money(file: Option<&CostControl>, problems: &mut Problems) -> Money {
 
 fn criteria(file: Option<&CriteriaFile>, problems: &mut Problems) -> Criteria {
     let Some(file) = file else { return Criteria::default() };
-    problems.push(unsupported(Place::root().name("criteria")));
     let mut get = |key: &'static str, value: Option<f64>, otherwise, most: f64| {
         let value = value.unwrap_or(otherwise);
         if !(0.0..=most).contains(&value) {

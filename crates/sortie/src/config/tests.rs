@@ -261,7 +261,6 @@ fn all_that_is_wrong_is_told_at_once_with_its_place() {
             "sortie.yaml:7:21: `timeouts.connect` must be more than 0 and at most 31536000 seconds",
             "sortie.yaml:8:18: there is no agent `nobody`",
             "sortie.yaml:9:16: the default agent `openai` is disabled",
-            "sortie.yaml:10:1: warning: `criteria` is not yet supported",
             "sortie.yaml:10:28: `criteria.min_efficiency` must be from 0 to 1",
             "sortie.yaml:11:25: `monitoring.log_level` must be `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`",
         ],

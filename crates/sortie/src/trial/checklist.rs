@@ -3,6 +3,7 @@
 
 use sortie_core::failure::Class;
 use sortie_core::limit::Dimension;
+use sortie_core::money::Usd;
 use sortie_core::plan::check::{Checked, Routing, check};
 use sortie_core::plan::written::{PlanFile, TaskFile};
 use sortie_core::run::input::Mode;
@@ -49,19 +50,21 @@ pub const fn is_setup(class: Class) -> bool {
     matches!(class, Class::Auth | Class::QuotaGone | Class::Invalid | Class::Redirected)
 }
 
-/// The points, once the agents were asked: `header` is what the judged run would be created with.
+/// The points, once the agents were asked: `header` is what the judged run would be created with, and `foresight` what is
+/// expected of it; so many runs of its tasks are paid for.
 pub fn points(
     config: &Config,
     header: &Header,
     phase: Option<Phase>,
     keys: &Conducted,
-    foresight: Option<&Foresight>,
+    (foresight, paid): (&Foresight, u64),
 ) -> Vec<Point> {
     let mut points = keyed(keys);
-    points.push(cap(config, foresight));
+    points.push(cap(config, foresight.forecast.cost.expected.times(paid)));
     points.push(rate(header));
     points.push(logging(keys));
-    points.extend(quota(config, header, phase, foresight));
+    points.extend(quota(config, header));
+    points.extend(phase.map(|phase| frame(phase, foresight, paid)));
     points
 }
 
@@ -96,18 +99,12 @@ fn keyed(keys: &Conducted) -> Vec<Point> {
 }
 
 /// A cost cap is set, and the forecast is below it.
-fn cap(config: &Config, foresight: Option<&Foresight>) -> Point {
-    let expected = foresight.map(|foresight| foresight.forecast.cost.expected);
+fn cap(config: &Config, expected: Usd) -> Point {
     match config.money.budget {
         Some(budget) if config.money.auto_stop => {
-            let forecast =
-                expected.map_or_else(String::new, |expected| format!("; {} expected", money(expected)));
-            let state = match expected {
-                Some(expected) if expected > budget => PointState::Warning,
-                _ => PointState::Ok,
-            };
-            let mut point =
-                point(state, "cost cap", format!("{} for the whole trial{forecast}", money(budget)));
+            let state = if expected > budget { PointState::Warning } else { PointState::Ok };
+            let found = format!("{} for the whole trial; {} expected", money(budget), money(expected));
+            let mut point = point(state, "cost cap", found);
             point.hint = (state == PointState::Warning).then(|| "--max-cost raises it".to_owned());
             point
         }
@@ -166,12 +163,7 @@ fn logging(keys: &Conducted) -> Point {
 }
 
 /// The account's quota is enough: what replies told of it, against what the trial needs.
-fn quota(
-    config: &Config,
-    header: &Header,
-    phase: Option<Phase>,
-    foresight: Option<&Foresight>,
-) -> Vec<Point> {
+fn quota(config: &Config, header: &Header) -> Vec<Point> {
     let specs = &header.settings.gates;
     let mut points = Vec::new();
     let used: std::collections::BTreeSet<usize> =
@@ -205,19 +197,18 @@ fn quota(
             }
         }
     }
-    let (Some(phase), Some(foresight)) = (phase, foresight) else { return points };
+    points
+}
+
+/// What is expected of the trial, against what the founding document expects of its phase.
+fn frame(phase: Phase, foresight: &Foresight, paid: u64) -> Point {
     let (usd, minutes) = phase.most();
-    let (time, cost) = (foresight.forecast.makespan.p50, foresight.forecast.cost.expected);
+    let (time, cost) = (foresight.forecast.makespan.p50, foresight.forecast.cost.expected.times(paid));
     let within = time.as_secs() <= minutes * 60 && cost.as_f64() <= usd;
     let found = format!(
-        "half of such runs end within {} for {}; the phase is to take {minutes} min and ${usd:.2} at most",
+        "the judged run is expected to take {}, all runs to cost {}; a phase of its kind takes {minutes} min and ${usd:.2} at most",
         duration(time),
         money(cost),
     );
-    points.push(point(
-        if within { PointState::Ok } else { PointState::Warning },
-        "time and cost of the phase",
-        found,
-    ));
-    points
+    point(if within { PointState::Ok } else { PointState::Warning }, "time and cost of the phase", found)
 }

@@ -9,9 +9,10 @@ use sortie_core::time::Time;
 use sortie_core::usage::Usage;
 use sortie_engine::store::Header;
 use sortie_report::fold::Fold;
-use sortie_report::summary::Summary;
+use sortie_report::summary::{Metrics, Summary};
 use sortie_report::trial::Comparison;
 use sortie_report::trial::comparison::{self, Compared};
+use sortie_sim::fault::Fault;
 use sortie_sim::fit::{Failed, Fitted, Observed, fit};
 
 use super::conduct::Conducted;
@@ -120,11 +121,17 @@ impl Calls<'_> {
 /// Seconds between two runs on the clock of the fit: far enough for none to be in the other's way.
 const APART_S: f64 = 3600.0;
 
-/// A scenario that does what the endpoint did in these runs, and the file that it was written to.
+/// A scenario that does what the endpoint did in these runs, written to a file. `allowed`: the requests a minute that its
+/// replies told.
 ///
 /// # Errors
 /// Where there are too few calls, or the file cannot be written.
-pub fn fitted(name: &str, runs: &[(Header, Vec<Record>)], file: &Path) -> Result<Fitted, Error> {
+pub fn fitted(
+    name: &str,
+    runs: &[(Header, Vec<Record>)],
+    allowed: Option<u64>,
+    file: &Path,
+) -> Result<Fitted, Error> {
     let mut offset_s = 0.0;
     let mut calls = Vec::new();
     for (header, records) in runs {
@@ -133,7 +140,16 @@ pub fn fitted(name: &str, runs: &[(Header, Vec<Record>)], file: &Path) -> Result
         offset_s = end + APART_S;
         calls.extend(of_run);
     }
-    let fitted = fit(name, &calls)?;
+    let mut fitted = fit(name, &calls)?;
+    if let Some(per_minute) = allowed {
+        // What is refused is a matter of this quota then, and no share of the calls.
+        fitted.scenario.requests_per_minute = Some(per_minute);
+        fitted
+            .scenario
+            .faults
+            .retain(|fault| !matches!(fault.kind, Fault::Status(429) | Fault::Coded(429, _)));
+        fitted.notes.retain(|note| !note.contains("limit"));
+    }
     shelf::scenario(&fitted.to_yaml(), file)?;
     Ok(fitted)
 }
@@ -143,13 +159,20 @@ pub fn simulation(fitted: &Fitted, seed: u64) -> Simulation {
     Simulation { scenario: fitted.scenario.to_text(), seed }
 }
 
-/// What the real server and the fitted simulator did at one width.
-pub fn at_width(max_concurrent: u32, real: &Fold, simulated: &Fold) -> Option<comparison::Fitted> {
-    let [real, simulated] = [real, simulated].map(|fold| fold.summary(fold.last_time()).metrics);
+/// What the real server and the fitted simulator did at one width; of several plays of the simulator the median, because
+/// each is another draw.
+pub fn at_width(max_concurrent: u32, real: &Fold, plays: &[Fold]) -> Option<comparison::Fitted> {
+    let metrics = |fold: &Fold| fold.summary(fold.last_time()).metrics;
+    let (real, plays) = (metrics(real), plays.iter().map(metrics).collect::<Vec<Metrics>>());
+    let both = |of: fn(&Metrics) -> Option<f64>| {
+        let mut values: Vec<f64> = plays.iter().filter_map(of).collect();
+        values.sort_by(f64::total_cmp);
+        Some((of(&real)?, *values.get(values.len() / 2)?))
+    };
     Some(comparison::Fitted {
         max_concurrent,
-        p50_latency: (real.p50_latency?.as_secs_f64(), simulated.p50_latency?.as_secs_f64()),
-        p95_latency: (real.p95_latency?.as_secs_f64(), simulated.p95_latency?.as_secs_f64()),
-        throughput: (real.throughput?, simulated.throughput?),
+        p50_latency: both(|metrics| Some(metrics.p50_latency?.as_secs_f64()))?,
+        p95_latency: both(|metrics| Some(metrics.p95_latency?.as_secs_f64()))?,
+        throughput: both(|metrics| metrics.throughput)?,
     })
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use sortie_core::limit::Dimension;
 use sortie_core::money::Usd;
+use sortie_core::run::event::Outcome;
 use sortie_core::run::input::{Budgets, Mode};
 use sortie_engine::driver::{Ended, Foreseen, Observe};
 use sortie_engine::executor::signals::Signals;
@@ -124,7 +125,7 @@ impl Conductor<'_> {
             self.proxies.stand_in(&mut config);
         }
         let simulation = match part.role {
-            Role::Simulated | Role::SimulatedSerial | Role::Fitted(_) => Some(self.rehearsal),
+            Role::Simulated | Role::SimulatedSerial | Role::Fitted(..) => Some(self.rehearsal),
             Role::Judged => self.proxies.simulation().or(self.simulation),
             _ => self.simulation,
         };
@@ -285,6 +286,14 @@ impl Conducted {
         }
         let Done { ended, fold, directory, .. } = done;
         Ok(Conducted { role, ended, fold, directory, said })
+    }
+
+    /// Why it ended before its tasks had; none where each of them came to an end.
+    pub fn stopped(&self) -> Option<String> {
+        match &self.ended {
+            Ended::Finished(Outcome::Completed) => None,
+            _ => self.fold.summary(self.fold.last_time()).error,
+        }
     }
 
     /// Calls that it might make at a time.

@@ -225,14 +225,14 @@ pub enum Role {
     Simulated,
     /// The same tasks on the real endpoint, so many at a time, to fit the simulator to it.
     Width(u32),
-    /// The same tasks on the simulator that was fitted, so many at a time.
-    Fitted(u32),
+    /// The same tasks on the simulator that was fitted, so many at a time, the how manieth time.
+    Fitted(u32, u32),
 }
 
 impl Role {
     /// Whether it asks the simulator beside whoever is tested: nobody is paid for that.
     pub const fn is_rehearsal(self) -> bool {
-        matches!(self, Role::SimulatedSerial | Role::Simulated | Role::Fitted(_))
+        matches!(self, Role::SimulatedSerial | Role::Simulated | Role::Fitted(..))
     }
 
     /// What reports call it, and what its run's id ends with.
@@ -245,7 +245,7 @@ impl Role {
             Role::SimulatedSerial => "simulated-serial".into(),
             Role::Simulated => "simulated".into(),
             Role::Width(width) => format!("width-{width}"),
-            Role::Fitted(width) => format!("fitted-{width}"),
+            Role::Fitted(width, play) => format!("fitted-{width}-{play}"),
         }
     }
 }
@@ -390,7 +390,7 @@ impl Design {
             _ => None,
         });
         let part = |width: u32, checked: &Checked| Part {
-            role: Role::Fitted(width),
+            role: Role::Fitted(width, 1),
             mode: if width == 1 { Mode::Serial } else { Mode::Parallel },
             max_concurrent: width,
             checked: checked.clone(),

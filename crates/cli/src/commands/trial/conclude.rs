@@ -7,7 +7,7 @@ use sortie::engine::store::read_newest;
 use sortie::foresight::Past;
 use sortie::report::trial::{Faulted, Trial, history, text};
 use sortie::trial::conduct::{Spent, allowed};
-use sortie::trial::{Conductor, Material, Role, TestType, compare, earlier, suggest, write};
+use sortie::trial::{Conductor, Material, Part, Role, TestType, compare, earlier, suggest, write};
 
 use super::parts::signals;
 use super::stage::{Made, Stage, is_real, scenario_name};
@@ -15,6 +15,9 @@ use crate::commands::journal;
 use crate::exit::Exit;
 use crate::failing::Failed;
 use crate::terminal;
+
+/// How often a fitted simulator is played at each width.
+const PLAYS: u32 = 5;
 
 /// Tasks of a run that is looked at over time.
 const LONG: usize = 50;
@@ -36,7 +39,13 @@ impl Stage<'_> {
         for role in made.parts.iter().map(|part| part.role).filter(|role| is_real(*role)) {
             runs.push(read_newest(&store, &made.conductor.run_id(role)).await?);
         }
-        let fitted = match compare::fitted(made.conductor.trial_id, &runs, file) {
+        let allowed = match runs.first() {
+            Some((header, _)) => {
+                allowed(header, &self.setting.config.results_dir)?.into_iter().flatten().min()
+            }
+            None => None,
+        };
+        let fitted = match compare::fitted(made.conductor.trial_id, &runs, allowed, file) {
             Ok(fitted) => fitted,
             Err(error) => {
                 made.notes.push(format!("nothing was fitted: {}", chain(&error)));
@@ -44,16 +53,20 @@ impl Stage<'_> {
             }
         };
         made.notes.extend(fitted.notes.iter().cloned());
-        let simulation = compare::simulation(&fitted, self.args.instead.seed);
-        let conductor = Conductor { rehearsal: &simulation, budget: None, ..made.conductor };
         for part in made.design.rehearsals() {
-            let header = conductor.header(&part, &Spent::default())?;
-            let rehearsed = conductor.conduct(part.role, header, Foreseen::nothing(), signals()?, ()).await?;
-            let real =
-                made.parts.iter().find(|real| is_real(real.role) && real.width() == part.max_concurrent);
-            let row =
-                real.and_then(|real| compare::at_width(part.max_concurrent, &real.fold, &rehearsed.fold));
-            comparison.fitted.extend(row);
+            let width = part.max_concurrent;
+            let mut plays = Vec::new();
+            for play in 1..=PLAYS {
+                let simulation = compare::simulation(&fitted, self.args.instead.seed + u64::from(play));
+                let conductor = Conductor { rehearsal: &simulation, budget: None, ..made.conductor };
+                let part = Part { role: Role::Fitted(width, play), ..part.clone() };
+                let header = conductor.header(&part, &Spent::default())?;
+                let played =
+                    conductor.conduct(part.role, header, Foreseen::nothing(), signals()?, ()).await?;
+                plays.push(played.fold);
+            }
+            let real = made.parts.iter().find(|real| is_real(real.role) && real.width() == width);
+            comparison.fitted.extend(real.and_then(|real| compare::at_width(width, &real.fold, &plays)));
         }
         comparison.scenario_file = Some(file.display().to_string());
         Ok(())
@@ -113,11 +126,14 @@ impl Stage<'_> {
         let before =
             earlier(&config.results_dir).into_iter().find(|then| history::is_comparable(&trial, then));
         trial.before = before.map(|then| history::before(&trial, &then));
-        let report = write(&trial, &config.results_dir.join(&trial_id))?;
         if !self.terminal.json() {
             terminal::result(&text::block(&trial, said.as_deref(), terminal::style()));
         }
-        self.terminal.note(&format!("report in {}", report.display()));
+        // What was paid for has its verdict, whatever becomes of its files.
+        match write(&trial, &config.results_dir.join(&trial_id)) {
+            Ok(report) => self.terminal.note(&format!("report in {}", report.display())),
+            Err(error) => terminal::error(&Failed::from(error).render(terminal::colour_on_stderr())),
+        }
         Ok(trial)
     }
 }

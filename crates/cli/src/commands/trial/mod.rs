@@ -28,7 +28,7 @@ use super::{scenario_text, simulation};
 use crate::args::{Phases, TrialArgs};
 use crate::exit::Exit;
 use crate::failing::Failed;
-use crate::load::{self, Setting};
+use crate::load;
 use crate::terminal::{self, Terminal};
 use stage::{Came, Stage};
 
@@ -79,7 +79,7 @@ pub(super) async fn run(args: TrialArgs) -> Result<Exit, Failed> {
             break;
         }
     }
-    told(&trials, &setting, &args, terminal)
+    told(&trials, &args, terminal)
 }
 
 /// What cannot be meant together.
@@ -94,6 +94,10 @@ fn consistent(args: &TrialArgs, test_type: Option<TestType>) -> Result<(), Faile
     if directory.is_some_and(|directory| !directory.is_dir()) {
         return invalid("--fit: there is no such directory to write into, and trying costs money");
     }
+    let is_other = |file: &Path| file.exists() && scenario_text(&file.to_string_lossy()).is_err();
+    if args.fit.as_deref().is_some_and(is_other) {
+        return invalid("--fit would replace a file that is no scenario");
+    }
     if args.send_oversized && test_type != Some(TestType::FaultTolerance) {
         return invalid("--send-oversized is about --test-type fault-tolerance");
     }
@@ -107,7 +111,7 @@ fn consistent(args: &TrialArgs, test_type: Option<TestType>) -> Result<(), Faile
 }
 
 /// The documents of all trials that were made: one, or the last with all of them.
-fn told(trials: &[Trial], _setting: &Setting, args: &TrialArgs, terminal: Terminal) -> Result<Exit, Failed> {
+fn told(trials: &[Trial], args: &TrialArgs, terminal: Terminal) -> Result<Exit, Failed> {
     let Some(last) = trials.last() else {
         return Err(Failed::new(Exit::Failed, "no trial was made"));
     };

@@ -8,12 +8,12 @@ use sortie::core::agent::AgentId;
 use sortie::core::plan::check::Checked;
 use sortie::core::run::input::Mode;
 use sortie::core::time::Time;
-use sortie::engine::store::Header;
+use sortie::engine::store::{Header, StoreError, check_run_id};
 use sortie::foresight::{Foresight, Past};
 use sortie::report::fold::Status;
 use sortie::report::terminal::one_line;
 use sortie::report::trial::drift::DriftFold;
-use sortie::report::trial::{Comparison, Point, Recovery, Trial, text};
+use sortie::report::trial::{Comparison, Point, PointState, Recovery, Trial, text};
 use sortie::report::units::{count, duration, money};
 use sortie::session::now;
 use sortie::trial::conduct::Spent;
@@ -169,11 +169,13 @@ impl Stage<'_> {
             Some(simulation) => format!("scenario {}", scenario_name(simulation)),
             None => hosts(&judged.checked, &self.setting.config),
         };
-        // Keys and prices are asked for before anything is written.
+        // Names, keys and prices are asked for before anything is written.
+        self.names(made)?;
         let mut header = made.conductor.header(judged, self.before)?;
         let binding = Binding::of(&header).map_err(Failed::from)?;
         counting::ask(&mut header, &self.setting.environment, self.terminal).await?;
         self.foresee(made, header).await?;
+        priced(made)?;
         self.announce(made);
         if !self.args.yes
             && made.foresight.as_ref().is_some_and(|(header, _)| may_ask(&header.plan, &binding))
@@ -183,6 +185,10 @@ impl Stage<'_> {
         let keys = checklist::keys(&judged.checked, &self.setting.config.routing())?;
         if let Some(exit) = self.part(made, &keys).await? {
             return Ok(Some(exit));
+        }
+        if let Some((header, _)) = made.foresight.take() {
+            // What the replies told of limits counts.
+            self.foresee(made, header).await?;
         }
         if !self.look(made)? {
             return Ok(None);
@@ -201,8 +207,26 @@ impl Stage<'_> {
             if ended.is_some() {
                 return Ok(ended);
             }
+            if let Some(why) = made.parts.last().and_then(Conducted::stopped) {
+                let name = part.role.name();
+                made.notes
+                    .push(format!("the {name} run ended before its time, and with it the trial: {why}"));
+                return Ok(None);
+            }
         }
         Ok(None)
+    }
+
+    /// Refuses names that a part's run cannot have, or that are taken.
+    fn names(&self, made: &Made<'_>) -> Result<(), Failed> {
+        let roles = made.design.parts.iter().map(|part| part.role).chain([Role::Key]);
+        for id in roles.map(|role| made.conductor.run_id(role)) {
+            check_run_id(&id).map_err(|bad| Failed::from(StoreError::from(bad)))?;
+            if self.setting.config.results_dir.join(&id).exists() {
+                return Err(Failed::from(StoreError::Exists(id)));
+            }
+        }
+        Ok(())
     }
 
     /// Forecasts the run that is judged, from all that earlier runs know.
@@ -255,8 +279,9 @@ impl Stage<'_> {
     fn look(&self, made: &mut Made<'_>) -> Result<bool, Failed> {
         let Some(keys) = made.parts.last() else { return Ok(false) };
         let Some((header, foresight)) = &made.foresight else { return Ok(false) };
+        let paid = made.design.parts.iter().filter(|part| !part.role.is_rehearsal()).count() as u64;
         let points =
-            checklist::points(&self.setting.config, header, made.design.phase, keys, Some(foresight));
+            checklist::points(&self.setting.config, header, made.design.phase, keys, (foresight, paid));
         self.terminal.note(&text::points(&points, terminal::style_on_stderr()));
         let failed = keys.fold.tasks().iter().filter(|view| view.status != Status::Succeeded);
         let mut failures = failed.filter_map(|view| view.failure.as_ref());
@@ -265,10 +290,22 @@ impl Stage<'_> {
             let hint = "`sortie check` tells what is missing; nothing but that call was made";
             return Err(Failed::new(Exit::Setup, message).hint(hint));
         }
+        let may_begin = points.iter().all(|point| point.state != PointState::Missing);
         made.checklist = points;
-        let all = keys.fold.counts().succeeded == keys.fold.run().plan.to_do() as u64;
-        Ok(all)
+        Ok(may_begin)
     }
+}
+
+/// Refuses agents without a price: what a trial costs is a part of what it judges.
+fn priced(made: &Made<'_>) -> Result<(), Failed> {
+    let Some((header, foresight)) = &made.foresight else { return Ok(()) };
+    let Some(id) = foresight.forecast.unpriced.keys().next() else { return Ok(()) };
+    let agent = header.plan.agent(*id);
+    let (name, model) = (one_line(&agent.name), one_line(&agent.model));
+    let message = format!("no price is known for {model}: a trial judges what its tasks cost");
+    let hint =
+        format!("set agents.{name}.price to {{ input: USD, output: USD }} per million tokens, or to free");
+    Err(Failed::new(Exit::Setup, message).hint(hint))
 }
 
 /// Whether a part asked the endpoint for the tasks of the trial.

@@ -180,17 +180,20 @@ fn without_a_key_nothing_is_written_and_nothing_sent() {
 }
 
 #[test]
-fn without_a_price_no_budget_can_be_kept() {
+fn without_a_price_nothing_can_be_judged_and_nothing_is_sent() {
     let simulator = Simulator::start();
-    let config = "agents: { own: { provider: openai, model: house-model } }";
-    let sandbox = Sandbox::reaching(&simulator).file("sortie.yaml", config);
-    let ran = untouched(&sandbox, "trial --phase 1 --max-cost 1", 4);
-    ran.says("price");
+    let config =
+        |price: &str| format!("agents: {{ own: {{ provider: openai, model: house-model{price} }} }}");
+    let sandbox = Sandbox::reaching(&simulator).file("sortie.yaml", &config(""));
+    for budget in ["", " --max-cost 1"] {
+        untouched(&sandbox, &format!("trial --phase 1{budget}"), 4).says("price");
+    }
     assert_eq!(simulator.stats().requests, 0);
-    // Without a budget it is tried, and its costs are not judged.
+    // What is free has a price.
+    let sandbox = Sandbox::reaching(&simulator).file("sortie.yaml", &config(", price: free"));
     let ran = sandbox.sortie("trial --test-type single --json").exits(0);
     let document = held(&sandbox, "results", &ran);
-    assert_eq!(criterion(&document, "cost_per_task")["met"], Value::Null);
+    assert_ne!(criterion(&document, "cost_per_task")["met"], false);
 }
 
 #[test]
