@@ -71,7 +71,11 @@ pub(super) async fn run(args: TrialArgs) -> Result<Exit, Failed> {
         };
         let (trial, spent) = match Box::pin(stage.make()).await? {
             Came::Ended(ended) => *ended,
-            Came::Interrupted(exit) => return Ok(exit),
+            Came::Interrupted(exit) => {
+                // The phases before it have their verdicts.
+                told(&trials, &args, terminal);
+                return Ok(exit);
+            }
         };
         trials.push(trial);
         before = spent;
@@ -79,7 +83,9 @@ pub(super) async fn run(args: TrialArgs) -> Result<Exit, Failed> {
             break;
         }
     }
-    told(&trials, &args, terminal)
+    told(&trials, &args, terminal);
+    let passed = trials.iter().all(|trial| trial.verdict == Verdict::Pass);
+    Ok(if passed { Exit::Success } else { Exit::Unmet })
 }
 
 /// What cannot be meant together.
@@ -110,14 +116,10 @@ fn consistent(args: &TrialArgs, test_type: Option<TestType>) -> Result<(), Faile
     Ok(())
 }
 
-/// The documents of all trials that were made: one, or the last with all of them.
-fn told(trials: &[Trial], args: &TrialArgs, terminal: Terminal) -> Result<Exit, Failed> {
-    let Some(last) = trials.last() else {
-        return Err(Failed::new(Exit::Failed, "no trial was made"));
-    };
-    if terminal.json() {
+/// The document of what was made, where one is asked for: the last trial's, and of phases in a row all of them.
+fn told(trials: &[Trial], args: &TrialArgs, terminal: Terminal) {
+    if let Some(last) = trials.last().filter(|_| terminal.json()) {
         let several = args.phase.is_some_and(Phases::are_several);
         terminal::document(&history::document(last, several.then_some(trials)));
     }
-    Ok(if last.verdict == Verdict::Pass { Exit::Success } else { Exit::Unmet })
 }

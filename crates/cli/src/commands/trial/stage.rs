@@ -223,7 +223,8 @@ impl Stage<'_> {
         for id in roles.map(|role| made.conductor.run_id(role)) {
             check_run_id(&id).map_err(|bad| Failed::from(StoreError::from(bad)))?;
             if self.setting.config.results_dir.join(&id).exists() {
-                return Err(Failed::from(StoreError::Exists(id)));
+                let taken = Failed::new(Exit::Invalid, format!("there is a run {id:?} already"));
+                return Err(taken.hint("--run-id names the trial otherwise"));
             }
         }
         Ok(())

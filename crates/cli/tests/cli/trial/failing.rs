@@ -184,13 +184,13 @@ fn without_a_price_nothing_can_be_judged_and_nothing_is_sent() {
     let simulator = Simulator::start();
     let config =
         |price: &str| format!("agents: {{ own: {{ provider: openai, model: house-model{price} }} }}");
-    let sandbox = Sandbox::reaching(&simulator).file("sortie.yaml", &config(""));
+    let sandbox = Sandbox::reaching(&simulator).file("sortie.yaml", config(""));
     for budget in ["", " --max-cost 1"] {
         untouched(&sandbox, &format!("trial --phase 1{budget}"), 4).says("price");
     }
     assert_eq!(simulator.stats().requests, 0);
     // What is free has a price.
-    let sandbox = Sandbox::reaching(&simulator).file("sortie.yaml", &config(", price: free"));
+    let sandbox = Sandbox::reaching(&simulator).file("sortie.yaml", config(", price: free"));
     let ran = sandbox.sortie("trial --test-type single --json").exits(0);
     let document = held(&sandbox, "results", &ran);
     assert_ne!(criterion(&document, "cost_per_task")["met"], false);
