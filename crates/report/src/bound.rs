@@ -2,6 +2,7 @@
 //! core's bound for the calls that were made (DESIGN.md decision 10).
 
 use sortie_core::ceiling::{Binding, Bound, Work, lower_bound};
+use sortie_core::limit::GateSpec;
 use sortie_core::plan::TaskId;
 use sortie_core::run::input::{Mode, Settings};
 
@@ -30,6 +31,20 @@ pub(crate) fn under(fold: &Fold, settings: &Settings) -> Option<Bound> {
             elsewhere: view.rerouted,
         })
     })
+}
+
+/// The same where providers are known to allow no more than this, one for each gate of the settings: of two rates of
+/// requests the lower one binds.
+pub(crate) fn within(fold: &Fold, allowed: &[GateSpec]) -> Option<Bound> {
+    let mut settings = loosest(fold).into_owned();
+    for (gate, allowed) in settings.gates.iter_mut().zip(allowed) {
+        let Some(rate) = allowed.requests_per_minute else { continue };
+        if gate.requests_per_minute.is_none_or(|stated| rate < stated) {
+            gate.requests_per_minute = Some(rate);
+            gate.requests_burst = allowed.requests_burst;
+        }
+    }
+    under(fold, &settings)
 }
 
 const ALL: [Binding; 5] = [

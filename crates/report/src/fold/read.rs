@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sortie_core::agent::{Agent, AgentId};
+use sortie_core::limit::GateSpec;
 use sortie_core::money::Usd;
 use sortie_core::plan::TaskId;
 use sortie_core::prediction::Prediction;
@@ -50,6 +51,13 @@ impl Fold {
     /// What reports are made of, as of `now`.
     pub fn report(&self, now: Time) -> Report<'_> {
         let bound = bound::of(self);
+        Report { fold: self, summary: Summary::at(self, now, bound), bound }
+    }
+
+    /// The same where providers are known to allow no more than this, one for each gate of the settings: the bound is
+    /// nearer then to what could have been.
+    pub fn report_within(&self, now: Time, allowed: &[GateSpec]) -> Report<'_> {
+        let bound = bound::within(self, allowed);
         Report { fold: self, summary: Summary::at(self, now, bound), bound }
     }
 

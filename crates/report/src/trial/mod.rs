@@ -35,6 +35,7 @@ use serde::{Deserialize, Serialize};
 use sortie_core::ceiling::Bound;
 use sortie_core::money::Usd;
 
+use crate::fold::Fold;
 use crate::summary::{Speedup, Summary};
 use crate::units::{as_dollars, as_seconds};
 
@@ -169,22 +170,56 @@ pub struct Measured {
     /// Seconds that were waited in between, so that the one does not throttle the other.
     #[serde(with = "as_seconds")]
     pub pause: Duration,
-    /// `serial` / `parallel`.
+    /// `serial` / `parallel`; where the serial half was disturbed, the seconds of its answers over those of the
+    /// parallel half.
     pub speedup: f64,
     /// Its 95 % confidence interval, by resampling the calls; null where there were too few.
     pub interval: Option<(f64, f64)>,
+    /// What made the serial half take longer than its calls; null where nothing did.
+    #[serde(default)]
+    pub disturbed: Option<Disturbed>,
+}
+
+/// What a serial half lost besides its answers: it would count as speed of the parallel one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disturbed {
+    /// Calls that failed.
+    pub failed_calls: u64,
+    /// Its answers one after the other, in seconds.
+    #[serde(with = "as_seconds")]
+    pub answers: Duration,
+}
+
+/// The part of a serial half that may pass between its calls: what a program takes to begin the next one.
+const BETWEEN: f64 = 0.05;
+
+impl Disturbed {
+    /// What disturbed a serial half that took so long: failed calls, or waits for limits and repetitions. None where
+    /// nothing did that counts.
+    pub fn of(serial: &Fold, took: Duration) -> Option<Self> {
+        let answers = serial.tasks().iter().map(|view| view.latency().unwrap_or(view.call_time)).sum();
+        let failed_calls = serial.counts().failed_attempts.values().sum::<u64>() + serial.counts().lost;
+        let lost = took.saturating_sub(answers).as_secs_f64();
+        (failed_calls > 0 || lost > BETWEEN * took.as_secs_f64())
+            .then_some(Disturbed { failed_calls, answers })
+    }
 }
 
 impl Measured {
+    /// What of the serial half is held against the parallel one: all of it, or its answers where it was disturbed.
+    pub fn counted(&self) -> Duration {
+        self.disturbed.as_ref().map_or(self.serial, |disturbed| disturbed.answers)
+    }
+
     /// The speedup of a trial that made both halves, against what these calls could have reached. `bound` is that of
-    /// the parallel half; none where there is nothing to compare.
-    pub fn speedup(&self, bound: Option<Bound>) -> Speedup {
+    /// the parallel half; none where there is nothing to compare. Nothing is faster than `width` calls at a time.
+    pub fn speedup(&self, bound: Option<Bound>, width: u32) -> Speedup {
         let least = bound.map(|bound| bound.makespan.as_secs_f64()).filter(|least| *least > 0.0);
         let parallel = self.parallel.as_secs_f64();
         Speedup {
-            serial_duration: self.serial,
+            serial_duration: self.counted(),
             speedup: Some(self.speedup),
-            ceiling: least.map(|least| self.serial.as_secs_f64() / least),
+            ceiling: least.map(|least| (self.counted().as_secs_f64() / least).min(f64::from(width.max(1)))),
             binding: bound.map(|bound| bound.binding.name().to_owned()),
             // The serial half is in both and goes out.
             efficiency: least.filter(|_| parallel > 0.0).map(|least| least / parallel),

@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::comparison::{Compared, Comparison};
 use super::figure::{change, in_unit, measured, required, shown_of, title};
-use super::words::{began, came, drifted, name, sentence, tally, unready, verdict, whole_cost};
+use super::words::{began, came, drifted, name, sentence, serially, tally, unready, verdict, whole_cost};
 use super::{Change, Criterion, Measured, Point, PointState, Recovery, Suggestion, Trial, Verdict};
 use crate::table::{Side, table};
 use crate::terminal::{Paint, Style, cost_line, cut, forecast_line, one_line, speedup_line};
@@ -88,7 +88,7 @@ fn what_was_measured(trial: &Trial, said: Option<&str>) -> Vec<String> {
             lines.push(format!("  {came} in {took}"));
             lines.extend(said.map(|said| format!("  {}", cut(&one_line(said.trim()), MOST_SAID))));
         }
-        (_, Some(measured)) => lines.push(halves(measured)),
+        (_, Some(measured)) => lines.extend(wrapped("  ", "    ", &halves(measured))),
         (_, None) => {
             let rate = summary.success_rate.map_or_else(String::new, |rate| format!(" ({})", percent(rate)));
             let of = count(summary.total_tasks, "task");
@@ -123,11 +123,11 @@ fn what_was_measured(trial: &Trial, said: Option<&str>) -> Vec<String> {
 }
 
 fn halves(of: &Measured) -> String {
-    let (serial, parallel) = (duration(of.serial), duration(of.parallel));
+    let (serial, parallel) = (serially(of), duration(of.parallel));
     let interval = of
         .interval
         .map_or_else(String::new, |(low, high)| format!(" (95 % confidence: {low:.2}x to {high:.2}x)"));
-    format!("  Serial {serial}, parallel {parallel}: {:.2}x faster{interval}", of.speedup)
+    format!("Serial {serial}, parallel {parallel}: {:.2}x faster{interval}", of.speedup)
 }
 
 fn recovered(of: &Recovery) -> String {

@@ -2,9 +2,9 @@
 //! not escaped: whoever shows them does that.
 
 use super::figure::{change, measured, required, title};
-use super::{Criterion, Drift, Faulted, PointState, Quarter, Trial, Verdict};
+use super::{Criterion, Drift, Faulted, Measured, PointState, Quarter, Trial, Verdict};
 use crate::bound;
-use crate::units::{count, money};
+use crate::units::{count, duration, money};
 
 /// Criteria that a sentence names.
 const MOST_NAMED: usize = 3;
@@ -163,6 +163,18 @@ pub(super) fn judged_by(trial: &Trial) -> Option<String> {
         }
         (Some(_), Some(_), _) | (None, None, _) => return None,
     })
+}
+
+/// How long the serial half took, and what of it counts: `3 min 04 s (disturbed: 9 of its calls failed; 34.0 s of
+/// answers count)`.
+pub(super) fn serially(of: &Measured) -> String {
+    let took = duration(of.serial);
+    let Some(disturbed) = &of.disturbed else { return took };
+    let why = match disturbed.failed_calls {
+        0 => "it waited between its calls".to_owned(),
+        failed => format!("{failed} of its calls failed"),
+    };
+    format!("{took} (disturbed: {why}; {} of answers count)", duration(disturbed.answers))
 }
 
 /// What changed from the first quarter of a run to its last; none where nothing can be compared.

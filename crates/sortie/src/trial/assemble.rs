@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use sortie_core::ceiling::Bound;
+use sortie_core::limit::GateSpec;
 use sortie_core::money::Usd;
 use sortie_core::plan::TaskId;
 use sortie_core::time::Time;
@@ -46,6 +48,8 @@ pub struct Material<'a> {
     pub comparison: Option<Comparison>,
     /// What was expected of the judged part.
     pub foresight: Option<&'a Foresight>,
+    /// What each gate's provider is known to allow by now.
+    pub allowed: Vec<GateSpec>,
     /// What it may cost altogether.
     pub budget: Option<Usd>,
     /// What it has to reach.
@@ -70,7 +74,7 @@ impl Material<'_> {
     /// The document; none where no part was made.
     pub fn assemble(&self) -> Option<Trial> {
         let judged = self.judged()?;
-        let report = judged.fold.report(judged.fold.last_time());
+        let report = judged.fold.report_within(judged.fold.last_time(), &self.allowed);
         let meant_to_fail = meant_to_fail(self.design, &judged.fold);
         let measured = self.measured(&report);
         let mut faults = faults::tally(&self.design.faults, &judged.fold);
@@ -99,7 +103,7 @@ impl Material<'_> {
         let mut summary = report.summary.clone();
         summary.success = verdict == Verdict::Pass;
         if let Some(measured) = &measured {
-            as_measured(&mut summary, measured);
+            as_measured(&mut summary, measured, report.bound, judged.width());
         }
         let mut notes = self.design.notes.clone();
         notes.extend(self.notes.iter().cloned());
@@ -148,12 +152,10 @@ impl Material<'_> {
 }
 
 /// Takes what was measured for what was estimated of calls one after the other.
-fn as_measured(summary: &mut Summary, measured: &Measured) {
-    let speedup = &mut summary.speedup;
-    let Some(efficiency) = speedup.efficiency.filter(|efficiency| *efficiency > 0.0) else { return };
-    speedup.serial_duration = measured.serial;
-    speedup.speedup = Some(measured.speedup);
-    speedup.ceiling = Some(measured.speedup / efficiency);
+fn as_measured(summary: &mut Summary, measured: &Measured, bound: Option<Bound>, width: u32) {
+    if bound.is_some() {
+        summary.speedup = measured.speedup(bound, width);
+    }
 }
 
 /// The tasks that were made to fail.

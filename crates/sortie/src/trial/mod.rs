@@ -11,12 +11,14 @@
 //! | `conduct` | one part: created, driven, folded |
 //! | `checklist` | what is looked at before (SPEC.md L1) |
 //! | `assemble` | from what the parts came to, to the trial's document |
+//! | `allowed` | what providers are known to allow |
 //! | `shelf` | its files |
 //! | `compare` | the simulator beside the real API, and fitted to it (SPEC.md M) |
 //! | `faults`, `proxies` | what is made to go wrong: by prompts, by whoever stands between (SPEC.md S4) |
 //! | `speedup` | how sure a measured speedup is |
 //! | `suggest` | what would make it better, by the forecast |
 
+mod allowed;
 pub mod assemble;
 pub mod checklist;
 pub mod compare;
@@ -31,6 +33,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
+pub use allowed::gates as allowed_gates;
 pub use assemble::Material;
 pub use conduct::{Conducted, Conductor};
 pub use design::{Design, Part, Phase, Request, Role, TestType};

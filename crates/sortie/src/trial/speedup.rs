@@ -20,7 +20,7 @@ use sortie_core::hash::Hash;
 use sortie_core::plan::{Plan, TaskId};
 use sortie_core::run::input::{Mode, Settings};
 use sortie_report::fold::Fold;
-use sortie_report::trial::Measured;
+use sortie_report::trial::{Disturbed, Measured};
 
 /// Tasks in each half that make an interval: of fewer, their spread is not known.
 const LEAST_TASKS: usize = 10;
@@ -42,17 +42,22 @@ pub fn measured(
     seed: u64,
 ) -> Option<Measured> {
     let took = |fold: &Fold| fold.elapsed(fold.last_time());
-    let speedup = took(serial).as_secs_f64() / took(parallel).as_secs_f64();
-    speedup.is_finite().then(|| Measured {
+    let disturbed = Disturbed::of(serial, took(serial));
+    let mut measured = Measured {
         serial: took(serial),
         parallel: took(parallel),
         pause,
-        speedup,
-        interval: interval(serial, parallel, settings, laws, seed),
-    })
+        speedup: 0.0,
+        interval: None,
+        disturbed,
+    };
+    measured.speedup = measured.counted().as_secs_f64() / took(parallel).as_secs_f64();
+    measured.interval = interval(serial, parallel, settings, laws, seed);
+    measured.speedup.is_finite().then_some(measured)
 }
 
-/// The 95 % confidence interval of the speedup of two runs of the same plan, one after the other and side by side.
+/// The 95 % confidence interval of the speedup of two runs of the same plan, one after the other and side by side. Of
+/// the serial half so much time counts.
 /// `settings` and `laws` are what is expected of the parallel half: its limits, and its provider's
 /// ([`Foresight`](crate::foresight::Foresight)). None where fewer than ten tasks were called in either half. The same
 /// seed gives the same interval.
@@ -69,6 +74,9 @@ pub fn interval(
         return None;
     }
     let took = |fold: &Fold| fold.elapsed(fold.last_time()).as_secs_f64();
+    // What disturbed the serial half is no speed of the other one.
+    let serially_took = Disturbed::of(serial, serial.elapsed(serial.last_time()))
+        .map_or(took(serial), |disturbed| disturbed.answers.as_secs_f64());
     // What was spent is known to have fitted its budget; what is played is only expected to cost as much.
     let settings = Settings { mode: Mode::Parallel, budget: None, ..settings.clone() };
     let play = |calls: Vec<Duration>| played(plan, &settings, laws, calls);
@@ -79,7 +87,7 @@ pub fn interval(
     let chance = &mut Chance::new(seed, &Hash::of(b"speedup"), "resample");
     let mut speedups: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
-            let serial_time = took(serial) * total(&serially.resampled(chance)) / sum;
+            let serial_time = serially_took * total(&serially.resampled(chance)) / sum;
             let parallel_time = took(parallel) * play(side_by_side.resampled(chance)) / span;
             serial_time / parallel_time
         })

@@ -7,7 +7,7 @@ use sortie::engine::store::read_newest;
 use sortie::foresight::Past;
 use sortie::report::trial::{Faulted, Trial, history, text};
 use sortie::trial::conduct::{Spent, allowed};
-use sortie::trial::{Conductor, Material, Part, Role, TestType, compare, earlier, suggest, write};
+use sortie::trial::{Conductor, Material, Part, Role, TestType, allowed_gates, compare, earlier, suggest, write};
 
 use super::parts::signals;
 use super::stage::{Made, Stage, is_real, scenario_name};
@@ -84,6 +84,9 @@ impl Stage<'_> {
             let is_long = judged.fold.run().plan.to_do() >= LONG;
             drift = is_long.then(|| made.drift.drift(judged.fold.run(), of)).flatten();
         }
+        let foreseen = made.foresight.as_ref().map(|(_, foresight)| foresight);
+        let allowed = foreseen.map(|foresight| allowed_gates(foresight, &config.results_dir));
+        let allowed = allowed.unwrap_or_default();
         let said = judged.and_then(|judged| judged.said.clone());
         let endpoint = made.endpoint;
         let trial_id = made.conductor.trial_id.to_owned();
@@ -98,7 +101,8 @@ impl Stage<'_> {
             faults,
             drift,
             comparison: made.comparison,
-            foresight: made.foresight.as_ref().map(|(_, foresight)| foresight),
+            foresight: foreseen,
+            allowed,
             budget: config.money.budget,
             criteria: self.args.thresholds.over(config.criteria),
             notes: made.notes,
@@ -109,8 +113,9 @@ impl Stage<'_> {
         };
         // Where its own run was not made, too, it has the name of its directory.
         trial.summary.run_id.clone_from(&trial_id);
-        if let (Some(judged), Some((header, _))) = (judged, &made.foresight) {
-            let report = judged.fold.report(judged.fold.last_time());
+        if let (Some(judged), Some((header, foresight))) = (judged, &made.foresight) {
+            let allowed = allowed_gates(foresight, &config.results_dir);
+            let report = judged.fold.report_within(judged.fold.last_time(), &allowed);
             let journal = journal(&config.results_dir)?;
             let past = Past::of(journal.as_ref(), &config.results_dir, &header.settings);
             trial.suggestions = suggest::suggestions(header, &report, &trial.criteria, past).await;

@@ -10,8 +10,11 @@ use sortie_core::run::input::Mode;
 
 use super::{Criteria, Criterion, Evidence, reaches};
 use crate::bound;
+use crate::controls::loosest;
 use crate::fold::Status;
 use crate::summary::Speedup;
+use crate::trial::Measured;
+use crate::trial::words::serially;
 use crate::units::{count, duration, percent, seconds};
 
 /// What is known of the speedup: the run's, with its bound; else why there is none to speak of.
@@ -26,7 +29,9 @@ fn speedup_of(evidence: &Evidence) -> Result<(Speedup, Bound), &'static str> {
         (_, _, Mode::Serial) => Err("its tasks ran one after the other on purpose (serial mode)"),
         (Some(bound), _, Mode::Parallel) => {
             let estimated = || report.summary.speedup.clone();
-            Ok((evidence.measured.map_or_else(estimated, |measured| measured.speedup(Some(bound))), bound))
+            let width = loosest(report.fold).max_concurrent;
+            let measured = |measured: &Measured| measured.speedup(Some(bound), width);
+            Ok((evidence.measured.map_or_else(estimated, measured), bound))
         }
     }
 }
@@ -43,7 +48,7 @@ fn known_by(evidence: &Evidence) -> String {
         Some(measured) => {
             let halves = format!(
                 "measured: {} serially, {} side by side",
-                duration(measured.serial),
+                serially(measured),
                 duration(measured.parallel)
             );
             match measured.interval {
@@ -169,13 +174,14 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
+    use sortie_core::limit::GateSpec;
     use sortie_core::plan::TaskId;
     use sortie_core::run::event::{Event, Then};
 
     use super::super::tests::{Given, criterion};
     use super::*;
     use crate::testing::{self, Story};
-    use crate::trial::Measured;
+    use crate::trial::Disturbed;
 
     /// So many independent calls of 4 s each, `side_by_side` at a time, with their end `late` seconds after.
     fn flat(tasks: u32, side_by_side: u32, late: f64) -> Story {
@@ -253,6 +259,7 @@ mod tests {
             pause: seconds(60),
             speedup: 19.0 / 8.0,
             interval: Some((2.0, 2.75)),
+            disturbed: None,
         });
         // At least 8 s, so at most 19 / 8 times faster.
         assert_eq!(criterion(&given, "speedup").met, None);
@@ -263,6 +270,62 @@ mod tests {
         ((measured.serial, measured.parallel), measured.speedup) = (halves, 3.0);
         let speedup = criterion(&given, "speedup");
         assert_eq!((speedup.met, speedup.value), (Some(true), Some(3.0)));
+    }
+
+    #[test]
+    fn what_disturbed_the_serial_half_is_no_speed_and_no_ceiling_is_above_the_width() {
+        let mut given = Given::of(&flat(10, 5, 0.0));
+        let seconds = Duration::from_secs;
+        let disturbed = |answers| Some(Disturbed { failed_calls: 3, answers: seconds(answers) });
+        // 40 s of answers in three minutes of outage, 8 s side by side.
+        given.measured = Some(Measured {
+            serial: seconds(180),
+            parallel: seconds(8),
+            pause: seconds(0),
+            speedup: 5.0,
+            interval: None,
+            disturbed: disturbed(40),
+        });
+        let speedup = criterion(&given, "speedup");
+        assert_eq!((speedup.met, speedup.value), (Some(true), Some(5.0)));
+        assert!(speedup.why.starts_with("5.00x of at most 5.00x"), "{}", speedup.why);
+        assert!(speedup.why.contains("3 of its calls failed"), "{}", speedup.why);
+        // Slower answers serially than side by side.
+        given.measured.as_mut().unwrap().disturbed = disturbed(60);
+        let why = criterion(&given, "speedup").why;
+        assert!(why.contains("of at most 5.00x"), "{why}");
+    }
+
+    #[test]
+    fn a_serial_half_is_disturbed_by_failed_calls_and_by_waits() {
+        let of = |story: &Story| {
+            let fold = story.fold();
+            Disturbed::of(&fold, fold.elapsed(fold.last_time()))
+        };
+        let answers = Duration::from_secs(20);
+        assert_eq!(of(&flat(5, 1, 0.5)), None);
+        assert_eq!(of(&flat(5, 1, 30.0)), Some(Disturbed { failed_calls: 0, answers }));
+        assert_eq!(of(&testing::retried()).unwrap().failed_calls, 1);
+    }
+
+    #[test]
+    fn what_the_provider_allows_bounds_what_nobody_states() {
+        let mut story = flat(20, 10, 0.0);
+        story.settings.gates[0].requests_per_minute = None;
+        let fold = story.fold();
+        let binding = |rate: Option<u32>| {
+            let allowed = GateSpec { requests_per_minute: rate, requests_burst: 1, ..GateSpec::default() };
+            let report = fold.report_within(fold.last_time(), &[allowed]);
+            (report.bound.unwrap().makespan.as_secs(), report.summary.speedup.binding.unwrap())
+        };
+        assert_eq!(binding(None), (8, "concurrency".to_owned()));
+        assert_eq!(binding(Some(2)), (19 * 30 + 4, "requests_per_minute".to_owned()));
+        story.settings.gates[0].requests_per_minute = Some(60);
+        story.settings.gates[0].requests_burst = 1;
+        let fold = story.fold();
+        let looser = GateSpec { requests_per_minute: Some(600), ..GateSpec::default() };
+        let report = fold.report_within(fold.last_time(), &[looser]);
+        assert_eq!(report.bound, fold.report(fold.last_time()).bound, "what is stated is stricter");
     }
 
     /// So many tasks that succeed, fail, or are left.

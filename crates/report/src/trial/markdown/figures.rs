@@ -7,7 +7,7 @@ use super::{parts, table};
 use crate::markdown::escape::escape;
 use crate::markdown::{MOST_ROWS, dash, facts, forecast_cells};
 use crate::table::Side::{Left, Right};
-use crate::trial::words::{came, drifted, judged_by, whole_cost};
+use crate::trial::words::{came, drifted, judged_by, serially, whole_cost};
 use crate::trial::{Faulted, Quarter, Trial, TrialFailure};
 use crate::units::{count, duration, money, percent};
 
@@ -18,7 +18,7 @@ pub(super) fn performance(trial: &Trial) -> String {
     }
     let mut rows = Vec::new();
     if let Some(measured) = &trial.measured {
-        rows.push(("One task at a time", duration(measured.serial)));
+        rows.push(("One task at a time", serially(measured)));
         if !measured.pause.is_zero() {
             rows.push(("Pause, so that the first half throttles nothing", duration(measured.pause)));
         }

@@ -59,6 +59,7 @@ pub(crate) fn speedup() -> Trial {
         pause: seconds(60.0),
         speedup: rounded(123.0 / 40.2),
         interval: Some((2.88, 3.24)),
+        disturbed: None,
     });
     trial.summary.waits = vec![WaitedFor {
         reason: "requests/min of anthropic/claude-sonnet-4-5".to_owned(),
