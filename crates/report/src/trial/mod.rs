@@ -243,6 +243,10 @@ pub struct Recovery {
     pub at_risk: Usd,
     /// Tasks that had succeeded in the end.
     pub successful_tasks: u64,
+    /// Why nothing can be said of a recovery: it ended before the kill, or its budget ended it. Null where it was
+    /// killed and went on to its end.
+    #[serde(default)]
+    pub not_made: Option<String>,
 }
 
 /// What was done wrong to calls on purpose, and what became of them.

@@ -131,6 +131,9 @@ fn halves(of: &Measured) -> String {
 }
 
 fn recovered(of: &Recovery) -> String {
+    if let Some(why) = &of.not_made {
+        return format!("  No recovery was tried: {}", one_line(why));
+    }
     let (calls, at_risk) = (count(of.repeated_calls, "call"), money(of.at_risk));
     format!(
         "  Killed with {} of {} done, and resumed: {calls} repeated (at most {at_risk}), {} done twice",

@@ -52,6 +52,7 @@ async fn told(config: &str, tasks: Vec<TaskFile>, scenario: &str) -> Told {
         faults: &[],
         spent: (report.summary.total_cost, Usd::ZERO),
         budget: header.settings.budget,
+        stopped: None,
     };
     let criteria = judge(&evidence, &Criteria::default());
     let suggestions = suggestions(&header, &report, &criteria, Past::<MemoryStore>::nothing()).await;

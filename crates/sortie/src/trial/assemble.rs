@@ -7,6 +7,7 @@ use sortie_core::ceiling::Bound;
 use sortie_core::limit::GateSpec;
 use sortie_core::money::Usd;
 use sortie_core::plan::TaskId;
+use sortie_core::run::event::Outcome;
 use sortie_core::time::Time;
 use sortie_report::fold::{Fold, Report};
 use sortie_report::summary::Summary;
@@ -15,7 +16,7 @@ use sortie_report::trial::{
     Bottlenecks, Comparison, Criteria, Drift, Evidence, Faulted, Measured, Point, Recovery, Trial, Verdict,
     bottlenecks, judge,
 };
-use sortie_report::units::rfc3339;
+use sortie_report::units::{budget_exceeded, money, rfc3339};
 
 use super::conduct::Conducted;
 use super::design::{Design, Role};
@@ -85,6 +86,7 @@ impl Material<'_> {
             cost += charge.actual + charge.estimated;
             at_risk += charge.at_risk;
         }
+        let stopped = self.stopped();
         let evidence = Evidence {
             report: &report,
             meant_to_fail: &meant_to_fail,
@@ -93,6 +95,7 @@ impl Material<'_> {
             faults: &faults,
             spent: (cost, at_risk),
             budget: self.budget,
+            stopped: stopped.as_deref(),
         };
         let criteria = judge(&evidence, &self.criteria);
         let verdict = Verdict::over(&criteria);
@@ -139,6 +142,11 @@ impl Material<'_> {
         })
     }
 
+    /// Which part a budget stopped, and on what.
+    fn stopped(&self) -> Option<String> {
+        self.parts.iter().find_map(stopped_by_budget)
+    }
+
     /// Both halves, where both were made and all their tasks succeeded: others took other work.
     fn measured(&self, report: &Report<'_>) -> Option<Measured> {
         let serial = self.part(Role::Serial)?;
@@ -149,6 +157,21 @@ impl Material<'_> {
         let Foresight { settings, laws, .. } = self.foresight?;
         speedup::measured(&serial.fold, report.fold, self.pause, settings, laws, self.seed)
     }
+}
+
+/// What a budget stopped a part on, in words; none where none did.
+fn stopped_by_budget(part: &Conducted) -> Option<String> {
+    let Some(Outcome::BudgetExceeded { needed, budget, agent }) = part.fold.outcome() else { return None };
+    let whose = agent.map_or_else(String::new, |id| {
+        let agent = part.fold.run().plan.agents().get(id.index());
+        agent.map_or_else(String::new, |agent| format!(" for agent {}", agent.name))
+    });
+    Some(format!(
+        "the budget stopped the {} run, for which {} of it were left{whose}: {}",
+        part.role.name(),
+        money(*budget),
+        budget_exceeded(*needed, *budget),
+    ))
 }
 
 /// Takes what was measured for what was estimated of calls one after the other.

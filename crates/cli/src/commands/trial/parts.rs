@@ -62,7 +62,7 @@ impl Stage<'_> {
             Progress::new(run, session.records(), terminal)
         };
         let conducted = made.conductor.go_on(part.role, simulated, signals()?, watch).await?;
-        made.recovery = before.map(|before| recovery::recovery(&before, &conducted.fold));
+        made.recovery = before.map(|before| recovery::recovery(&before, &conducted.fold, half));
         Ok(ended(made, conducted))
     }
 

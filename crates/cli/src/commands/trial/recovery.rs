@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use sortie::core::plan::TaskId;
-use sortie::core::run::event::Signal;
+use sortie::core::run::event::{Outcome, Signal};
 use sortie::engine::executor::signals::Signals;
 use sortie::report::fold::{Fold, Status};
 use sortie::report::trial::Recovery;
@@ -56,15 +56,24 @@ pub(super) async fn killed(
     Ok(None)
 }
 
-/// How a run came back: what it had remembered when it was killed, against its end.
-pub(super) fn recovery(before: &Fold, after: &Fold) -> Recovery {
+/// How a run came back: what it had remembered when it was killed, which it was to be after so many tasks, against its
+/// end.
+pub(super) fn recovery(before: &Fold, after: &Fold, half: u64) -> Recovery {
     let done = |fold: &Fold, id: &TaskId| {
         let view = &fold.tasks()[id.index()];
         (view.status == Status::Succeeded).then_some(view.attempts)
     };
     let plan = &after.run().plan;
     let again = plan.ids().filter(|id| done(before, id).is_some_and(|was| done(after, id) != Some(was)));
+    let over_budget = matches!(after.outcome(), Some(Outcome::BudgetExceeded { .. }));
+    let not_made = match (before.counts().succeeded < half, over_budget) {
+        (true, true) => Some("the budget stopped the run before it was killed"),
+        (true, false) => Some("the run ended before it was to be killed"),
+        (false, true) => Some("the budget stopped the run after it was killed"),
+        (false, false) => None,
+    };
     Recovery {
+        not_made: not_made.map(ToOwned::to_owned),
         done_before: before.counts().succeeded,
         total_tasks: plan.to_do() as u64,
         repeated_calls: after.counts().lost,

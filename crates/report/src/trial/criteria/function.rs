@@ -154,7 +154,8 @@ fn error_recovery(evidence: &Evidence) -> Criterion {
             count(fault.tasks, "task")
         ));
     }
-    if let Some(kill) = evidence.recovery {
+    let not_made = evidence.recovery.and_then(|kill| kill.not_made.as_deref());
+    if let Some(kill) = evidence.recovery.filter(|kill| kill.not_made.is_none()) {
         let (done, total) = (kill.successful_tasks, kill.total_tasks);
         let came_through = done == total && kill.done_again == 0;
         let list = if came_through { &mut good } else { &mut bad };
@@ -167,8 +168,14 @@ fn error_recovery(evidence: &Evidence) -> Criterion {
             count(total, "task")
         ));
     }
+    if !good.is_empty() {
+        good.extend(not_made.map(ToOwned::to_owned));
+    }
     match (bad.is_empty(), good.is_empty()) {
-        (true, true) => Criterion::not_applicable(name, "nothing failed that had to be recovered from"),
+        (true, true) => Criterion::not_applicable(
+            name,
+            not_made.unwrap_or("nothing failed that had to be recovered from"),
+        ),
         (true, false) => Criterion::of(name, true, good.join("; ")),
         (false, _) => Criterion::of(name, false, bad.join("; ")),
     }

@@ -85,6 +85,8 @@ pub struct Evidence<'a> {
     pub spent: (Usd, Usd),
     /// What they may cost together.
     pub budget: Option<Usd>,
+    /// Which part a budget stopped, and on what, in words; none where none did.
+    pub stopped: Option<&'a str>,
 }
 
 /// Holds a trial against what it has to reach: K1's criteria first, then K2's and K3's.

@@ -39,6 +39,7 @@ fn budget(evidence: &Evidence) -> Criterion {
         (Some(Outcome::BudgetExceeded { needed, budget, agent }), _) => {
             Some(budget_exceeded(*needed, *budget) + &whose(&fold.run().plan, *agent))
         }
+        _ if evidence.stopped.is_some() => evidence.stopped.map(ToOwned::to_owned),
         (_, Some(budget)) if spent > budget => Some(budget_exceeded(spent, budget)),
         _ => None,
     };
@@ -183,6 +184,16 @@ mod tests {
         given.budget = Some(usd("10"));
         let why = criterion(&given, "budget").why;
         assert_eq!(why, "Budget exceeded: $0.07 > $0.05 (the budget of agent claude)");
+    }
+
+    #[test]
+    fn a_part_that_a_budget_stopped_misses_it_whatever_was_spent() {
+        let mut given = Given::of(&testing::diamond());
+        (given.spent, given.budget) = ((usd("0.13"), Usd::ZERO), Some(usd("0.14")));
+        assert_eq!(criterion(&given, "budget").met, Some(true));
+        given.stopped = Some("the recovery part was stopped".to_owned());
+        let found = criterion(&given, "budget");
+        assert_eq!((found.met, found.why.as_str()), (Some(false), "the recovery part was stopped"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(super) struct Given {
     pub(super) faults: Vec<Faulted>,
     pub(super) spent: (Usd, Usd),
     pub(super) budget: Option<Usd>,
+    pub(super) stopped: Option<String>,
 }
 
 impl Given {
@@ -31,6 +32,7 @@ impl Given {
             faults: Vec::new(),
             spent: (Usd::ZERO, Usd::ZERO),
             budget: None,
+            stopped: None,
         }
     }
 
@@ -44,6 +46,7 @@ impl Given {
             faults: &self.faults,
             spent: self.spent,
             budget: self.budget,
+            stopped: self.stopped.as_deref(),
         };
         judge(&evidence, &self.thresholds)
     }
@@ -199,7 +202,12 @@ fn faults_and_kills_have_to_be_recovered_from() {
         done_again,
         at_risk: Usd::ZERO,
         successful_tasks,
+        not_made: None,
     };
+    let why = "the part that was to be killed was stopped by the budget before the kill";
+    given.recovery = Some(Recovery { not_made: Some(why.to_owned()), ..kill(0, 0) });
+    let found = criterion(&given, "error_recovery");
+    assert_eq!((found.met, found.why.as_str()), (None, why), "nothing can be said of what was not made");
     for (done_again, successful, met) in [(0, 5, true), (1, 5, false), (0, 4, false)] {
         given.recovery = Some(kill(done_again, successful));
         let found = criterion(&given, "error_recovery");

@@ -77,6 +77,9 @@ pub(super) fn cost(trial: &Trial) -> String {
 
 pub(super) fn recovery(trial: &Trial) -> String {
     let Some(of) = &trial.recovery else { return String::new() };
+    if let Some(why) = &of.not_made {
+        return facts(&[("Not tried", escape(why))]);
+    }
     let total = of.total_tasks;
     facts(&[
         ("Done when it was killed", format!("{} of {}", of.done_before, count(total, "task"))),

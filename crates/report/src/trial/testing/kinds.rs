@@ -161,6 +161,7 @@ pub(crate) fn recovery() -> Trial {
         done_again: 0,
         at_risk: usd("0.03"),
         successful_tasks: 30,
+        not_made: None,
     });
     trial.runs = vec![
         run(&trial, "phase"),
