@@ -58,6 +58,8 @@ pub struct DriftFold {
     clock: Clock,
     /// When each call ended, on the run's clock, and how.
     calls: Vec<(Duration, End)>,
+    /// When the last call began: from then on there was nothing left to begin.
+    last_start: Duration,
     /// Calls that were lost, by their place: their answers may be found.
     lost: BTreeMap<AttemptId, usize>,
     /// What the process held after so many calls, in MiB.
@@ -85,6 +87,7 @@ impl DriftFold {
             }
             Event::AttemptStarted { attempt, .. } => {
                 self.clock.touch(at);
+                self.last_start = self.last_start.max(self.clock.at(at));
                 // A damaged journal may name what its plan does not have.
                 let Some(task) = run.plan.tasks().get(attempt.task.index()) else { return };
                 let asked = attempt.agent.unwrap_or(task.agent);
@@ -206,17 +209,26 @@ impl DriftFold {
             }
         }
         latencies.sort_unstable();
-        let took = until.saturating_sub(begin).as_secs_f64();
         let of_hundred = |part: usize| 100.0 * part as f64 / calls.len().max(1) as f64;
         let memory = self.memory.iter().rev().find(|(after, _)| (from + 1..=to).contains(after));
         Quarter {
             until,
-            throughput: (took > 0.0).then(|| answered as f64 / took),
+            throughput: self.throughput(calls, begin, until),
             p95_latency: percentile(&latencies, 95),
             error_rate: of_hundred(calls.len() - answered),
             throttled_rate: of_hundred(throttled),
             memory_mib: memory.map(|(_, mib)| *mib),
         }
+    }
+
+    /// Answers a second, while calls were left to begin: a run ends with its longest calls, and what ever fewer of them
+    /// come to is nobody's drift. None where most of the quarter's calls ended after that.
+    fn throughput(&self, calls: &[(Duration, End)], begin: Duration, until: Duration) -> Option<f64> {
+        let until = until.min(self.last_start);
+        let in_time = calls.partition_point(|(at, _)| *at <= until);
+        let answered = calls[..in_time].iter().filter(|(_, end)| matches!(end, End::Answered(_))).count();
+        let took = until.saturating_sub(begin).as_secs_f64();
+        (took > 0.0 && 2 * in_time > calls.len()).then(|| answered as f64 / took)
     }
 
     /// Of the gate that was waited for longest: what started while tasks waited for it, of what could have.
@@ -287,6 +299,25 @@ mod tests {
             found.quarters.iter().all(|quarter| quarter.error_rate == 0.0 && quarter.memory_mib.is_none())
         );
         assert_eq!(found.utilisation, None, "nothing was waited for");
+    }
+
+    #[test]
+    fn the_tail_of_a_run_is_no_loss_of_throughput() {
+        // Ten at a time, a second each; the last ten take ten times as long.
+        let mut story = story(40);
+        for n in 0..40 {
+            let begin = f64::from(n / 10);
+            let took = if n < 30 { 1.0 } else { 10.0 };
+            story = story.at(begin, testing::started(n, 1));
+            if n % 10 == 9 {
+                for n in n - 9..=n {
+                    story = story.at(begin + took, testing::succeeded(n, 1, took));
+                }
+            }
+        }
+        let found = drift(&story).unwrap();
+        let throughput: Vec<Option<f64>> = found.quarters.iter().map(|quarter| quarter.throughput).collect();
+        assert_eq!(throughput, [Some(10.0), Some(10.0), Some(10.0), None]);
     }
 
     #[test]

@@ -141,7 +141,7 @@ pub(super) fn change((then, now): (f64, f64)) -> String {
     match percent(change.abs()) {
         _ if now - then == 0.0 => "unchanged".to_owned(),
         _ if !change.is_finite() => "–".to_owned(),
-        none if none == "0 %" => "unchanged".to_owned(),
+        none if none == "0 %" || none.starts_with('<') => "unchanged".to_owned(),
         some => format!("{}{some}", sign(change)),
     }
 }
@@ -187,7 +187,10 @@ pub(super) fn measured(criterion: &Criterion) -> String {
 
 /// What a criterion required: `at least 95 %`, `under 15 s`; `yes` where it is no figure.
 pub(super) fn required(criterion: &Criterion) -> String {
-    let Some(threshold) = criterion.threshold else { return "yes".to_owned() };
+    let Some(threshold) = criterion.threshold else {
+        let is_figure = unit(&criterion.name) != Unit::Number;
+        return if is_figure { "–" } else { "yes" }.to_owned();
+    };
     let bound = short(&shown(threshold, unit(&criterion.name)));
     match named(&criterion.name) {
         Some(figure) => format!("{} {bound}", figure.bound.words()),
@@ -211,6 +214,14 @@ mod tests {
 
     fn criterion(name: &str, value: Option<f64>, threshold: Option<f64>, met: Option<bool>) -> Criterion {
         Criterion { name: name.to_owned(), value, threshold, met, why: String::new() }
+    }
+
+    #[test]
+    fn what_has_no_threshold_requires_nothing_and_a_change_of_nearly_nothing_is_none() {
+        assert_eq!(required(&criterion("budget", None, None, None)), "–");
+        assert_eq!(required(&criterion("task_types", None, None, Some(true))), "yes");
+        assert_eq!(change((1.0, 0.9998)), "unchanged");
+        assert_eq!(change((1.0, 0.99)), "−1 %");
     }
 
     #[test]

@@ -34,11 +34,12 @@ const COMPARED: [&str; 9] = [
 const LEGEND: &str = "P50, P95: latency of half and of 95 % of the answers · OF MAX: share of the possible speedup\n\
                       ERRORS, 429: of the calls those that failed, and that were throttled";
 
-/// Whether two trials are of the same kind: the same test and phase, against the same endpoint, with the same agents
+/// Whether two trials are of the same kind: the same test and phase, with tasks of the same plan, against the same endpoint, with the same agents
 /// and models, and with nearly as many tasks. Settings may differ: what a change of them made better or worse is
 /// what one wants to see. A trial is not of its own kind.
 pub fn is_comparable(now: &Trial, then: &Trial) -> bool {
-    let kind = |trial: &Trial| (trial.test_type.clone(), trial.phase, trial.endpoint.clone());
+    let kind =
+        |trial: &Trial| (trial.test_type.clone(), trial.phase, trial.plan.clone(), trial.endpoint.clone());
     let agents = |trial: &Trial| {
         let mut agents = trial.agents.clone();
         agents.sort_unstable();
@@ -200,9 +201,10 @@ fn entries(kind: &[&Trial]) -> Vec<Entry> {
 fn of_kind(kind: &[&Trial], style: Style) -> String {
     let Some(newest) = kind.first() else { return String::new() };
     let called = format!(
-        "{} ({}) against {}, {}",
+        "{} ({}{}) against {}, {}",
         name(newest),
         count(newest.summary.total_tasks, "task"),
+        newest.plan.as_ref().map_or_else(String::new, |plan| format!(" of {plan}")),
         newest.endpoint,
         newest.agents.join(", ")
     );

@@ -137,7 +137,8 @@ fn checklist(trial: &Trial) -> String {
 
 fn runs(trial: &Trial) -> String {
     let row = |run: &TrialRun| {
-        let judged = if run.run_id == trial.summary.run_id { " (judged)" } else { "" };
+        let is_judged = run.run_id == trial.summary.run_id && run.role != "judged";
+        let judged = if is_judged { " (judged)" } else { "" };
         let latency = match (run.p50_latency, run.p95_latency) {
             (Some(p50), Some(p95)) => format!("{} / {}", duration(p50), duration(p95)),
             _ => dash(),

@@ -56,6 +56,10 @@ pub struct Trial {
     pub test_type: String,
     /// Of which phase, 1 to 3.
     pub phase: Option<u8>,
+    /// The user's own plan that its tasks were taken from, by its name and a hash of its tasks; null where they were
+    /// generated.
+    #[serde(default)]
+    pub plan: Option<String>,
     /// When it began, in RFC 3339.
     pub started_at: String,
     /// What answered: the host of the endpoint, or `scenario seed`.
@@ -260,17 +264,22 @@ pub struct Faulted {
     pub tasks: u64,
     /// Those of them that succeeded in the end.
     pub recovered: u64,
-    /// Whether its tasks should succeed in the end: what can never be sent should not.
-    pub should_recover: bool,
-    /// What the calls that met it cost or may have cost.
-    #[serde(with = "as_dollars")]
-    pub cost: Usd,
+    /// Whether its tasks should succeed in the end: what can never be sent should not. Null where that is the
+    /// provider's to say.
+    pub should_recover: Option<bool>,
+    /// What the calls that met it cost or may have cost; null where that is only known of all faults together.
+    #[serde(with = "as_dollars::option")]
+    pub cost: Option<Usd>,
 }
 
 impl Faulted {
     /// Whether it came as it should: all tasks that met the fault succeeded in the end, or none did where none can.
     pub const fn as_it_should(&self) -> bool {
-        if self.should_recover { self.recovered >= self.tasks } else { self.recovered == 0 }
+        match self.should_recover {
+            Some(true) => self.recovered >= self.tasks,
+            Some(false) => self.recovered == 0,
+            None => true,
+        }
     }
 }
 

@@ -59,6 +59,7 @@ pub(crate) fn of(test_type: &str, tasks: u64, took: f64) -> Trial {
         summary,
         test_type: test_type.to_owned(),
         phase: None,
+        plan: None,
         started_at: "2025-11-14T09:30:00.000000Z".to_owned(),
         endpoint: API.to_owned(),
         agents: vec![CLAUDE.to_owned()],

@@ -200,10 +200,12 @@ pub(super) const fn came(of: &Faulted) -> &'static str {
     match (of.tasks, of.should_recover, of.as_it_should()) {
         (0, ..) if of.calls > 0 => "made between this program and the provider",
         (0, ..) => "no task met it",
-        (_, true, true) => "as it should be",
-        (_, true, false) => "all should",
-        (_, false, true) => "as it should be: it can never be sent",
-        (_, false, false) => "none should",
+        (_, Some(true), true) => "as it should be",
+        (_, Some(true), false) => "all should",
+        (_, Some(false), true) => "as it should be: it can never be sent",
+        (_, Some(false), false) => "none should",
+        (_, None, _) if of.recovered > 0 => "the provider answered it",
+        (_, None, _) => "the provider refused it",
     }
 }
 

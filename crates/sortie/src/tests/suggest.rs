@@ -15,7 +15,7 @@ use sortie_sim::Scenario;
 use super::draw::header;
 use super::world::{Hardship, Lived, live};
 use crate::foresight::Past;
-use crate::trial::suggest::suggestions;
+use crate::trial::suggest::{Around, suggestions};
 
 /// So many tasks, each of which depends on the one so many places before it.
 fn tasks(count: usize, behind: Option<usize>) -> Vec<TaskFile> {
@@ -39,6 +39,11 @@ struct Told {
 
 /// Runs a plan like this and asks what would have been better.
 async fn told(config: &str, tasks: Vec<TaskFile>, scenario: &str) -> Told {
+    told_within(config, tasks, scenario, Around::default()).await
+}
+
+/// The same in a trial like this.
+async fn told_within(config: &str, tasks: Vec<TaskFile>, scenario: &str, around: Around) -> Told {
     let header = header(config, tasks, scenario, 7);
     let chance = &mut Chance::new(0, &Hash::of(b"suggest"), "life");
     let lived = live(header.clone(), Hardship::default(), chance).await.unwrap();
@@ -55,7 +60,7 @@ async fn told(config: &str, tasks: Vec<TaskFile>, scenario: &str) -> Told {
         stopped: None,
     };
     let criteria = judge(&evidence, &Criteria::default());
-    let suggestions = suggestions(&header, &report, &criteria, Past::<MemoryStore>::nothing()).await;
+    let suggestions = suggestions(&header, &report, &criteria, around, Past::<MemoryStore>::nothing()).await;
     Told { lived, criteria, suggestions }
 }
 
@@ -125,6 +130,31 @@ async fn a_budget_that_stopped_a_run_is_told_with_what_it_needs() {
     let enough = format!("cost_control: {{ max_cost_per_session: {} }}", to.trim_start_matches('$'));
     let enough = told(&config("max_concurrent: 4", &enough), tasks(20, None), calm()).await;
     assert_eq!(enough.lived.outcome, Outcome::Completed, "{to}");
+}
+
+#[tokio::test]
+async fn the_budget_of_a_trial_is_told_with_what_all_its_runs_need() {
+    let around = Around {
+        stopped_by: Usd::from_f64(0.10),
+        other_runs: 2,
+        before: Usd::from_f64(0.001).unwrap(),
+        ..Around::default()
+    };
+    let small = config("max_concurrent: 4", "cost_control: { max_cost_per_session: 0.02 }");
+    let alone = told(&small, tasks(20, None), calm()).await;
+    let all = told_within(&small, tasks(20, None), calm(), around).await;
+    let (setting, from, to) = first(&all);
+    assert_eq!((setting, from), ("cost_control.max_cost_per_session", "$0.10"));
+    let amount = |text: &str| text.trim_start_matches('$').parse::<f64>().unwrap();
+    let (alone, to) = (amount(first(&alone).2), amount(to));
+    assert!(to > 0.10 && to > 1.5 * alone, "{to} for three runs, {alone} for one");
+}
+
+#[tokio::test]
+async fn faults_that_were_made_on_purpose_are_nobodys_limits() {
+    let around = Around { faults: true, ..Around::default() };
+    let slow = told_within(&config("requests_per_minute: 20", ""), tasks(20, None), seed(), around).await;
+    assert!(slow.suggestions.is_empty(), "{:?}", slow.suggestions);
 }
 
 #[tokio::test]

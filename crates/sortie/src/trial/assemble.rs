@@ -118,6 +118,7 @@ impl Material<'_> {
         Some(Trial {
             test_type: self.design.test_type.name().to_owned(),
             phase: self.design.phase.map(super::Phase::number),
+            plan: self.design.plan.clone(),
             started_at: rfc3339(self.began),
             endpoint: self.endpoint.clone(),
             agents,

@@ -305,6 +305,11 @@ impl Conducted {
         }
     }
 
+    /// Whether the budget of the run stopped it, and not that of an agent.
+    pub fn is_over_budget(&self) -> bool {
+        matches!(self.fold.outcome(), Some(Outcome::BudgetExceeded { agent: None, .. }))
+    }
+
     /// Its line in the trial's list of runs.
     pub fn line(&self) -> TrialRun {
         let summary = self.fold.summary(self.fold.last_time());

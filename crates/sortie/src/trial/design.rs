@@ -270,6 +270,8 @@ pub struct Design {
     pub test_type: TestType,
     /// Of which phase.
     pub phase: Option<Phase>,
+    /// The user's own plan, by its name and a hash of its tasks; none where tasks are generated.
+    pub plan: Option<String>,
     /// Calls at a time.
     pub max_concurrent: u32,
     /// Its runs after the one that tries the keys, in their order.
@@ -309,8 +311,9 @@ impl Design {
             let (least, most) = phase.range();
             notes.push(format!("phase {} is made for {least} to {most} tasks, not {count}", phase.number()));
         }
+        let plan = request.plan.as_ref().map(tasks::identity);
         let mut design =
-            Design { test_type, phase, max_concurrent, parts: Vec::new(), faults: Vec::new(), notes };
+            Design { test_type, phase, plan, max_concurrent, parts: Vec::new(), faults: Vec::new(), notes };
         let checked = design.tasks(request, count, routing)?;
         design.parts(&checked, phase, request.fits);
         Ok(design)

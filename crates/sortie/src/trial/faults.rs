@@ -74,13 +74,16 @@ pub(super) fn tally(made: &[Made], fold: &Fold) -> Vec<Faulted> {
     let met = |made: &Made| {
         let (_, view) = plan.ids().zip(fold.tasks()).find(|(id, _)| plan.task(*id).name == made.task_id)?;
         let recovered = view.status == Status::Succeeded;
+        // The call that came through met no fault; of a prompt that is one all calls did.
+        let passes = recovered && made.should_recover == Some(true);
+        let doubtful = view.charge.estimated + view.charge.at_risk;
         Some(Faulted {
             fault: made.fault.to_owned(),
-            calls: u64::from(view.attempts.saturating_sub(u32::from(recovered))),
+            calls: u64::from(if passes { view.attempts.saturating_sub(1) } else { view.attempts }),
             tasks: 1,
             recovered: u64::from(recovered),
-            should_recover: made.should_recover.unwrap_or(recovered),
-            cost: view.charge.estimated + view.charge.at_risk,
+            should_recover: made.should_recover,
+            cost: Some(if passes { doubtful } else { doubtful + view.charge.actual }),
         })
     };
     made.iter().filter_map(met).collect()

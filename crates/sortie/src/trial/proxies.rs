@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use sortie_core::failure::Class;
-use sortie_core::money::Usd;
 use sortie_providers::http::Upstream;
 use sortie_report::fold::Fold;
 use sortie_report::trial::Faulted;
@@ -117,7 +116,7 @@ impl Proxies {
         let done = |(kind, _, words): &(&str, f64, &str)| {
             let calls = all.faults.get(*kind).copied().filter(|calls| *calls > 0)?;
             let fault = (*words).to_owned();
-            Some(Faulted { fault, calls, tasks: 0, recovered: 0, should_recover: true, cost: Usd::ZERO })
+            Some(Faulted { fault, calls, tasks: 0, recovered: 0, should_recover: Some(true), cost: None })
         };
         let mut notes = Vec::new();
         if let Some(fold) = judged {
@@ -139,8 +138,8 @@ impl Proxies {
 /// What calls failed by, where nobody else counted it.
 fn by_class(fold: &Fold) -> Vec<Faulted> {
     let failed = |(class, calls): (&Class, &u64)| {
-        let (fault, cost) = (format!("failed as {class}"), Usd::ZERO);
-        Faulted { fault, calls: *calls, tasks: 0, recovered: 0, should_recover: true, cost }
+        let fault = format!("failed as {class}");
+        Faulted { fault, calls: *calls, tasks: 0, recovered: 0, should_recover: Some(true), cost: None }
     };
     fold.counts().failed_attempts.iter().map(failed).collect()
 }

@@ -3,6 +3,8 @@
 //! Each states its own `max_tokens`, by its kind, so that what is reserved for it fits what its phase is
 //! expected to cost.
 
+use sortie_core::hash::Hash;
+use sortie_core::plan::check::Checked;
 use sortie_core::plan::written::TaskFile;
 
 /// What a task asks for: how long its answer may be (SPEC.md B3).
@@ -255,4 +257,14 @@ pub(super) fn phase(count: usize) -> Vec<TaskFile> {
     let mut tasks: Vec<TaskFile> = (0..diamonds).flat_map(|number| chain(number, diamonds > 1)).collect();
     tasks.extend(mixed(count - tasks.len()));
     tasks
+}
+
+/// A plan by its name and what tells its tasks from another's: their ids and types, in whatever order. Which of them
+/// are taken, and in what words they ask, is no matter.
+pub(super) fn identity(of: &Checked) -> String {
+    let plan = &of.plan;
+    let mut tasks: Vec<String> =
+        plan.tasks().iter().map(|task| format!("{}\t{}\n", task.name, task.task_type)).collect();
+    tasks.sort_unstable();
+    format!("{} ({:.12})", plan.name(), Hash::of(tasks.concat().as_bytes()).to_string())
 }

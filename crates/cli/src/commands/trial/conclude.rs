@@ -2,12 +2,16 @@
 
 use sortie::chain;
 use sortie::core::limit::GateId;
+use sortie::core::money::Usd;
 use sortie::engine::driver::Foreseen;
 use sortie::engine::store::read_newest;
 use sortie::foresight::Past;
 use sortie::report::trial::{Faulted, Trial, history, text};
-use sortie::trial::conduct::{Spent, allowed};
-use sortie::trial::{Conductor, Material, Part, Role, TestType, allowed_gates, compare, earlier, suggest, write};
+use sortie::trial::conduct::{Conducted, Spent, allowed};
+use sortie::trial::suggest::Around;
+use sortie::trial::{
+    Conductor, Material, Part, Role, TestType, allowed_gates, compare, earlier, suggest, write,
+};
 
 use super::parts::signals;
 use super::stage::{Made, Stage, is_real, scenario_name};
@@ -24,6 +28,9 @@ const LONG: usize = 50;
 
 /// The configuration's key of calls at a time.
 const CONCURRENCY: &str = "rate_limiting.max_concurrent";
+
+/// The configuration's key of what a run or a trial may cost.
+const BUDGET: &str = "cost_control.max_cost_per_session";
 
 impl Stage<'_> {
     /// Holds both sides against each other, and fits the simulator to the endpoint where it is asked for.
@@ -117,12 +124,23 @@ impl Stage<'_> {
             let allowed = allowed_gates(foresight, &config.results_dir);
             let report = judged.fold.report_within(judged.fold.last_time(), &allowed);
             let journal = journal(&config.results_dir)?;
+            let spent_on = |role: Role| made.parts.iter().find(|part| part.role == role);
+            let is_other = |part: &&Part| part.role != Role::Judged && !part.role.is_rehearsal();
+            let around = Around {
+                faults: !trial.faults.is_empty(),
+                stopped_by: config.money.budget.filter(|_| made.parts.iter().any(Conducted::is_over_budget)),
+                other_runs: made.design.parts.iter().filter(is_other).count() as u64,
+                before: spent_on(Role::Key).map_or(Usd::ZERO, |keys| keys.fold.charge().total()),
+            };
             let past = Past::of(journal.as_ref(), &config.results_dir, &header.settings);
-            trial.suggestions = suggest::suggestions(header, &report, &trial.criteria, past).await;
+            trial.suggestions = suggest::suggestions(header, &report, &trial.criteria, around, past).await;
             for suggestion in &mut trial.suggestions {
                 // Where the trial itself bounds it, the configuration's is no matter.
                 let is_ours =
                     config.stated_max_concurrent.is_none_or(|stated| stated > made.design.max_concurrent);
+                if suggestion.setting == BUDGET && self.args.caps.run().is_some() {
+                    "--max-cost".clone_into(&mut suggestion.setting);
+                }
                 if suggestion.setting == CONCURRENCY && is_ours {
                     "--max-concurrent".clone_into(&mut suggestion.setting);
                 }

@@ -144,7 +144,7 @@ fn error_recovery(evidence: &Evidence) -> Criterion {
     } else if through > 0 {
         good.push(format!("{} that met an error succeeded in the end", count(through as u64, "task")));
     }
-    let faults = evidence.faults.iter().filter(|fault| fault.should_recover && fault.tasks > 0);
+    let faults = evidence.faults.iter().filter(|fault| fault.should_recover == Some(true) && fault.tasks > 0);
     for fault in faults {
         let list = if fault.recovered < fault.tasks { &mut bad } else { &mut good };
         list.push(format!(
@@ -154,6 +154,12 @@ fn error_recovery(evidence: &Evidence) -> Criterion {
             count(fault.tasks, "task")
         ));
     }
+    let unsendable = evidence.faults.iter().filter(|fault| fault.should_recover == Some(false));
+    bad.extend(
+        unsendable
+            .filter(|fault| fault.recovered > 0)
+            .map(|fault| format!("{}: it succeeded, and never should", fault.fault)),
+    );
     let not_made = evidence.recovery.and_then(|kill| kill.not_made.as_deref());
     if let Some(kill) = evidence.recovery.filter(|kill| kill.not_made.is_none()) {
         let (done, total) = (kill.successful_tasks, kill.total_tasks);

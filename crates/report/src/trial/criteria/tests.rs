@@ -187,12 +187,18 @@ fn faults_and_kills_have_to_be_recovered_from() {
         tasks: 2,
         recovered,
         should_recover,
-        cost: Usd::ZERO,
+        cost: None,
     };
-    for (recovered, should_recover, met) in [(2, true, Some(true)), (1, true, Some(false)), (0, false, None)]
-    {
+    for (recovered, should_recover, met) in [
+        (2, Some(true), Some(true)),
+        (1, Some(true), Some(false)),
+        (0, Some(false), None),
+        (1, Some(false), Some(false)),
+        (1, None, None),
+        (0, None, None),
+    ] {
         given.faults = vec![fault(recovered, should_recover)];
-        assert_eq!(criterion(&given, "error_recovery").met, met, "{recovered} {should_recover}");
+        assert_eq!(criterion(&given, "error_recovery").met, met, "{recovered} {should_recover:?}");
     }
     given.faults.clear();
     let kill = |done_again, successful_tasks| Recovery {
@@ -213,7 +219,7 @@ fn faults_and_kills_have_to_be_recovered_from() {
         let found = criterion(&given, "error_recovery");
         assert_eq!(found.met, Some(met), "{}", found.why);
     }
-    given.faults = vec![fault(2, true)];
+    given.faults = vec![fault(2, Some(true))];
     let why = criterion(&given, "error_recovery").why;
     assert!(!why.contains("429"), "what is well is not named beside what is not: {why}");
 }

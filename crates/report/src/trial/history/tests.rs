@@ -51,6 +51,7 @@ fn only_trials_of_one_kind_are_compared() {
     for change in [
         (|now| now.test_type = "mixed".to_owned()) as fn(&mut Trial),
         |now| now.phase = Some(2),
+        |now| now.plan = Some("reports (3f9a1c2b4d5e)".to_owned()),
         |now| now.endpoint = "scenario seed".to_owned(),
         |now| now.agents = vec!["claude (claude-haiku-4-5)".to_owned()],
         |now| now.summary.total_tasks = 38,

@@ -102,7 +102,7 @@ pub(super) fn faults(trial: &Trial) -> String {
         let tasks = if of.tasks == 0 { "–".to_owned() } else { of.tasks.to_string() };
         let cells = [of.calls.to_string(), tasks, recovered];
         let [calls, tasks, recovered] = cells;
-        [escape(&of.fault), calls, tasks, recovered, came, money(of.cost)]
+        [escape(&of.fault), calls, tasks, recovered, came, of.cost.map_or_else(dash, money)]
     };
     let rows: Vec<_> = trial.faults.iter().map(row).collect();
     let columns = [

@@ -119,8 +119,8 @@ pub(crate) fn fault_tolerance() -> Trial {
         calls,
         tasks,
         recovered,
-        should_recover,
-        cost: usd(cost),
+        should_recover: Some(should_recover),
+        cost: Some(usd(cost)),
     };
     trial.faults = vec![
         fault("prompt of 120,000 characters", 0, 1, 0, false, "0"),

@@ -21,10 +21,14 @@ const NEAR: f64 = 0.7;
 
 pub(super) fn all(case: &Case) -> Vec<Candidate> {
     let ended = match case.report.fold.outcome() {
+        Some(Outcome::BudgetExceeded { agent: Some(_), .. }) | None => None,
+        _ => case.around.stopped_by.and_then(|budget| whole(case, budget)),
+    };
+    let ended = ended.or_else(|| match case.report.fold.outcome() {
         Some(Outcome::BudgetExceeded { budget, agent, .. }) => larger(case, *budget, *agent),
         Some(Outcome::TimedOut { after }) => longer(case, *after),
         _ => None,
-    };
+    });
     ended.into_iter().chain(patient(case)).collect()
 }
 
@@ -56,6 +60,31 @@ fn larger(case: &Case, budget: Usd, agent: Option<AgentId>) -> Option<Candidate>
             });
         }
         needed = rounded(needed.percent_rounded_up(MORE));
+    }
+    None
+}
+
+/// A budget of the whole trial that lets all of its runs be made. Those besides the judged one take the same tasks, and
+/// the one that is killed makes some calls twice.
+fn whole(case: &Case, budget: Usd) -> Option<Candidate> {
+    let expected = with_budget(case, None, None).forecast(case.seed).cost.expected;
+    let others = expected.times(case.around.other_runs);
+    let comes_to = expected + others + case.around.before;
+    let besides = others.percent_rounded_up(MORE) + case.around.before;
+    let mut judged = rounded(expected);
+    for _ in 0..TRIES {
+        let (world, needed) = (with_budget(case, None, Some(judged)), rounded(judged + besides));
+        if needed > budget && world.forecast(case.seed).budget_stop.is_none() {
+            return Some(Candidate {
+                setting: "cost_control.max_cost_per_session".to_owned(),
+                from: money(budget),
+                to: money(needed),
+                world: with_budget(case, None, None),
+                mends: &["budget", "success_rate"],
+                besides: Some(format!("all runs of the trial come to {} by the forecast", money(comes_to))),
+            });
+        }
+        judged = rounded(judged.percent_rounded_up(MORE));
     }
     None
 }

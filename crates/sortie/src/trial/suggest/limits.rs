@@ -15,7 +15,7 @@ const QUOTAS: [Dimension; 4] =
 const FURTHEST: u64 = 64;
 
 pub(super) fn all(case: &Case) -> Vec<Candidate> {
-    if case.header.settings.mode == Mode::Serial {
+    if case.header.settings.mode == Mode::Serial || case.around.faults {
         return Vec::new();
     }
     let gates = (0..case.header.settings.gates.len()).map(|index| GateId(index as u16));

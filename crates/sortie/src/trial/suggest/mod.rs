@@ -44,19 +44,35 @@ const MOST: usize = 3;
 /// The part of the time or the money that a change has to bring, and each doubling of a value.
 const WORTH_IT: f64 = 0.05;
 
+/// What surrounds the run that is judged in its trial.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Around {
+    /// Whether calls were made to fail on purpose: what they met is no limit of anybody's.
+    pub faults: bool,
+    /// The budget of the whole trial, where it stopped any of its runs.
+    pub stopped_by: Option<Usd>,
+    /// The trial's other runs of the same tasks.
+    pub other_runs: u64,
+    /// What was spent before them: on trying the keys.
+    pub before: Usd,
+}
+
 /// What would have made a run better, the best first, at most three. `criteria` are those that it was judged by, and
+/// `around` is the trial that it is part of;
 /// `past` is what the runs before it know, itself included. None where nothing can be foreseen.
 pub async fn suggestions<S: Store>(
     header: &Header,
     report: &Report<'_>,
     criteria: &[Criterion],
+    around: Around,
     past: Past<'_, S>,
 ) -> Vec<Suggestion> {
     let Ok(foresight) = Foresight::of(header, past).await else { return Vec::new() };
     let Foresight { laws, settings, forecast, learned, .. } = foresight;
     let world = World { plan: Arc::clone(&header.plan), settings: Settings::clone(&settings), laws };
     let seed = header.settings.seed;
-    let case = Case { header, report, criteria, world: &world, now: &forecast, learned: &learned, seed };
+    let case =
+        Case { header, report, criteria, around, world: &world, now: &forecast, learned: &learned, seed };
     let mut found: Vec<Ranked> = candidates(&case).into_iter().filter_map(|one| case.weigh(one)).collect();
     // Stable: of equals the first that was thought of. Of two values of one setting the better one is told.
     found.sort_by(|a, b| b.mends.cmp(&a.mends).then(b.share.total_cmp(&a.share)));
@@ -117,6 +133,7 @@ struct Case<'a> {
     header: &'a Header,
     report: &'a Report<'a>,
     criteria: &'a [Criterion],
+    around: Around,
     world: &'a World,
     /// The forecast as it is.
     now: &'a Forecast,
