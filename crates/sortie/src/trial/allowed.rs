@@ -1,9 +1,11 @@
 //! What providers are known to allow once a run has ended: what bounds a speedup besides what is stated.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use sortie_core::limit::{Dimension, GateSpec, Learned};
 use sortie_engine::sharing::learned;
+use sortie_engine::store::Header;
 
 use crate::foresight::Foresight;
 use crate::session::now;
@@ -17,6 +19,22 @@ pub fn gates(foresight: &Foresight, results_dir: &Path) -> Vec<GateSpec> {
     }
     let known = learned(results_dir, &foresight.settings.gates, now());
     known.iter().map(|known| known.as_ref().map_or_else(GateSpec::default, told)).collect()
+}
+
+/// The header of a simulated part as a real one's runs begin: the replies to the calls that tried the keys have told what
+/// the account allows, and the next run on it keeps to that. What is stated stays the upper bound.
+#[must_use]
+pub fn as_told(mut header: Header, foresight: &Foresight) -> Header {
+    if header.settings.simulated {
+        let settings = Arc::make_mut(&mut header.settings);
+        for (gate, theirs) in settings.gates.iter_mut().zip(foresight.laws.provider_limits()) {
+            if gate.requests_per_minute.is_none() && theirs.requests_per_minute.is_some() {
+                gate.requests_per_minute = theirs.requests_per_minute;
+                gate.requests_burst = theirs.requests_burst;
+            }
+        }
+    }
+    header
 }
 
 /// The requests that were learned. Where nobody knows what the bucket holds, it may be a whole minute's: what is made of

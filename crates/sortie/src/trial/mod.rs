@@ -33,7 +33,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
-pub use allowed::gates as allowed_gates;
+pub use allowed::{as_told, gates as allowed_gates};
 pub use assemble::Material;
 pub use conduct::{Conducted, Conductor};
 pub use design::{Design, Part, Phase, Request, Role, TestType};

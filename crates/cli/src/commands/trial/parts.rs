@@ -11,7 +11,7 @@ use sortie::report::trial::drift::DriftFold;
 use sortie::report::units::duration;
 use sortie::session::{Session, view};
 use sortie::trial::conduct::pause;
-use sortie::trial::{Conducted, Part, Role};
+use sortie::trial::{Conducted, Part, Role, as_told};
 
 use super::recovery;
 use super::stage::{Made, Stage, in_words};
@@ -29,6 +29,9 @@ impl Stage<'_> {
             // Its tokens have been counted.
             header = spent.taken_from(Header { settings: header.settings, ..counted.clone() });
         }
+        if let (Some((_, foresight)), false) = (&made.foresight, matches!(part.role, Role::Key)) {
+            header = as_told(header, foresight);
+        }
         self.terminal.note(&format!("── {} ──", in_words(part)));
         let forecast = match (&made.foresight, part.role) {
             (Some((_, foresight)), Role::Judged) => Foreseen::known(foresight.forecast.prediction()),
@@ -45,7 +48,10 @@ impl Stage<'_> {
 
     /// Makes a part that is killed in the middle, and goes on with it.
     pub(super) async fn killed(&self, made: &mut Made<'_>, part: &Part) -> Result<Option<Exit>, Failed> {
-        let header = made.conductor.header(part, &made.spent())?;
+        let mut header = made.conductor.header(part, &made.spent())?;
+        if let Some((_, foresight)) = &made.foresight {
+            header = as_told(header, foresight);
+        }
         let (simulated, tasks) = (header.settings.simulated, header.plan.to_do() as u64);
         self.terminal
             .note(&format!("── {}: killed once half of them are done, then resumed ──", in_words(part)));
