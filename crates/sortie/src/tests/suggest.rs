@@ -14,7 +14,8 @@ use sortie_sim::Scenario;
 
 use super::draw::header;
 use super::world::{Hardship, Lived, live};
-use crate::foresight::Past;
+use crate::foresight::{Foresight, Past};
+use crate::trial::as_told;
 use crate::trial::suggest::{Around, suggestions};
 
 /// So many tasks, each of which depends on the one so many places before it.
@@ -221,4 +222,16 @@ async fn a_run_that_is_cut_by_its_timeout_is_told_how_long_it_takes() {
 async fn where_nothing_is_to_be_gained_nothing_is_told() {
     let chain = told(&config("max_concurrent: 4", ""), tasks(12, Some(1)), calm()).await;
     assert!(chain.suggestions.is_empty(), "{:?}", chain.suggestions);
+}
+
+#[tokio::test]
+async fn a_simulated_part_begins_with_what_the_key_calls_were_told() {
+    let rate = async |limits: &str, scenario: &str| {
+        let header = header(&config(limits, ""), tasks(3, None), scenario, 7);
+        let foresight = Foresight::of(&header, Past::<MemoryStore>::nothing()).await.unwrap();
+        as_told(header, &foresight).settings.gates[0].requests_per_minute
+    };
+    assert_eq!(rate("max_concurrent: 2", seed()).await, Some(50));
+    assert_eq!(rate("requests_per_minute: 20", seed()).await, Some(20), "what is stated stays");
+    assert_eq!(rate("max_concurrent: 2", calm()).await, None);
 }

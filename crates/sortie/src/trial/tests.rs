@@ -118,3 +118,20 @@ fn all_kinds_of_answers_state_how_long_they_may_be_and_the_longest_go_first() {
     assert_eq!(of[..3], [(200, 0), (500, 1), (1000, 2)]);
     assert_eq!(of[..3], of[3..]);
 }
+
+#[test]
+fn a_plan_is_told_from_another_by_its_tasks_and_generated_ones_have_none() {
+    let of = |test_type: TestType, tasks: usize| {
+        design(&Request { test_type: Some(test_type), tasks: Some(tasks), ..Request::default() })
+    };
+    let trial_of = |plan: &Checked, tasks: usize| {
+        let plan = Some(plan.clone());
+        design(&Request { phase: Some(Phase::Small), tasks: Some(tasks), plan, ..Request::default() }).plan
+    };
+    let (one, other) = (of(TestType::Mixed, 12), of(TestType::Mixed, 15));
+    assert_eq!(one.plan, None);
+    let (one, other) = (judged(&one), judged(&other));
+    assert_eq!(trial_of(one, 5), trial_of(one, 6), "whichever of them are taken");
+    assert_ne!(trial_of(one, 5), trial_of(other, 5));
+    assert!(trial_of(one, 5).unwrap().starts_with("trial: mixed ("));
+}

@@ -17,7 +17,9 @@ use sortie::report::trial::{Comparison, Point, PointState, Recovery, Trial, text
 use sortie::report::units::{count, duration, money};
 use sortie::session::now;
 use sortie::trial::conduct::Spent;
-use sortie::trial::{Conducted, Conductor, Design, Part, Phase, Proxies, Request, Role, TestType, checklist};
+use sortie::trial::{
+    Conducted, Conductor, Design, Part, Phase, Proxies, Request, Role, TestType, as_told, checklist,
+};
 
 use crate::args::{Phases, TrialArgs};
 use crate::commands::execute::{ask, may_ask};
@@ -234,8 +236,12 @@ impl Stage<'_> {
     async fn foresee(&self, made: &mut Made<'_>, header: Header) -> Result<(), Failed> {
         let results_dir = &self.setting.config.results_dir;
         let journal = journal(results_dir)?;
-        let past = Past::of(journal.as_ref(), results_dir, &header.settings);
-        let foresight = Foresight::of(&header, past).await?;
+        let past = || Past::of(journal.as_ref(), results_dir, &header.settings);
+        let mut foresight = Foresight::of(&header, past()).await?;
+        let told = as_told(header.clone(), &foresight);
+        if told.settings != header.settings {
+            foresight = Foresight::of(&told, past()).await?;
+        }
         made.foresight = Some((header, foresight));
         Ok(())
     }
