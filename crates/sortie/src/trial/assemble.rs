@@ -80,12 +80,7 @@ impl Material<'_> {
         let measured = self.measured(&report);
         let mut faults = faults::tally(&self.design.faults, &judged.fold);
         faults.extend(self.faults.iter().cloned());
-        let spent = self.parts.iter().filter(|part| !part.role.is_rehearsal()).map(|part| part.fold.charge());
-        let (mut cost, mut at_risk) = (Usd::ZERO, Usd::ZERO);
-        for charge in spent {
-            cost += charge.actual + charge.estimated;
-            at_risk += charge.at_risk;
-        }
+        let (cost, at_risk) = self.spent();
         let stopped = self.stopped();
         let evidence = Evidence {
             report: &report,
@@ -107,13 +102,6 @@ impl Material<'_> {
         summary.success = verdict == Verdict::Pass;
         if let Some(measured) = &measured {
             as_measured(&mut summary, measured, report.bound, judged.width());
-        }
-        let mut notes = self.design.notes.clone();
-        notes.extend(self.notes.iter().cloned());
-        if !made {
-            notes.push(
-                "the test itself was not made, because not all of its agents could be asked".to_owned(),
-            );
         }
         Some(Trial {
             test_type: self.design.test_type.name().to_owned(),
@@ -138,9 +126,26 @@ impl Material<'_> {
             suggestions: Vec::new(),
             failures: failures(&report, &meant_to_fail),
             before: None,
-            notes,
+            notes: self.notes(made),
             summary,
         })
+    }
+
+    /// What the parts that somebody is paid for cost, and what is at risk besides.
+    fn spent(&self) -> (Usd, Usd) {
+        let (mut cost, mut at_risk) = (Usd::ZERO, Usd::ZERO);
+        for part in self.parts.iter().filter(|part| !part.role.is_rehearsal()) {
+            let charge = part.fold.charge();
+            cost += charge.actual + charge.estimated;
+            at_risk += charge.at_risk;
+        }
+        (cost, at_risk)
+    }
+
+    fn notes(&self, made: bool) -> Vec<String> {
+        let unmade = "the test itself was not made, because not all of its agents could be asked";
+        let notes = self.design.notes.iter().chain(&self.notes).cloned();
+        notes.chain((!made).then(|| unmade.to_owned())).collect()
     }
 
     /// Which part a budget stopped, and on what.
