@@ -17,7 +17,7 @@ use crate::amounts::{charged_at, overrun};
 use crate::fold::{Report, Status, TaskView};
 use crate::format::Format;
 use crate::results;
-use crate::summary::{Compared, InputTokens, Summary};
+use crate::summary::{Compared, CostSummary, InputTokens, Summary};
 use crate::units::{count, duration, moment, money, percent};
 use crate::waits;
 use escape::escape;
@@ -159,8 +159,8 @@ pub(crate) fn forecast_cells(summary: &Summary) -> Option<[String; 2]> {
     Some(summary.forecast.as_ref()?.cells(summary))
 }
 
-fn cost(report: &Report) -> Vec<(&'static str, String)> {
-    let (fold, cost) = (report.fold, &report.summary.cost);
+/// What is known to be spent: the total, the average, and what of it is not as reported.
+pub(crate) fn spent(cost: &CostSummary) -> Vec<(&'static str, String)> {
     let average = cost.avg_cost_per_task.filter(|_| cost.unpriced_agents.is_empty());
     let mut rows = vec![("Total cost", cost.total()), ("Average per task", average.map_or_else(dash, money))];
     if !cost.unpriced_agents.is_empty() {
@@ -171,13 +171,22 @@ fn cost(report: &Report) -> Vec<(&'static str, String)> {
         let why = "of it, for answers that broke off before they said what they used";
         rows.push(("Estimated", format!("{} {why}", money(cost.estimated))));
     }
+    rows
+}
+
+/// What may have been billed besides.
+pub(crate) fn at_risk(cost: &CostSummary) -> Option<(&'static str, String)> {
+    let why = "may have been billed besides, for answers that never came whole";
+    (!cost.at_risk.is_zero()).then(|| ("At risk", format!("{} {why}", money(cost.at_risk))))
+}
+
+fn cost(report: &Report) -> Vec<(&'static str, String)> {
+    let (fold, cost) = (report.fold, &report.summary.cost);
+    let mut rows = spent(cost);
     if let Some([cost, _]) = forecast_cells(&report.summary) {
         rows.push(("Forecast", cost));
     }
-    if !cost.at_risk.is_zero() {
-        let why = "may have been billed besides, for answers that never came whole";
-        rows.push(("At risk", format!("{} {why}", money(cost.at_risk))));
-    }
+    rows.extend(at_risk(cost));
     if fold.counts().running > 0 {
         let calls = count(fold.counts().running, "call");
         let reserved = format!("{} for {calls} in flight when last heard of", money(fold.reserved()));

@@ -78,8 +78,7 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
         Some(foresight) => Foreseen::known(foresight.forecast.prediction()),
         None => beside(&header, results_dir),
     };
-    let durability = if header.settings.simulated { Durability::Unsynced } else { Durability::Synced };
-    let store = SqliteStore::open(results_dir, durability)?;
+    let store = SqliteStore::open(results_dir, Durability::of(header.settings.simulated))?;
     let session = Session::create(store, header, Some(results_dir)).await?;
     if !asks {
         let fold = Fold::new(view(session.header()));

@@ -316,11 +316,7 @@ impl Scheduler {
             let session = Session::create(MemoryStore::new(), header, None).await?;
             return drive(session, &environment, None, signals).await;
         };
-        let durability = match self.simulation {
-            Some(_) => Durability::Unsynced,
-            None => Durability::Synced,
-        };
-        let store = SqliteStore::open(results_dir, durability)?;
+        let store = SqliteStore::open(results_dir, Durability::of(self.simulation.is_some()))?;
         drive(Session::create(store, header, dir).await?, &environment, None, signals).await
     }
 

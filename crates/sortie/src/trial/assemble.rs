@@ -64,12 +64,7 @@ pub struct Material<'a> {
 impl Material<'_> {
     /// The part that is judged: the one that was to be, else the last that was made.
     pub fn judged(&self) -> Option<&Conducted> {
-        let is_judged = |part: &&Conducted| part.role == Role::Judged;
-        self.parts.iter().find(is_judged).or(self.parts.last())
-    }
-
-    fn part(&self, role: Role) -> Option<&Conducted> {
-        self.parts.iter().find(|part| part.role == role)
+        Conducted::of_role(self.parts, Role::Judged).or(self.parts.last())
     }
 
     /// The document; none where no part was made.
@@ -155,7 +150,7 @@ impl Material<'_> {
 
     /// Both halves, where both were made and all their tasks succeeded: others took other work.
     fn measured(&self, report: &Report<'_>) -> Option<Measured> {
-        let serial = self.part(Role::Serial)?;
+        let serial = Conducted::of_role(self.parts, Role::Serial)?;
         let summary = serial.fold.summary(serial.fold.last_time());
         if !(summary.success && report.summary.success) {
             return None;

@@ -23,7 +23,7 @@ use crate::error::Error;
 
 /// The rows of both sides, where both were made.
 pub fn comparison(scenario: &str, parts: &[Conducted]) -> Option<Comparison> {
-    let part = |role: Role| parts.iter().find(|part| part.role == role).map(|part| &part.fold);
+    let part = |role: Role| Conducted::of_role(parts, role).map(|part| &part.fold);
     let summary = |fold: &Fold| fold.summary(fold.last_time());
     let (simulated, real) = (part(Role::Simulated)?, part(Role::Judged)?);
     let speedup = |serial: Option<&Fold>, parallel: &Fold| {

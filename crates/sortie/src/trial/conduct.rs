@@ -20,11 +20,10 @@ use sortie_providers::keys::Environment;
 use sortie_report::costs::{Costs, Grouping};
 use sortie_report::fold::{Fold, TaskView};
 use sortie_report::trial::TrialRun;
-use sortie_sim::Scenario;
 
 use super::design::{Part, Role};
 use super::proxies::Proxies;
-use crate::binding::{Binding, Simulation};
+use crate::binding::Simulation;
 use crate::config::{Config, Overrides};
 use crate::error::Error;
 use crate::launch::Launch;
@@ -160,7 +159,7 @@ impl Conductor<'_> {
     /// As [`Session::create`].
     pub async fn create(&self, header: Header) -> Result<String, Error> {
         let (results_dir, run_id) = (&self.config.results_dir, header.run_id.clone());
-        let store = open(results_dir, header.settings.simulated)?;
+        let store = SqliteStore::open(results_dir, Durability::of(header.settings.simulated))?;
         // What is dropped here is owned by nobody any more.
         drop(Session::create(store, header, Some(results_dir)).await?);
         Ok(run_id)
@@ -179,7 +178,7 @@ impl Conductor<'_> {
         observe: O,
     ) -> Result<Conducted, Error> {
         let results_dir = &self.config.results_dir;
-        let store = open(results_dir, header.settings.simulated)?;
+        let store = SqliteStore::open(results_dir, Durability::of(header.settings.simulated))?;
         let session = Session::create(store, header, Some(results_dir)).await?;
         self.drive(role, session, forecast, signals, observe).await
     }
@@ -196,7 +195,7 @@ impl Conductor<'_> {
         observe: impl FnOnce(&Session<SqliteStore>) -> O,
     ) -> Result<Conducted, Error> {
         let results_dir = &self.config.results_dir;
-        let store = open(results_dir, simulated)?;
+        let store = SqliteStore::open(results_dir, Durability::of(simulated))?;
         let session = Session::resume(store, Some(&self.run_id(role)), Some(results_dir)).await?;
         let observe = observe(&session);
         self.drive(role, session, Foreseen::nothing(), signals, observe).await
@@ -220,11 +219,6 @@ impl Conductor<'_> {
         let done = Box::pin(session.drive(drive, observe)).await?;
         Conducted::of(role, done).await
     }
-}
-
-fn open(results_dir: &Path, simulated: bool) -> Result<SqliteStore, Error> {
-    let durability = if simulated { Durability::Unsynced } else { Durability::Synced };
-    Ok(SqliteStore::open(results_dir, durability)?)
 }
 
 /// A minute, over which quotas are counted.
@@ -257,26 +251,12 @@ pub fn pause(serial: &Fold, results_dir: &Path) -> Duration {
     waits.filter_map(refill).max().unwrap_or_default()
 }
 
-/// What is known of each gate's requests a minute besides what a run's settings state: what its replies told, or
-/// what its simulator has.
-///
-/// # Errors
-/// Where the header does not say who answers.
-pub fn allowed(header: &Header, results_dir: &Path) -> Result<Vec<Option<u64>>, Error> {
-    let gates = &header.settings.gates;
-    let Some(simulation) = Binding::of(header)?.simulation else {
-        let known = learned(results_dir, gates, now());
-        return Ok(known.iter().map(|learned| learned.as_ref()?.per_minute(Dimension::Requests)).collect());
-    };
-    let scenario = Scenario::parse(&simulation.scenario)?;
-    let of = |index: usize| {
-        let agent = header.plan.agents().iter().find(|agent| agent.gate.index() == index)?;
-        scenario.quotas_for(&agent.provider, &agent.model).requests_per_minute
-    };
-    Ok((0..gates.len()).map(of).collect())
-}
-
 impl Conducted {
+    /// The part of this role, where it was made.
+    pub fn of_role(parts: &[Conducted], role: Role) -> Option<&Conducted> {
+        parts.iter().find(|part| part.role == role)
+    }
+
     async fn of(role: Role, done: Done<SqliteStore>) -> Result<Self, Error> {
         let mut said = None;
         if done.fold.run().plan.len() == 1

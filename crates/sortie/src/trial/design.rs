@@ -235,6 +235,11 @@ impl Role {
         matches!(self, Role::SimulatedSerial | Role::Simulated | Role::Fitted(..))
     }
 
+    /// Whether it asks those who are tested for the tasks of the trial, so that its calls tell how they answer.
+    pub const fn is_real(self) -> bool {
+        matches!(self, Role::Serial | Role::Judged | Role::Width(_))
+    }
+
     /// What reports call it, and what its run's id ends with.
     pub fn name(self) -> String {
         match self {
@@ -385,6 +390,11 @@ impl Design {
         }
     }
 
+    /// The part that is judged.
+    pub fn judged(&self) -> Option<&Part> {
+        self.parts.iter().find(|part| part.role == Role::Judged)
+    }
+
     /// The parts on a fitted simulator: one for each width at which the endpoint was asked.
     pub fn rehearsals(&self) -> Vec<Part> {
         let widths = self.parts.iter().filter_map(|part| match part.role {
@@ -398,7 +408,7 @@ impl Design {
             max_concurrent: width,
             checked: checked.clone(),
         };
-        let judged = self.parts.iter().find(|part| part.role == Role::Judged);
+        let judged = self.judged();
         let mut widths: Vec<u32> = widths.collect();
         widths.sort_unstable();
         judged

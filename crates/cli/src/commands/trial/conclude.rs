@@ -7,14 +7,14 @@ use sortie::engine::driver::Foreseen;
 use sortie::engine::store::read_newest;
 use sortie::foresight::Past;
 use sortie::report::trial::{Faulted, Trial, history, text};
-use sortie::trial::conduct::{Conducted, Spent, allowed};
+use sortie::trial::conduct::{Conducted, Spent};
 use sortie::trial::suggest::Around;
 use sortie::trial::{
     Conductor, Material, Part, Role, TestType, allowed_gates, compare, earlier, suggest, write,
 };
 
 use super::parts::signals;
-use super::stage::{Made, Stage, is_real, scenario_name};
+use super::stage::{Made, Stage, scenario_name};
 use crate::commands::journal;
 use crate::exit::Exit;
 use crate::failing::Failed;
@@ -43,16 +43,13 @@ impl Stage<'_> {
         let store = journal(&self.setting.config.results_dir)?;
         let Some(store) = store else { return Ok(()) };
         let mut runs = Vec::new();
-        for role in made.parts.iter().map(|part| part.role).filter(|role| is_real(*role)) {
+        for role in made.parts.iter().map(|part| part.role).filter(|role| role.is_real()) {
             runs.push(read_newest(&store, &made.conductor.run_id(role)).await?);
         }
-        let allowed = match runs.first() {
-            Some((header, _)) => {
-                allowed(header, &self.setting.config.results_dir)?.into_iter().flatten().min()
-            }
-            None => None,
-        };
-        let fitted = match compare::fitted(made.conductor.trial_id, &runs, allowed, file) {
+        let foreseen = made.foresight.as_ref().map(|(_, foresight)| foresight);
+        let gates = foreseen.map(|foresight| allowed_gates(foresight, &self.setting.config.results_dir));
+        let allowed = gates.into_iter().flatten().filter_map(|gate| gate.requests_per_minute).min();
+        let fitted = match compare::fitted(made.conductor.trial_id, &runs, allowed.map(u64::from), file) {
             Ok(fitted) => fitted,
             Err(error) => {
                 made.notes.push(format!("nothing was fitted: {}", chain(&error)));
@@ -72,7 +69,7 @@ impl Stage<'_> {
                     conductor.conduct(part.role, header, Foreseen::nothing(), signals()?, ()).await?;
                 plays.push(played.fold);
             }
-            let real = made.parts.iter().find(|real| is_real(real.role) && real.width() == width);
+            let real = made.parts.iter().find(|real| real.role.is_real() && real.width() == width);
             comparison.fitted.extend(real.and_then(|real| compare::at_width(width, &real.fold, &plays)));
         }
         comparison.scenario_file = Some(file.display().to_string());
@@ -82,18 +79,14 @@ impl Stage<'_> {
     /// The document of what was made: written, shown.
     pub(super) async fn conclude(&self, made: Made<'_>, faults: Vec<Faulted>) -> Result<Trial, Failed> {
         let config = &self.setting.config;
-        let judged = made.parts.iter().find(|part| part.role == Role::Judged);
-        let mut drift = None;
-        if let (Some(judged), Some((header, _))) = (judged, &made.foresight) {
-            let allowed = allowed(header, &config.results_dir)?;
-            let of = |gate: GateId| allowed.get(gate.index()).copied().flatten();
-            // Of fewer tasks chance says more than time.
-            let is_long = judged.fold.run().plan.to_do() >= LONG;
-            drift = is_long.then(|| made.drift.drift(judged.fold.run(), of)).flatten();
-        }
+        let judged = Conducted::of_role(&made.parts, Role::Judged);
         let foreseen = made.foresight.as_ref().map(|(_, foresight)| foresight);
         let allowed = foreseen.map(|foresight| allowed_gates(foresight, &config.results_dir));
         let allowed = allowed.unwrap_or_default();
+        let of = |gate: GateId| allowed.get(gate.index())?.requests_per_minute.map(u64::from);
+        // Of fewer tasks chance says more than time.
+        let long = judged.map(|judged| judged.fold.run()).filter(|run| run.plan.to_do() >= LONG);
+        let drift = long.and_then(|run| made.drift.drift(run, of));
         let said = judged.and_then(|judged| judged.said.clone());
         let endpoint = made.endpoint;
         let trial_id = made.conductor.trial_id.to_owned();
@@ -109,7 +102,7 @@ impl Stage<'_> {
             drift,
             comparison: made.comparison,
             foresight: foreseen,
-            allowed,
+            allowed: allowed.clone(),
             budget: config.money.budget,
             criteria: self.args.thresholds.over(config.criteria),
             notes: made.notes,
@@ -120,17 +113,16 @@ impl Stage<'_> {
         };
         // Where its own run was not made, too, it has the name of its directory.
         trial.summary.run_id.clone_from(&trial_id);
-        if let (Some(judged), Some((header, foresight))) = (judged, &made.foresight) {
-            let allowed = allowed_gates(foresight, &config.results_dir);
+        if let (Some(judged), Some((header, _))) = (judged, &made.foresight) {
             let report = judged.fold.report_within(judged.fold.last_time(), &allowed);
             let journal = journal(&config.results_dir)?;
-            let spent_on = |role: Role| made.parts.iter().find(|part| part.role == role);
             let is_other = |part: &&Part| part.role != Role::Judged && !part.role.is_rehearsal();
             let around = Around {
                 faults: !trial.faults.is_empty(),
                 stopped_by: config.money.budget.filter(|_| made.parts.iter().any(Conducted::is_over_budget)),
                 other_runs: made.design.parts.iter().filter(is_other).count() as u64,
-                before: spent_on(Role::Key).map_or(Usd::ZERO, |keys| keys.fold.charge().total()),
+                before: Conducted::of_role(&made.parts, Role::Key)
+                    .map_or(Usd::ZERO, |keys| keys.fold.charge().total()),
             };
             let past = Past::of(journal.as_ref(), &config.results_dir, &header.settings);
             trial.suggestions = suggest::suggestions(header, &report, &trial.criteria, around, past).await;

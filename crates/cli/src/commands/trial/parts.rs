@@ -75,7 +75,7 @@ impl Stage<'_> {
     /// Waits until the serial half throttles the parallel one no more; the exit where a signal ended that.
     #[expect(clippy::disallowed_methods, reason = "between two runs no executor's clock goes")]
     pub(super) async fn pause(&self, made: &mut Made<'_>) -> Result<Option<Exit>, Failed> {
-        let Some(serial) = made.parts.iter().find(|part| part.role == Role::Serial) else { return Ok(None) };
+        let Some(serial) = Conducted::of_role(&made.parts, Role::Serial) else { return Ok(None) };
         let needed = pause(&serial.fold, &self.setting.config.results_dir);
         let pause = self.args.pause.map_or(needed, Duration::from_secs_f64);
         if serial.fold.run().settings.simulated || pause.is_zero() {

@@ -126,7 +126,7 @@ impl Stage<'_> {
         }
         self.compare(&mut made).await?;
         let (done, counted) =
-            proxies.done(made.parts.iter().find(|part| part.role == Role::Judged).map(|part| &part.fold));
+            proxies.done(Conducted::of_role(&made.parts, Role::Judged).map(|part| &part.fold));
         made.notes.extend(counted);
         let spent = made.spent();
         self.conclude(made, done).await.map(|trial| Came::Ended(Box::new((trial, spent))))
@@ -142,7 +142,7 @@ impl Stage<'_> {
             let is_own = self.plan.is_some();
             return Ok(if is_own { Proxies::within(simulation)? } else { Proxies::none() });
         }
-        let judged = design.parts.iter().find(|part| part.role == Role::Judged);
+        let judged = design.judged();
         let agents = judged.map(|part| part.checked.plan.used_agents()).unwrap_or_default();
         let places = agents.into_iter().map(AgentId::index);
         Ok(Proxies::before(&self.setting.config, places, self.args.instead.seed).await?)
@@ -164,7 +164,7 @@ impl Stage<'_> {
     /// Makes the parts one after the other; the exit where a signal ended one.
     async fn conduct(&self, made: &mut Made<'_>) -> Result<Option<Exit>, Failed> {
         let design = made.design;
-        let Some(judged) = design.parts.iter().find(|part| part.role == Role::Judged) else {
+        let Some(judged) = design.judged() else {
             return Err(Failed::new(Exit::Failed, "the trial has nothing to judge"));
         };
         made.endpoint = match self.simulation {
@@ -188,8 +188,10 @@ impl Stage<'_> {
         if let Some(exit) = self.part(made, &keys).await? {
             return Ok(Some(exit));
         }
-        if let Some((header, _)) = made.foresight.take() {
-            // What the replies told of limits counts.
+        if self.simulation.is_none()
+            && let Some((header, _)) = made.foresight.take()
+        {
+            // What the replies told of limits counts; of a simulator that was known before.
             self.foresee(made, header).await?;
         }
         if !self.look(made)? {
@@ -313,11 +315,6 @@ fn priced(made: &Made<'_>) -> Result<(), Failed> {
     let hint =
         format!("set agents.{name}.price to {{ input: USD, output: USD }} per million tokens, or to free");
     Err(Failed::new(Exit::Setup, message).hint(hint))
-}
-
-/// Whether a part asked the endpoint for the tasks of the trial.
-pub(super) const fn is_real(role: Role) -> bool {
-    matches!(role, Role::Serial | Role::Judged | Role::Width(_))
 }
 
 pub(super) fn scenario_name(simulation: &Simulation) -> String {

@@ -36,6 +36,13 @@ pub enum Durability {
     Unsynced,
 }
 
+impl Durability {
+    /// What the appends of a run need, one that is simulated or one that is paid for.
+    pub const fn of(is_simulated: bool) -> Self {
+        if is_simulated { Durability::Unsynced } else { Durability::Synced }
+    }
+}
+
 /// Something for the thread that owns the database to do.
 type Work = Box<dyn FnOnce(&mut Journal) + Send>;
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::{parts, table};
 use crate::markdown::escape::escape;
-use crate::markdown::{MOST_ROWS, dash, facts, forecast_cells};
+use crate::markdown::{MOST_ROWS, at_risk, dash, facts, forecast_cells, spent};
 use crate::table::Side::{Left, Right};
 use crate::trial::words::{came, drifted, judged_by, serially, whole_cost};
 use crate::trial::{Faulted, Quarter, Trial, TrialFailure};
@@ -47,20 +47,8 @@ pub(super) fn cost(trial: &Trial) -> String {
         return String::new();
     }
     let cost = &trial.summary.cost;
-    let average = cost.avg_cost_per_task.filter(|_| cost.unpriced_agents.is_empty());
-    let mut rows = vec![("Total cost", cost.total()), ("Average per task", average.map_or_else(dash, money))];
-    if !cost.unpriced_agents.is_empty() {
-        let agents = escape(&cost.unpriced_agents.join(", "));
-        rows.push(("No price", format!("{agents}: their calls are in no amount")));
-    }
-    if !cost.estimated.is_zero() {
-        let why = "of it, for answers that broke off before they said what they used";
-        rows.push(("Estimated", format!("{} {why}", money(cost.estimated))));
-    }
-    if !cost.at_risk.is_zero() {
-        let why = "may have been billed besides, for answers that never came whole";
-        rows.push(("At risk", format!("{} {why}", money(cost.at_risk))));
-    }
+    let mut rows = spent(cost);
+    rows.extend(at_risk(cost));
     rows.push(("Budget", cost.budget.map_or_else(|| "none".into(), money)));
     if let Some(utilization) = cost.utilization {
         rows.push(("Used of the budget", percent(utilization)));
