@@ -93,6 +93,7 @@ fn exit_of(error: &Error) -> Exit {
         | Error::NothingToResume
         | Error::NotBilled(_)
         | Error::Fit(_)
+        | Error::FitOfFew { .. }
         | Error::Read { .. }
         | Error::Store(StoreError::NoSuchRun(_) | StoreError::Exists(_) | StoreError::BadRunId(_)) => {
             Exit::Invalid

@@ -9,6 +9,7 @@ use sortie_engine::driver::DriveError;
 use sortie_engine::store::StoreError;
 use sortie_providers::http::{ClientError, EndpointError};
 use sortie_providers::keys::{EnvironmentError, KeyError};
+use sortie_report::units::count;
 use sortie_sim::fit::FitError;
 use sortie_sim::scenario::ScenarioError;
 
@@ -57,6 +58,23 @@ pub enum Error {
     /// Calls make no scenario.
     #[error(transparent)]
     Fit(#[from] FitError),
+    /// A trial is to fit the simulator to an endpoint, and makes too few calls for that.
+    #[error(
+        "failed to fit a scenario: {} at most {max_concurrent} at a time would make {}, and it takes {fewest} answered \
+         ones at least",
+        count(*tasks as u64, "task"),
+        count(*calls as u64, "call")
+    )]
+    FitOfFew {
+        /// The trial's tasks.
+        tasks: usize,
+        /// The calls that it makes of them, in all runs of the endpoint.
+        calls: usize,
+        /// Calls in flight at most.
+        max_concurrent: u32,
+        /// The fewest that will do.
+        fewest: usize,
+    },
     /// Nobody can stand between a run and its endpoint.
     #[error("failed to stand between the run and its endpoint")]
     Proxy(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -197,6 +215,9 @@ impl Error {
                 let mut hints: Vec<String> = setups.iter().map(Setup::hint).collect();
                 hints.dedup();
                 Some(hints.join("\n"))
+            }
+            Error::FitOfFew { fewest, .. } => {
+                Some(format!("{fewest} tasks are enough: --tasks {fewest}, or a larger plan"))
             }
             Error::Environment(EnvironmentError::Exposed { path, .. }) => {
                 Some(format!("chmod 600 {}", path.display()))

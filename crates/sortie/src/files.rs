@@ -96,6 +96,9 @@ impl Logs {
     }
 }
 
+/// What each task of a run came to, a line for each.
+pub(crate) const RESULTS: &str = "results.jsonl";
+
 /// Writes the reports and the results of a run as it stands.
 ///
 /// # Errors
@@ -106,7 +109,7 @@ pub(crate) async fn export<S: Store>(directory: &Path, fold: &Fold, store: &S) -
     for format in format::ALL {
         replace(directory, format.file(), &format.render(&report))?;
     }
-    let mut file = Replacement::new(directory, "results.jsonl")?;
+    let mut file = Replacement::new(directory, RESULTS)?;
     let ids: Vec<TaskId> = fold.run().plan.ids().collect();
     for ids in ids.chunks(AT_ONCE) {
         let hashes: Vec<Hash> = ids.iter().filter_map(|id| output_of(fold, *id)).collect();

@@ -57,6 +57,9 @@ pub struct Launch {
     pub cache: bool,
     /// The simulator that answers instead of the providers.
     pub simulation: Option<Simulation>,
+    /// How long nothing that is tried may be answered, where somebody waits for the run and the configuration states
+    /// no timeout of its own; none: as long as an outage that a run outlasts.
+    pub patience: Option<Duration>,
 }
 
 impl Launch {
@@ -118,7 +121,8 @@ impl Launch {
             simulated: self.simulation.is_some(),
             price_table: Some(table().name()),
         };
-        let run_timeout = config.run_timeout.unwrap_or_else(|| default_timeout(&plan, &settings));
+        let unstated = || default_timeout(&plan, &settings, self.patience);
+        let run_timeout = config.run_timeout.unwrap_or_else(unstated);
         let settings = Settings { run_timeout, ..settings };
         let binding = Binding {
             endpoints,
@@ -235,7 +239,11 @@ fn gates(config: &Config, simulation: Option<&Simulation>) -> Vec<GateSpec> {
 
 /// Three times the least time that the plan can take, at least what an outage may take; counted from the last
 /// answer, because the limits that a run will find are not in that.
-fn default_timeout(plan: &Plan, settings: &Settings) -> Duration {
+///
+/// With `patience` less: a task's share of that time, which is how far limits keep two starts apart, the patience, and
+/// what the longest call may take. So whatever began while that lasted has been answered, or has failed, before the
+/// run ends: slow answers are not cut.
+fn default_timeout(plan: &Plan, settings: &Settings, patience: Option<Duration>) -> Duration {
     let work = |id| {
         let task = plan.task(id);
         let output_tokens = u64::from(graph::expected_output_tokens(task));
@@ -243,8 +251,13 @@ fn default_timeout(plan: &Plan, settings: &Settings) -> Duration {
     };
     let least = lower_bound(plan, settings, work).map_or(Duration::ZERO, |bound| bound.makespan);
     let longest_call = plan.tasks().iter().map(|task| task.timeout).max().unwrap_or_default();
+    let least = least.saturating_mul(RUN_FACTOR);
+    if let Some(patience) = patience {
+        let tasks = u32::try_from(plan.to_do()).unwrap_or(u32::MAX).max(1);
+        return least / tasks + patience + longest_call;
+    }
     let outage = RUN_AT_LEAST + NEXT_PROBE + longest_call.saturating_mul(PROBES);
-    outage.max(least.saturating_mul(RUN_FACTOR))
+    outage.max(least)
 }
 
 /// A name that sorts by time: `20261123-182233-4f2a09`. The last part tells apart what was born in

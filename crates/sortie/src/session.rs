@@ -52,8 +52,8 @@ pub struct Drive<'a> {
     pub budgets: Budgets,
     /// How fast simulated time goes.
     pub pace: Pace,
-    /// How it is asked to stop.
-    pub signals: Signals,
+    /// How it is asked to stop. What it has not heard by its end stays for who lent them.
+    pub signals: &'a mut Signals,
     /// What was forecast of it.
     pub forecast: Foreseen,
 }

@@ -71,11 +71,11 @@ impl Going {
         let store = SqliteStore::open(results_dir, Durability::Unsynced).unwrap();
         let session = Session::create(store, header(), Some(results_dir)).await.unwrap();
         prepare(&results_dir.join("one"));
-        let ((stop, signals), (send, told)) = (Signals::channel(), mpsc::unbounded_channel());
+        let ((stop, mut signals), (send, told)) = (Signals::channel(), mpsc::unbounded_channel());
         let driving = tokio::spawn(async move {
             let (environment, budgets) = (&Environment::default(), Budgets::default());
             let (pace, forecast) = (Pace::RealTime, Foreseen::nothing());
-            let drive = Drive { environment, budgets, pace, signals, forecast };
+            let drive = Drive { environment, budgets, pace, signals: &mut signals, forecast };
             session.drive(drive, Told(send)).await.unwrap().ended
         });
         let mut going = Going { results_dir: results_dir.to_owned(), stop, told, driving };

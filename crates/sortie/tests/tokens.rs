@@ -98,7 +98,7 @@ async fn input(agent: &str) -> Vec<(String, u64, u64)> {
         environment: &environment,
         budgets: Budgets::default(),
         pace: Pace::Jumping,
-        signals: Signals::none(),
+        signals: &mut Signals::none(),
         forecast: Foreseen::nothing(),
     };
     session.drive(drive, &mut seen).await.unwrap();

@@ -94,7 +94,8 @@ pub(super) fn may_ask(plan: &Plan, binding: &Binding) -> bool {
 
 /// Asks a person before money is spent.
 pub(super) fn ask() -> Result<(), Failed> {
-    let mut stderr = std::io::stderr().lock();
+    // Not locked while somebody thinks about it: others may have something to say.
+    let mut stderr = std::io::stderr();
     let _ = write!(stderr, "Start and spend money? [y/N] ").and_then(|()| stderr.flush());
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);
@@ -107,6 +108,12 @@ pub(super) fn ask() -> Result<(), Failed> {
     }
 }
 
+/// The signals of this process, from now on.
+pub(super) fn listen() -> Result<Signals, Failed> {
+    Signals::of_the_process()
+        .map_err(|error| Failed::new(Exit::Setup, format!("failed to listen for signals: {error}")))
+}
+
 /// Drives a run, shows its progress, and tells its end.
 pub(super) async fn drive<S: Store>(
     session: Session<S>,
@@ -116,10 +123,9 @@ pub(super) async fn drive<S: Store>(
     pace: Pace,
     (terminal, dying): (Terminal, Dying),
 ) -> Result<Exit, Failed> {
-    let signals = Signals::of_the_process()
-        .map_err(|error| Failed::new(Exit::Setup, format!("failed to listen for signals: {error}")))?;
+    let mut signals = listen()?;
     let progress = Progress::new(view(session.header()), session.records(), terminal);
-    let drive = Drive { environment, budgets, pace, signals, forecast };
+    let drive = Drive { environment, budgets, pace, signals: &mut signals, forecast };
     // Boxed: a run's state is large, and the futures of callers would hold it all.
     let done = Box::pin(session.drive(drive, (dying, progress))).await?;
     tell(&done, terminal).await?;

@@ -83,6 +83,7 @@ fn read<S: Store>(
         max_failures: header.settings.max_failures,
         cache: header.settings.cache,
         simulation: session.binding().simulation.clone(),
+        patience: None,
     };
     let mut new = if said.changed {
         launch.header(checked, &setting.config, &setting.environment, now())?

@@ -48,7 +48,7 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failed> {
         let name = one_line(&checked.plan.agent(id).name).into_owned();
         terminal.note(&format!("warning: {name} will be nobody's fallback: {}", one_line(&chain(&why))));
     }
-    let launch = Launch { run_id, mode, seed, max_failures, cache, simulation };
+    let launch = Launch { run_id, mode, seed, max_failures, cache, simulation, patience: None };
     let mut header = launch.header(checked, &setting.config, &setting.environment, now())?;
     if let Some(path) = plan_now::absolute(&plan) {
         Binding::note_plan_file(&mut header, path)?;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use sandbox::{Ran, Sandbox};
 pub(crate) use simulator::{Simulator, Trap};
-pub(crate) use terminal::on_a_terminal;
+pub(crate) use terminal::{Terminal, on_a_terminal};
 
 /// How long anything may take that has to happen: far more than it takes, for a machine that is
 /// busy with something else. No test is faster or slower for it unless it fails.

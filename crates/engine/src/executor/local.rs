@@ -1,5 +1,6 @@
 //! Calls as tokio tasks of this process, on the real clock.
 
+use std::borrow::BorrowMut;
 use std::collections::HashMap;
 
 use sortie_core::call::{Call, Returned};
@@ -42,12 +43,13 @@ impl Ear {
     }
 }
 
-/// Runs calls side by side as tokio tasks. Must be used within a tokio runtime.
+/// Runs calls side by side as tokio tasks. Must be used within a tokio runtime. Signals are its own, or lent
+/// (`&mut Signals`) by who goes on listening when its run has ended.
 #[derive(Debug)]
-pub struct LocalExecutor<C> {
+pub struct LocalExecutor<C, S = Signals> {
     caller: Arc<C>,
     clock: Clock,
-    signals: Signals,
+    signals: S,
     tasks: JoinSet<Returned>,
     /// What each task is for; a task that is not here was given up.
     in_flight: HashMap<Id, (AttemptId, Time)>,
@@ -56,10 +58,10 @@ pub struct LocalExecutor<C> {
     told: mpsc::UnboundedReceiver<(AttemptId, Told)>,
 }
 
-impl<C: Caller> LocalExecutor<C> {
+impl<C: Caller, S> LocalExecutor<C, S> {
     /// An executor whose clock begins now, or at `floor` where that is later: a resumed run goes on
     /// at its last record.
-    pub fn new(caller: C, floor: Time, signals: Signals) -> Self {
+    pub fn new(caller: C, floor: Time, signals: S) -> Self {
         let (ear, told) = mpsc::unbounded_channel();
         LocalExecutor {
             caller: Arc::new(caller),
@@ -83,7 +85,7 @@ impl<C: Caller> LocalExecutor<C> {
         self.handles.remove(&attempt);
         let returned = returned.unwrap_or_else(|error| {
             tracing::error!(task = attempt.task.0, attempt = attempt.number, %error, "a call's task ended");
-            died(Timing { first_token: None, total: self.now().since(started) })
+            died(Timing { first_token: None, total: self.clock.now().since(started) })
         });
         Some(Next::Returned(attempt, returned))
     }
@@ -98,7 +100,7 @@ fn died(timing: Timing) -> Returned {
     Returned { result: Err(failure), billing: Billing::Unknown, timing }
 }
 
-impl<C: Caller> Executor for LocalExecutor<C> {
+impl<C: Caller, S: BorrowMut<Signals> + Send> Executor for LocalExecutor<C, S> {
     fn now(&self) -> Time {
         self.clock.now()
     }
@@ -133,7 +135,7 @@ impl<C: Caller> Executor for LocalExecutor<C> {
             let ended = tokio::select! {
                 // Signals before all else; a wake-up last, for what has come may make it needless.
                 biased;
-                signal = self.signals.next() => return Next::Signal(signal),
+                signal = self.signals.borrow_mut().next() => return Next::Signal(signal),
                 // What a head told is heard before its call comes back.
                 Some((attempt, told)) = self.told.recv() => return Next::Told(attempt, told),
                 Some(ended) = self.tasks.join_next_with_id() => ended,
@@ -146,7 +148,7 @@ impl<C: Caller> Executor for LocalExecutor<C> {
     }
 
     fn ready(&mut self) -> Option<Next> {
-        if let Some(signal) = self.signals.ready() {
+        if let Some(signal) = self.signals.borrow_mut().ready() {
             return Some(Next::Signal(signal));
         }
         if let Ok((attempt, told)) = self.told.try_recv() {
@@ -251,6 +253,21 @@ mod tests {
         let mut gone = [dropped.try_recv(), dropped.try_recv()];
         gone.sort_by_key(|dropped| dropped.ok());
         assert_eq!(gone, [Ok(attempt(1)), Ok(attempt(2))]);
+    }
+
+    #[tokio::test]
+    async fn a_signal_between_two_runs_is_kept_for_the_next() {
+        fn run(signals: &mut Signals) -> LocalExecutor<Obedient, &mut Signals> {
+            LocalExecutor::new(Obedient(mpsc::unbounded_channel().0), Time::ZERO, signals)
+        }
+        let (stop, mut signals) = Signals::channel();
+        drop(run(&mut signals));
+        stop.send(Signal::Interrupt);
+        assert_eq!(run(&mut signals).ready(), Some(Next::Signal(Signal::Interrupt)));
+        assert_eq!(run(&mut signals).ready(), None);
+        stop.send(Signal::Terminate);
+        assert_eq!(signals.unless(async { "done" }).await, Err(Signal::Terminate));
+        assert_eq!(signals.unless(async { "done" }).await, Ok("done"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,8 @@ use sortie_core::run::event::Signal;
 use tokio::sync::mpsc;
 
 /// Signals on their way to an executor. The first asks the run to drain, the second ends it at
-/// once: the driver says so, this only hands them over.
+/// once: the driver says so, this only hands them over. Whoever makes several runs in a row lends them to each
+/// (`&mut Signals`): what comes between two of them is kept until somebody asks.
 #[derive(Debug)]
 pub struct Signals {
     coming: mpsc::UnboundedReceiver<Signal>,
@@ -97,8 +98,20 @@ impl Signals {
         }
     }
 
+    /// What comes of some work; or the signal that came before its end, and the work is dropped.
+    ///
+    /// # Errors
+    /// That signal.
+    pub async fn unless<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Signal> {
+        tokio::select! {
+            biased;
+            signal = self.next() => Err(signal),
+            done = work => Ok(done),
+        }
+    }
+
     /// A signal that has come already.
-    pub(super) fn ready(&mut self) -> Option<Signal> {
+    pub fn ready(&mut self) -> Option<Signal> {
         self.coming.try_recv().ok().map(|signal| self.heard(signal))
     }
 

@@ -4,6 +4,7 @@
 //! in every run. The clock moves only in [`Executor::next`], so never while a call is being started
 //! or a record made durable: what the simulation reports is the plan's time, not ours.
 
+use std::borrow::BorrowMut;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -59,26 +60,27 @@ pub enum Pace {
 /// When a call comes back; those at the same time in the order of their starts.
 type Due = (Time, u64);
 
-/// Answers calls on a virtual clock.
+/// Answers calls on a virtual clock. Signals are its own, or lent (`&mut Signals`) by who goes on listening when its
+/// run has ended.
 #[derive(Debug)]
-pub struct SimulatedExecutor<A> {
+pub struct SimulatedExecutor<A, S = Signals> {
     answerer: A,
     now: Time,
     /// The clock that virtual time keeps to, where it is to be watched.
     pacer: Option<Clock>,
     /// What the last [`Executor::next`] waited for: time goes no further without it.
     awaited: Option<Time>,
-    signals: Signals,
+    signals: S,
     pending: BTreeMap<Due, Next>,
     /// What is pending of each attempt: its end, and its head where there is one.
     due: HashMap<AttemptId, (Due, Option<Due>)>,
     planned: u64,
 }
 
-impl<A: Answerer> SimulatedExecutor<A> {
+impl<A: Answerer, S> SimulatedExecutor<A, S> {
     /// An executor whose clock begins at `start`. With [`Pace::RealTime`] it must be used within
     /// a tokio runtime.
-    pub fn new(answerer: A, start: Time, pace: Pace, signals: Signals) -> Self {
+    pub fn new(answerer: A, start: Time, pace: Pace, signals: S) -> Self {
         let pacer = match pace {
             Pace::Jumping => None,
             Pace::RealTime => Some(Clock::starting_at(start)),
@@ -123,7 +125,7 @@ impl<A: Answerer> SimulatedExecutor<A> {
     }
 }
 
-impl<A: Answerer> Executor for SimulatedExecutor<A> {
+impl<A: Answerer, S: BorrowMut<Signals> + Send> Executor for SimulatedExecutor<A, S> {
     fn now(&self) -> Time {
         self.now
     }
@@ -155,20 +157,20 @@ impl<A: Answerer> Executor for SimulatedExecutor<A> {
     async fn next(&mut self, wake_at: Option<Time>) -> Next {
         // Virtual time never waits; without this nobody else would hear of a signal.
         tokio::task::yield_now().await;
-        if let Some(signal) = self.signals.ready() {
+        if let Some(signal) = self.signals.borrow_mut().ready() {
             return Next::Signal(signal);
         }
         let first = self.pending.keys().next().map(|&(at, _)| at);
         self.awaited = first.into_iter().chain(wake_at).min();
         let Some(at) = self.awaited else {
-            let signal = self.signals.next().await;
+            let signal = self.signals.borrow_mut().next().await;
             self.catch_up();
             return Next::Signal(signal);
         };
         if let Some(pacer) = self.pacer {
             tokio::select! {
                 biased;
-                signal = self.signals.next() => {
+                signal = self.signals.borrow_mut().next() => {
                     self.catch_up();
                     return Next::Signal(signal);
                 }
@@ -191,7 +193,7 @@ impl<A: Answerer> Executor for SimulatedExecutor<A> {
     }
 
     fn ready(&mut self) -> Option<Next> {
-        match self.signals.ready() {
+        match self.signals.borrow_mut().ready() {
             Some(signal) => Some(Next::Signal(signal)),
             None => self.take_due(self.now),
         }

@@ -59,11 +59,12 @@ const fn figure(name: &'static str, title: &'static str, unit: Unit, bound: Boun
 }
 
 /// All of them: criteria first, in the order of SPEC.md K.
-const FIGURES: [Figure; 15] = [
+const FIGURES: [Figure; 16] = [
     figure("task_types", "every type of task works", Unit::Number, Bound::AtLeast),
     figure("dependencies", "tasks start after those they need", Unit::Number, Bound::AtLeast),
     figure("error_recovery", "errors are recovered from", Unit::Number, Bound::AtLeast),
     figure("priorities", "what is to go first goes first", Unit::Number, Bound::AtLeast),
+    figure("fit", "the endpoint's scenario is written", Unit::Number, Bound::AtLeast),
     figure("speedup", "speedup over one task at a time", Unit::Times, Bound::AtLeast),
     figure("efficiency", "share of the possible speedup", Unit::Share, Bound::AtLeast),
     figure("success_rate", "tasks that succeed", Unit::Percent, Bound::AtLeast),

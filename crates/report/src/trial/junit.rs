@@ -60,9 +60,10 @@ fn suites(trial: &Trial) -> Vec<(&'static str, Vec<Case>)> {
     suites.into_iter().filter(|(_, cases)| !cases.is_empty()).collect()
 }
 
-/// Seconds that all its runs took.
+/// Seconds that all its runs took; those of the simulator beside it take none of anybody's.
 fn whole_time(trial: &Trial) -> String {
-    let runs = trial.runs.iter().fold(Duration::ZERO, |sum, run| sum.saturating_add(run.total_duration));
+    let made = trial.runs.iter().filter(|run| !run.rehearsal);
+    let runs = made.fold(Duration::ZERO, |sum, run| sum.saturating_add(run.total_duration));
     seconds(runs.max(trial.summary.total_duration)).to_string()
 }
 

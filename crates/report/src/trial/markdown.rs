@@ -6,6 +6,7 @@
 
 mod compared;
 mod figures;
+mod runs;
 
 use std::fmt::Write;
 
@@ -22,7 +23,7 @@ pub fn markdown(trial: &Trial) -> Vec<u8> {
     let sections = [
         format!("# Trial report: {}\n\n{}", escape(&name(trial)), opening(trial)),
         section("Criteria", &criteria(trial)),
-        section("What was tested", &parts(&[facts(&of_the_trial(trial)), runs(trial)])),
+        section("What was tested", &parts(&[facts(&of_the_trial(trial)), runs::runs(trial)])),
         section("Checked before it began", &checklist(trial)),
         section("Performance", &figures::performance(trial)),
         section("Cost", &figures::cost(trial)),
@@ -133,42 +134,6 @@ fn checklist(trial: &Trial) -> String {
     };
     let rows: Vec<_> = trial.checklist.iter().map(row).collect();
     table([("state", Left), ("what", Left), ("found", Left)], &rows)
-}
-
-fn runs(trial: &Trial) -> String {
-    let row = |run: &TrialRun| {
-        let is_judged = run.run_id == trial.summary.run_id && run.role != "judged";
-        let judged = if is_judged { " (judged)" } else { "" };
-        let latency = match (run.p50_latency, run.p95_latency) {
-            (Some(p50), Some(p95)) => format!("{} / {}", duration(p50), duration(p95)),
-            _ => dash(),
-        };
-        [
-            escape(&run.role) + judged,
-            escape(&run.run_id),
-            format!("{} of {}", run.successful_tasks, run.total_tasks),
-            run.max_concurrent.to_string(),
-            duration(run.total_duration),
-            latency,
-            run.api_calls_count.to_string(),
-            money(run.total_cost),
-            run.error.as_ref().map_or_else(String::new, |error| escape(error)),
-        ]
-    };
-    let rows: Vec<_> = trial.runs.iter().map(row).collect();
-    let columns = [
-        ("run", Left),
-        ("id", Left),
-        ("succeeded", Right),
-        ("at a time", Right),
-        ("time", Right),
-        ("latency p50 / p95", Right),
-        ("calls", Right),
-        ("cost", Right),
-        ("why not all", Left),
-    ];
-    let text = table(columns, &rows);
-    if text.is_empty() { text } else { text + "\n`sortie show ID` tells more of a run.\n" }
 }
 
 fn bottlenecks(trial: &Trial) -> String {

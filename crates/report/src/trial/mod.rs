@@ -134,10 +134,20 @@ pub enum PointState {
 /// One run of a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrialRun {
-    /// What for: `key`, `serial`, `parallel`, `recovery`, `simulated`, `real`, …
+    /// What for: `key`, `serial`, `judged`, `recovery`, `simulated`, … Several plays of the same have the same.
     pub role: String,
     /// Its id in the journal: `sortie show` tells more.
     pub run_id: String,
+    /// Whether a simulator answered it.
+    #[serde(default)]
+    pub simulated: bool,
+    /// Whether that simulator stood beside whoever was tested: what such a run cost is in no sum.
+    #[serde(default)]
+    pub rehearsal: bool,
+    /// The file with what each of its tasks came to, answers included: a line for each (`results.jsonl`). Null where
+    /// the run left none.
+    #[serde(default)]
+    pub results: Option<String>,
     /// Its tasks.
     pub total_tasks: u64,
     /// Those that succeeded.

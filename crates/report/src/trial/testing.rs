@@ -173,6 +173,9 @@ fn run(trial: &Trial, role: &str) -> TrialRun {
     TrialRun {
         role: role.to_owned(),
         run_id: summary.run_id.clone(),
+        simulated: summary.simulated,
+        rehearsal: false,
+        results: Some(format!("results/{}/results.jsonl", summary.run_id)),
         total_tasks: summary.total_tasks,
         successful_tasks: summary.successful_tasks,
         max_concurrent: trial.max_concurrent,

@@ -5,12 +5,16 @@
 
 use std::time::Duration;
 
+use sortie_core::run::event::Signal;
+use sortie_core::usage::Charge;
 use unicode_width::UnicodeWidthStr;
 
 use super::comparison::{Compared, Comparison};
 use super::figure::{change, in_unit, measured, required, shown_of, title};
 use super::words::{began, came, drifted, name, sentence, serially, tally, unready, verdict, whole_cost};
 use super::{Change, Criterion, Measured, Point, PointState, Recovery, Suggestion, Trial, Verdict};
+use crate::amounts::charged;
+use crate::summary;
 use crate::table::{Side, table};
 use crate::terminal::{Paint, Style, cost_line, cut, forecast_line, one_line, speedup_line};
 use crate::units::{count, duration, money, percent};
@@ -270,6 +274,19 @@ fn wrapped(first: &str, rest: &str, text: &str) -> Vec<String> {
         lines.push(line);
     }
     lines
+}
+
+/// What is left of a trial that a signal ended: no verdict, but runs, and what they came to.
+pub fn interrupted(signal: Signal, charge: &Charge, runs: &[String]) -> String {
+    let ended = summary::interrupted(signal);
+    if runs.is_empty() {
+        return format!("{ended}: the trial has no verdict, and made no run");
+    }
+    let so_far = format!("so far {} in {}: ", charged(charge), count(runs.len() as u64, "run"));
+    let mut lines = vec![format!("{ended}: the trial has no verdict and leaves no report")];
+    lines.extend(wrapped("  ", "    ", &one_line(&(so_far + &runs.join(", ")))));
+    lines.push("  `sortie show NAME` tells more of each".to_owned());
+    lines.join("\n")
 }
 
 /// A checklist: a line for each point, and what can be done about it below.

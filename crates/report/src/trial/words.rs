@@ -217,11 +217,17 @@ pub(super) fn sentence(text: &str) -> String {
 
 /// What all runs of a trial came to, where there was more than the one that is judged.
 pub(super) fn whole_cost(trial: &Trial) -> Option<String> {
-    let (runs, at_risk) = (trial.runs.len() as u64, trial.trial_at_risk);
+    let beside = trial.runs.iter().filter(|run| run.rehearsal).count() as u64;
+    let (runs, at_risk) = (trial.runs.len() as u64 - beside, trial.trial_at_risk);
     if runs < 2 && at_risk.is_zero() {
         return None;
     }
     let at_risk =
         if at_risk.is_zero() { String::new() } else { format!(", and {} at risk besides", money(at_risk)) };
-    Some(format!("{} in {}{at_risk}", money(trial.trial_cost), count(runs, "run")))
+    let beside = if beside == 0 {
+        String::new()
+    } else {
+        format!("; {} of the simulator beside it cost nothing", count(beside, "run"))
+    };
+    Some(format!("{} in {}{at_risk}{beside}", money(trial.trial_cost), count(runs, "run")))
 }

@@ -135,7 +135,7 @@ impl Case {
         runtime.block_on(async {
             let session = Session::create(MemoryStore::new(), header, None).await?;
             let environment = environment();
-            let done = session.drive(drive(&environment), ()).await?;
+            let done = session.drive(drive(&environment, &mut Signals::none()), ()).await?;
             let (_, records) = done.store.read(&run_id).await?;
             Ok(Figures::of(&records, self.load))
         })
@@ -147,12 +147,12 @@ pub(crate) fn environment() -> Environment {
     Environment::from_pairs([("ANTHROPIC_API_KEY", "sk-sim"), ("OPENAI_API_KEY", "sk-sim")])
 }
 
-pub(crate) fn drive(environment: &Environment) -> Drive<'_> {
+pub(crate) fn drive<'a>(environment: &'a Environment, signals: &'a mut Signals) -> Drive<'a> {
     Drive {
         environment,
         budgets: Budgets::default(),
         pace: Pace::Jumping,
-        signals: Signals::none(),
+        signals,
         forecast: Foreseen::nothing(),
     }
 }

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use sortie::engine::executor::signals::Signals;
 use sortie::engine::store::Store;
 use sortie::engine::store::memory::MemoryStore;
 use sortie::engine::store::sqlite::{Durability, SqliteStore};
@@ -117,7 +118,7 @@ async fn played<S: Store>(
     let run_id = header.run_id.clone();
     let session = Session::create(store, header, results_dir).await?;
     let environment = environment();
-    let done = session.drive(drive(&environment), ()).await?;
+    let done = session.drive(drive(&environment, &mut Signals::none()), ()).await?;
     let (_, records) = done.store.read(&run_id).await?;
     Ok(Figures::of(&records, case.load))
 }

@@ -259,7 +259,7 @@ pub struct Monitoring {
 pub struct TimeoutsFile {
     /// A whole attempt; by the work unless told.
     pub request_timeout: Option<f64>,
-    /// A run; unless told, how long it may be without an answer, by its plan and at least 600.
+    /// A run; unless told, how long it may be without an answer, by its plan and at least 600 (in a trial 120).
     pub total_timeout: Option<f64>,
     /// Opening a connection.
     pub connect: Option<f64>,

@@ -411,10 +411,10 @@ async fn drive<S: Store>(
     session: Session<S>,
     environment: &Environment,
     budget: Option<Usd>,
-    signals: Signals,
+    mut signals: Signals,
 ) -> Result<RunResult, Error> {
-    let budgets = budget.into();
-    let drive = Drive { environment, budgets, pace: Pace::Jumping, signals, forecast: Foreseen::nothing() };
+    let (budgets, forecast) = (budget.into(), Foreseen::nothing());
+    let drive = Drive { environment, budgets, pace: Pace::Jumping, signals: &mut signals, forecast };
     // Boxed: a run's state is large, and the futures of callers would hold it all.
     let done = Box::pin(session.drive(drive, ())).await?;
     RunResult::of(&done).await

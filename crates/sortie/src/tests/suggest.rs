@@ -59,6 +59,7 @@ async fn told_within(config: &str, tasks: Vec<TaskFile>, scenario: &str, around:
         spent: (report.summary.total_cost, Usd::ZERO),
         budget: header.settings.budget,
         stopped: None,
+        fit: None,
     };
     let criteria = judge(&evidence, &Criteria::default());
     let suggestions = suggestions(&header, &report, &criteria, around, Past::<MemoryStore>::nothing()).await;

@@ -47,6 +47,8 @@ pub struct Material<'a> {
     pub drift: Option<Drift>,
     /// The simulator beside the real API.
     pub comparison: Option<Comparison>,
+    /// The file that the fitted scenario was written to, or why there is none; none where nobody asked for one.
+    pub fit: Option<Result<String, String>>,
     /// What was expected of the judged part.
     pub foresight: Option<&'a Foresight>,
     /// What each gate's provider is known to allow by now.
@@ -86,6 +88,7 @@ impl Material<'_> {
             spent: (cost, at_risk),
             budget: self.budget,
             stopped: stopped.as_deref(),
+            fit: self.fit.as_ref().map(|fit| fit.as_deref().map_err(String::as_str)),
         };
         let criteria = judge(&evidence, &self.criteria);
         let verdict = Verdict::over(&criteria);

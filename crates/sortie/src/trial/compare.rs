@@ -160,10 +160,12 @@ pub fn simulation(fitted: &Fitted, seed: u64) -> Simulation {
 }
 
 /// What the real server and the fitted simulator did at one width; of several plays of the simulator the median, because
-/// each is another draw.
-pub fn at_width(max_concurrent: u32, real: &Fold, plays: &[Fold]) -> Option<comparison::Fitted> {
-    let metrics = |fold: &Fold| fold.summary(fold.last_time()).metrics;
-    let (real, plays) = (metrics(real), plays.iter().map(metrics).collect::<Vec<Metrics>>());
+/// each is another draw. None where one of them was not asked at that width.
+pub fn at_width(max_concurrent: u32, parts: &[Conducted]) -> Option<comparison::Fitted> {
+    let metrics = |part: &Conducted| part.fold.summary(part.fold.last_time()).metrics;
+    let real = metrics(parts.iter().find(|part| part.role.is_real() && part.width() == max_concurrent)?);
+    let is_play = |part: &&Conducted| matches!(part.role, Role::Fitted(width, _) if width == max_concurrent);
+    let plays: Vec<Metrics> = parts.iter().filter(is_play).map(metrics).collect();
     let both = |of: fn(&Metrics) -> Option<f64>| {
         let mut values: Vec<f64> = plays.iter().filter_map(of).collect();
         values.sort_by(f64::total_cmp);

@@ -26,6 +26,7 @@ use super::proxies::Proxies;
 use crate::binding::Simulation;
 use crate::config::{Config, Overrides};
 use crate::error::Error;
+use crate::files::RESULTS;
 use crate::launch::Launch;
 use crate::session::{Done, Drive, Session, now};
 
@@ -61,6 +62,8 @@ pub struct Conducted {
     pub fold: Fold,
     /// Its files.
     pub directory: Option<PathBuf>,
+    /// What each of its tasks came to, where that is kept in a file.
+    pub results: Option<PathBuf>,
     /// The text of its last answer, where it has but one task.
     pub said: Option<String>,
 }
@@ -134,6 +137,7 @@ impl Conductor<'_> {
             mode: part.mode,
             seed: self.seed,
             simulation,
+            patience: Some(PATIENCE),
             ..Launch::default()
         };
         let checked = part.checked.clone();
@@ -149,7 +153,7 @@ impl Conductor<'_> {
     pub fn run_id(&self, role: Role) -> String {
         match role {
             Role::Judged => self.trial_id.to_owned(),
-            role => format!("{}-{}", self.trial_id, role.name()),
+            role => format!("{}-{}", self.trial_id, role.suffix()),
         }
     }
 
@@ -174,7 +178,7 @@ impl Conductor<'_> {
         role: Role,
         header: Header,
         forecast: Foreseen,
-        signals: Signals,
+        signals: &mut Signals,
         observe: O,
     ) -> Result<Conducted, Error> {
         let results_dir = &self.config.results_dir;
@@ -191,7 +195,7 @@ impl Conductor<'_> {
         &self,
         role: Role,
         simulated: bool,
-        signals: Signals,
+        signals: &mut Signals,
         observe: impl FnOnce(&Session<SqliteStore>) -> O,
     ) -> Result<Conducted, Error> {
         let results_dir = &self.config.results_dir;
@@ -206,7 +210,7 @@ impl Conductor<'_> {
         role: Role,
         session: Session<SqliteStore>,
         forecast: Foreseen,
-        signals: Signals,
+        signals: &mut Signals,
         observe: O,
     ) -> Result<Conducted, Error> {
         let drive = Drive {
@@ -217,9 +221,13 @@ impl Conductor<'_> {
             forecast,
         };
         let done = Box::pin(session.drive(drive, observe)).await?;
-        Conducted::of(role, done).await
+        Conducted::of(role, done, self.config.export_results).await
     }
 }
+
+/// How long nothing that is tried may be answered before a part ends, where nobody states a run timeout: somebody sits
+/// before a trial, and waits for a verdict. A run outlasts more.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A minute, over which quotas are counted.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -257,7 +265,7 @@ impl Conducted {
         parts.iter().find(|part| part.role == role)
     }
 
-    async fn of(role: Role, done: Done<SqliteStore>) -> Result<Self, Error> {
+    async fn of(role: Role, done: Done<SqliteStore>, are_kept: bool) -> Result<Self, Error> {
         let mut said = None;
         if done.fold.run().plan.len() == 1
             && let Some(&only) = done.fold.finished().last()
@@ -265,7 +273,8 @@ impl Conducted {
             said = done.result(only).await?.and_then(|result| Some(result.result?.to_string()));
         }
         let Done { ended, fold, directory, .. } = done;
-        Ok(Conducted { role, ended, fold, directory, said })
+        let results = directory.as_ref().filter(|_| are_kept).map(|directory| directory.join(RESULTS));
+        Ok(Conducted { role, ended, fold, directory, results, said })
     }
 
     /// Why it ended before its tasks had; none where each of them came to an end.
@@ -296,6 +305,9 @@ impl Conducted {
         TrialRun {
             role: self.role.name(),
             run_id: summary.run_id,
+            simulated: summary.simulated,
+            rehearsal: self.role.is_rehearsal(),
+            results: self.results.as_ref().map(|file| file.display().to_string()),
             total_tasks: summary.total_tasks,
             successful_tasks: summary.successful_tasks,
             max_concurrent: self.width(),

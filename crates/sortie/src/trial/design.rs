@@ -6,6 +6,7 @@ use sortie_core::plan::check::{Checked, Routing, check};
 use sortie_core::plan::sample::{Sample, sample};
 use sortie_core::plan::written::{PlanFile, TaskFile};
 use sortie_core::run::input::Mode;
+use sortie_sim::fit::FEWEST;
 
 use super::{faults, tasks};
 use crate::error::Error;
@@ -240,8 +241,16 @@ impl Role {
         matches!(self, Role::Serial | Role::Judged | Role::Width(_))
     }
 
-    /// What reports call it, and what its run's id ends with.
+    /// What reports call it: several plays of the same alike.
     pub fn name(self) -> String {
+        match self {
+            Role::Fitted(width, _) => format!("fitted-{width}"),
+            role => role.suffix(),
+        }
+    }
+
+    /// What its run's id ends with.
+    pub fn suffix(self) -> String {
         match self {
             Role::Key => "key".into(),
             Role::Serial => "serial".into(),
@@ -291,7 +300,8 @@ impl Design {
     /// What is done for a request with these agents.
     ///
     /// # Errors
-    /// Where the generated tasks do not fit the configuration: no agent for them.
+    /// Where the generated tasks do not fit the configuration: no agent for them. Where they are too few for the
+    /// simulator to be fitted to their calls.
     pub fn of(request: &Request, routing: &Routing) -> Result<Self, Error> {
         let test_type = request.test_type.unwrap_or(TestType::Phase);
         let (_, by_test, at_a_time) = test_type.row();
@@ -321,6 +331,10 @@ impl Design {
             Design { test_type, phase, plan, max_concurrent, parts: Vec::new(), faults: Vec::new(), notes };
         let checked = design.tasks(request, count, routing)?;
         design.parts(&checked, phase, request.fits);
+        if request.fits && design.real_tasks() < FEWEST {
+            let (tasks, calls) = (checked.plan.to_do(), design.real_tasks());
+            return Err(Error::FitOfFew { tasks, calls, max_concurrent, fewest: FEWEST });
+        }
         Ok(design)
     }
 
@@ -388,6 +402,11 @@ impl Design {
         if self.test_type == TestType::Phase && phase == Some(Phase::Medium) {
             self.parts.push(parallel(Role::Recovery));
         }
+    }
+
+    /// How many calls ask the endpoint for its tasks at least, where all of them are made.
+    fn real_tasks(&self) -> usize {
+        self.parts.iter().filter(|part| part.role.is_real()).map(|part| part.checked.plan.to_do()).sum()
     }
 
     /// The part that is judged.

@@ -13,7 +13,7 @@ use sortie::trial::{
     Conductor, Material, Part, Role, TestType, allowed_gates, compare, earlier, suggest, write,
 };
 
-use super::parts::signals;
+use super::halt::Halt;
 use super::stage::{Made, Stage, scenario_name};
 use crate::commands::journal;
 use crate::exit::Exit;
@@ -34,17 +34,18 @@ const BUDGET: &str = "cost_control.max_cost_per_session";
 
 impl Stage<'_> {
     /// Holds both sides against each other, and fits the simulator to the endpoint where it is asked for.
-    pub(super) async fn compare(&self, made: &mut Made<'_>) -> Result<(), Failed> {
+    pub(super) async fn compare(&self, made: &mut Made<'_>) -> Result<(), Halt> {
         if made.design.test_type != TestType::Compare {
             return Ok(());
         }
+        made.heed()?;
         made.comparison = compare::comparison(&scenario_name(self.rehearsal), &made.parts);
-        let (Some(file), Some(comparison)) = (&self.args.fit, &mut made.comparison) else { return Ok(()) };
+        let Some(file) = self.args.fit.as_ref().filter(|_| made.comparison.is_some()) else { return Ok(()) };
         let store = journal(&self.setting.config.results_dir)?;
         let Some(store) = store else { return Ok(()) };
-        let mut runs = Vec::new();
+        let (mut runs, mut rows) = (Vec::new(), Vec::new());
         for role in made.parts.iter().map(|part| part.role).filter(|role| role.is_real()) {
-            runs.push(read_newest(&store, &made.conductor.run_id(role)).await?);
+            runs.push(read_newest(&store, &made.conductor.run_id(role)).await.map_err(Failed::from)?);
         }
         let foreseen = made.foresight.as_ref().map(|(_, foresight)| foresight);
         let gates = foreseen.map(|foresight| allowed_gates(foresight, &self.setting.config.results_dir));
@@ -52,27 +53,30 @@ impl Stage<'_> {
         let fitted = match compare::fitted(made.conductor.trial_id, &runs, allowed.map(u64::from), file) {
             Ok(fitted) => fitted,
             Err(error) => {
-                made.notes.push(format!("nothing was fitted: {}", chain(&error)));
+                made.fit = Some(Err(chain(&error)));
                 return Ok(());
             }
         };
+        made.fit = Some(Ok(file.display().to_string()));
         made.notes.extend(fitted.notes.iter().cloned());
         for part in made.design.rehearsals() {
             let width = part.max_concurrent;
-            let mut plays = Vec::new();
             for play in 1..=PLAYS {
+                made.heed()?;
                 let simulation = compare::simulation(&fitted, self.args.instead.seed + u64::from(play));
                 let conductor = Conductor { rehearsal: &simulation, budget: None, ..made.conductor };
                 let part = Part { role: Role::Fitted(width, play), ..part.clone() };
                 let header = conductor.header(&part, &Spent::default())?;
                 let played =
-                    conductor.conduct(part.role, header, Foreseen::nothing(), signals()?, ()).await?;
-                plays.push(played.fold);
+                    conductor.conduct(part.role, header, Foreseen::nothing(), made.signals, ()).await?;
+                made.take(played)?;
             }
-            let real = made.parts.iter().find(|real| real.role.is_real() && real.width() == width);
-            comparison.fitted.extend(real.and_then(|real| compare::at_width(width, &real.fold, &plays)));
+            rows.extend(compare::at_width(width, &made.parts));
         }
-        comparison.scenario_file = Some(file.display().to_string());
+        if let Some(comparison) = &mut made.comparison {
+            comparison.fitted = rows;
+            comparison.scenario_file = Some(file.display().to_string());
+        }
         Ok(())
     }
 
@@ -101,6 +105,7 @@ impl Stage<'_> {
             faults,
             drift,
             comparison: made.comparison,
+            fit: made.fit,
             foresight: foreseen,
             allowed: allowed.clone(),
             budget: config.money.budget,

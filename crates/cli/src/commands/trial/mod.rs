@@ -4,12 +4,14 @@
 //! | --- | --- |
 //! | `stage` | one trial: what it will do, and its parts one after the other |
 //! | `parts` | one part: made, killed in the middle |
+//! | `halt` | what ends one before its verdict: a failure, or a signal |
 //! | `conclude` | what it came to: compared, written, shown |
 //! | `watch` | what is looked at while a part runs: progress, and the part over time |
 //! | `recovery` | a run that is killed in the middle |
 //! | `history` | earlier trials |
 
 mod conclude;
+mod halt;
 mod history;
 mod parts;
 mod recovery;
@@ -24,13 +26,14 @@ use sortie::report::trial::{Trial, Verdict};
 use sortie::trial::conduct::Spent;
 use sortie::trial::{Phase, TestType};
 
-use super::{scenario_text, simulation};
+use super::{execute, scenario_text, simulation};
 use crate::args::{Phases, TrialArgs};
 use crate::exit::Exit;
 use crate::failing::Failed;
 use crate::load;
 use crate::terminal::{self, Terminal};
-use stage::{Came, Stage};
+use halt::Halt;
+use stage::Stage;
 
 pub(super) async fn run(args: TrialArgs) -> Result<Exit, Failed> {
     let terminal = Terminal::new(args.output);
@@ -57,6 +60,8 @@ pub(super) async fn run(args: TrialArgs) -> Result<Exit, Failed> {
     };
     let mut trials: Vec<Trial> = Vec::new();
     let mut before = Spent::default();
+    // One for all: what comes between two parts is not to be lost.
+    let mut signals = execute::listen()?;
     for phase in phases {
         let stage = Stage {
             args: &args,
@@ -69,16 +74,22 @@ pub(super) async fn run(args: TrialArgs) -> Result<Exit, Failed> {
             before: &before,
             terminal,
         };
-        let (trial, spent) = match Box::pin(stage.make()).await? {
-            Came::Ended(ended) => *ended,
-            Came::Interrupted(exit) => {
+        let (trial, spent) = match Box::pin(stage.make(&mut signals)).await {
+            Ok(ended) => ended,
+            Err(Halt::Failed(failed)) => return Err(failed),
+            Err(Halt::Signal(signal)) => {
                 // The phases before it have their verdicts.
                 told(&trials, &args, terminal);
-                return Ok(exit);
+                return Ok(Exit::by(signal));
             }
         };
         trials.push(trial);
         before = spent;
+        if let Some(signal) = signals.ready() {
+            // It came too late for this verdict, and in time for the next phase.
+            told(&trials, &args, terminal);
+            return Ok(Exit::by(signal));
+        }
         if trials.last().is_some_and(|trial| trial.verdict == Verdict::Fail) {
             break;
         }

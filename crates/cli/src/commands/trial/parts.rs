@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use sortie::core::run::event::Outcome;
 use sortie::engine::driver::{Ended, Foreseen};
-use sortie::engine::executor::signals::Signals;
 use sortie::engine::store::Header;
 use sortie::report::fold::Fold;
 use sortie::report::trial::drift::DriftFold;
@@ -13,16 +12,15 @@ use sortie::session::{Session, view};
 use sortie::trial::conduct::pause;
 use sortie::trial::{Conducted, Part, Role, as_told};
 
+use super::halt::Halt;
 use super::recovery;
 use super::stage::{Made, Stage, in_words};
 use super::watch::Watch;
-use crate::exit::Exit;
-use crate::failing::Failed;
 use crate::progress::Progress;
 
 impl Stage<'_> {
-    /// Makes one part; the exit where a signal ended it.
-    pub(super) async fn part(&self, made: &mut Made<'_>, part: &Part) -> Result<Option<Exit>, Failed> {
+    /// Makes one part.
+    pub(super) async fn part(&self, made: &mut Made<'_>, part: &Part) -> Result<(), Halt> {
         let spent = made.spent();
         let mut header = made.conductor.header(part, &spent)?;
         if let (Some((counted, _)), Role::Judged) = (&made.foresight, part.role) {
@@ -32,6 +30,7 @@ impl Stage<'_> {
         if let (Some((_, foresight)), false) = (&made.foresight, matches!(part.role, Role::Key)) {
             header = as_told(header, foresight);
         }
+        made.heed()?;
         self.terminal.note(&format!("── {} ──", in_words(part)));
         let forecast = match (&made.foresight, part.role) {
             (Some((_, foresight)), Role::Judged) => Foreseen::known(foresight.forecast.prediction()),
@@ -42,24 +41,24 @@ impl Stage<'_> {
         let mut other = DriftFold::default();
         let drift = if part.role == Role::Judged { &mut made.drift } else { &mut other };
         let watch = Watch::new(progress, run, drift);
-        let conducted = made.conductor.conduct(part.role, header, forecast, signals()?, watch).await?;
-        Ok(ended(made, conducted))
+        let conducted = made.conductor.conduct(part.role, header, forecast, made.signals, watch).await?;
+        made.take(conducted)
     }
 
     /// Makes a part that is killed in the middle, and goes on with it.
-    pub(super) async fn killed(&self, made: &mut Made<'_>, part: &Part) -> Result<Option<Exit>, Failed> {
+    pub(super) async fn killed(&self, made: &mut Made<'_>, part: &Part) -> Result<(), Halt> {
         let mut header = made.conductor.header(part, &made.spent())?;
         if let Some((_, foresight)) = &made.foresight {
             header = as_told(header, foresight);
         }
+        made.heed()?;
         let (simulated, tasks) = (header.settings.simulated, header.plan.to_do() as u64);
         self.terminal
             .note(&format!("── {}: killed once half of them are done, then resumed ──", in_words(part)));
         let run_id = made.conductor.create(header).await?;
         let half = tasks.div_ceil(2);
-        if let Some(signal) = recovery::killed(&run_id, &self.args.places, half, &mut signals()?).await? {
-            return Ok(Some(Exit::by(signal)));
-        }
+        recovery::killed(&run_id, &self.args.places, half, made.signals).await?;
+        made.heed()?;
         let mut before = None;
         let terminal = self.terminal;
         let watch = |session: &Session<_>| {
@@ -67,44 +66,37 @@ impl Stage<'_> {
             before = Some(Fold::of(run.clone(), session.records()));
             Progress::new(run, session.records(), terminal)
         };
-        let conducted = made.conductor.go_on(part.role, simulated, signals()?, watch).await?;
+        let conducted = made.conductor.go_on(part.role, simulated, made.signals, watch).await?;
         made.recovery = before.map(|before| recovery::recovery(&before, &conducted.fold, half));
-        Ok(ended(made, conducted))
+        made.take(conducted)
     }
 
-    /// Waits until the serial half throttles the parallel one no more; the exit where a signal ended that.
+    /// Waits until the serial half throttles the parallel one no more.
     #[expect(clippy::disallowed_methods, reason = "between two runs no executor's clock goes")]
-    pub(super) async fn pause(&self, made: &mut Made<'_>) -> Result<Option<Exit>, Failed> {
-        let Some(serial) = Conducted::of_role(&made.parts, Role::Serial) else { return Ok(None) };
+    pub(super) async fn pause(&self, made: &mut Made<'_>) -> Result<(), Halt> {
+        let Some(serial) = Conducted::of_role(&made.parts, Role::Serial) else { return Ok(()) };
         let needed = pause(&serial.fold, &self.setting.config.results_dir);
         let pause = self.args.pause.map_or(needed, Duration::from_secs_f64);
         if serial.fold.run().settings.simulated || pause.is_zero() {
-            return Ok(None);
+            return Ok(());
         }
         self.terminal.note(&format!(
             "waiting {} so that the serial half does not throttle the parallel one",
             duration(pause)
         ));
         made.pause = pause;
-        let mut signals = signals()?;
-        Ok(tokio::select! {
-            () = tokio::time::sleep(pause) => None,
-            signal = signals.next() => Some(Exit::by(signal)),
-        })
+        Ok(made.signals.unless(tokio::time::sleep(pause)).await?)
     }
 }
 
-pub(super) fn signals() -> Result<Signals, Failed> {
-    Signals::of_the_process()
-        .map_err(|error| Failed::new(Exit::Setup, format!("failed to listen for signals: {error}")))
-}
-
-/// Takes a part that has ended; the exit where a signal ended it.
-fn ended(made: &mut Made<'_>, conducted: Conducted) -> Option<Exit> {
-    let exit = match &conducted.ended {
-        Ended::AtOnce(signal) | Ended::Finished(Outcome::Interrupted { signal }) => Some(Exit::by(*signal)),
-        Ended::Finished(_) => None,
-    };
-    made.parts.push(conducted);
-    exit
+impl Made<'_> {
+    /// Takes a part that has ended; where a signal ended it, the trial has too.
+    pub(super) fn take(&mut self, conducted: Conducted) -> Result<(), Halt> {
+        let signal = match &conducted.ended {
+            Ended::AtOnce(signal) | Ended::Finished(Outcome::Interrupted { signal }) => Some(*signal),
+            Ended::Finished(_) => None,
+        };
+        self.parts.push(conducted);
+        signal.map_or(Ok(()), |signal| Err(signal.into()))
+    }
 }

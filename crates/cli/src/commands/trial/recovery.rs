@@ -5,11 +5,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use sortie::core::plan::TaskId;
-use sortie::core::run::event::{Outcome, Signal};
+use sortie::core::run::event::Outcome;
 use sortie::engine::executor::signals::Signals;
 use sortie::report::fold::{Fold, Status};
 use sortie::report::trial::Recovery;
 
+use super::halt::Halt;
 use crate::args::Places;
 use crate::exit::Exit;
 use crate::failing::Failed;
@@ -17,15 +18,15 @@ use crate::failing::Failed;
 /// How long the other process is left to itself between two looks at it.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Drives a run in another process until so many of its tasks are done, and kills it there; the signal that ended
-/// that before. The other process is ended with it, since nobody else would: not all signals reach both.
+/// Drives a run in another process until so many of its tasks are done, and kills it there. Where a signal comes
+/// before that, the other process is ended at once, since nobody else would: not all signals reach both.
 #[expect(clippy::disallowed_methods, reason = "another process is waited for, in real time")]
 pub(super) async fn killed(
     run_id: &str,
     places: &Places,
     after: u64,
     signals: &mut Signals,
-) -> Result<Option<Signal>, Failed> {
+) -> Result<(), Halt> {
     let failed = |what: String| Failed::new(Exit::Failed, what);
     let program = std::env::current_exe()
         .map_err(|error| failed(format!("failed to find this program to start it again: {error}")))?;
@@ -45,15 +46,13 @@ pub(super) async fn killed(
         command.spawn().map_err(|error| failed(format!("failed to start this program again: {error}")))?;
     let lost = |error| failed(format!("failed to wait for the process that was to be killed: {error}"));
     while child.try_wait().map_err(lost)?.is_none() {
-        let signal = tokio::select! {
-            () = tokio::time::sleep(LOOK) => continue,
-            signal = signals.next() => signal,
-        };
-        child.kill().map_err(lost)?;
-        child.wait().map_err(lost)?;
-        return Ok(Some(signal));
+        if let Err(signal) = signals.unless(tokio::time::sleep(LOOK)).await {
+            child.kill().map_err(lost)?;
+            child.wait().map_err(lost)?;
+            return Err(signal.into());
+        }
     }
-    Ok(None)
+    Ok(())
 }
 
 /// How a run came back: what it had remembered when it was killed, which it was to be after so many tasks, against its

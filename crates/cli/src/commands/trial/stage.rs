@@ -8,6 +8,7 @@ use sortie::core::agent::AgentId;
 use sortie::core::plan::check::Checked;
 use sortie::core::run::input::Mode;
 use sortie::core::time::Time;
+use sortie::engine::executor::signals::Signals;
 use sortie::engine::store::{Header, StoreError, check_run_id};
 use sortie::foresight::{Foresight, Past};
 use sortie::report::fold::Status;
@@ -21,13 +22,17 @@ use sortie::trial::{
     Conducted, Conductor, Design, Part, Phase, Proxies, Request, Role, TestType, as_told, checklist,
 };
 
+use super::halt::{Halt, ask};
 use crate::args::{Phases, TrialArgs};
-use crate::commands::execute::{ask, may_ask};
+use crate::commands::execute::may_ask;
 use crate::commands::{counting, journal};
 use crate::exit::Exit;
 use crate::failing::Failed;
 use crate::load::Setting;
 use crate::terminal::{self, Terminal};
+
+/// Why nothing is fitted where a trial ends before that.
+const NOT_MADE: &str = "the runs that the simulator is fitted to were not all made";
 
 /// A trial that is to be made.
 pub(super) struct Stage<'a> {
@@ -43,17 +48,10 @@ pub(super) struct Stage<'a> {
     pub(super) terminal: Terminal,
 }
 
-/// How a trial came to its end.
-pub(super) enum Came {
-    /// With a verdict, after so much was spent altogether.
-    Ended(Box<(Trial, Spent)>),
-    /// By a signal, without one.
-    Interrupted(Exit),
-}
-
 /// What a trial has come to so far.
 pub(super) struct Made<'a> {
     before: &'a Spent,
+    pub(super) signals: &'a mut Signals,
     pub(super) design: &'a Design,
     pub(super) conductor: Conductor<'a>,
     pub(super) began: Time,
@@ -64,6 +62,8 @@ pub(super) struct Made<'a> {
     pub(super) drift: DriftFold,
     pub(super) foresight: Option<(Header, Foresight)>,
     pub(super) comparison: Option<Comparison>,
+    /// The file that the fitted scenario was written to, or why there is none; none where nobody asked for one.
+    pub(super) fit: Option<Result<String, String>>,
     pub(super) notes: Vec<String>,
     /// What answers, apart from whoever stands between.
     pub(super) endpoint: String,
@@ -77,8 +77,8 @@ impl Made<'_> {
 }
 
 impl Stage<'_> {
-    /// Makes the trial, and writes and shows what it came to.
-    pub(super) async fn make(&self) -> Result<Came, Failed> {
+    /// Makes the trial, and writes and shows what it came to; with what was spent altogether by then.
+    pub(super) async fn make(&self, signals: &mut Signals) -> Result<(Trial, Spent), Halt> {
         let config = &self.setting.config;
         let request = Request {
             phase: self.phase,
@@ -108,6 +108,7 @@ impl Stage<'_> {
         };
         let mut made = Made {
             before: self.before,
+            signals,
             design: &design,
             conductor,
             began,
@@ -118,18 +119,21 @@ impl Stage<'_> {
             drift: DriftFold::default(),
             foresight: None,
             comparison: None,
+            fit: self.args.fit.is_some().then(|| Err(NOT_MADE.to_owned())),
             notes: Vec::new(),
             endpoint: String::new(),
         };
-        if let Some(exit) = self.conduct(&mut made).await? {
-            return Ok(Came::Interrupted(exit));
+        if let Err(halt) = self.parts(&mut made).await {
+            if let Halt::Signal(signal) = &halt {
+                self.interrupted(&made, *signal).await;
+            }
+            return Err(halt);
         }
-        self.compare(&mut made).await?;
         let (done, counted) =
             proxies.done(Conducted::of_role(&made.parts, Role::Judged).map(|part| &part.fold));
         made.notes.extend(counted);
         let spent = made.spent();
-        self.conclude(made, done).await.map(|trial| Came::Ended(Box::new((trial, spent))))
+        Ok((self.conclude(made, done).await?, spent))
     }
 
     /// Whoever stands between a test of faults and a real endpoint.
@@ -161,11 +165,17 @@ impl Stage<'_> {
         }
     }
 
-    /// Makes the parts one after the other; the exit where a signal ended one.
-    async fn conduct(&self, made: &mut Made<'_>) -> Result<Option<Exit>, Failed> {
+    /// All that is made before the verdict.
+    async fn parts(&self, made: &mut Made<'_>) -> Result<(), Halt> {
+        self.conduct(made).await?;
+        self.compare(made).await
+    }
+
+    /// Makes the parts one after the other.
+    async fn conduct(&self, made: &mut Made<'_>) -> Result<(), Halt> {
         let design = made.design;
         let Some(judged) = design.judged() else {
-            return Err(Failed::new(Exit::Failed, "the trial has nothing to judge"));
+            return Err(Failed::new(Exit::Failed, "the trial has nothing to judge").into());
         };
         made.endpoint = match self.simulation {
             Some(simulation) => format!("scenario {}", scenario_name(simulation)),
@@ -174,20 +184,19 @@ impl Stage<'_> {
         // Names, keys and prices are asked for before anything is written.
         self.names(made)?;
         let mut header = made.conductor.header(judged, self.before)?;
-        let binding = Binding::of(&header).map_err(Failed::from)?;
-        counting::ask(&mut header, &self.setting.environment, self.terminal).await?;
+        let binding = Binding::of(&header)?;
+        let counting = counting::ask(&mut header, &self.setting.environment, self.terminal);
+        made.signals.unless(counting).await??;
         self.foresee(made, header).await?;
         priced(made)?;
         self.announce(made);
         if !self.args.yes
             && made.foresight.as_ref().is_some_and(|(header, _)| may_ask(&header.plan, &binding))
         {
-            ask()?;
+            ask(made.signals).await?;
         }
         let keys = checklist::keys(&judged.checked, &self.setting.config.routing())?;
-        if let Some(exit) = self.part(made, &keys).await? {
-            return Ok(Some(exit));
-        }
+        self.part(made, &keys).await?;
         if self.simulation.is_none()
             && let Some((header, _)) = made.foresight.take()
         {
@@ -195,30 +204,24 @@ impl Stage<'_> {
             self.foresee(made, header).await?;
         }
         if !self.look(made)? {
-            return Ok(None);
+            return Ok(());
         }
         for part in &design.parts {
-            if part.role == Role::Judged
-                && design.measures_both()
-                && let Some(exit) = self.pause(made).await?
-            {
-                return Ok(Some(exit));
+            if part.role == Role::Judged && design.measures_both() {
+                self.pause(made).await?;
             }
-            let ended = match part.role {
+            match part.role {
                 Role::Recovery => self.killed(made, part).await?,
                 _ => self.part(made, part).await?,
-            };
-            if ended.is_some() {
-                return Ok(ended);
             }
             if let Some(why) = made.parts.last().and_then(Conducted::stopped) {
                 let name = part.role.name();
                 made.notes
                     .push(format!("the {name} run ended before its time, and with it the trial: {why}"));
-                return Ok(None);
+                return Ok(());
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Refuses names that a part's run cannot have, or that are taken.

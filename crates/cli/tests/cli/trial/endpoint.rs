@@ -129,6 +129,8 @@ fn the_simulator_is_fitted_to_an_endpoint_and_rehearses_it_for_free() {
     let widths: Vec<&Value> =
         comparison["fitted"].as_array().unwrap().iter().map(|row| &row["max_concurrent"]).collect();
     assert_eq!(widths, [1, 2, 4]);
+    assert_eq!(criterion(&document, "fit")["met"], true);
+    listed(&sandbox, &document);
     let rehearsed = sandbox.sortie("trial --simulate=fitted.yaml --phase 1 --json").exits(0);
     let rehearsed = held(&sandbox, "results", &rehearsed);
     assert_eq!((&rehearsed["successful_tasks"], &rehearsed["simulated"]), (&json!(5), &json!(true)));
@@ -136,4 +138,34 @@ fn the_simulator_is_fitted_to_an_endpoint_and_rehearses_it_for_free() {
     let real = number(&document, "/metrics/p50_latency");
     assert!(number(&rehearsed, "/metrics/p50_latency") < 20.0 * real, "{real}");
     assert_eq!(simulator.stats().generations, 1 + 3 * 16, "a rehearsal asks nobody");
+}
+
+/// The runs of a trial are all there, those of the simulator marked, the plays of the fitted one in one line each.
+#[track_caller]
+fn listed(sandbox: &Sandbox, document: &Value) {
+    let runs = document["runs"].as_array().unwrap();
+    let of = |simulated: bool| -> Vec<&str> {
+        let runs = runs.iter().filter(|run| run["simulated"] == simulated && run["rehearsal"] == simulated);
+        runs.map(|run| run["role"].as_str().unwrap()).collect()
+    };
+    assert_eq!(of(false), ["key", "serial", "judged", "width-2"]);
+    let fitted = ["fitted-1", "fitted-2", "fitted-4"].into_iter().flat_map(|role| [role; 5]);
+    let simulated: Vec<&str> = ["simulated-serial", "simulated"].into_iter().chain(fitted).collect();
+    assert_eq!(of(true), simulated);
+    for run in runs {
+        let results = sandbox.read(run["results"].as_str().unwrap());
+        assert_eq!(run["total_tasks"], results.lines().count(), "{run}");
+    }
+    let last = runs.last().unwrap()["run_id"].as_str().unwrap();
+    sandbox.sortie(&format!("show {last}")).exits(0).says("16 of 16");
+    let id = document["run_id"].as_str().unwrap();
+    let report = sandbox.read(&format!("results/{id}/test_report.md"));
+    let line = format!(
+        "| fitted-4 (on the simulator, 5 plays) | {id}-fitted-4-1 to {id}-fitted-4-5 | 80 of 80 | 4 |"
+    );
+    assert!(report.contains(&line), "{report}");
+    assert!(
+        report.contains(&format!("| simulated (on the simulator) | {id}-simulated | 16 of 16 |")),
+        "{report}"
+    );
 }

@@ -2,16 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{RESULTS, criterion, held, number, production, unmet};
+use super::{RESULTS, criterion, held, number, production, scenario, unmet};
 use crate::support::{Ran, Sandbox, Simulator};
-
-/// A scenario whose answers take so many seconds and have 100 tokens.
-fn scenario(seconds: u32, faults: &str) -> String {
-    format!(
-        "name: own\nlatency: {{ total: {{ seconds: {{ fixed: {seconds} }}, first_token: {{ fixed: 1 }} }} }}\n\
-         output_tokens: {{ fixed: 100 }}\nfaults: [{faults}]\n"
-    )
-}
 
 /// A trial with the founding document's configuration on a scenario of its own, on the virtual clock.
 fn on(scenario: &str, arguments: &str) -> (Sandbox, Value) {
@@ -117,6 +109,27 @@ fn an_agents_own_budget_is_of_all_runs_of_a_trial_too() {
     assert!(why(&document, "budget").ends_with("(the budget of agent claude)"), "{document}");
     let spent = number(&document, "/trial_cost") + number(&document, "/trial_at_risk");
     assert!(spent > 0.0 && spent <= 0.05, "{spent}");
+}
+
+/// Two of three tasks are refused, always.
+const REFUSED: &str = "\
+tasks:
+  - { id: a, prompt: A., max_tokens: 100 }
+  - { id: b, prompt: 'B. [[sim fail=400]]', max_tokens: 100 }
+  - { id: c, prompt: 'C. [[sim fail=400]]', max_tokens: 100 }
+";
+
+#[test]
+fn a_fit_that_was_asked_for_and_could_not_be_made_is_a_failed_trial() {
+    let sandbox = production().file("plan.yaml", REFUSED);
+    let fit = "--test-type compare --plan plan.yaml --tasks 3 --fit own.yaml --run-id one";
+    let ran = sandbox.sortie(&format!("trial --simulate=calm --json {fit} --min-success-rate 1"));
+    let document = held(&sandbox, RESULTS, &ran);
+    assert!(unmet(&document).contains(&"fit"), "{document}");
+    assert!(why(&document, "fit").contains("3 answered calls: at least 5 are needed"), "{document}");
+    assert!(!sandbox.path("own.yaml").exists());
+    assert_eq!(document["comparison"]["scenario_file"], Value::Null);
+    assert!(sandbox.read(&format!("{RESULTS}/one/test_report.md")).contains("at least 5 are needed"));
 }
 
 /// Somewhere that nobody listens.
@@ -228,6 +241,11 @@ fn options_that_cannot_be_meant_together_are_refused_before_anything_is_done() {
             "--test-type fault-tolerance --send-oversized --plan plan.yaml",
             "--send-oversized is about a task of the built-in ones",
         ),
+        (
+            "--test-type compare --tasks 1 --fit own.yaml",
+            "1 task at most 4 at a time would make 2 calls, and it takes 5 answered ones",
+        ),
+        ("--test-type compare --tasks 2 --max-concurrent 2 --fit own.yaml", "hint: 5 tasks are enough"),
         ("--phase 4", "not a phase"),
         ("--phase 2..1", "not a phase"),
         ("--tasks 0", "invalid value '0'"),

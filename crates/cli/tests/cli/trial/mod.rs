@@ -4,15 +4,19 @@
 //! | --- | --- |
 //! | `kinds` | each test and phase on the virtual clock: its documents, and what the founding document asks of it |
 //! | `scenarios` | the founding document's three scenarios, over many seeds |
+//! | `dying` | endpoints that die in the middle, and slow ones that do not |
 //! | `failing` | trials that have to fail, and what keeps one from beginning |
 //! | `endpoint` | the same over HTTP: what was reported against what was billed |
-//! | `rows` | several phases, earlier trials, signals, the user's own tasks |
+//! | `rows` | several phases, earlier trials, the user's own tasks |
+//! | `stops` | signals, whenever they come |
 
+mod dying;
 mod endpoint;
 mod failing;
 mod kinds;
 mod rows;
 mod scenarios;
+mod stops;
 
 use std::path::Path;
 
@@ -89,6 +93,14 @@ fn left(sandbox: &Sandbox, results: &str, trial: &Value) {
     for name in ["report.md", "results.jsonl", "api_calls.log", "production.log"] {
         assert!(sandbox.path(directory.join(name).to_str().unwrap()).is_file(), "{name}");
     }
+}
+
+/// A scenario whose answers take so many seconds and have 100 tokens.
+fn scenario(seconds: u32, faults: &str) -> String {
+    format!(
+        "name: own\nlatency: {{ total: {{ seconds: {{ fixed: {seconds} }}, first_token: {{ fixed: 1 }} }} }}\n\
+         output_tokens: {{ fixed: 100 }}\nfaults: [{faults}]\n"
+    )
 }
 
 /// What a trial was held to.

@@ -1,12 +1,11 @@
-//! Phases in a row, earlier trials, signals, and tasks of the user's own.
+//! Phases in a row, earlier trials, and tasks of the user's own.
 
 use std::fmt::Write;
 
-use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{CONFIGURATION, RESULTS, criterion, held, number, production, seeded, unmet};
-use crate::support::{Sandbox, Simulator, until};
+use crate::support::Sandbox;
 
 fn phases(document: &Value) -> Vec<(u64, &str)> {
     let one = |trial: &'_ Value| trial["phase"].as_u64().unwrap();
@@ -96,50 +95,6 @@ fn an_earlier_trial_of_the_kind_is_compared_with_and_what_is_worse_is_marked() {
     assert!(worse.count() >= 2, "{documents}");
     let others = sandbox.sortie("trial --history --test-type single --json").exits(0).json();
     assert_eq!(others, json!([]));
-}
-
-#[test]
-fn a_signal_ends_a_trial_without_a_verdict_and_leaves_its_run_resumable() {
-    let simulator = Simulator::hurried("calm", 3);
-    let sandbox = Sandbox::reaching(&simulator);
-    let running = sandbox.start("trial --phase 1 --run-id one");
-    until("the judged run calls", || {
-        let stats = simulator.stats();
-        (stats.generations >= 2 && stats.in_flight > 0).then_some(())
-    });
-    running.signal(Signal::INT);
-    let ran = running.end().exits(130);
-    assert!(!sandbox.path("results/one/trial.json").exists(), "{}", ran.transcript());
-    assert_eq!(sandbox.sortie("trial --history --json").exits(0).json(), json!([]));
-    let document = sandbox.sortie("resume one --json").exits(0).json();
-    assert_eq!(document["successful_tasks"], 5);
-}
-
-#[test]
-fn a_signal_ends_the_pause_between_two_halves() {
-    let simulator = Simulator::hurried("calm", 40);
-    let sandbox = Sandbox::reaching(&simulator);
-    let running = sandbox.start("trial --test-type parallel --pause 3600 --run-id one");
-    until("it pauses", || running.stderr().contains("waiting 1 h").then_some(()));
-    running.signal(Signal::INT);
-    running.end().exits(130);
-    assert_eq!(simulator.stats().generations, 6, "the key and the serial half");
-}
-
-/// Which of its processes the signal reaches is no matter: nothing goes on calling.
-#[test]
-fn a_signal_ends_the_run_that_is_to_be_killed() {
-    let simulator = Simulator::hurried("calm", 4);
-    let sandbox = Sandbox::reaching(&simulator);
-    let running = sandbox.start("trial --phase 2 --pause 0 --run-id one");
-    let made = 1 + 20 + 20;
-    until("the other process calls", || (simulator.stats().generations > made).then_some(()));
-    running.signal(Signal::TERM);
-    let ran = running.end().exits(143);
-    until("nothing calls any more", || (simulator.stats().in_flight == 0).then_some(()));
-    assert!(simulator.stats().generations < made + 20, "{}", ran.transcript());
-    let resumed = sandbox.sortie("resume one-recovery --json").exits(0).json();
-    assert_eq!(resumed["successful_tasks"], 20);
 }
 
 /// Four pipelines of ten tasks.

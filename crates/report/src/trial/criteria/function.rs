@@ -110,6 +110,15 @@ pub(super) fn priorities(evidence: &Evidence) -> Option<Criterion> {
     })
 }
 
+/// The scenario that was asked for is there: the next command needs its file.
+pub(super) fn fit(evidence: &Evidence) -> Option<Criterion> {
+    let name = "fit";
+    Some(match evidence.fit? {
+        Ok(file) => Criterion::of(name, true, format!("the fitted scenario is in {file}")),
+        Err(why) => Criterion::of(name, false, why),
+    })
+}
+
 /// Whether a task had ended like this when another one that depends on it was first called.
 fn had_ended(view: &TaskView, on: Edge, started: Time) -> bool {
     let (end, at) = match view.status {

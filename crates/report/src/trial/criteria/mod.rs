@@ -87,6 +87,8 @@ pub struct Evidence<'a> {
     pub budget: Option<Usd>,
     /// Which part a budget stopped, and on what, in words; none where none did.
     pub stopped: Option<&'a str>,
+    /// The file that the fitted scenario was written to, or why there is none; none where nobody asked for one.
+    pub fit: Option<Result<&'a str, &'a str>>,
 }
 
 /// Holds a trial against what it has to reach: K1's criteria first, then K2's and K3's.
@@ -98,9 +100,9 @@ pub fn judge(evidence: &Evidence, thresholds: &Criteria) -> Vec<Criterion> {
         performance::success_rate(evidence, thresholds),
         performance::p95_latency(evidence, thresholds),
     ];
-    let priorities = function::priorities(evidence);
     ours(function::all(evidence))
-        .chain(priorities)
+        .chain(function::priorities(evidence))
+        .chain(function::fit(evidence))
         .chain(performance)
         .chain(ours(money::all(evidence, thresholds)))
         .collect()

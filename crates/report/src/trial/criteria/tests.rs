@@ -18,6 +18,7 @@ pub(super) struct Given {
     pub(super) spent: (Usd, Usd),
     pub(super) budget: Option<Usd>,
     pub(super) stopped: Option<String>,
+    pub(super) fit: Option<Result<String, String>>,
 }
 
 impl Given {
@@ -33,6 +34,7 @@ impl Given {
             spent: (Usd::ZERO, Usd::ZERO),
             budget: None,
             stopped: None,
+            fit: None,
         }
     }
 
@@ -47,6 +49,7 @@ impl Given {
             spent: self.spent,
             budget: self.budget,
             stopped: self.stopped.as_deref(),
+            fit: self.fit.as_ref().map(|fit| fit.as_deref().map_err(String::as_str)),
         };
         judge(&evidence, &self.thresholds)
     }
@@ -222,4 +225,16 @@ fn faults_and_kills_have_to_be_recovered_from() {
     given.faults = vec![fault(2, Some(true))];
     let why = criterion(&given, "error_recovery").why;
     assert!(!why.contains("429"), "what is well is not named beside what is not: {why}");
+}
+
+#[test]
+fn a_fit_is_judged_where_it_was_asked_for() {
+    let mut given = Given::of(&testing::diamond());
+    assert!(given.judged().iter().all(|criterion| criterion.name != "fit"));
+    given.fit = Some(Err("too few".to_owned()));
+    let found = criterion(&given, "fit");
+    assert_eq!((found.met, found.why.as_str()), (Some(false), "too few"));
+    given.fit = Some(Ok("mine.yaml".to_owned()));
+    let found = criterion(&given, "fit");
+    assert_eq!((found.met, found.why.as_str()), (Some(true), "the fitted scenario is in mine.yaml"));
 }

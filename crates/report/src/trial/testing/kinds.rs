@@ -244,8 +244,18 @@ pub(crate) fn compare() -> Trial {
         ],
         scenario_file: Some("fitted.yaml".to_owned()),
     });
-    trial.runs = vec![run(&trial, "real")];
+    let key = TrialRun { run_id: format!("{}-key", trial.summary.run_id), ..run(&trial, "key") };
+    trial.runs = vec![key, beside(&trial, "simulated", "simulated"), run(&trial, "judged")];
+    let plays: Vec<_> = (1..=5).map(|play| beside(&trial, "fitted-4", &format!("fitted-4-{play}"))).collect();
+    trial.runs.extend(plays);
     trial
+}
+
+/// A run of the simulator beside the trial.
+fn beside(trial: &Trial, role: &str, suffix: &str) -> TrialRun {
+    let run_id = format!("{}-{suffix}", trial.summary.run_id);
+    let results = Some(format!("results/{run_id}/results.jsonl"));
+    TrialRun { run_id, simulated: true, rehearsal: true, results, ..run(trial, role) }
 }
 
 /// The endpoint does not answer: every task failed.

@@ -17,6 +17,24 @@ fn a_block_of_each_kind_says_what_came_of_it() {
 }
 
 #[test]
+fn a_trial_that_a_signal_ended_says_what_it_leaves() {
+    let check = |charge: Charge, runs: &[&str], expected: &str| {
+        let runs: Vec<String> = runs.iter().map(ToString::to_string).collect();
+        assert_eq!(interrupted(Signal::Interrupt, &charge, &runs), expected);
+    };
+    let charge = Charge {
+        actual: crate::testing::usd("0.0138"),
+        at_risk: crate::testing::usd("0.002"),
+        ..Charge::default()
+    };
+    let expected = "interrupted (SIGINT): the trial has no verdict and leaves no report\n  \
+                    so far $0.0138 ($0.002 at risk besides) in 2 runs: one-key, one\n  \
+                    `sortie show NAME` tells more of each";
+    check(charge, &["one-key", "one"], expected);
+    check(Charge::default(), &[], "interrupted (SIGINT): the trial has no verdict, and made no run");
+}
+
+#[test]
 fn the_cost_line_is_the_founding_documents() {
     let line = "Total cost: $0.023 (5 tasks, avg $0.0046/task)";
     assert!(block(&testing::phase_1(), None, Style::Plain).lines().any(|shown| shown == line));
