@@ -55,6 +55,17 @@ impl Chance {
     }
 }
 
+/// The standard normal quantile of a share between 0 and 1, to 4.5 · 10⁻⁴: formula 26.2.23 of
+/// Abramowitz and Stegun's Handbook of Mathematical Functions.
+pub fn probit(share: f64) -> f64 {
+    let tail = share.min(1.0 - share).max(1e-300);
+    let t = (-2.0 * tail.ln()).sqrt();
+    let above = 2.515_517 + t * (0.802_853 + t * 0.010_328);
+    let below = 1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308));
+    let z = (t - above / below).max(0.0);
+    if share < 0.5 { -z } else { z }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +92,14 @@ mod tests {
         assert!((mean(&shares) - 0.5).abs() < 0.01, "{}", mean(&shares));
         assert!(mean(&normals).abs() < 0.03, "{}", mean(&normals));
         assert!((mean(&squares) - 1.0).abs() < 0.05, "{}", mean(&squares));
+    }
+
+    #[test]
+    fn quantiles_of_the_normal_distribution_are_known() {
+        for (share, z) in
+            [(0.5, 0.0), (0.95, 1.644_854), (0.05, -1.644_854), (0.975, 1.959_964), (0.999, 3.090_232)]
+        {
+            assert!((probit(share) - z).abs() < 5e-4, "{share}: {}", probit(share));
+        }
     }
 }

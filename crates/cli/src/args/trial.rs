@@ -95,7 +95,7 @@ pub(crate) struct Thresholds {
     /// USD that a task has to stay below on average
     #[arg(long, value_name = "USD", value_parser = positive)]
     max_cost_per_task: Option<f64>,
-    /// Times the median of its type that a task may cost
+    /// Times the median of its type that a task may cost [default: 3, or what chance explains of so many tasks]
     #[arg(long, value_name = "TIMES", value_parser = positive)]
     max_cost_outlier: Option<f64>,
 }
@@ -109,7 +109,7 @@ impl Thresholds {
             min_success_rate: self.min_success_rate.unwrap_or(configured.min_success_rate),
             max_p95_latency: self.max_p95_latency.unwrap_or(configured.max_p95_latency),
             max_cost_per_task: self.max_cost_per_task.unwrap_or(configured.max_cost_per_task),
-            max_cost_outlier: self.max_cost_outlier.unwrap_or(configured.max_cost_outlier),
+            max_cost_outlier: self.max_cost_outlier.or(configured.max_cost_outlier),
         }
     }
 }

@@ -19,9 +19,9 @@ use std::time::Duration;
 
 use super::history::{Calls, PastCall};
 use super::ratio::{Ratios, line, mean};
-use super::spread::probit;
+
 use crate::agent::AgentId;
-use crate::chance::Chance;
+use crate::chance::{Chance, probit};
 use crate::limit::GateSpec;
 use crate::plan::{Plan, Task, TaskId, graph};
 use crate::run::OVERHEAD_TOKENS;

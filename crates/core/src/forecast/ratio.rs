@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::spread::probit;
-use crate::chance::Chance;
+use crate::chance::{Chance, probit};
 
 /// What was measured over what was expected: numbers around 1, each as likely as the other.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! A trial against earlier ones of its kind: which figures can be compared, and which are worse by more than chance
 //! explains.
 
-mod chance;
+mod worse;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::{Before, Change, Trial, Verdict};
 use crate::table::{Side, table};
 use crate::terminal::{Paint, Style, one_line};
 use crate::units::{count, instant, moment};
-use chance::Worse;
+use worse::Worse;
 
 /// Trials whose numbers of tasks are further apart than this many to one are not compared: the ramp, the longest
 /// chain and the rounding by concurrency weigh differently in a larger plan.

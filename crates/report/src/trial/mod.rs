@@ -7,6 +7,7 @@
 //! | file | for |
 //! | --- | --- |
 //! | `criteria` | what counts as a success, each met, not met or not applicable, with the reason |
+//! | `chance` | what chance explains: of a greatest cost, of a drift, of what is worse than before |
 //! | `bottlenecks` | what the tasks waited for, the slowest, the dearest, the longest path |
 //! | `drift` | the first quarter of a run's calls against its last |
 //! | `comparison` | the simulator against the real API, side by side |
@@ -16,6 +17,7 @@
 //! | `markdown`, `junit`, `text` | `test_report.md`, `junit.xml`, the terminal |
 
 pub mod bottlenecks;
+mod chance;
 pub mod comparison;
 pub mod criteria;
 pub mod drift;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sortie_core::money::Usd;
 
 use super::*;
-use crate::testing::{diamond, usd};
+use crate::testing::{Random, diamond, usd};
 
 pub(crate) use hostile::{HOSTILE, hostile};
 pub(crate) use kinds::{
@@ -20,6 +20,14 @@ const API: &str = "api.anthropic.com";
 
 fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
+}
+
+/// An amount around 1 whose logarithm has this standard deviation (Box and Muller, 1958).
+pub(crate) fn lognormal(spread: f64, random: &mut Random) -> f64 {
+    // From 0 to 1, neither of them.
+    let mut uniform = || ((random.next() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+    let (u, v) = (uniform(), uniform());
+    (spread * (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()).exp()
 }
 
 /// To four decimals: the last bit of longer ones is not read back from JSON as it was written.

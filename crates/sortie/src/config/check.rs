@@ -163,9 +163,8 @@ fn money(file: Option<&CostControl>, problems: &mut Problems) -> Money {
 
 fn criteria(file: Option<&CriteriaFile>, problems: &mut Problems) -> Criteria {
     let Some(file) = file else { return Criteria::default() };
-    let mut get = |key: &'static str, value: Option<f64>, otherwise, most: f64| {
-        let value = value.unwrap_or(otherwise);
-        if !(0.0..=most).contains(&value) {
+    let mut checked = |key: &'static str, value: Option<f64>, most: f64| {
+        if value.is_some_and(|value| !(0.0..=most).contains(&value)) {
             let place = Place::root().key("criteria").key(key);
             let rule = if most < f64::MAX { format!("from 0 to {most}") } else { "0 or more".into() };
             problems.push(Problem::error(format!("`{place}` must be {rule}")).at(place));
@@ -173,23 +172,22 @@ fn criteria(file: Option<&CriteriaFile>, problems: &mut Problems) -> Criteria {
         value
     };
     let otherwise = Criteria::default();
+    let [speedup, efficiency, success_rate, latency, cost, outlier] = [
+        ("min_speedup", file.min_speedup, f64::MAX),
+        ("min_efficiency", file.min_efficiency, 1.0),
+        ("min_success_rate", file.min_success_rate, 100.0),
+        ("max_p95_latency", file.max_p95_latency, f64::MAX),
+        ("max_cost_per_task", file.max_cost_per_task, f64::MAX),
+        ("max_cost_outlier", file.max_cost_outlier, f64::MAX),
+    ]
+    .map(|(key, value, most)| checked(key, value, most));
     Criteria {
-        min_speedup: get("min_speedup", file.min_speedup, otherwise.min_speedup, f64::MAX),
-        min_efficiency: get("min_efficiency", file.min_efficiency, otherwise.min_efficiency, 1.0),
-        min_success_rate: get("min_success_rate", file.min_success_rate, otherwise.min_success_rate, 100.0),
-        max_p95_latency: get("max_p95_latency", file.max_p95_latency, otherwise.max_p95_latency, f64::MAX),
-        max_cost_per_task: get(
-            "max_cost_per_task",
-            file.max_cost_per_task,
-            otherwise.max_cost_per_task,
-            f64::MAX,
-        ),
-        max_cost_outlier: get(
-            "max_cost_outlier",
-            file.max_cost_outlier,
-            otherwise.max_cost_outlier,
-            f64::MAX,
-        ),
+        min_speedup: speedup.unwrap_or(otherwise.min_speedup),
+        min_efficiency: efficiency.unwrap_or(otherwise.min_efficiency),
+        min_success_rate: success_rate.unwrap_or(otherwise.min_success_rate),
+        max_p95_latency: latency.unwrap_or(otherwise.max_p95_latency),
+        max_cost_per_task: cost.unwrap_or(otherwise.max_cost_per_task),
+        max_cost_outlier: outlier,
     }
 }
 

@@ -130,7 +130,7 @@ fn every_key_of_ours_has_an_effect() {
     assert_eq!((config.run_timeout, config.grace), (Some(Duration::from_secs(2)), Duration::from_secs(6)));
     assert_eq!(read("routes: {coding: openai}").routes["coding"], "openai");
     assert_eq!(read("default_agent: openai").default_agent, "openai");
-    assert_eq!(read("criteria: {max_cost_outlier: 2}").criteria.max_cost_outlier.to_bits(), 2f64.to_bits());
+    assert_eq!(read("criteria: {max_cost_outlier: 2}").criteria.max_cost_outlier, Some(2.0));
 }
 
 #[test]

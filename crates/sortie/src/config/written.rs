@@ -287,6 +287,6 @@ pub struct CriteriaFile {
     pub max_p95_latency: Option<f64>,
     /// USD; 0.10 unless told.
     pub max_cost_per_task: Option<f64>,
-    /// Times the median of its task type; 3.0 unless told.
+    /// Times the median of its task type; unless told 3.0, or what chance explains of so many tasks where that is more.
     pub max_cost_outlier: Option<f64>,
 }

@@ -36,8 +36,9 @@ pub struct Criteria {
     pub max_p95_latency: f64,
     /// USD, at most.
     pub max_cost_per_task: f64,
-    /// What a task may cost at most, times the median of its type.
-    pub max_cost_outlier: f64,
+    /// What a task may cost at most, times the median of its type. None where nobody stated it: then
+    /// [`Criteria::COST_OUTLIER`], or what chance explains of so many tasks where that is more.
+    pub max_cost_outlier: Option<f64>,
 }
 
 impl Default for Criteria {
@@ -48,9 +49,14 @@ impl Default for Criteria {
             min_success_rate: 95.0,
             max_p95_latency: 15.0,
             max_cost_per_task: 0.10,
-            max_cost_outlier: 3.0,
+            max_cost_outlier: None,
         }
     }
+}
+
+impl Criteria {
+    /// What is unexpected of a task's cost, times the median of its type, however few tasks there are.
+    pub const COST_OUTLIER: f64 = 3.0;
 }
 
 /// One thing that a trial has to reach, and whether it did.

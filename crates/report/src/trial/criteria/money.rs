@@ -8,6 +8,7 @@ use sortie_core::run::event::Outcome;
 use super::{Criteria, Criterion, Evidence, ROUNDING};
 use crate::amounts::names;
 use crate::summary::whose;
+use crate::trial::chance;
 use crate::units::{budget_exceeded, count, money};
 
 /// Tasks of a type that make a median to hold one of them against: of fewer, the dearest is half of it itself.
@@ -68,26 +69,48 @@ fn cost_per_task(evidence: &Evidence, thresholds: &Criteria) -> Criterion {
     Criterion::of(name, met, format!("{} a task", money(cost))).with(cost.as_f64(), most)
 }
 
+/// The tasks of a type that cost anything.
+struct Alike<'a> {
+    task_type: &'a str,
+    costs: Vec<(&'a str, Usd)>,
+    median: Usd,
+    /// What a task of it may cost at most, times the median.
+    most: f64,
+}
+
 /// A task beside the others of its type.
 struct Beside<'a> {
     task: &'a str,
-    task_type: &'a str,
     cost: Usd,
-    median: Usd,
+    alike: &'a Alike<'a>,
 }
 
 impl Beside<'_> {
+    /// Its cost, times the median of its type.
     fn ratio(&self) -> f64 {
-        self.cost.as_f64() / self.median.as_f64()
+        self.cost.as_f64() / self.alike.median.as_f64()
+    }
+
+    /// Its cost, times what it may be.
+    fn of_most(&self) -> f64 {
+        self.ratio() / self.alike.most
+    }
+
+    fn sentence(&self) -> String {
+        format!(
+            "{} ({}) cost {}, {:.2} times the {} that is the median of its type",
+            self.task,
+            self.alike.task_type,
+            money(self.cost),
+            self.ratio(),
+            money(self.alike.median)
+        )
     }
 }
 
-/// No task costs more than so many times the median of its type.
-fn cost_outlier(evidence: &Evidence, thresholds: &Criteria) -> Criterion {
-    let (name, most) = ("cost_outlier", thresholds.max_cost_outlier);
-    if let Some(why) = unpriced(evidence) {
-        return Criterion::not_applicable(name, why).with(None, most);
-    }
+/// The types of task with enough tasks to hold one of them against, each with what one may cost: as `stated`; else
+/// what is unexpected of any, or what chance explains of the greatest of all tasks that are held against others.
+fn alike<'a>(evidence: &'a Evidence, stated: Option<f64>) -> Vec<Alike<'a>> {
     let mut types: BTreeMap<&str, Vec<(&str, Usd)>> = BTreeMap::new();
     for (_, task, view) in evidence.counting() {
         // What a lost call may have cost is no cost of its task.
@@ -95,38 +118,50 @@ fn cost_outlier(evidence: &Evidence, thresholds: &Criteria) -> Criterion {
             types.entry(&task.task_type).or_default().push((&task.name, view.cost()));
         }
     }
-    let enough = types.into_iter().filter(|(_, tasks)| tasks.len() >= ENOUGH);
-    let beside: Vec<Beside> = enough
-        .flat_map(|(task_type, tasks)| {
-            let median = median(tasks.iter().map(|(_, cost)| *cost).collect());
-            tasks.into_iter().map(move |(task, cost)| Beside { task, task_type, cost, median })
-        })
+    types.retain(|_, costs| costs.len() >= ENOUGH);
+    let all: usize = types.values().map(Vec::len).sum();
+    let one = |(task_type, costs): (&'a str, Vec<(&'a str, Usd)>)| {
+        let median = median(costs.iter().map(|(_, cost)| *cost).collect());
+        let explained = || {
+            let spread = chance::spread(costs.iter().map(|(_, cost)| cost.as_f64()).collect());
+            chance::greatest(spread, all).max(Criteria::COST_OUTLIER)
+        };
+        let most = stated.unwrap_or_else(explained);
+        Alike { task_type, costs, median, most }
+    };
+    types.into_iter().map(one).collect()
+}
+
+/// No task costs more than so many times the median of its type. The threshold is that of the type of the task that
+/// came nearest to its own, or went furthest beyond it.
+fn cost_outlier(evidence: &Evidence, thresholds: &Criteria) -> Criterion {
+    let (name, stated) = ("cost_outlier", thresholds.max_cost_outlier);
+    let usual = stated.unwrap_or(Criteria::COST_OUTLIER);
+    if let Some(why) = unpriced(evidence) {
+        return Criterion::not_applicable(name, why).with(None, usual);
+    }
+    let types = alike(evidence, stated);
+    let beside: Vec<Beside> = types
+        .iter()
+        .flat_map(|alike| alike.costs.iter().map(move |(task, cost)| Beside { task, cost: *cost, alike }))
         .collect();
-    let Some(greatest) = beside.iter().max_by(|a, b| a.ratio().total_cmp(&b.ratio())) else {
+    let Some(greatest) = beside.iter().max_by(|a, b| a.of_most().total_cmp(&b.of_most())) else {
         let why = format!("no type of task has {ENOUGH} tasks that cost anything");
-        return Criterion::not_applicable(name, why).with(None, most);
+        return Criterion::not_applicable(name, why).with(None, usual);
     };
-    let sentence = |of: &Beside| {
-        format!(
-            "{} ({}) cost {}, {:.1} times the {} that is the median of its type",
-            of.task,
-            of.task_type,
-            money(of.cost),
-            of.ratio(),
-            money(of.median)
-        )
+    let outliers = beside.iter().filter(|of| of.of_most() > 1.0 + ROUNDING).count() as u64;
+    let why = match outliers {
+        0 => format!("the greatest difference: {}", greatest.sentence()),
+        1 => greatest.sentence(),
+        n => format!("{} cost too much; most of all {}", count(n, "task"), greatest.sentence()),
     };
-    let value = greatest.ratio();
-    let outliers = || beside.iter().filter(|of| of.ratio() > most * (1.0 + ROUNDING));
-    let found = match (outliers().count() as u64, outliers().max_by_key(|of| of.cost)) {
-        (_, None) => Criterion::of(name, true, format!("the greatest difference: {}", sentence(greatest))),
-        (1, Some(dearest)) => Criterion::of(name, false, sentence(dearest)),
-        (n, Some(dearest)) => {
-            let why = format!("{} cost too much; the dearest: {}", count(n, "task"), sentence(dearest));
-            Criterion::of(name, false, why)
-        }
+    let most = greatest.alike.most;
+    let explained = || {
+        let all = count(beside.len() as u64, "task");
+        format!("; among {all} that differ as those of its type do, chance explains up to {most:.2} times")
     };
-    found.with(value, most)
+    let explained = if most > usual { explained() } else { String::new() };
+    Criterion::of(name, outliers == 0, why + &explained).with(greatest.ratio(), most)
 }
 
 /// The middle one, or the mean of both in the middle.
@@ -143,7 +178,8 @@ mod tests {
 
     use super::super::tests::{Given, criterion};
     use super::*;
-    use crate::testing::{self, Story, usd};
+    use crate::testing::{self, Random, Story, usd};
+    use crate::trial::testing::lognormal;
 
     /// Tasks of one type that cost this.
     fn costing(costs: &[&str]) -> Story {
@@ -208,19 +244,80 @@ mod tests {
     #[test]
     fn an_outlier_is_past_so_many_times_the_median_of_enough_tasks() {
         let judged = |costs: &[&str]| {
-            let found = criterion(&Given::of(&costing(costs)), "cost_outlier");
-            (found.met, found.value.map(|value| (value * 1000.0).round() / 1000.0))
+            let mut given = Given::of(&costing(costs));
+            given.thresholds.max_cost_outlier = Some(3.0);
+            let found = criterion(&given, "cost_outlier");
+            assert_eq!(found.threshold, Some(3.0), "what is stated is the threshold");
+            (found.met, found.value.map(|value| (value * 1000.0).round() / 1000.0), found.why)
         };
-        assert_eq!(judged(&["0.01", "0.01", "0.03"]), (None, None), "too few");
-        assert_eq!(judged(&["0.01", "0.01", "0.01", "0.03"]), (Some(true), Some(3.0)));
-        assert_eq!(judged(&["0.01", "0.01", "0.01", "0.0301"]), (Some(false), Some(3.01)));
-        assert_eq!(judged(&["0.01", "0.02", "0.02", "0.03"]), (Some(true), Some(1.5)));
-        let story = costing(&["0.01", "0.01", "0.01", "0.01", "0.01", "0.05", "0.04"]);
-        let why = criterion(&Given::of(&story), "cost_outlier").why;
+        let brief = |costs: &[&str]| (judged(costs).0, judged(costs).1);
+        assert_eq!(brief(&["0.01", "0.01", "0.03"]), (None, None), "too few");
+        assert_eq!(brief(&["0.01", "0.01", "0.01", "0.03"]), (Some(true), Some(3.0)));
+        assert_eq!(brief(&["0.01", "0.01", "0.01", "0.0301"]), (Some(false), Some(3.01)));
+        assert_eq!(brief(&["0.01", "0.02", "0.02", "0.03"]), (Some(true), Some(1.5)));
+        let why = judged(&["0.01", "0.01", "0.01", "0.01", "0.01", "0.05", "0.04"]).2;
         assert_eq!(
             why,
-            "2 tasks cost too much; the dearest: t5 (coding) cost $0.05, 5.0 times the $0.01 that is the median of its type"
+            "2 tasks cost too much; most of all t5 (coding) cost $0.05, 5.00 times the $0.01 that is the median of \
+             its type"
         );
+    }
+
+    /// So many costs around 1 cent whose logarithms have this standard deviation.
+    fn drawn(tasks: usize, spread: f64, random: &mut Random) -> Vec<f64> {
+        (0..tasks).map(|_| 0.01 * lognormal(spread, random)).collect()
+    }
+
+    fn of_costs(costs: &[f64]) -> Criterion {
+        let costs: Vec<String> = costs.iter().map(|cost| format!("{cost:.9}")).collect();
+        let costs: Vec<&str> = costs.iter().map(String::as_str).collect();
+        criterion(&Given::of(&costing(&costs)), "cost_outlier")
+    }
+
+    #[test]
+    fn where_no_threshold_is_stated_the_greatest_of_many_costs_is_no_outlier_by_chance() {
+        let mut random = Random::seeded(3);
+        for (tasks, spread) in [(4, 0.5), (20, 0.5), (60, 0.3), (60, 0.6), (200, 0.5)] {
+            let trials = (0..50).map(|_| of_costs(&drawn(tasks, spread, &mut random)));
+            let missed = trials.filter(|found| found.met == Some(false)).count();
+            assert!(missed <= 3, "{tasks} tasks, spread {spread}: {missed} of 50 trials are missed");
+        }
+    }
+
+    #[test]
+    fn where_no_threshold_is_stated_an_outlier_is_found_among_few_and_among_many() {
+        let mut random = Random::seeded(4);
+        for (tasks, spread) in [(5, 0.3), (20, 0.5), (60, 0.5), (200, 0.5)] {
+            let trials = (0..50).map(|_| {
+                let mut costs = drawn(tasks, spread, &mut random);
+                costs[tasks / 2] = 0.1;
+                of_costs(&costs)
+            });
+            let found = trials.filter(|found| found.met == Some(false)).count();
+            assert!(found >= 48, "{tasks} tasks, spread {spread}: it is found in {found} of 50 trials");
+        }
+    }
+
+    #[test]
+    fn a_threshold_that_chance_raises_says_so() {
+        let alike = of_costs(&[0.01; 60]);
+        assert_eq!((alike.met, alike.threshold), (Some(true), Some(3.0)), "what does not vary has no chance");
+        let mut costs: Vec<f64> = (0..60).map(|n| 0.005 * 4_f64.powf(f64::from(n) / 59.0)).collect();
+        costs[59] = 0.035;
+        let found = of_costs(&costs);
+        let (value, most) = (found.value.unwrap(), found.threshold.unwrap());
+        assert!(found.met == Some(true) && 3.0 < value && value < most, "{found:?}");
+        let explained = format!(
+            "among 60 tasks that differ as those of its type do, chance explains up to {most:.2} times"
+        );
+        assert!(
+            found.why.ends_with(&explained) && found.why.contains(&format!("{value:.2} times the")),
+            "{}",
+            found.why
+        );
+        costs[59] = 0.2;
+        let found = of_costs(&costs);
+        assert!(found.met == Some(false) && found.why.ends_with(&explained), "{found:?}");
     }
 
     #[test]

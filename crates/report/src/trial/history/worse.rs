@@ -17,24 +17,13 @@
 //! long, with 30 each and s = 0.4 a third longer, with 500 each 10 %.
 
 use super::super::Trial;
+use super::super::chance::{OF_MEAN, OF_MEDIAN, OF_P95, SUPPOSED_SPREAD, SURE, UNLIKELY, chance_of_fewer};
 use super::super::figure::{Bound, named};
 
-/// Standard errors beyond which chance is not believed: of the normal distribution the 99th percentile.
-const SURE: f64 = 2.326;
-/// The same as a probability.
-const UNLIKELY: f64 = 0.01;
 /// From the median of a normal distribution to its 95th percentile, in standard deviations.
 const P95: f64 = 1.645;
 /// Answers from which on p50 and p95 tell the spread.
 const ENOUGH: u64 = 20;
-/// The spread that is supposed of fewer: what we see of language models lies between 0.2 and 0.6.
-const SUPPOSED_SPREAD: f64 = 0.5;
-
-/// The standard error of a sample's mean, median and 95th percentile, in standard deviations over √n: of the median
-/// √(π/2), of the 95th percentile √(0.95 · 0.05) / φ(1.645) (both of a normal distribution).
-const OF_MEAN: f64 = 1.0;
-const OF_MEDIAN: f64 = 1.253;
-const OF_P95: f64 = 2.113;
 
 /// Two trials, of which one is to be called worse.
 pub(super) struct Worse<'a> {
@@ -122,55 +111,17 @@ fn calls(trial: &Trial) -> u64 {
     trial.summary.api_calls_count
 }
 
-/// How likely it is that so few of `m` are well by chance alone, or fewer, where so many of `n` were: the one-sided
-/// exact test of Fisher (1935), the lower tail of the hypergeometric distribution.
-fn chance_of_fewer((then, n): (u64, u64), (now, m): (u64, u64)) -> f64 {
-    let well = then + now;
-    let all = ln_choose(n + m, well);
-    // Of all that are well, `k` are of the `m`; what the `n` cannot hold has no chance at all.
-    let tail: f64 = (0..=now).map(|k| (ln_choose(m, k) + ln_choose(n, well - k) - all).exp()).sum();
-    tail.min(1.0)
-}
-
-/// The logarithm of n over k.
-fn ln_choose(n: u64, k: u64) -> f64 {
-    if k > n {
-        return f64::NEG_INFINITY;
-    }
-    ln_factorial(n) - ln_factorial(k) - ln_factorial(n - k)
-}
-
-/// ln n!, by Stirling's series above 20: its error is below 1e-9 there.
-fn ln_factorial(n: u64) -> f64 {
-    if n <= 20 {
-        return (2..=n).map(|n| (n as f64).ln()).sum();
-    }
-    let n = n as f64;
-    let series = 1.0 / (12.0 * n) - 1.0 / (360.0 * n.powi(3)) + 1.0 / (1260.0 * n.powi(5));
-    n * n.ln() - n + 0.5 * (std::f64::consts::TAU * n).ln() + series
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::testing::Random;
-    use crate::trial::testing::of;
-
-    /// From 0 to 1, neither of them.
-    fn uniform(random: &mut Random) -> f64 {
-        ((random.next() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
-    }
+    use crate::trial::testing::{lognormal, of};
 
     /// A trial of so many calls, whose latencies are lognormal with this spread around 4 s, and whose costs are too.
     fn drawn(tasks: u64, spread: f64, factor: f64, random: &mut Random) -> Trial {
-        // Box and Muller (1958).
-        let mut normal = || {
-            let (u, v) = (uniform(random), uniform(random));
-            (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-        };
-        let mut latencies: Vec<f64> = (0..tasks).map(|_| 4.0 * factor * (spread * normal()).exp()).collect();
+        let mut latencies: Vec<f64> = (0..tasks).map(|_| 4.0 * factor * lognormal(spread, random)).collect();
         latencies.sort_by(f64::total_cmp);
         let at = |p: u64| latencies[((p * tasks).div_ceil(100) - 1) as usize];
         let mut trial = of("parallel", tasks, 40.0);
@@ -211,31 +162,6 @@ mod tests {
         for (tasks, factor) in [(5, 10.0), (30, 2.5), (200, 1.4), (500, 1.3)] {
             let worse = called_worse(tasks, 0.4, factor);
             assert!(worse.iter().all(|share| *share >= 75.0), "{tasks} tasks, {factor} times: {worse:?} %");
-        }
-    }
-
-    #[test]
-    fn the_exact_test_is_fishers() {
-        // Worked out by hand: of 3 of 4 and 1 of 4, C(4,1)C(4,3)/C(8,4) + C(4,0)C(4,4)/C(8,4) = 17/70.
-        for (then, now, p) in [
-            ((3, 4), (1, 4), 17.0 / 70.0),
-            ((4, 4), (4, 4), 1.0),
-            ((5, 5), (0, 5), 1.0 / 252.0),
-            ((0, 0), (0, 3), 1.0),
-        ] {
-            let found = chance_of_fewer(then, now);
-            assert!((found - p).abs() < 1e-9, "{then:?} {now:?}: {found} instead of {p}");
-        }
-        // 100 of 100, then 90 of 100: C(200,10) with all 10 failures on one side.
-        let found = chance_of_fewer((100, 100), (90, 100));
-        assert!((0.0007..0.0009).contains(&found), "{found}");
-    }
-
-    #[test]
-    fn logarithms_of_factorials_go_over_into_each_other() {
-        let by_sum = |n: u64| (2..=n).map(|n| (n as f64).ln()).sum::<f64>();
-        for n in [0, 1, 20, 21, 22, 100, 1000] {
-            assert!((ln_factorial(n) - by_sum(n)).abs() < 1e-8, "{n}");
         }
     }
 }
