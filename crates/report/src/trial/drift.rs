@@ -4,11 +4,15 @@
 //! A run's [`Fold`](crate::Fold) keeps what became of tasks; this keeps what became of each call, retries included, in
 //! a few bytes of each.
 
+mod like;
+
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use sortie_core::failure::Class;
 use sortie_core::limit::{Dimension, GateId};
+use sortie_core::plan::TaskId;
 use sortie_core::run::control::Control;
 use sortie_core::run::event::{AttemptId, Event, Record, Wait};
 use sortie_core::time::Time;
@@ -27,8 +31,8 @@ const WAITED_ALONG: f64 = 0.9;
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// With an answer that took so long; none where nobody knows.
-    Answered(Option<Duration>),
+    /// With an answer to this task that took so long; none where nobody knows.
+    Answered(TaskId, Option<Duration>),
     Throttled,
     Failed,
 }
@@ -96,7 +100,9 @@ impl DriftFold {
                 let held = self.gate(agent.gate);
                 held.now = Passed { starts: held.now.starts + 1, last: now };
             }
-            Event::AttemptSucceeded { timing, .. } => self.end(End::Answered(Some(timing.total)), at),
+            Event::AttemptSucceeded { attempt, timing, .. } => {
+                self.end(End::Answered(attempt.task, Some(timing.total)), at);
+            }
             Event::AttemptFailed { failure, .. } if failure.class.is_unsent() => self.clock.touch(at),
             Event::AttemptFailed { failure, .. } => {
                 let end = if failure.class == Class::Throttled { End::Throttled } else { End::Failed };
@@ -110,7 +116,7 @@ impl DriftFold {
                 self.clock.touch(at);
                 let place = self.lost.remove(attempt).filter(|_| answer.is_some());
                 if let Some((_, end)) = place.and_then(|place| self.calls.get_mut(place)) {
-                    *end = End::Answered(None);
+                    *end = End::Answered(attempt.task, None);
                 }
             }
             Event::Waited { waits } => {
@@ -186,37 +192,47 @@ impl DriftFold {
         if n < ENOUGH {
             return None;
         }
-        let quarter = |of: usize| self.quarter(of * n / 4, (of + 1) * n / 4);
-        let quarters = (0..4).map(quarter).collect();
-        Some(Drift { quarters, utilisation: self.utilisation(run, allowed) })
+        let answers = self.answers();
+        let quarter = |of: usize| {
+            let part = |n: usize| of * n / 4..(of + 1) * n / 4;
+            Quarter { p95_latency: p95(&answers[part(answers.len())]), ..self.quarter(part(n)) }
+        };
+        Some(Drift {
+            quarters: (0..4).map(quarter).collect(),
+            latency: like::trend(&run.plan, &answers),
+            utilisation: self.utilisation(run, allowed),
+        })
     }
 
-    /// The calls from one place up to another.
-    fn quarter(&self, from: usize, to: usize) -> Quarter {
-        let calls = &self.calls[from..to];
+    /// The answers of which is known how long they took, in the order in which their calls began: of those that end
+    /// first most are short, whenever they began.
+    fn answers(&self) -> Vec<(TaskId, Duration)> {
+        let of_answer = |(at, end): &(Duration, End)| match end {
+            End::Answered(task, Some(latency)) => Some((at.saturating_sub(*latency), *task, *latency)),
+            End::Answered(_, None) | End::Throttled | End::Failed => None,
+        };
+        let mut answers: Vec<_> = self.calls.iter().filter_map(of_answer).collect();
+        // Of those that began together the shorter ones ended first, which says nothing of time.
+        answers.sort_by_key(|(begin, task, _)| (*begin, *task));
+        answers.into_iter().map(|(_, task, latency)| (task, latency)).collect()
+    }
+
+    /// These calls, all but their latency.
+    fn quarter(&self, these: Range<usize>) -> Quarter {
+        let (from, to) = (these.start, these.end);
+        let calls = &self.calls[these];
         let end_of = |place: usize| place.checked_sub(1).map_or(Duration::ZERO, |last| self.calls[last].0);
         let (begin, until) = (end_of(from), end_of(to));
-        let mut latencies: Vec<Duration> = Vec::new();
-        let (mut answered, mut throttled) = (0, 0);
-        for (_, end) in calls {
-            match end {
-                End::Answered(latency) => {
-                    answered += 1;
-                    latencies.extend(*latency);
-                }
-                End::Throttled => throttled += 1,
-                End::Failed => {}
-            }
-        }
-        latencies.sort_unstable();
+        let ended = |is_it: fn(&End) -> bool| calls.iter().filter(|(_, end)| is_it(end)).count();
+        let answered = ended(|end| matches!(end, End::Answered(..)));
         let of_hundred = |part: usize| 100.0 * part as f64 / calls.len().max(1) as f64;
         let memory = self.memory.iter().rev().find(|(after, _)| (from + 1..=to).contains(after));
         Quarter {
             until,
             throughput: self.throughput(calls, begin, until),
-            p95_latency: percentile(&latencies, 95),
+            p95_latency: None,
             error_rate: of_hundred(calls.len() - answered),
-            throttled_rate: of_hundred(throttled),
+            throttled_rate: of_hundred(ended(|end| *end == End::Throttled)),
             memory_mib: memory.map(|(_, mib)| *mib),
         }
     }
@@ -226,7 +242,7 @@ impl DriftFold {
     fn throughput(&self, calls: &[(Duration, End)], begin: Duration, until: Duration) -> Option<f64> {
         let until = until.min(self.last_start);
         let in_time = calls.partition_point(|(at, _)| *at <= until);
-        let answered = calls[..in_time].iter().filter(|(_, end)| matches!(end, End::Answered(_))).count();
+        let answered = calls[..in_time].iter().filter(|(_, end)| matches!(end, End::Answered(..))).count();
         let took = until.saturating_sub(begin).as_secs_f64();
         (took > 0.0 && 2 * in_time > calls.len()).then(|| answered as f64 / took)
     }
@@ -246,6 +262,12 @@ impl DriftFold {
     }
 }
 
+fn p95(answers: &[(TaskId, Duration)]) -> Option<Duration> {
+    let mut latencies: Vec<Duration> = answers.iter().map(|(_, latency)| *latency).collect();
+    latencies.sort_unstable();
+    percentile(&latencies, 95)
+}
+
 /// Whether a reason to wait is the rate of a gate's requests: as stated or told, as found out, or as a refusal showed.
 fn is_for_rate(reason: &str, gate: &str) -> bool {
     let requests = Dimension::Requests.per_minute();
@@ -254,184 +276,4 @@ fn is_for_rate(reason: &str, gate: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use sortie_core::failure::Failure;
-    use sortie_core::run::event::{Outcome, Then};
-
-    use super::*;
-    use crate::testing::{self, Story};
-
-    const GATE: &str = "anthropic/claude-sonnet-4-5";
-
-    fn story(tasks: u32) -> Story {
-        let names: Vec<String> = (0..tasks).map(|n| format!("t{n}")).collect();
-        let tasks: Vec<(&str, &str, &[u32])> =
-            names.iter().map(|name| (&**name, "general", [].as_slice())).collect();
-        Story::new("long", &tasks).at(0.0, Event::RunStarted)
-    }
-
-    fn drift(story: &Story) -> Option<Drift> {
-        DriftFold::of(&story.run(), &story.records).drift(&story.run(), |_| None)
-    }
-
-    /// Twenty-four calls, each beginning as the one before it ends; each takes so many seconds.
-    fn one_by_one(seconds: impl Fn(u32) -> f64) -> Story {
-        let (mut story, mut now) = (story(24), 0.0);
-        for n in 0..24 {
-            story = story.at(now, testing::started(n, 1));
-            now += seconds(n);
-            story = story.at(now, testing::succeeded(n, 1, seconds(n)));
-        }
-        story.at(now, testing::ended(Outcome::Completed))
-    }
-
-    #[test]
-    fn what_gets_slower_shows_by_quarters() {
-        let found = drift(&one_by_one(|n| if n < 18 { 1.0 } else { 4.0 })).unwrap();
-        let throughput: Vec<f64> = found.quarters.iter().map(|quarter| quarter.throughput.unwrap()).collect();
-        assert_eq!(throughput, [1.0, 1.0, 1.0, 0.25]);
-        let until: Vec<u64> = found.quarters.iter().map(|quarter| quarter.until.as_secs()).collect();
-        assert_eq!(until, [6, 12, 18, 42]);
-        let p95: Vec<u64> =
-            found.quarters.iter().map(|quarter| quarter.p95_latency.unwrap().as_secs()).collect();
-        assert_eq!(p95, [1, 1, 1, 4]);
-        assert!(
-            found.quarters.iter().all(|quarter| quarter.error_rate == 0.0 && quarter.memory_mib.is_none())
-        );
-        assert_eq!(found.utilisation, None, "nothing was waited for");
-    }
-
-    #[test]
-    fn the_tail_of_a_run_is_no_loss_of_throughput() {
-        // Ten at a time, a second each; the last ten take ten times as long.
-        let mut story = story(40);
-        for n in 0..40 {
-            let begin = f64::from(n / 10);
-            let took = if n < 30 { 1.0 } else { 10.0 };
-            story = story.at(begin, testing::started(n, 1));
-            if n % 10 == 9 {
-                for n in n - 9..=n {
-                    story = story.at(begin + took, testing::succeeded(n, 1, took));
-                }
-            }
-        }
-        let found = drift(&story).unwrap();
-        let throughput: Vec<Option<f64>> = found.quarters.iter().map(|quarter| quarter.throughput).collect();
-        assert_eq!(throughput, [Some(10.0), Some(10.0), Some(10.0), None]);
-    }
-
-    #[test]
-    fn too_few_calls_have_no_quarters() {
-        let mut short = one_by_one(|_| 1.0);
-        short.records.truncate(1 + 2 * 19);
-        assert_eq!(drift(&short), None);
-        let mut enough = one_by_one(|_| 1.0);
-        enough.records.truncate(1 + 2 * 20);
-        assert!(drift(&enough).is_some());
-    }
-
-    #[test]
-    fn every_call_counts_and_not_every_task() {
-        // Each of the last six tasks is throttled, then fails, then succeeds: 18 calls of 36.
-        let mut story = one_by_one(|_| 1.0);
-        story.records.truncate(1 + 2 * 18);
-        for n in 18..24 {
-            let now = f64::from(n);
-            let again = Then::RetryAt(Time::ZERO);
-            let broken = Failure::new(Class::Network, "the connection broke");
-            story = story
-                .at(now, testing::started(n, 1))
-                .at(now + 0.1, testing::failed(n, 1, testing::throttled(), again.clone()))
-                .at(now + 0.1, testing::started(n, 2))
-                .at(now + 0.2, testing::failed(n, 2, broken, again))
-                .at(now + 0.2, testing::started(n, 3))
-                .at(now + 1.0, testing::succeeded(n, 3, 0.8));
-        }
-        let found = drift(&story).unwrap();
-        let rates: Vec<(f64, f64)> =
-            found.quarters.iter().map(|quarter| (quarter.error_rate, quarter.throttled_rate)).collect();
-        let third = 100.0 / 3.0;
-        assert_eq!(rates, [(0.0, 0.0), (0.0, 0.0), (2.0 * third, third), (2.0 * third, third)]);
-    }
-
-    #[test]
-    fn a_lost_call_failed_unless_its_answer_is_found() {
-        let rates = |story: &Story| {
-            let mut records = one_by_one(|_| 1.0).records;
-            records.truncate(1 + 2 * 20);
-            // The rest of a run that was killed and resumed.
-            records.extend(story.records.iter().cloned());
-            let fold = DriftFold::of(&story.run(), &records);
-            let ends: Vec<End> = fold.calls[20..].iter().map(|(_, end)| *end).collect();
-            ends.iter().filter(|end| **end == End::Failed).count()
-        };
-        assert_eq!(rates(&testing::resumed()), 2);
-        assert_eq!(rates(&testing::recovered()), 1);
-    }
-
-    #[test]
-    fn memory_is_that_of_the_end_of_each_quarter() {
-        let story = one_by_one(|_| 1.0);
-        let mut fold = DriftFold::default();
-        for record in &story.records {
-            fold.apply(&story.run(), record);
-            if [1, 6, 13, 24].contains(&fold.calls())
-                && matches!(record.event, Event::AttemptSucceeded { .. })
-            {
-                fold.memory(fold.calls() as f64);
-            }
-        }
-        let found = fold.drift(&story.run(), |_| None).unwrap();
-        let memory: Vec<Option<f64>> = found.quarters.iter().map(|quarter| quarter.memory_mib).collect();
-        assert_eq!(memory, [Some(6.0), None, Some(13.0), Some(24.0)]);
-    }
-
-    /// Twenty-one calls of 2 s, one every so many seconds, with tasks that wait for the rate until the last starts.
-    fn paced(every: f64, reason: &str) -> Story {
-        let mut story = story(21);
-        for n in 0..21 {
-            story = story.at(f64::from(n) * every, testing::started(n, 1));
-        }
-        for n in 0..21 {
-            story = story.at(f64::from(n) * every + 2.0, testing::succeeded(n, 1, 2.0));
-        }
-        story.records[1..].sort_by_key(|record| record.at);
-        let time = Duration::from_secs_f64(20.0 * every);
-        let wait = Wait { reason: reason.to_owned(), time };
-        let end = 20.0 * every + 2.0;
-        story.at(end, Event::Waited { waits: vec![wait] }).at(end, testing::ended(Outcome::Completed))
-    }
-
-    #[test]
-    fn the_utilisation_is_what_started_of_what_the_rate_allowed() {
-        let of = |every: f64, reason: &str, stated: Option<u32>, allowed: Option<u64>| {
-            let mut story = paced(every, &format!("{reason} {GATE}"));
-            (story.settings.gates[0].requests_per_minute, story.settings.gates[0].requests_burst) =
-                (stated, 1);
-            let fold = DriftFold::of(&story.run(), &story.records);
-            let found = fold.drift(&story.run(), |_| allowed).unwrap();
-            found.utilisation.map(|part| (part * 1000.0).round() / 1000.0)
-        };
-        assert_eq!(of(3.0, "requests/min of", Some(20), None), Some(1.0));
-        // Forty starts after the first would have been allowed.
-        assert_eq!(of(6.0, "requests/min of", Some(20), None), Some(0.512));
-        assert_eq!(of(3.0, "learned pace of", None, Some(20)), Some(1.0));
-        assert_eq!(of(6.0, "throttled by", None, Some(20)), Some(0.512));
-        assert_eq!(of(3.0, "requests/min of", Some(600), Some(20)), Some(1.0), "the stricter one bound it");
-        assert_eq!(of(3.0, "throttled by", None, None), None, "nobody knows what was allowed");
-        assert_eq!(of(3.0, "max_concurrent of", Some(20), None), None, "no rate bound it");
-    }
-
-    #[test]
-    fn what_started_while_nothing_waited_says_nothing_of_the_rate() {
-        let mut story = paced(3.0, &format!("requests/min of {GATE}"));
-        story.settings.gates[0].requests_per_minute = Some(20);
-        for record in &mut story.records {
-            if let Event::Waited { waits } = &mut record.event {
-                waits[0].time = Duration::from_secs(5);
-            }
-        }
-        let fold = DriftFold::of(&story.run(), &story.records);
-        assert_eq!(fold.drift(&story.run(), |_| None).unwrap().utilisation, None);
-    }
-}
+mod tests;

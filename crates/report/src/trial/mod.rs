@@ -9,7 +9,7 @@
 //! | `criteria` | what counts as a success, each met, not met or not applicable, with the reason |
 //! | `chance` | what chance explains: of a greatest cost, of a drift, of what is worse than before |
 //! | `bottlenecks` | what the tasks waited for, the slowest, the dearest, the longest path |
-//! | `drift` | the first quarter of a run's calls against its last |
+//! | `drift` | the first quarter of a run's calls against its last, like tasks with like |
 //! | `comparison` | the simulator against the real API, side by side |
 //! | `failures` | the tasks that did not succeed, and why |
 //! | `history` | a trial against an earlier one of its kind |
@@ -300,8 +300,41 @@ impl Faulted {
 pub struct Drift {
     /// The four quarters of its calls, in the order in which they ended.
     pub quarters: Vec<Quarter>,
+    /// How the latency of tasks of the same kind changed, from the first quarter to the last; null where no kind had
+    /// enough of them.
+    #[serde(default)]
+    pub latency: Option<Trend>,
     /// What of the rate that was allowed was used while tasks waited for it, 0–1; null where no rate bound it.
     pub utilisation: Option<f64>,
+}
+
+/// How a figure changed over a run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trend {
+    /// At the end, times what it was at the beginning.
+    pub factor: f64,
+    /// What chance explains, 1 or more: as many times more, or less.
+    pub explained: f64,
+}
+
+impl Trend {
+    /// What is worth a word, however sure it is: the same endpoint differs by so much from one hour to the next.
+    const FLOOR: f64 = 1.10;
+
+    /// Whether it is more than chance explains, and enough to speak of.
+    pub fn is_real(&self) -> bool {
+        !self.is_within_chance() && self.size() > Trend::FLOOR
+    }
+
+    /// Whether chance explains it.
+    pub fn is_within_chance(&self) -> bool {
+        self.size() <= self.explained
+    }
+
+    /// How many times more or less, 1 or more.
+    fn size(&self) -> f64 {
+        self.factor.max(1.0 / self.factor)
+    }
 }
 
 /// A quarter of a run's calls.
@@ -312,7 +345,8 @@ pub struct Quarter {
     pub until: Duration,
     /// Successful tasks a second.
     pub throughput: Option<f64>,
-    /// What 95 % of its answers did not exceed, in seconds.
+    /// What 95 % of the answers did not exceed that this quarter of the answered calls came to, in the order in which
+    /// these began, in seconds.
     #[serde(with = "as_seconds::option")]
     pub p95_latency: Option<Duration>,
     /// Percent of its calls that failed, throttled ones included.

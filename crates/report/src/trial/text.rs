@@ -121,7 +121,8 @@ fn what_was_measured(trial: &Trial, said: Option<&str>) -> Vec<String> {
         };
         lines.extend(wrapped("  ", "    ", &text));
     }
-    lines.extend(trial.drift.as_ref().and_then(drifted).map(|drifted| format!("  {drifted}")));
+    let drifted = trial.drift.as_ref().and_then(drifted);
+    lines.extend(drifted.iter().flat_map(|drifted| wrapped("  ", "    ", drifted)));
     lines.extend(trial.comparison.iter().flat_map(side_by_side));
     lines
 }

@@ -2,7 +2,7 @@
 //! not escaped: whoever shows them does that.
 
 use super::figure::{change, measured, required, title};
-use super::{Criterion, Drift, Faulted, Measured, PointState, Quarter, Trial, Verdict};
+use super::{Criterion, Drift, Faulted, Measured, PointState, Trial, Verdict};
 use crate::bound;
 use crate::units::{count, duration, money};
 
@@ -177,22 +177,32 @@ pub(super) fn serially(of: &Measured) -> String {
     format!("{took} (disturbed: {why}; {} of answers count)", duration(disturbed.answers))
 }
 
-/// What changed from the first quarter of a run to its last; none where nothing can be compared.
+/// What changed from the first quarter of a run to its last; none where nothing can be compared. Latencies are compared
+/// between tasks of the same kind: the last quarter has other tasks than the first.
 pub(super) fn drifted(drift: &Drift) -> Option<String> {
     let [first, .., last] = drift.quarters.as_slice() else { return None };
-    let seconds = |quarter: &Quarter| quarter.p95_latency.map(|latency| latency.as_secs_f64());
-    let pairs = [
+    let changes: Vec<String> = [
         ("throughput", first.throughput.zip(last.throughput)),
-        ("latency p95", seconds(first).zip(seconds(last))),
         ("memory", first.memory_mib.zip(last.memory_mib)),
-    ];
-    let changes: Vec<String> = pairs
-        .into_iter()
-        .filter_map(|(name, pair)| {
-            Some(format!("{name} {}", change(pair.filter(|(first, _)| *first > 0.0)?)))
-        })
-        .collect();
-    (!changes.is_empty()).then(|| format!("From the first quarter to the last: {}.", changes.join(", ")))
+    ]
+    .into_iter()
+    .filter_map(|(name, pair)| Some(format!("{name} {}", change(pair.filter(|(first, _)| *first > 0.0)?))))
+    .collect();
+    let all =
+        (!changes.is_empty()).then(|| format!("From the first quarter to the last: {}.", changes.join(", ")));
+    let alike = drift.latency.map(|latency| {
+        // To the side to which it changed.
+        let most = if latency.factor < 1.0 { 1.0 / latency.explained } else { latency.explained };
+        let most = change((1.0, most));
+        let judged = match (latency.is_real(), latency.is_within_chance()) {
+            (true, _) => format!("and chance explains no more than {most}"),
+            (false, true) => format!("and chance explains up to {most}"),
+            (false, false) => "too little to speak of".to_owned(),
+        };
+        format!("Latency of tasks of the same kind: {}, {judged}.", change((1.0, latency.factor)))
+    });
+    let parts: Vec<String> = all.into_iter().chain(alike).collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
 }
 
 /// How a fault came out, against how it should.

@@ -139,9 +139,11 @@ fn chain(number: usize, is_one_of_many: bool) -> [TaskFile; 5] {
     let id = |name: &str| if is_one_of_many { format!("{name}_{}", number + 1) } else { name.to_owned() };
     let result = |name: &str| format!("{{{{ results['{}'] }}}}", id(name));
     let system = SYSTEMS[number % SYSTEMS.len()];
+    // Another prompt for each: a simulator answers the same to the same, and then few answers stand for many.
+    let which = if is_one_of_many { format!(" (System {}.)", number + 1) } else { String::new() };
     let task = |name: &str, task_type: &str, kind: Kind, on: &[&str], prompt: String| TaskFile {
         id: id(name),
-        prompt,
+        prompt: prompt + &which,
         task_type: Some(task_type.into()),
         depends_on: (!on.is_empty()).then(|| on.iter().map(|on| id(on).into()).collect()),
         max_tokens: Some(kind.max_tokens()),

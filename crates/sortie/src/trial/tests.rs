@@ -1,10 +1,13 @@
 //! What trials consist of, and their tasks.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::Date;
 use sortie_core::plan::Plan;
 use sortie_core::plan::check::Checked;
 
 use super::design::{Design, Phase, Request, Role, TestType};
+use super::tasks;
 use crate::config::Config;
 
 fn design(request: &Request) -> Design {
@@ -52,6 +55,16 @@ fn each_test_has_the_tasks_of_the_founding_document() {
             let least = if test_type == TestType::FaultTolerance { 2 } else { 1 };
             assert!(!takes_any || made == tasks.max(least), "{name} of {tasks}");
         }
+    }
+}
+
+#[test]
+fn no_two_tasks_ask_the_same() {
+    for made in
+        [tasks::phase(200), tasks::dependency(60), tasks::mixed(60), tasks::parallel(60), tasks::layers(20)]
+    {
+        let prompts: BTreeSet<&str> = made.iter().map(|task| task.prompt.as_str()).collect();
+        assert_eq!(prompts.len(), made.len());
     }
 }
 

@@ -202,6 +202,7 @@ pub(crate) fn large_scale() -> Trial {
             quarter(520.0, 0.66, 14.9, 2.4, 42.0),
             quarter(734.0, 0.58, 18.9, 5.6, 43.0),
         ],
+        latency: Some(Trend { factor: 3.15, explained: 1.12 }),
         utilisation: Some(0.94),
     });
     let cost = trial.summary.total_cost.as_f64();
