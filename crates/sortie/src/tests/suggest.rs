@@ -44,7 +44,7 @@ async fn told(config: &str, tasks: Vec<TaskFile>, scenario: &str) -> Told {
 }
 
 /// The same in a trial like this.
-async fn told_within(config: &str, tasks: Vec<TaskFile>, scenario: &str, around: Around) -> Told {
+async fn told_within(config: &str, tasks: Vec<TaskFile>, scenario: &str, around: Around<'_>) -> Told {
     let header = header(config, tasks, scenario, 7);
     let chance = &mut Chance::new(0, &Hash::of(b"suggest"), "life");
     let lived = live(header.clone(), Hardship::default(), chance).await.unwrap();
@@ -168,6 +168,26 @@ async fn the_budget_of_an_agent_is_told_by_its_name() {
     let config =
         format!("agents: {{ claude: {{ max_cost: {}, max_tokens: 300 }} }}", to.trim_start_matches('$'));
     assert_eq!(told(&config, tasks(20, None), calm()).await.lived.outcome, Outcome::Completed, "{to}");
+}
+
+#[tokio::test]
+async fn the_budget_of_an_agent_is_told_as_it_is_configured_and_not_as_what_was_left_of_it() {
+    let left = "agents: { claude: { max_cost: 0.02, max_tokens: 300 } }";
+    let whole = header(&left.replace("0.02", "0.05"), tasks(20, None), calm(), 7);
+    let alone = told(left, tasks(20, None), calm()).await;
+    let around = Around { configured: Some(&whole.plan), ..Around::default() };
+    let within = told_within(left, tasks(20, None), calm(), around).await;
+    let (setting, from, to) = first(&within);
+    assert_eq!((setting, from), ("agents.claude.max_cost", "$0.05"));
+    let amount = |text: &str| text.trim_start_matches('$').parse::<f64>().unwrap();
+    let more = amount(to) - amount(first(&alone).2);
+    // What others took is needed besides; told to two digits.
+    assert!((0.03..0.04).contains(&(more + 1e-9)), "{to} instead of {}", first(&alone).2);
+    assert!(
+        within.suggestions[0].brings.ends_with("; the runs before it took $0.03"),
+        "{:?}",
+        within.suggestions[0]
+    );
 }
 
 #[tokio::test]

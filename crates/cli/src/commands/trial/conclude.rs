@@ -4,13 +4,14 @@ use sortie::chain;
 use sortie::core::limit::GateId;
 use sortie::core::money::Usd;
 use sortie::engine::driver::Foreseen;
-use sortie::engine::store::read_newest;
+use sortie::engine::store::{Header, read_newest};
 use sortie::foresight::Past;
-use sortie::report::trial::{Faulted, Trial, history, text};
+use sortie::report::Report;
+use sortie::report::trial::{Faulted, Suggestion, Trial, history, text};
 use sortie::trial::conduct::{Conducted, Spent};
 use sortie::trial::suggest::Around;
 use sortie::trial::{
-    Conductor, Material, Part, Role, TestType, allowed_gates, compare, earlier, suggest, write,
+    Conductor, Design, Material, Part, Role, TestType, allowed_gates, compare, earlier, suggest, write,
 };
 
 use super::halt::Halt;
@@ -120,28 +121,7 @@ impl Stage<'_> {
         trial.summary.run_id.clone_from(&trial_id);
         if let (Some(judged), Some((header, _))) = (judged, &made.foresight) {
             let report = judged.fold.report_within(judged.fold.last_time(), &allowed);
-            let journal = journal(&config.results_dir)?;
-            let is_other = |part: &&Part| part.role != Role::Judged && !part.role.is_rehearsal();
-            let around = Around {
-                faults: !trial.faults.is_empty(),
-                stopped_by: config.money.budget.filter(|_| made.parts.iter().any(Conducted::is_over_budget)),
-                other_runs: made.design.parts.iter().filter(is_other).count() as u64,
-                before: Conducted::of_role(&made.parts, Role::Key)
-                    .map_or(Usd::ZERO, |keys| keys.fold.charge().total()),
-            };
-            let past = Past::of(journal.as_ref(), &config.results_dir, &header.settings);
-            trial.suggestions = suggest::suggestions(header, &report, &trial.criteria, around, past).await;
-            for suggestion in &mut trial.suggestions {
-                // Where the trial itself bounds it, the configuration's is no matter.
-                let is_ours =
-                    config.stated_max_concurrent.is_none_or(|stated| stated > made.design.max_concurrent);
-                if suggestion.setting == BUDGET && self.args.caps.run().is_some() {
-                    "--max-cost".clone_into(&mut suggestion.setting);
-                }
-                if suggestion.setting == CONCURRENCY && is_ours {
-                    "--max-concurrent".clone_into(&mut suggestion.setting);
-                }
-            }
+            trial.suggestions = self.suggestions(made.design, &made.parts, header, &report, &trial).await?;
         }
         let before =
             earlier(&config.results_dir).into_iter().find(|then| history::is_comparable(&trial, then));
@@ -155,5 +135,39 @@ impl Stage<'_> {
             Err(error) => terminal::error(&Failed::from(error).render(terminal::colour_on_stderr())),
         }
         Ok(trial)
+    }
+
+    /// What would have made it better, each by the name under which the user set it.
+    async fn suggestions(
+        &self,
+        design: &Design,
+        parts: &[Conducted],
+        header: &Header,
+        report: &Report<'_>,
+        trial: &Trial,
+    ) -> Result<Vec<Suggestion>, Failed> {
+        let config = &self.setting.config;
+        let journal = journal(&config.results_dir)?;
+        let is_other = |part: &&Part| part.role != Role::Judged && !part.role.is_rehearsal();
+        let around = Around {
+            faults: !trial.faults.is_empty(),
+            stopped_by: config.money.budget.filter(|_| parts.iter().any(Conducted::is_over_budget)),
+            other_runs: design.parts.iter().filter(is_other).count() as u64,
+            before: Conducted::of_role(parts, Role::Key).map_or(Usd::ZERO, |keys| keys.fold.charge().total()),
+            configured: design.judged().map(|part| &part.checked.plan),
+        };
+        let past = Past::of(journal.as_ref(), &config.results_dir, &header.settings);
+        let mut found = suggest::suggestions(header, report, &trial.criteria, around, past).await;
+        // Where the trial itself bounds it, the configuration's is no matter.
+        let is_ours = config.stated_max_concurrent.is_none_or(|stated| stated > design.max_concurrent);
+        for suggestion in &mut found {
+            if suggestion.setting == BUDGET && self.args.caps.run().is_some() {
+                "--max-cost".clone_into(&mut suggestion.setting);
+            }
+            if suggestion.setting == CONCURRENCY && is_ours {
+                "--max-concurrent".clone_into(&mut suggestion.setting);
+            }
+        }
+        Ok(found)
     }
 }

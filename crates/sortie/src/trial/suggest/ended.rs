@@ -32,11 +32,12 @@ pub(super) fn all(case: &Case) -> Vec<Candidate> {
     ended.into_iter().chain(patient(case)).collect()
 }
 
-/// A budget that lets all tasks be done.
+/// A budget that lets all tasks be done. One of an agent is told as it is configured, with what other runs took of it.
 fn larger(case: &Case, budget: Usd, agent: Option<AgentId>) -> Option<Candidate> {
     let free = with_budget(case, agent, None).forecast(case.seed);
     let of_agent = agent.and_then(|id| free.by_agent.get(&id)).map(|share| share.expected);
     let expected = of_agent.unwrap_or(free.cost.expected);
+    let taken = agent.map_or(Usd::ZERO, |id| taken_before(case, budget, id));
     let mut needed = rounded(expected.max(budget));
     for _ in 0..TRIES {
         let world = with_budget(case, agent, Some(needed));
@@ -45,15 +46,18 @@ fn larger(case: &Case, budget: Usd, agent: Option<AgentId>) -> Option<Candidate>
             let setting = whose.map_or("cost_control.max_cost_per_session".to_owned(), |name| {
                 format!("agents.{name}.max_cost")
             });
-            let besides = format!(
+            let mut besides = format!(
                 "the forecast comes to {} and no play of it is stopped by {}",
                 money(expected),
                 money(needed)
             );
+            if !taken.is_zero() {
+                besides = format!("{besides}; the runs before it took {}", money(taken));
+            }
             return Some(Candidate {
                 setting,
-                from: money(budget),
-                to: money(needed),
+                from: money(budget + taken),
+                to: money(if taken.is_zero() { needed } else { rounded(needed + taken) }),
                 world,
                 mends: &["budget", "success_rate"],
                 besides: Some(besides),
@@ -62,6 +66,12 @@ fn larger(case: &Case, budget: Usd, agent: Option<AgentId>) -> Option<Candidate>
         needed = rounded(needed.percent_rounded_up(MORE));
     }
     None
+}
+
+/// What other runs of the trial took of an agent's own budget, of which so much was left.
+fn taken_before(case: &Case, left: Usd, agent: AgentId) -> Usd {
+    let configured = case.around.configured.and_then(|plan| plan.agents().get(agent.index()));
+    configured.and_then(|agent| agent.max_cost).map_or(Usd::ZERO, |configured| configured.minus(left))
 }
 
 /// A budget of the whole trial that lets all of its runs be made. Those besides the judged one take the same tasks, and

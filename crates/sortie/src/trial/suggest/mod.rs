@@ -46,7 +46,7 @@ const WORTH_IT: f64 = 0.05;
 
 /// What surrounds the run that is judged in its trial.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Around {
+pub struct Around<'a> {
     /// Whether calls were made to fail on purpose: what they met is no limit of anybody's.
     pub faults: bool,
     /// The budget of the whole trial, where it stopped any of its runs.
@@ -55,6 +55,9 @@ pub struct Around {
     pub other_runs: u64,
     /// What was spent before them: on trying the keys.
     pub before: Usd,
+    /// The plan of the run as it is configured, its agents with their whole budgets: the run itself has what other runs
+    /// of the trial left of these. None where it has all.
+    pub configured: Option<&'a Plan>,
 }
 
 /// What would have made a run better, the best first, at most three. `criteria` are those that it was judged by, and
@@ -64,7 +67,7 @@ pub async fn suggestions<S: Store>(
     header: &Header,
     report: &Report<'_>,
     criteria: &[Criterion],
-    around: Around,
+    around: Around<'_>,
     past: Past<'_, S>,
 ) -> Vec<Suggestion> {
     let Ok(foresight) = Foresight::of(header, past).await else { return Vec::new() };
@@ -133,7 +136,7 @@ struct Case<'a> {
     header: &'a Header,
     report: &'a Report<'a>,
     criteria: &'a [Criterion],
-    around: Around,
+    around: Around<'a>,
     world: &'a World,
     /// The forecast as it is.
     now: &'a Forecast,
