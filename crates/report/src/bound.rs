@@ -1,6 +1,8 @@
 //! The shortest time that a run's calls could have taken, and what keeps them from taking less: the
 //! core's bound for the calls that were made (DESIGN.md decision 10).
 
+use std::borrow::Cow;
+
 use sortie_core::ceiling::{Binding, Bound, Work, lower_bound};
 use sortie_core::limit::GateSpec;
 use sortie_core::plan::TaskId;
@@ -33,18 +35,26 @@ pub(crate) fn under(fold: &Fold, settings: &Settings) -> Option<Bound> {
     })
 }
 
-/// The same where providers are known to allow no more than this, one for each gate of the settings: of two rates of
-/// requests the lower one binds.
+/// The same where providers are known to allow no more than this.
 pub(crate) fn within(fold: &Fold, allowed: &[GateSpec]) -> Option<Bound> {
-    let mut settings = loosest(fold).into_owned();
-    for (gate, allowed) in settings.gates.iter_mut().zip(allowed) {
+    under(fold, &limits(fold, allowed))
+}
+
+/// The loosest limits of the run where providers are known to allow no more than this, one for each gate of the
+/// settings: of two rates of requests the lower one binds.
+pub(crate) fn limits<'f>(fold: &'f Fold, allowed: &[GateSpec]) -> Cow<'f, Settings> {
+    let mut settings = loosest(fold);
+    if allowed.is_empty() {
+        return settings;
+    }
+    for (gate, allowed) in settings.to_mut().gates.iter_mut().zip(allowed) {
         let Some(rate) = allowed.requests_per_minute else { continue };
         if gate.requests_per_minute.is_none_or(|stated| rate < stated) {
             gate.requests_per_minute = Some(rate);
             gate.requests_burst = allowed.requests_burst;
         }
     }
-    under(fold, &settings)
+    settings
 }
 
 const ALL: [Binding; 5] = [

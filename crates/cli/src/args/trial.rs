@@ -104,8 +104,8 @@ impl Thresholds {
     /// The thresholds with those of the command line in place of the configuration's.
     pub(crate) fn over(self, configured: Criteria) -> Criteria {
         Criteria {
-            min_speedup: self.min_speedup.unwrap_or(configured.min_speedup),
-            min_efficiency: self.min_efficiency.unwrap_or(configured.min_efficiency),
+            min_speedup: self.min_speedup.or(configured.min_speedup),
+            min_efficiency: self.min_efficiency.or(configured.min_efficiency),
             min_success_rate: self.min_success_rate.unwrap_or(configured.min_success_rate),
             max_p95_latency: self.max_p95_latency.unwrap_or(configured.max_p95_latency),
             max_cost_per_task: self.max_cost_per_task.unwrap_or(configured.max_cost_per_task),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use sortie_core::agent::AgentId;
 use sortie_core::ceiling::Bound;
 use sortie_core::failure::Failure;
+use sortie_core::limit::GateSpec;
 use sortie_core::money::Usd;
 use sortie_core::plan::{Edge, End, Plan, TaskId};
 use sortie_core::prediction::Prediction;
@@ -99,6 +100,8 @@ pub struct Report<'a> {
     pub summary: Summary,
     /// The least time that its calls could have taken; none where none was made.
     pub bound: Option<Bound>,
+    /// What providers are known to allow, one for each gate; none where nothing is known.
+    pub(crate) allowed: Vec<GateSpec>,
 }
 
 impl Report<'_> {

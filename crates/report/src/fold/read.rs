@@ -50,15 +50,14 @@ impl Fold {
 
     /// What reports are made of, as of `now`.
     pub fn report(&self, now: Time) -> Report<'_> {
-        let bound = bound::of(self);
-        Report { fold: self, summary: Summary::at(self, now, bound), bound }
+        self.report_within(now, &[])
     }
 
     /// The same where providers are known to allow no more than this, one for each gate of the settings: the bound is
     /// nearer then to what could have been.
     pub fn report_within(&self, now: Time, allowed: &[GateSpec]) -> Report<'_> {
         let bound = bound::within(self, allowed);
-        Report { fold: self, summary: Summary::at(self, now, bound), bound }
+        Report { fold: self, summary: Summary::at(self, now, bound), bound, allowed: allowed.to_vec() }
     }
 
     /// What the run was created with.

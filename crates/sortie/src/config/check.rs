@@ -182,8 +182,8 @@ fn criteria(file: Option<&CriteriaFile>, problems: &mut Problems) -> Criteria {
     ]
     .map(|(key, value, most)| checked(key, value, most));
     Criteria {
-        min_speedup: speedup.unwrap_or(otherwise.min_speedup),
-        min_efficiency: efficiency.unwrap_or(otherwise.min_efficiency),
+        min_speedup: speedup,
+        min_efficiency: efficiency,
         min_success_rate: success_rate.unwrap_or(otherwise.min_success_rate),
         max_p95_latency: latency.unwrap_or(otherwise.max_p95_latency),
         max_cost_per_task: cost.unwrap_or(otherwise.max_cost_per_task),

@@ -277,9 +277,11 @@ pub struct TimeoutsFile {
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Criteria")]
 pub struct CriteriaFile {
-    /// How many times faster than one after the other; 2.5 unless told.
+    /// How many times faster than one after the other; 2.5 unless told, where bad luck in the order of few tasks does not
+    /// explain less.
     pub min_speedup: Option<f64>,
-    /// The part of the possible speedup; 0.9 unless told.
+    /// The part of the possible speedup; unless told 0.9, or what bad luck in the order of few tasks explains where that is
+    /// less.
     pub min_efficiency: Option<f64>,
     /// Percent of tasks that succeed; 95 unless told.
     pub min_success_rate: Option<f64>,

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `function` | K1: task types, dependencies, errors that are recovered from |
 //! | `performance` | K2: speedup or efficiency, success rate, latency |
+//! | `orders` | what a schedule reaches that knows no lengths |
 //! | `money` | K3: the budget, the cost of a task, unexpectedly expensive ones |
 //!
 //! A criterion that says nothing about a run is not applicable, with the reason, and neither met nor missed: a chain of
@@ -11,6 +12,7 @@
 
 mod function;
 mod money;
+mod orders;
 mod performance;
 
 use std::collections::BTreeSet;
@@ -26,10 +28,12 @@ use crate::fold::{Report, Status, TaskView};
 /// What a trial has to reach (SPEC.md K2, K3).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Criteria {
-    /// How many times faster than one after the other, at least.
-    pub min_speedup: f64,
-    /// The part of the possible speedup that has to be reached, 0 to 1.
-    pub min_efficiency: f64,
+    /// How many times faster than one after the other, at least. None where nobody stated it: then
+    /// [`Criteria::SPEEDUP`], unless bad luck in the order of so few tasks explains less.
+    pub min_speedup: Option<f64>,
+    /// The part of the possible speedup that has to be reached, 0 to 1. None where nobody stated it: then
+    /// [`Criteria::EFFICIENCY`], or what is reached with bad luck where that is less.
+    pub min_efficiency: Option<f64>,
     /// Percent of tasks that succeed, at least.
     pub min_success_rate: f64,
     /// Seconds, at most.
@@ -44,8 +48,8 @@ pub struct Criteria {
 impl Default for Criteria {
     fn default() -> Self {
         Criteria {
-            min_speedup: 2.5,
-            min_efficiency: 0.9,
+            min_speedup: None,
+            min_efficiency: None,
             min_success_rate: 95.0,
             max_p95_latency: 15.0,
             max_cost_per_task: 0.10,
@@ -55,6 +59,10 @@ impl Default for Criteria {
 }
 
 impl Criteria {
+    /// How many times faster tasks side by side are (SPEC.md K2).
+    pub const SPEEDUP: f64 = 2.5;
+    /// The part of the possible speedup (DESIGN.md decision 10), 0 to 1.
+    pub const EFFICIENCY: f64 = 0.9;
     /// What is unexpected of a task's cost, times the median of its type, however few tasks there are.
     pub const COST_OUTLIER: f64 = 3.0;
 }

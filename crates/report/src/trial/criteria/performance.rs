@@ -8,7 +8,7 @@ use sortie_core::failure::Class;
 use sortie_core::run::event::Outcome;
 use sortie_core::run::input::Mode;
 
-use super::{Criteria, Criterion, Evidence, reaches};
+use super::{Criteria, Criterion, Evidence, orders, reaches};
 use crate::bound;
 use crate::controls::loosest;
 use crate::fold::Status;
@@ -59,57 +59,129 @@ fn known_by(evidence: &Evidence) -> String {
     }
 }
 
+/// By what the speed is judged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum By {
+    Speedup,
+    /// No schedule reaches the speedup that is asked for.
+    Efficiency,
+    /// One could, but with bad luck in the order of its tasks no more than so much would be reached.
+    EfficiencyForLuck(f64),
+}
+
+/// The speed of a run, and what it is held against.
+struct Speed {
+    /// So many times faster than one after the other.
+    speedup: f64,
+    ceiling: f64,
+    /// The part of the ceiling that was reached, 0 to 1.
+    efficiency: f64,
+    bound_by: &'static str,
+    by: By,
+    /// The speedup that is asked for.
+    least_speedup: f64,
+    least_efficiency: f64,
+    /// Whether that is less than usual, because with bad luck no more is reached.
+    is_lowered: bool,
+}
+
+/// The speed of a run; else why there is none to speak of. What nobody stated allows for luck: the ceiling knows how
+/// long each call will take.
+fn speed(evidence: &Evidence, thresholds: &Criteria) -> Result<Speed, &'static str> {
+    let (known, bound) = speedup_of(evidence)?;
+    let (Some(speedup), Some(ceiling), Some(efficiency)) = (known.speedup, known.ceiling, known.efficiency)
+    else {
+        return Err("it took no time");
+    };
+    let least_speedup = thresholds.min_speedup.unwrap_or(Criteria::SPEEDUP);
+    let least_efficiency = thresholds.min_efficiency.unwrap_or(Criteria::EFFICIENCY);
+    let (is_possible, is_fast) = (reaches(ceiling, least_speedup), reaches(speedup, least_speedup));
+    let is_missed = if is_possible { !is_fast } else { !reaches(efficiency, least_efficiency) };
+    // With bad luck, this part of what was reached.
+    let luck = if is_missed { orders::unlucky(evidence.report) } else { None };
+    let luck = luck.map(|unlucky| bound.makespan.as_secs_f64() / efficiency / unlucky.as_secs_f64());
+    let by = match luck.map(|luck| speedup * luck) {
+        _ if !is_possible => By::Efficiency,
+        Some(unlucky) if thresholds.min_speedup.is_none() && !reaches(unlucky, least_speedup) => {
+            By::EfficiencyForLuck(unlucky)
+        }
+        _ => By::Speedup,
+    };
+    let unlucky = luck.filter(|_| thresholds.min_efficiency.is_none()).map(|luck| efficiency * luck);
+    let lowered = unlucky.filter(|unlucky| *unlucky < least_efficiency);
+    Ok(Speed {
+        speedup,
+        ceiling,
+        efficiency,
+        bound_by: bound::words(bound.binding, Mode::Parallel),
+        by,
+        least_speedup,
+        least_efficiency: lowered.unwrap_or(least_efficiency),
+        is_lowered: lowered.is_some(),
+    })
+}
+
 /// At least so many times faster than one after the other, where any schedule could be.
 pub(super) fn speedup(evidence: &Evidence, thresholds: &Criteria) -> Criterion {
-    let (name, least) = ("speedup", thresholds.min_speedup);
-    let (speedup, bound) = match speedup_of(evidence) {
-        Ok(known) => known,
-        Err(why) => return Criterion::not_applicable(name, why).with(None, least),
+    let name = "speedup";
+    let of = match speed(evidence, thresholds) {
+        Ok(of) => of,
+        Err(why) => {
+            let least = thresholds.min_speedup.unwrap_or(Criteria::SPEEDUP);
+            return Criterion::not_applicable(name, why).with(None, least);
+        }
     };
-    let (Some(value), Some(ceiling)) = (speedup.speedup, speedup.ceiling) else {
-        return Criterion::not_applicable(name, "it took no time").with(None, least);
+    let (reached, ceiling, bound_by) = (times(of.speedup), times(of.ceiling), of.bound_by);
+    let found = match of.by {
+        By::Speedup => {
+            let why = format!("{reached} of at most {ceiling} (bound by {bound_by}), {}", known_by(evidence));
+            Criterion::of(name, reaches(of.speedup, of.least_speedup), why)
+        }
+        By::Efficiency => Criterion::not_applicable(
+            name,
+            format!(
+                "{reached}, and no schedule of these calls is more than {ceiling} (bound by {bound_by}): judged by \
+                 the efficiency"
+            ),
+        ),
+        By::EfficiencyForLuck(unlucky) => Criterion::not_applicable(
+            name,
+            format!(
+                "{reached} of at most {ceiling} (bound by {bound_by}), and no more than {} with bad luck in the order \
+                 of so few tasks, whose lengths nobody knows beforehand: judged by the efficiency",
+                times(unlucky)
+            ),
+        ),
     };
-    let bound_by = bound::words(bound.binding, Mode::Parallel);
-    if !reaches(ceiling, least) {
-        let why = format!(
-            "{}, and no schedule of these calls is more than {} (bound by {bound_by}): judged by the efficiency",
-            times(value),
-            times(ceiling),
-        );
-        return Criterion::not_applicable(name, why).with(value, least);
-    }
-    let why = format!(
-        "{} of at most {} (bound by {bound_by}), {}",
-        times(value),
-        times(ceiling),
-        known_by(evidence)
-    );
-    Criterion::of(name, reaches(value, least), why).with(value, least)
+    found.with(of.speedup, of.least_speedup)
 }
 
 /// So much of the possible speedup, where that is below the one that is asked for.
 pub(super) fn efficiency(evidence: &Evidence, thresholds: &Criteria) -> Criterion {
-    let (name, least) = ("efficiency", thresholds.min_efficiency);
-    let (speedup, bound) = match speedup_of(evidence) {
-        Ok(known) => known,
-        Err(why) => return Criterion::not_applicable(name, why).with(None, least),
+    let name = "efficiency";
+    let of = match speed(evidence, thresholds) {
+        Ok(of) => of,
+        Err(why) => {
+            let least = thresholds.min_efficiency.unwrap_or(Criteria::EFFICIENCY);
+            return Criterion::not_applicable(name, why).with(None, least);
+        }
     };
-    let (Some(value), Some(ceiling), Some(reached)) = (speedup.efficiency, speedup.ceiling, speedup.speedup)
-    else {
-        return Criterion::not_applicable(name, "it took no time").with(None, least);
-    };
-    if reaches(ceiling, thresholds.min_speedup) {
-        let why = format!("up to {} is possible: judged by the speedup", times(ceiling));
-        return Criterion::not_applicable(name, why).with(value, least);
+    let (reached, ceiling) = (times(of.speedup), times(of.ceiling));
+    if of.by == By::Speedup {
+        let why = format!("up to {ceiling} is possible: judged by the speedup");
+        let least = thresholds.min_efficiency.unwrap_or(Criteria::EFFICIENCY);
+        return Criterion::not_applicable(name, why).with(of.efficiency, least);
     }
-    let why = format!(
-        "{} of the possible {}, bound by {}; {}",
-        times(reached),
-        times(ceiling),
-        bound::words(bound.binding, Mode::Parallel),
-        known_by(evidence),
-    );
-    Criterion::of(name, reaches(value, least), why).with(value, least)
+    let mut why =
+        format!("{reached} of the possible {ceiling}, bound by {}; {}", of.bound_by, known_by(evidence));
+    if of.is_lowered {
+        let least = percent(100.0 * of.least_efficiency);
+        why = format!(
+            "{why}; who does not know how long each task will take reaches {least} with bad luck in their order"
+        );
+    }
+    Criterion::of(name, reaches(of.efficiency, of.least_efficiency), why)
+        .with(of.efficiency, of.least_efficiency)
 }
 
 /// At least so many of a hundred tasks succeed; of a run that something ended before its time not enough do, however
@@ -170,215 +242,4 @@ pub(super) fn p95_latency(evidence: &Evidence, thresholds: &Criteria) -> Criteri
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::time::Duration;
-
-    use sortie_core::limit::GateSpec;
-    use sortie_core::plan::TaskId;
-    use sortie_core::run::event::{Event, Then};
-
-    use super::super::tests::{Given, criterion};
-    use super::*;
-    use crate::testing::{self, Story};
-    use crate::trial::Disturbed;
-
-    /// So many independent calls of 4 s each, `side_by_side` at a time, with their end `late` seconds after.
-    fn flat(tasks: u32, side_by_side: u32, late: f64) -> Story {
-        let names: Vec<String> = (0..tasks).map(|n| format!("t{n}")).collect();
-        let tasks_of: Vec<(&str, &str, &[u32])> =
-            names.iter().map(|name| (&**name, "general", [].as_slice())).collect();
-        let mut story = Story::new("flat", &tasks_of).at(0.0, Event::RunStarted);
-        story.settings.max_concurrent = side_by_side;
-        for wave in 0..tasks.div_ceil(side_by_side) {
-            let here = wave * side_by_side..tasks.min((wave + 1) * side_by_side);
-            let start = f64::from(wave) * 4.0;
-            for n in here.clone() {
-                story = story.at(start, testing::started(n, 1));
-            }
-            for n in here {
-                story = story.at(start + 4.0, testing::succeeded(n, 1, 4.0));
-            }
-        }
-        let end = f64::from(tasks.div_ceil(side_by_side)) * 4.0 + late;
-        story.at(end, testing::ended(Outcome::Completed))
-    }
-
-    fn judged(story: &Story, name: &str) -> (Option<bool>, Option<f64>) {
-        let found = criterion(&Given::of(story), name);
-        (found.met, found.value)
-    }
-
-    #[test]
-    fn a_speedup_is_judged_where_the_ceiling_allows_it_and_by_the_efficiency_elsewhere() {
-        // Ten calls five at a time: a ceiling of 5.
-        assert_eq!(judged(&flat(10, 5, 0.0), "speedup"), (Some(true), Some(5.0)));
-        assert_eq!(judged(&flat(10, 5, 8.0), "speedup"), (Some(true), Some(2.5)), "the threshold is enough");
-        assert_eq!(judged(&flat(10, 5, 8.1), "speedup").0, Some(false));
-        assert_eq!(judged(&flat(10, 5, 8.1), "efficiency").0, None);
-        // Five calls two at a time: 20 s of work in 12 s at least, whoever schedules them.
-        assert_eq!(judged(&flat(5, 2, 0.0), "speedup"), (None, Some(20.0 / 12.0)));
-        assert_eq!(judged(&flat(5, 2, 0.0), "efficiency"), (Some(true), Some(1.0)));
-        assert_eq!(
-            judged(&flat(5, 2, 12.0 / 0.9 - 12.0), "efficiency").0,
-            Some(true),
-            "the threshold is enough"
-        );
-        assert_eq!(judged(&flat(5, 2, 1.5), "efficiency").0, Some(false));
-        let why = criterion(&Given::of(&flat(5, 2, 0.0)), "speedup").why;
-        assert!(why.contains("1.67x") && why.contains("concurrent calls"), "{why}");
-        // A ceiling that is just the threshold allows it.
-        assert_eq!(judged(&flat(10, 4, 0.0), "speedup").0, Some(true), "40 s in 12 s");
-        let mut thresholds = Given::of(&flat(10, 5, 0.0));
-        thresholds.thresholds.min_speedup = 5.0;
-        assert_eq!(criterion(&thresholds, "speedup").met, Some(true));
-    }
-
-    #[test]
-    fn what_has_no_speedup_says_why() {
-        let why = |story: &Story| {
-            let found = [criterion(&Given::of(story), "speedup"), criterion(&Given::of(story), "efficiency")];
-            assert_eq!(found.each_ref().map(|one| one.met), [None, None]);
-            assert_eq!(found[0].why, found[1].why);
-            found[0].why.clone()
-        };
-        assert_eq!(why(&flat(1, 5, 0.0)), "a single task has nothing to run beside");
-        assert_eq!(why(&Story::pipeline()), "no call was made");
-        let mut serial = flat(5, 1, 0.0);
-        serial.settings.mode = Mode::Serial;
-        assert!(why(&serial).contains("serial mode"));
-    }
-
-    #[test]
-    fn a_measured_speedup_goes_before_the_estimated_one() {
-        let mut given = Given::of(&flat(10, 5, 0.0));
-        let seconds = Duration::from_secs;
-        given.measured = Some(Measured {
-            serial: seconds(19),
-            parallel: seconds(8),
-            pause: seconds(60),
-            speedup: 19.0 / 8.0,
-            interval: Some((2.0, 2.75)),
-            disturbed: None,
-        });
-        // At least 8 s, so at most 19 / 8 times faster.
-        assert_eq!(criterion(&given, "speedup").met, None);
-        let efficiency = criterion(&given, "efficiency");
-        assert_eq!((efficiency.met, efficiency.value), (Some(true), Some(1.0)));
-        assert!(efficiency.why.contains("19.0 s serially") && efficiency.why.contains("2.00x to 2.75x"));
-        let (measured, halves) = (given.measured.as_mut().unwrap(), (seconds(30), seconds(10)));
-        ((measured.serial, measured.parallel), measured.speedup) = (halves, 3.0);
-        let speedup = criterion(&given, "speedup");
-        assert_eq!((speedup.met, speedup.value), (Some(true), Some(3.0)));
-    }
-
-    #[test]
-    fn what_disturbed_the_serial_half_is_no_speed_and_no_ceiling_is_above_the_width() {
-        let mut given = Given::of(&flat(10, 5, 0.0));
-        let seconds = Duration::from_secs;
-        let disturbed = |answers| Some(Disturbed { failed_calls: 3, answers: seconds(answers) });
-        // 40 s of answers in three minutes of outage, 8 s side by side.
-        given.measured = Some(Measured {
-            serial: seconds(180),
-            parallel: seconds(8),
-            pause: seconds(0),
-            speedup: 5.0,
-            interval: None,
-            disturbed: disturbed(40),
-        });
-        let speedup = criterion(&given, "speedup");
-        assert_eq!((speedup.met, speedup.value), (Some(true), Some(5.0)));
-        assert!(speedup.why.starts_with("5.00x of at most 5.00x"), "{}", speedup.why);
-        assert!(speedup.why.contains("3 of its calls failed"), "{}", speedup.why);
-        // Slower answers serially than side by side.
-        given.measured.as_mut().unwrap().disturbed = disturbed(60);
-        let why = criterion(&given, "speedup").why;
-        assert!(why.contains("of at most 5.00x"), "{why}");
-    }
-
-    #[test]
-    fn a_serial_half_is_disturbed_by_failed_calls_and_by_waits() {
-        let of = |story: &Story| {
-            let fold = story.fold();
-            Disturbed::of(&fold, fold.elapsed(fold.last_time()))
-        };
-        let answers = Duration::from_secs(20);
-        assert_eq!(of(&flat(5, 1, 0.5)), None);
-        assert_eq!(of(&flat(5, 1, 30.0)), Some(Disturbed { failed_calls: 0, answers }));
-        assert_eq!(of(&testing::retried()).unwrap().failed_calls, 1);
-    }
-
-    #[test]
-    fn what_the_provider_allows_bounds_what_nobody_states() {
-        let mut story = flat(20, 10, 0.0);
-        story.settings.gates[0].requests_per_minute = None;
-        let fold = story.fold();
-        let binding = |rate: Option<u32>| {
-            let allowed = GateSpec { requests_per_minute: rate, requests_burst: 1, ..GateSpec::default() };
-            let report = fold.report_within(fold.last_time(), &[allowed]);
-            (report.bound.unwrap().makespan.as_secs(), report.summary.speedup.binding.unwrap())
-        };
-        assert_eq!(binding(None), (8, "concurrency".to_owned()));
-        assert_eq!(binding(Some(2)), (19 * 30 + 4, "requests_per_minute".to_owned()));
-        story.settings.gates[0].requests_per_minute = Some(60);
-        story.settings.gates[0].requests_burst = 1;
-        let fold = story.fold();
-        let looser = GateSpec { requests_per_minute: Some(600), ..GateSpec::default() };
-        let report = fold.report_within(fold.last_time(), &[looser]);
-        assert_eq!(report.bound, fold.report(fold.last_time()).bound, "what is stated is stricter");
-    }
-
-    /// So many tasks that succeed, fail, or are left.
-    fn ended_like(good: u32, bad: u32, left: u32, outcome: Outcome) -> Story {
-        let names: Vec<String> = (0..good + bad + left).map(|n| format!("t{n}")).collect();
-        let tasks: Vec<(&str, &str, &[u32])> =
-            names.iter().map(|name| (&**name, "general", [].as_slice())).collect();
-        let mut story = Story::new("rates", &tasks).at(0.0, Event::RunStarted);
-        for n in 0..good {
-            story = story.at(0.0, testing::started(n, 1)).at(1.0, testing::succeeded(n, 1, 1.0));
-        }
-        for n in good..good + bad {
-            let failed = testing::failed(n, 1, testing::invalid(), Then::Fail);
-            story = story.at(1.0, testing::started(n, 1)).at(1.3, failed);
-        }
-        story.at(2.0, testing::ended(outcome))
-    }
-
-    #[test]
-    fn the_success_rate_counts_what_is_left_and_not_what_is_meant_to_fail() {
-        let met = |story: &Story| criterion(&Given::of(story), "success_rate").met;
-        assert_eq!(met(&ended_like(19, 1, 0, Outcome::Completed)), Some(true), "95 % are enough");
-        assert_eq!(met(&ended_like(18, 1, 0, Outcome::Completed)), Some(false));
-        assert_eq!(met(&ended_like(18, 0, 2, Outcome::Completed)), Some(false), "what is left counts");
-        let mut meant = Given::of(&ended_like(2, 1, 0, Outcome::Completed));
-        assert_eq!(criterion(&meant, "success_rate").met, Some(false));
-        meant.meant_to_fail = BTreeSet::from([TaskId(2)]);
-        let found = criterion(&meant, "success_rate");
-        assert_eq!((found.met, found.value), (Some(true), Some(100.0)));
-        meant.meant_to_fail = (0..3).map(TaskId).collect();
-        assert_eq!(criterion(&meant, "success_rate").met, None);
-    }
-
-    #[test]
-    fn a_run_that_something_ended_fails_and_names_what() {
-        let after = Duration::from_secs(600);
-        let story = ended_like(98, 1, 1, Outcome::TimedOut { after });
-        let found = criterion(&Given::of(&story), "success_rate");
-        assert_eq!((found.met, found.value), (Some(false), Some(98.0)));
-        assert!(found.why.contains("the run timeout of 10 min 00 s passed"), "{}", found.why);
-        assert!(found.why.ends_with("(1 time invalid)"), "{}", found.why);
-        let stopped = Outcome::ProviderStopped { failure: testing::throttled() };
-        let found = criterion(&Given::of(&ended_like(0, 0, 3, stopped)), "success_rate");
-        assert!(found.why.contains("stopped by the provider"), "{}", found.why);
-    }
-
-    #[test]
-    fn the_p95_is_strictly_below_its_threshold() {
-        let mut given = Given::of(&flat(4, 4, 0.0));
-        for (most, met) in [(4.001, true), (4.0, false), (3.0, false)] {
-            given.thresholds.max_p95_latency = most;
-            assert_eq!(criterion(&given, "p95_latency").met, Some(met), "{most}");
-        }
-        assert_eq!(judged(&Story::pipeline(), "p95_latency"), (None, None));
-    }
-}
+mod tests;
