@@ -94,6 +94,31 @@ fn who_cannot_know_which_task_takes_longest_may_begin_it_last() {
 }
 
 #[test]
+fn only_tasks_of_one_kind_could_as_well_have_taken_each_others_time() {
+    // The longest of five goes first, and the run takes as long as if it had gone last.
+    let judged_with = |first: &str| {
+        let kind = |n: u32| if n == 0 { first } else { "general" };
+        let names = ["a", "b", "c", "d", "e"];
+        let tasks: Vec<(&str, &str, &[u32])> =
+            (0..).zip(names).map(|(n, name)| (name, kind(n), [].as_slice())).collect();
+        let mut story = Story::new("luck", &tasks).at(0.0, Event::RunStarted);
+        let gate = &mut story.settings.gates[0];
+        (gate.requests_per_minute, gate.requests_burst, gate.lag) = (Some(50), 1, Duration::ZERO);
+        for n in 0..5 {
+            story = story.at(1.2 * f64::from(n), testing::started(n, 1));
+        }
+        for n in 1..5 {
+            story = story.at(1.2 * f64::from(n) + 3.0, testing::succeeded(n, 1, 3.0));
+        }
+        story.records[1..].sort_by_key(|record| record.at);
+        story = story.at(9.0, testing::succeeded(0, 1, 9.0)).at(13.5, testing::ended(Outcome::Completed));
+        judged(&story, "efficiency").0
+    };
+    assert_eq!(judged_with("general"), Some(true), "nobody can tell it from bad luck");
+    assert_eq!(judged_with("design"), Some(false), "the plan says that it is of another kind");
+}
+
+#[test]
 fn a_speedup_that_only_luck_reaches_is_judged_by_the_efficiency() {
     let given = || {
         let mut given = Given::of(&no_luck(0.0));
