@@ -5,6 +5,8 @@ use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use rustix::process::Signal;
+
 use crate::support::{Sandbox, Simulator, Trap, WEBSITE};
 
 /// Shaped like a key and found nowhere else.
@@ -131,4 +133,14 @@ fn a_server_that_says_the_key_back_does_not_get_it_written_down() {
         assert!(server.requests().last().is_some_and(|request| request.contains(key)), "it is sent the key");
         is_nowhere(&sandbox, None);
     }
+}
+
+#[test]
+fn a_run_that_kills_itself_leaves_no_image_of_its_memory() {
+    let plan = "defaults: { max_tokens: 100 }\ntasks: [{ id: a, prompt: A. }, { id: b, prompt: B., depends_on: [a] }]";
+    let sandbox = Sandbox::new().file("plan.yaml", plan);
+    sandbox.sortie("run plan.yaml --simulate --max-cost 0.0013 --run-id one").exits(3);
+    // An abort's image has the keys; the kernel makes none of a process that is killed.
+    let ran = sandbox.sortie("resume one --max-cost 1 --die-after 1");
+    assert_eq!(ran.died_of(), Some(Signal::KILL.as_raw()), "{}", ran.transcript());
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -214,6 +215,11 @@ impl Ran {
 
     pub(crate) fn code(&self) -> i32 {
         self.status.code().unwrap_or(-1)
+    }
+
+    /// The number of the signal that it died of.
+    pub(crate) fn died_of(&self) -> Option<i32> {
+        self.status.signal()
     }
 
     /// What a user sees.
