@@ -259,6 +259,9 @@ pub struct Recovery {
     pub at_risk: Usd,
     /// Tasks that had succeeded in the end.
     pub successful_tasks: u64,
+    /// The first task that had not succeeded, and why: `impl_9: network: no connection`.
+    #[serde(default)]
+    pub first_failure: Option<String>,
     /// Why nothing can be said of a recovery: it ended before the kill, or its budget ended it. Null where it was
     /// killed and went on to its end.
     #[serde(default)]

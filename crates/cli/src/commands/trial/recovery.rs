@@ -79,5 +79,9 @@ pub(super) fn recovery(before: &Fold, after: &Fold, half: u64) -> Recovery {
         done_again: again.count() as u64,
         at_risk: after.charge().at_risk,
         successful_tasks: after.counts().succeeded,
+        first_failure: plan.ids().zip(after.tasks()).find_map(|(id, view)| {
+            let failure = view.failure.as_ref().filter(|_| view.status == Status::Failed)?;
+            Some(format!("{}: {failure}", plan.task(id).name))
+        }),
     }
 }

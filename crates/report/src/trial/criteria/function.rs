@@ -8,13 +8,14 @@ use sortie_core::failure::Policy;
 use sortie_core::plan::{Edge, End};
 use sortie_core::time::Time;
 
-use super::{Criterion, Evidence, named};
+use super::{Criteria, Criterion, Evidence, named, reaches};
 use crate::fold::{Status, TaskView};
-use crate::units::count;
+use crate::trial::{Faulted, Recovery};
+use crate::units::{count, percent};
 
 /// K1's criteria, in their order.
-pub(super) fn all(evidence: &Evidence) -> [Criterion; 3] {
-    [task_types(evidence), dependencies(evidence), error_recovery(evidence)]
+pub(super) fn all(evidence: &Evidence, thresholds: &Criteria) -> [Criterion; 3] {
+    [task_types(evidence), dependencies(evidence), error_recovery(evidence, thresholds.min_success_rate)]
 }
 
 /// Each type of task that was tried has a success.
@@ -130,59 +131,17 @@ fn had_ended(view: &TaskView, on: Edge, started: Time) -> bool {
     on.when.is_met_by(end) && at.is_none_or(|at| at <= started)
 }
 
-/// Whatever met an error that may pass came through.
-fn error_recovery(evidence: &Evidence) -> Criterion {
+/// Of what met an error that may pass, `least` percent came through; of the faults that were made on purpose, all.
+fn error_recovery(evidence: &Evidence, least: f64) -> Criterion {
     let name = "error_recovery";
-    let met_one = |view: &TaskView| {
-        let is_retryable = view.failure.as_ref().is_some_and(|failure| failure.policy() == Policy::Retry);
-        view.attempts > 1 || is_retryable
-    };
-    let hit: Vec<(&str, bool)> = evidence
-        .counting()
-        .filter(|(.., view)| met_one(view))
-        .map(|(_, task, view)| (task.name.as_str(), view.status == Status::Succeeded))
-        .collect();
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
-    let through = hit.iter().filter(|(_, through)| *through).count();
-    if through < hit.len() {
-        let left = named(hit.iter().filter(|(_, through)| !through).map(|(name, _)| *name));
-        bad.push(format!(
-            "{} that met an error did not succeed: {left}",
-            count((hit.len() - through) as u64, "task")
-        ));
-    } else if through > 0 {
-        good.push(format!("{} that met an error succeeded in the end", count(through as u64, "task")));
-    }
-    let faults = evidence.faults.iter().filter(|fault| fault.should_recover == Some(true) && fault.tasks > 0);
-    for fault in faults {
-        let list = if fault.recovered < fault.tasks { &mut bad } else { &mut good };
-        list.push(format!(
-            "{}: {} of {} recovered",
-            fault.fault,
-            fault.recovered,
-            count(fault.tasks, "task")
-        ));
-    }
-    let unsendable = evidence.faults.iter().filter(|fault| fault.should_recover == Some(false));
-    bad.extend(
-        unsendable
-            .filter(|fault| fault.recovered > 0)
-            .map(|fault| format!("{}: it succeeded, and never should", fault.fault)),
-    );
+    let mut said = Said::default();
+    said.of_tasks(evidence, least);
+    said.of_faults(evidence.faults);
     let not_made = evidence.recovery.and_then(|kill| kill.not_made.as_deref());
     if let Some(kill) = evidence.recovery.filter(|kill| kill.not_made.is_none()) {
-        let (done, total) = (kill.successful_tasks, kill.total_tasks);
-        let came_through = done == total && kill.done_again == 0;
-        let list = if came_through { &mut good } else { &mut bad };
-        let again = match kill.done_again {
-            0 => "nothing that was done was done again".to_owned(),
-            again => format!("{} done again although done before", count(again, "task")),
-        };
-        list.push(format!(
-            "killed in the middle and resumed: {done} of {} succeeded, {again}",
-            count(total, "task")
-        ));
+        said.of_kill(kill, least);
     }
+    let Said { mut good, bad } = said;
     if !good.is_empty() {
         good.extend(not_made.map(ToOwned::to_owned));
     }
@@ -193,5 +152,76 @@ fn error_recovery(evidence: &Evidence) -> Criterion {
         ),
         (true, false) => Criterion::of(name, true, good.join("; ")),
         (false, _) => Criterion::of(name, false, bad.join("; ")),
+    }
+}
+
+/// What speaks for a recovery from errors, and what against it, in clauses.
+#[derive(Default)]
+struct Said {
+    good: Vec<String>,
+    bad: Vec<String>,
+}
+
+impl Said {
+    fn say(&mut self, is_good: bool, clause: String) {
+        if is_good { self.good.push(clause) } else { self.bad.push(clause) }
+    }
+
+    /// Tasks that met an error, by whoever's doing.
+    fn of_tasks(&mut self, evidence: &Evidence, least: f64) {
+        let met_one = |view: &TaskView| {
+            let is_retryable = view.failure.as_ref().is_some_and(|failure| failure.policy() == Policy::Retry);
+            view.attempts > 1 || is_retryable
+        };
+        let hit: Vec<(&str, bool)> = evidence
+            .counting()
+            .filter(|(.., view)| met_one(view))
+            .map(|(_, task, view)| (task.name.as_str(), view.status == Status::Succeeded))
+            .collect();
+        let lost = || hit.iter().filter(|(_, through)| !through).map(|(name, _)| *name);
+        let (all, lost_count) = (hit.len() as u64, lost().count() as u64);
+        let through = all - lost_count;
+        if all == 0 {
+            return;
+        }
+        if lost_count == 0 {
+            self.say(true, format!("{} that met an error succeeded in the end", count(all, "task")));
+            return;
+        }
+        let share = 100.0 * through as f64 / all as f64;
+        let clause = format!(
+            "{through} of {} that met an error succeeded in the end ({} of at least {}); not so: {}",
+            count(all, "task"),
+            percent(share),
+            percent(least),
+            named(lost()),
+        );
+        self.say(reaches(share, least), clause);
+    }
+
+    fn of_faults(&mut self, faults: &[Faulted]) {
+        let recoverable = faults.iter().filter(|fault| fault.should_recover == Some(true) && fault.tasks > 0);
+        for fault in recoverable {
+            let of = count(fault.tasks, "task");
+            let clause = format!("{}: {} of {of} recovered", fault.fault, fault.recovered);
+            self.say(fault.recovered == fault.tasks, clause);
+        }
+        let unsendable = faults.iter().filter(|fault| fault.should_recover == Some(false));
+        for fault in unsendable.filter(|fault| fault.recovered > 0) {
+            self.say(false, format!("{}: it succeeded, and never should", fault.fault));
+        }
+    }
+
+    fn of_kill(&mut self, kill: &Recovery, least: f64) {
+        let (done, total) = (kill.successful_tasks, kill.total_tasks);
+        let share = 100.0 * done as f64 / total.max(1) as f64;
+        let again = match kill.done_again {
+            0 => "nothing that was done was done again".to_owned(),
+            again => format!("{} done again although done before", count(again, "task")),
+        };
+        let of = count(total, "task");
+        let why = kill.first_failure.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        let clause = format!("killed in the middle and resumed: {done} of {of} succeeded{why}, {again}");
+        self.say(reaches(share, least) && kill.done_again == 0, clause);
     }
 }
