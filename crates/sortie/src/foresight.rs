@@ -269,7 +269,14 @@ fn words(number: u32) -> String {
     (0..PROBE_WORDS).map(|_| chance.pick(&["plain ", "question ", "about ", "the ", "weather "])).collect()
 }
 
-/// What the simulator allows each gate.
+/// What the simulator of a run allows each of its gates; none where it is no simulated one.
+pub(crate) fn simulator_allows(header: &Header) -> Result<Option<Vec<GateSpec>>, Error> {
+    let Some(simulation) = Binding::of(header)?.simulation else { return Ok(None) };
+    let scenario = Scenario::parse(&simulation.scenario)?;
+    Ok(Some(allowed(&header.plan, &header.settings.gates, &scenario)))
+}
+
+/// What a scenario allows each gate.
 fn allowed(plan: &Plan, gates: &[GateSpec], scenario: &Scenario) -> Vec<GateSpec> {
     let narrow = |quota: Option<u64>| quota.map(|quota| u32::try_from(quota).unwrap_or(u32::MAX));
     let spec = |(index, gate): (usize, &GateSpec)| {

@@ -27,6 +27,8 @@ const MOST_SAID: usize = 100;
 const TITLE: usize = 34;
 /// Places that what was measured takes, to its right.
 const MEASURED: usize = 9;
+/// Tests whose time says nothing of speed: of one task, and of faults that take theirs.
+const UNTIMED: [&str; 2] = ["single", "fault-tolerance"];
 /// Failed tasks that are named.
 const MOST_FAILURES: usize = 5;
 /// Suggestions that are shown; the report has them all.
@@ -96,12 +98,14 @@ fn what_was_measured(trial: &Trial, said: Option<&str>) -> Vec<String> {
         (_, None) => {
             let rate = summary.success_rate.map_or_else(String::new, |rate| format!(" ({})", percent(rate)));
             let of = count(summary.total_tasks, "task");
-            lines.push(format!("  {} of {of} succeeded{rate} in {took}", summary.successful_tasks));
+            let meant = trial.failures.iter().filter(|failure| failure.on_purpose).count();
+            let meant = if meant == 0 { String::new() } else { format!(", and {meant} failed on purpose") };
+            lines.push(format!("  {} of {of} succeeded{rate} in {took}{meant}", summary.successful_tasks));
         }
     }
     lines.extend(
         speedup_line(summary)
-            .filter(|_| trial.test_type != "single" && trial.faults.is_empty())
+            .filter(|_| !UNTIMED.contains(&&*trial.test_type) && trial.faults.is_empty())
             .map(|line| format!("  {line}")),
     );
     lines.extend(trial.recovery.as_ref().map(recovered));

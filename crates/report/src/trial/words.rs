@@ -208,8 +208,8 @@ pub(super) fn drifted(drift: &Drift) -> Option<String> {
 /// How a fault came out, against how it should.
 pub(super) const fn came(of: &Faulted) -> &'static str {
     match (of.tasks, of.should_recover, of.as_it_should()) {
-        (0, ..) if of.calls > 0 => "made between this program and the provider",
-        (0, ..) => "no task met it",
+        (0, ..) if of.calls > 0 => "counted by calls, whichever task's",
+        (0, ..) => "nothing met it",
         (_, Some(true), true) => "as it should be",
         (_, Some(true), false) => "all should",
         (_, Some(false), true) => "as it should be: it can never be sent",

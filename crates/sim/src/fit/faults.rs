@@ -13,8 +13,9 @@ use crate::scenario::FaultShare;
 const PARTS: f64 = 10_000.0;
 
 /// The shares of the tries that fail like this, each provider's by itself where there are several; and what
-/// these do not tell.
-pub(super) fn find(calls: &[Observed]) -> (Vec<FaultShare>, Vec<String>) {
+/// these do not tell. Where a limit `is_told`, what it refuses is none of them.
+pub(super) fn find(calls: &[Observed], is_told: bool) -> (Vec<FaultShare>, Vec<String>) {
+    let fault = |call: &Observed| fault(call).filter(|kind| !(is_told && is_refusal_for_a_limit(kind)));
     // Those of other providers are like anybody's, so they are only told apart where all are known.
     let named = |call: &Observed| PROVIDERS.iter().copied().find(|known| *known == call.provider);
     let mut tries: BTreeMap<Option<&str>, u32> = BTreeMap::new();
@@ -36,11 +37,15 @@ pub(super) fn find(calls: &[Observed]) -> (Vec<FaultShare>, Vec<String>) {
         FaultShare { kind, share, from_s: None, until_s: None, provider: provider.map(str::to_owned) }
     };
     let shares: Vec<FaultShare> = failed.into_iter().map(share).collect();
-    let notes = notes(calls);
+    let notes = notes(&calls.iter().filter(|call| fault(call).is_some()));
     (shares, notes)
 }
 
-fn notes(calls: &[Observed]) -> Vec<String> {
+const fn is_refusal_for_a_limit(kind: &Fault) -> bool {
+    matches!(kind, Fault::Status(429) | Fault::Coded(429, _))
+}
+
+fn notes<'a>(calls: &(impl Iterator<Item = &'a Observed> + Clone)) -> Vec<String> {
     let is = |class| move |call: &&Observed| call.failed.is_some_and(|failed: Failed| failed.class == class);
     let told = [
         (
@@ -49,7 +54,7 @@ fn notes(calls: &[Observed]) -> Vec<String> {
         ),
         (Class::Timeout, "calls were given up by their client: here nothing comes to such a one, ever"),
     ];
-    let count = |class| calls.iter().filter(is(class)).count();
+    let count = |class| calls.clone().filter(is(class)).count();
     let told = told.map(|(class, what)| (count(class), what));
     told.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
 }

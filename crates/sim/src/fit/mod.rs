@@ -5,7 +5,7 @@
 //! answers are, what goes wrong how often, how many requests the server answers at a time, and how much
 //! slower it is then. Medians and quantiles are used throughout, so that a few odd calls do not matter.
 //!
-//! What is not: quotas (a 429 is a share of the tries), faults that come in waves, and what depends on a
+//! What is not: quotas that no reply told (a 429 is a share of the tries then), faults that come in waves, and what depends on a
 //! prompt. [`Fitted::notes`] says what these very calls could not tell.
 
 mod evidence;
@@ -54,6 +54,15 @@ pub struct Failed {
     pub status: Option<u16>,
 }
 
+/// What replies told of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Requests that are allowed in a minute.
+    pub requests_per_minute: u64,
+    /// How many of them at once; none where nobody told.
+    pub requests_burst: Option<u64>,
+}
+
 /// What calls came to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fitted {
@@ -98,6 +107,14 @@ pub enum FitError {
 /// # Errors
 /// Where fewer than [`FEWEST`] calls were answered, or a time makes no sense.
 pub fn fit(name: &str, calls: &[Observed]) -> Result<Fitted, FitError> {
+    fit_within(name, calls, None)
+}
+
+/// The same where replies told a limit: then a refusal is a matter of this limit, and no share of the calls.
+///
+/// # Errors
+/// As [`fit`].
+pub fn fit_within(name: &str, calls: &[Observed], told: Option<Told>) -> Result<Fitted, FitError> {
     let mut evidence = Evidence::of(calls)?;
     let mut serving = serving::find(&evidence);
     if evidence.network.is_none() {
@@ -107,7 +124,7 @@ pub fn fit(name: &str, calls: &[Observed]) -> Result<Fitted, FitError> {
         }
     }
     let laws = laws::find(&evidence, &serving);
-    let (shares, of_faults) = faults::find(calls);
+    let (shares, of_faults) = faults::find(calls, told.is_some());
     // All that is not said is as in any scenario.
     let least = serde_json::json!({
         "name": name,
@@ -119,6 +136,8 @@ pub fn fit(name: &str, calls: &[Observed]) -> Result<Fitted, FitError> {
     let scenario = Scenario {
         network_ms: laws.network_ms,
         server: serving.server(),
+        requests_per_minute: told.map(|told| told.requests_per_minute),
+        requests_burst: told.and_then(|told| told.requests_burst),
         faults: shares,
         ..Scenario::parse(&least.to_string())?
     };

@@ -41,6 +41,9 @@ fn body(text: &mut String, scenario: &Scenario) -> std::fmt::Result {
     if let Some(per_minute) = scenario.requests_per_minute {
         writeln!(text, "requests_per_minute: {per_minute}")?;
     }
+    if let Some(burst) = scenario.requests_burst {
+        writeln!(text, "requests_burst: {burst}")?;
+    }
     if let Some(Serving { slots, slowdown }) = &scenario.server {
         writeln!(text, "server:")?;
         if let Some(slots) = slots {

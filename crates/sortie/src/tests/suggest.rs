@@ -14,8 +14,8 @@ use sortie_sim::Scenario;
 
 use super::draw::header;
 use super::world::{Hardship, Lived, live};
-use crate::foresight::{Foresight, Past};
-use crate::trial::as_told;
+use crate::foresight::Past;
+use crate::trial::allowed::as_told;
 use crate::trial::suggest::{Around, suggestions};
 
 /// So many tasks, each of which depends on the one so many places before it.
@@ -55,6 +55,7 @@ async fn told_within(config: &str, tasks: Vec<TaskFile>, scenario: &str, around:
         meant_to_fail: &nothing,
         measured: None,
         recovery: None,
+        makes_faults: false,
         faults: &[],
         spent: (report.summary.total_cost, Usd::ZERO),
         budget: header.settings.budget,
@@ -245,14 +246,13 @@ async fn where_nothing_is_to_be_gained_nothing_is_told() {
     assert!(chain.suggestions.is_empty(), "{:?}", chain.suggestions);
 }
 
-#[tokio::test]
-async fn a_simulated_part_begins_with_what_the_key_calls_were_told() {
-    let rate = async |limits: &str, scenario: &str| {
+#[test]
+fn a_simulated_part_begins_with_what_the_key_calls_were_told() {
+    let rate = |limits: &str, scenario: &str| {
         let header = header(&config(limits, ""), tasks(3, None), scenario, 7);
-        let foresight = Foresight::of(&header, Past::<MemoryStore>::nothing()).await.unwrap();
-        as_told(header, &foresight).settings.gates[0].requests_per_minute
+        as_told(header).unwrap().settings.gates[0].requests_per_minute
     };
-    assert_eq!(rate("max_concurrent: 2", seed()).await, Some(50));
-    assert_eq!(rate("requests_per_minute: 20", seed()).await, Some(20), "what is stated stays");
-    assert_eq!(rate("max_concurrent: 2", calm()).await, None);
+    assert_eq!(rate("max_concurrent: 2", seed()), Some(50));
+    assert_eq!(rate("requests_per_minute: 20", seed()), Some(20), "what is stated stays");
+    assert_eq!(rate("max_concurrent: 2", calm()), None);
 }

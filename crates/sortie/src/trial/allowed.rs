@@ -7,7 +7,8 @@ use sortie_core::limit::{Dimension, GateSpec, Learned};
 use sortie_engine::sharing::learned;
 use sortie_engine::store::Header;
 
-use crate::foresight::Foresight;
+use crate::error::Error;
+use crate::foresight::{Foresight, simulator_allows};
 use crate::session::now;
 
 /// For each gate of a run the requests that its provider allows: the simulator's own, or what its replies have told by
@@ -23,18 +24,19 @@ pub fn gates(foresight: &Foresight, results_dir: &Path) -> Vec<GateSpec> {
 
 /// The header of a simulated part as a real one's runs begin: the replies to the calls that tried the keys have told what
 /// the account allows, and the next run on it keeps to that. What is stated stays the upper bound.
-#[must_use]
-pub fn as_told(mut header: Header, foresight: &Foresight) -> Header {
-    if header.settings.simulated {
-        let settings = Arc::make_mut(&mut header.settings);
-        for (gate, theirs) in settings.gates.iter_mut().zip(foresight.laws.provider_limits()) {
-            if gate.requests_per_minute.is_none() && theirs.requests_per_minute.is_some() {
-                gate.requests_per_minute = theirs.requests_per_minute;
-                gate.requests_burst = theirs.requests_burst;
-            }
+///
+/// # Errors
+/// Where the header does not say who answers, or its scenario is none.
+pub(crate) fn as_told(mut header: Header) -> Result<Header, Error> {
+    let Some(theirs) = simulator_allows(&header)? else { return Ok(header) };
+    let settings = Arc::make_mut(&mut header.settings);
+    for (gate, theirs) in settings.gates.iter_mut().zip(theirs) {
+        if gate.requests_per_minute.is_none() && theirs.requests_per_minute.is_some() {
+            gate.requests_per_minute = theirs.requests_per_minute;
+            gate.requests_burst = theirs.requests_burst;
         }
     }
-    header
+    Ok(header)
 }
 
 /// The requests that were learned. Where nobody knows what the bucket holds, it may be a whole minute's: what is made of

@@ -19,7 +19,7 @@ use sortie_report::trial::{
 use sortie_report::units::{budget_exceeded, money, rfc3339};
 
 use super::conduct::Conducted;
-use super::design::{Design, Role};
+use super::design::{Design, Role, TestType};
 use super::faults;
 use super::speedup;
 use crate::foresight::Foresight;
@@ -84,6 +84,7 @@ impl Material<'_> {
             meant_to_fail: &meant_to_fail,
             measured: measured.as_ref(),
             recovery: self.recovery.as_ref(),
+            makes_faults: self.design.test_type == TestType::FaultTolerance,
             faults: &faults,
             spent: (cost, at_risk),
             budget: self.budget,

@@ -2,7 +2,9 @@
 //! fitted to the real one.
 
 use std::path::Path;
+use std::time::Duration;
 
+use sortie_core::limit::GateSpec;
 use sortie_core::plan::Plan;
 use sortie_core::run::event::{AttemptId, Event, Record};
 use sortie_core::time::Time;
@@ -12,12 +14,12 @@ use sortie_report::fold::Fold;
 use sortie_report::summary::{Metrics, Summary};
 use sortie_report::trial::Comparison;
 use sortie_report::trial::comparison::{self, Compared};
-use sortie_sim::fault::Fault;
-use sortie_sim::fit::{Failed, Fitted, Observed, fit};
+use sortie_sim::fit::{Failed, Fitted, Observed, Told, fit_within};
 
 use super::conduct::Conducted;
 use super::design::Role;
 use super::shelf;
+use super::speedup::beside;
 use crate::binding::Simulation;
 use crate::error::Error;
 
@@ -26,10 +28,10 @@ pub fn comparison(scenario: &str, parts: &[Conducted]) -> Option<Comparison> {
     let part = |role: Role| Conducted::of_role(parts, role).map(|part| &part.fold);
     let summary = |fold: &Fold| fold.summary(fold.last_time());
     let (simulated, real) = (part(Role::Simulated)?, part(Role::Judged)?);
+    // As the criterion has it: halves that did the same work, and no time that something else took.
     let speedup = |serial: Option<&Fold>, parallel: &Fold| {
-        let serial = summary(serial?).total_duration.as_secs_f64();
-        let parallel = summary(parallel).total_duration.as_secs_f64();
-        (parallel > 0.0).then(|| serial / parallel)
+        let serial = serial.filter(|serial| summary(serial).success && summary(parallel).success)?;
+        Some(beside(serial, parallel, Duration::ZERO)?.speedup)
     };
     let speedups = [speedup(part(Role::SimulatedSerial), simulated), speedup(part(Role::Serial), real)];
     let (simulated, real) = (summary(simulated), summary(real));
@@ -42,9 +44,7 @@ pub fn comparison(scenario: &str, parts: &[Conducted]) -> Option<Comparison> {
     let mut rows = vec![
         row("response time, p50", "s", |summary| Some(summary.metrics.p50_latency?.as_secs_f64())),
         row("response time, p95", "s", |summary| Some(summary.metrics.p95_latency?.as_secs_f64())),
-        row("time to first token with the network, p50", "s", |summary| {
-            Some(summary.metrics.ttft_p50?.as_secs_f64())
-        }),
+        row("network and first token, p50", "s", |summary| Some(summary.metrics.ttft_p50?.as_secs_f64())),
         row("calls throttled (429)", "calls", |summary| Some(summary.metrics.rate_limit_hits as f64)),
         row("time that tasks waited for limits", "s", |summary| {
             Some(summary.waits.iter().map(|wait| wait.seconds.as_secs_f64()).sum())
@@ -121,15 +121,15 @@ impl Calls<'_> {
 /// Seconds between two runs on the clock of the fit: far enough for none to be in the other's way.
 const APART_S: f64 = 3600.0;
 
-/// A scenario that does what the endpoint did in these runs, written to a file. `allowed`: the requests a minute that its
-/// replies told.
+/// A scenario that does what the endpoint did in these runs, written to a file. `allowed`: what its replies
+/// told of requests.
 ///
 /// # Errors
 /// Where there are too few calls, or the file cannot be written.
 pub fn fitted(
     name: &str,
     runs: &[(Header, Vec<Record>)],
-    allowed: Option<u64>,
+    allowed: &GateSpec,
     file: &Path,
 ) -> Result<Fitted, Error> {
     let mut offset_s = 0.0;
@@ -140,16 +140,13 @@ pub fn fitted(
         offset_s = end + APART_S;
         calls.extend(of_run);
     }
-    let mut fitted = fit(name, &calls)?;
-    if let Some(per_minute) = allowed {
-        // What is refused is a matter of this quota then, and no share of the calls.
-        fitted.scenario.requests_per_minute = Some(per_minute);
-        fitted
-            .scenario
-            .faults
-            .retain(|fault| !matches!(fault.kind, Fault::Status(429) | Fault::Coded(429, _)));
-        fitted.notes.retain(|note| !note.contains("limit"));
-    }
+    let told = |per_minute: u32| Told {
+        requests_per_minute: u64::from(per_minute),
+        // A whole minute's is what is supposed of a bucket that nobody told of.
+        requests_burst: Some(u64::from(allowed.requests_burst))
+            .filter(|burst| *burst < u64::from(per_minute)),
+    };
+    let fitted = fit_within(name, &calls, allowed.requests_per_minute.map(told))?;
     shelf::scenario(&fitted.to_yaml(), file)?;
     Ok(fitted)
 }

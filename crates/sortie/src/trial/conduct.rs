@@ -21,6 +21,7 @@ use sortie_report::costs::{Costs, Grouping};
 use sortie_report::fold::{Fold, TaskView};
 use sortie_report::trial::TrialRun;
 
+use super::allowed::as_told;
 use super::design::{Part, Role};
 use super::proxies::Proxies;
 use crate::binding::Simulation;
@@ -146,6 +147,8 @@ impl Conductor<'_> {
         } else {
             launch.draft(checked, &config, self.environment, now())?
         };
+        // What a first call tells is told by those that try the keys.
+        let header = if part.role == Role::Key { header } else { as_told(header)? };
         Ok(spent.taken_from(header))
     }
 

@@ -430,6 +430,7 @@ impl Design {
         let judged = self.judged();
         let mut widths: Vec<u32> = widths.collect();
         widths.sort_unstable();
+        widths.dedup();
         judged
             .into_iter()
             .flat_map(|judged| widths.iter().map(|width| part(*width, &judged.checked)))

@@ -18,7 +18,7 @@
 //! | `speedup` | how sure a measured speedup is |
 //! | `suggest` | what would make it better, by the forecast |
 
-mod allowed;
+pub(crate) mod allowed;
 pub mod assemble;
 pub mod checklist;
 pub mod compare;
@@ -33,7 +33,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
-pub use allowed::{as_told, gates as allowed_gates};
+pub use allowed::gates as allowed_gates;
 pub use assemble::Material;
 pub use conduct::{Conducted, Conductor};
 pub use design::{Design, Part, Phase, Request, Role, TestType};

@@ -7,7 +7,7 @@ use sortie_core::failure::Class;
 use sortie_providers::http::Upstream;
 use sortie_report::fold::Fold;
 use sortie_report::trial::Faulted;
-use sortie_report::units::count;
+use sortie_report::units::{count, percent};
 use sortie_sim::Scenario;
 use sortie_sim::scenario::FaultShare;
 use sortie_sim::server::TimeScale;
@@ -108,15 +108,16 @@ impl Proxies {
             }
         }
         if let (Some(_), Some(fold)) = (&self.simulation, judged) {
-            return (by_class(fold), Vec::new());
+            return (by_class(fold), vec![promised()]);
         }
         if all.calls == 0 {
             return (Vec::new(), Vec::new());
         }
         let done = |(kind, _, words): &(&str, f64, &str)| {
-            let calls = all.faults.get(*kind).copied().filter(|calls| *calls > 0)?;
+            // Those that chance left out, too: they were not tried.
+            let calls = all.faults.get(*kind).copied().unwrap_or_default();
             let fault = (*words).to_owned();
-            Some(Faulted { fault, calls, tasks: 0, recovered: 0, should_recover: Some(true), cost: None })
+            Faulted { fault, calls, tasks: 0, recovered: 0, should_recover: Some(true), cost: None }
         };
         let mut notes = Vec::new();
         if let Some(fold) = judged {
@@ -131,14 +132,25 @@ impl Proxies {
                 sortie_report::units::money(doubtful),
             ));
         }
-        (DEEDS.iter().filter_map(done).collect(), notes)
+        (DEEDS.iter().map(done).collect(), notes)
     }
+}
+
+/// What the simulator does to calls, where nobody counts it.
+fn promised() -> String {
+    let deeds: Vec<String> =
+        DEEDS.iter().map(|(_, share, words)| format!("{}: {words}", percent(100.0 * share))).collect();
+    format!(
+        "the simulator made faults for a share of the calls ({}); calls that failed for another reason are counted with \
+         them, and those that were only late are not",
+        deeds.join(", ")
+    )
 }
 
 /// What calls failed by, where nobody else counted it.
 fn by_class(fold: &Fold) -> Vec<Faulted> {
     let failed = |(class, calls): (&Class, &u64)| {
-        let fault = format!("failed as {class}");
+        let fault = format!("calls that failed: {class}");
         Faulted { fault, calls: *calls, tasks: 0, recovered: 0, should_recover: Some(true), cost: None }
     };
     fold.counts().failed_attempts.iter().map(failed).collect()

@@ -41,18 +41,22 @@ pub fn measured(
     laws: &Laws,
     seed: u64,
 ) -> Option<Measured> {
+    let interval = interval(serial, parallel, settings, laws, seed);
+    Some(Measured { interval, ..beside(serial, parallel, pause)? })
+}
+
+/// The same without the interval.
+pub fn beside(serial: &Fold, parallel: &Fold, pause: Duration) -> Option<Measured> {
     let took = |fold: &Fold| fold.elapsed(fold.last_time());
-    let disturbed = Disturbed::of(serial, took(serial));
     let mut measured = Measured {
         serial: took(serial),
         parallel: took(parallel),
         pause,
         speedup: 0.0,
         interval: None,
-        disturbed,
+        disturbed: Disturbed::of(serial, took(serial)),
     };
     measured.speedup = measured.counted().as_secs_f64() / took(parallel).as_secs_f64();
-    measured.interval = interval(serial, parallel, settings, laws, seed);
     measured.speedup.is_finite().then_some(measured)
 }
 

@@ -50,8 +50,9 @@ impl Stage<'_> {
         }
         let foreseen = made.foresight.as_ref().map(|(_, foresight)| foresight);
         let gates = foreseen.map(|foresight| allowed_gates(foresight, &self.setting.config.results_dir));
-        let allowed = gates.into_iter().flatten().filter_map(|gate| gate.requests_per_minute).min();
-        let fitted = match compare::fitted(made.conductor.trial_id, &runs, allowed.map(u64::from), file) {
+        let limited = gates.into_iter().flatten().filter(|gate| gate.requests_per_minute.is_some());
+        let allowed = limited.min_by_key(|gate| gate.requests_per_minute).unwrap_or_default();
+        let fitted = match compare::fitted(made.conductor.trial_id, &runs, &allowed, file) {
             Ok(fitted) => fitted,
             Err(error) => {
                 made.fit = Some(Err(chain(&error)));

@@ -23,6 +23,7 @@ use std::path::Path;
 use sortie::binding::Simulation;
 use sortie::config::Overrides;
 use sortie::report::trial::{Trial, Verdict};
+use sortie::sim::Scenario;
 use sortie::trial::conduct::Spent;
 use sortie::trial::{Phase, TestType};
 
@@ -110,6 +111,11 @@ fn consistent(args: &TrialArgs, test_type: Option<TestType>) -> Result<(), Faile
         args.fit.as_deref().and_then(Path::parent).filter(|parent| !parent.as_os_str().is_empty());
     if directory.is_some_and(|directory| !directory.is_dir()) {
         return invalid("--fit: there is no such directory to write into, and trying costs money");
+    }
+    // A built-in scenario goes before a file of its name.
+    let is_built_in = |file: &Path| Scenario::names().any(|known| file == Path::new(known));
+    if args.fit.as_deref().is_some_and(is_built_in) {
+        return invalid("--fit: a built-in scenario has this name, and --simulate would take that one");
     }
     let is_other = |file: &Path| file.exists() && scenario_text(&file.to_string_lossy()).is_err();
     if args.fit.as_deref().is_some_and(is_other) {

@@ -10,7 +10,7 @@ use sortie::report::trial::drift::DriftFold;
 use sortie::report::units::duration;
 use sortie::session::{Session, view};
 use sortie::trial::conduct::pause;
-use sortie::trial::{Conducted, Part, Role, as_told};
+use sortie::trial::{Conducted, Part, Role};
 
 use super::halt::Halt;
 use super::recovery;
@@ -26,9 +26,6 @@ impl Stage<'_> {
         if let (Some((counted, _)), Role::Judged) = (&made.foresight, part.role) {
             // Its tokens have been counted.
             header = spent.taken_from(Header { settings: header.settings, ..counted.clone() });
-        }
-        if let (Some((_, foresight)), false) = (&made.foresight, matches!(part.role, Role::Key)) {
-            header = as_told(header, foresight);
         }
         made.heed()?;
         self.terminal.note(&format!("── {} ──", in_words(part)));
@@ -47,10 +44,7 @@ impl Stage<'_> {
 
     /// Makes a part that is killed in the middle, and goes on with it.
     pub(super) async fn killed(&self, made: &mut Made<'_>, part: &Part) -> Result<(), Halt> {
-        let mut header = made.conductor.header(part, &made.spent())?;
-        if let Some((_, foresight)) = &made.foresight {
-            header = as_told(header, foresight);
-        }
+        let header = made.conductor.header(part, &made.spent())?;
         made.heed()?;
         let (simulated, tasks) = (header.settings.simulated, header.plan.to_do() as u64);
         self.terminal

@@ -18,9 +18,7 @@ use sortie::report::trial::{Comparison, Point, PointState, Recovery, Trial, text
 use sortie::report::units::{count, duration, money};
 use sortie::session::now;
 use sortie::trial::conduct::Spent;
-use sortie::trial::{
-    Conducted, Conductor, Design, Part, Phase, Proxies, Request, Role, TestType, as_told, checklist,
-};
+use sortie::trial::{Conducted, Conductor, Design, Part, Phase, Proxies, Request, Role, TestType, checklist};
 
 use super::halt::{Halt, ask};
 use crate::args::{Phases, TrialArgs};
@@ -241,12 +239,8 @@ impl Stage<'_> {
     async fn foresee(&self, made: &mut Made<'_>, header: Header) -> Result<(), Failed> {
         let results_dir = &self.setting.config.results_dir;
         let journal = journal(results_dir)?;
-        let past = || Past::of(journal.as_ref(), results_dir, &header.settings);
-        let mut foresight = Foresight::of(&header, past()).await?;
-        let told = as_told(header.clone(), &foresight);
-        if told.settings != header.settings {
-            foresight = Foresight::of(&told, past()).await?;
-        }
+        let past = Past::of(journal.as_ref(), results_dir, &header.settings);
+        let foresight = Foresight::of(&header, past).await?;
         made.foresight = Some((header, foresight));
         Ok(())
     }
@@ -263,12 +257,12 @@ impl Stage<'_> {
         self.terminal.note(&format!("trial {}{phase}{what}", made.conductor.trial_id));
         for id in plan.used_agents() {
             let agent = plan.agent(id);
-            self.terminal.note(&format!(
-                "  agent {}: {} at {}",
-                one_line(&agent.name),
-                one_line(&agent.model),
-                made.endpoint
-            ));
+            let at = match self.simulation {
+                Some(_) => &made.endpoint,
+                None => &self.setting.config.agents[id.index()].endpoint.base_url,
+            };
+            let (name, model) = (one_line(&agent.name), one_line(&agent.model));
+            self.terminal.note(&format!("  agent {name}: {model} at {}", one_line(at)));
         }
         let runs: Vec<String> = design.parts.iter().map(in_words).collect();
         self.terminal.note(&format!("  {}", runs.join(", then ")));

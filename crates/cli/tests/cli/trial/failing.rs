@@ -237,6 +237,8 @@ fn options_that_cannot_be_meant_together_are_refused_before_anything_is_done() {
         ("--phase 1 --send-oversized", "--send-oversized is about --test-type fault-tolerance"),
         ("--phase 1..2 --tasks 5", "--tasks is about one phase"),
         ("--test-type compare --fit nowhere/own.yaml", "--fit: there is no such directory"),
+        ("--test-type compare --fit outage", "a built-in scenario has this name"),
+        ("--test-type compare --fit plan.yaml", "--fit would replace a file that is no scenario"),
         (
             "--test-type fault-tolerance --send-oversized --plan plan.yaml",
             "--send-oversized is about a task of the built-in ones",

@@ -218,6 +218,48 @@ fn the_simulators_side_of_a_comparison_costs_nothing() {
     assert_eq!(criterion(&document, "budget")["met"], true, "{document}");
 }
 
+/// The rows of a comparison: what was seen on either side.
+fn rows(document: &Value) -> Vec<(&str, &Value, &Value)> {
+    let rows = document["comparison"]["rows"].as_array().unwrap();
+    rows.iter().map(|row| (row["dimension"].as_str().unwrap(), &row["simulated"], &row["real"])).collect()
+}
+
+/// Each side begins with what its own provider has told, so a scenario does not differ from itself.
+#[test]
+fn both_sides_of_a_comparison_meet_the_limits_of_their_own_provider() {
+    // Its configuration states no rate, which would be both sides'.
+    let of = |against: &str| {
+        let sandbox = Sandbox::new();
+        let ran = sandbox.sortie(&format!(
+            "trial --simulate=seed --json --test-type compare --max-concurrent 10 --against {against}"
+        ));
+        held(&sandbox, "results", &ran)
+    };
+    let document = of("seed");
+    for (dimension, simulated, real) in rows(&document) {
+        assert_eq!(simulated, real, "{dimension}: {document}");
+    }
+    let document = of("calm");
+    let waits: Vec<_> =
+        rows(&document).into_iter().filter(|row| row.0 == "time that tasks waited for limits").collect();
+    let [(_, calm, seed)] = waits[..] else { panic!("{document}") };
+    assert!(calm.as_f64() < Some(5.0) && seed.as_f64() > Some(10.0), "{document}");
+    let speedup = rows(&document).last().map(|row| row.2.clone()).unwrap();
+    assert_eq!(speedup, document["measured"]["speedup"], "the one that is judged");
+}
+
+#[test]
+fn one_at_a_time_is_one_width_to_fit() {
+    let sandbox = production();
+    let ran = sandbox.sortie(
+        "trial --simulate=seed --json --test-type compare --tasks 8 --max-concurrent 1 --fit own.yaml",
+    );
+    let document = held(&sandbox, RESULTS, &ran);
+    let widths: Vec<_> = document["comparison"]["fitted"].as_array().unwrap().iter().collect();
+    assert_eq!(widths.iter().map(|row| &row["max_concurrent"]).collect::<Vec<_>>(), [&json!(1)]);
+    assert!(sandbox.read("own.yaml").contains("requests_per_minute: 50\nrequests_burst: 1\n"));
+}
+
 /// SPEC.md S2: both times and the speedup, of the same tasks.
 #[test]
 fn both_halves_are_shown_with_the_speedup_and_its_interval() {

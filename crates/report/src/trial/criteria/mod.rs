@@ -93,7 +93,9 @@ pub struct Evidence<'a> {
     pub measured: Option<&'a Measured>,
     /// The recovery from a kill, where one was made.
     pub recovery: Option<&'a Recovery>,
-    /// The faults that were made.
+    /// Whether faults are made on purpose, of whatever kind and by whomever.
+    pub makes_faults: bool,
+    /// Those that are known to have been met.
     pub faults: &'a [Faulted],
     /// What all runs of the trial cost, and what is at risk besides.
     pub spent: (Usd, Usd),

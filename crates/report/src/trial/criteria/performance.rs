@@ -20,7 +20,7 @@ use crate::units::{count, duration, percent, seconds};
 /// What is known of the speedup: the run's, with its bound; else why there is none to speak of.
 fn speedup_of(evidence: &Evidence) -> Result<(Speedup, Bound), &'static str> {
     let report = evidence.report;
-    if !evidence.faults.is_empty() {
+    if evidence.makes_faults {
         return Err("faults were made on purpose, which take their time");
     }
     match (report.bound, report.summary.cost.tasks_count, report.summary.mode) {
