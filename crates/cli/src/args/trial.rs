@@ -51,9 +51,9 @@ pub(crate) struct TrialArgs {
     /// Send the prompt that is too long, so that the provider has to refuse it
     #[arg(long)]
     pub(crate) send_oversized: bool,
-    /// The simulator's side of `compare`: a built-in scenario, or a file
-    #[arg(long, value_name = "SCENARIO", default_value = "seed")]
-    pub(crate) against: String,
+    /// The simulator's side of `compare`: a built-in scenario, or a file [default: seed]
+    #[arg(long, value_name = "SCENARIO")]
+    pub(crate) against: Option<String>,
     /// Write a scenario that behaves as the endpoint did (with `compare`)
     #[arg(long, value_name = "FILE")]
     pub(crate) fit: Option<PathBuf>,
@@ -81,7 +81,7 @@ pub(crate) struct TrialArgs {
 #[command(next_help_heading = "Criteria")]
 pub(crate) struct Thresholds {
     /// Times faster than one after the other, where the ceiling allows it
-    #[arg(long, value_name = "TIMES", value_parser = positive)]
+    #[arg(long, value_name = "TIMES", value_parser = amount)]
     min_speedup: Option<f64>,
     /// The part of the possible speedup that has to be reached, 0 to 1
     #[arg(long, value_name = "SHARE", value_parser = share)]
@@ -90,13 +90,13 @@ pub(crate) struct Thresholds {
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     min_success_rate: Option<f64>,
     /// Seconds that 95 % of the answers have to stay below
-    #[arg(long, value_name = "SECONDS", value_parser = positive)]
+    #[arg(long, value_name = "SECONDS", value_parser = amount)]
     max_p95_latency: Option<f64>,
     /// USD that a task has to stay below on average
-    #[arg(long, value_name = "USD", value_parser = positive)]
+    #[arg(long, value_name = "USD", value_parser = amount)]
     max_cost_per_task: Option<f64>,
     /// Times the median of its type that a task may cost [default: 3, or what chance explains of so many tasks]
-    #[arg(long, value_name = "TIMES", value_parser = positive)]
+    #[arg(long, value_name = "TIMES", value_parser = amount)]
     max_cost_outlier: Option<f64>,
 }
 
@@ -144,20 +144,20 @@ fn phases(text: &str) -> Result<Phases, String> {
 }
 
 fn number(text: &str, most: f64, what: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok().filter(|number| *number > 0.0 && *number <= most);
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..=most).contains(number));
     number.ok_or_else(|| format!("not a number {what}"))
 }
 
-fn positive(text: &str) -> Result<f64, String> {
-    number(text, f64::MAX, "above 0")
+fn amount(text: &str) -> Result<f64, String> {
+    number(text, f64::MAX, "of 0 or more")
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    number(text, 1.0, "above 0, and 1 at most")
+    number(text, 1.0, "from 0 to 1")
 }
 
 fn percent(text: &str) -> Result<f64, String> {
-    number(text, 100.0, "above 0, and 100 at most")
+    number(text, 100.0, "from 0 to 100")
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

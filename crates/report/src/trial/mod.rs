@@ -136,7 +136,8 @@ pub enum PointState {
 /// One run of a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrialRun {
-    /// What for: `key`, `serial`, `judged`, `recovery`, `simulated`, … Several plays of the same have the same.
+    /// What for: `key`, `serial`, `judged`, `recovery`, `simulated-serial`, `simulated`, `width-4` or `fitted-4`: at that
+    /// width. Several plays of the same have the same.
     pub role: String,
     /// Its id in the journal: `sortie show` tells more.
     pub run_id: String,

@@ -54,7 +54,10 @@ pub(super) async fn run(args: TrialArgs) -> Result<Exit, Failed> {
         terminal.warn(&plan.warnings);
     }
     let simulation = simulation(&args.instead)?;
-    let rehearsal = Simulation { scenario: scenario_text(&args.against)?, seed: args.instead.seed };
+    let rehearsal = Simulation {
+        scenario: scenario_text(args.against.as_deref().unwrap_or("seed"))?,
+        seed: args.instead.seed,
+    };
     let phases: Vec<Option<Phase>> = match args.phase {
         Some(phases) => phases.each().map(Some).collect(),
         None => vec![None],
@@ -104,6 +107,9 @@ pub(super) async fn run(args: TrialArgs) -> Result<Exit, Failed> {
 fn consistent(args: &TrialArgs, test_type: Option<TestType>) -> Result<(), Failed> {
     let invalid = |message: &str| Err(Failed::new(Exit::Invalid, message));
     let is_comparison = test_type == Some(TestType::Compare);
+    if args.against.is_some() && !is_comparison {
+        return invalid("--against is about --test-type compare");
+    }
     if args.fit.is_some() && !is_comparison {
         return invalid("--fit needs --test-type compare: it takes both sides to fit one to the other");
     }

@@ -233,6 +233,7 @@ fn an_endpoint_that_throttles_every_call_is_a_failed_trial() {
 #[test]
 fn options_that_cannot_be_meant_together_are_refused_before_anything_is_done() {
     let refused = [
+        ("--phase 1 --against calm", "--against is about --test-type compare"),
         ("--phase 1 --fit own.yaml", "--fit needs --test-type compare"),
         ("--phase 1 --send-oversized", "--send-oversized is about --test-type fault-tolerance"),
         ("--phase 1..2 --tasks 5", "--tasks is about one phase"),
@@ -252,7 +253,7 @@ fn options_that_cannot_be_meant_together_are_refused_before_anything_is_done() {
         ("--phase 2..1", "not a phase"),
         ("--tasks 0", "invalid value '0'"),
         ("--test-type every", "invalid value 'every'"),
-        ("--min-efficiency 2", "not a number above 0, and 1 at most"),
+        ("--min-efficiency 2", "not a number from 0 to 1"),
         ("--max-cost 0", "a budget of nothing allows nothing"),
         ("--max-cost nobody=1", "nobody"),
         ("--test-type compare --against nowhere", "failed to find a scenario named `nowhere`"),
