@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sortie_core::limit::{Dimension, GateId, burst_of};
+use sortie_core::limit::{Dimension, GateId, WaitReason, burst_of};
 use sortie_core::run::control::Control;
 
 use crate::bound;
@@ -29,12 +29,25 @@ pub struct WaitedFor {
     pub seconds: Duration,
 }
 
-/// The longest waits, in words: `requests/min of anthropic/claude-sonnet-5-5 (4 min 3 s)`.
+impl WaitedFor {
+    /// The reason; none where it is no limit's.
+    pub fn why(&self) -> Option<WaitReason> {
+        WaitReason::parse(&self.reason)
+    }
+
+    /// Whether it was for this.
+    fn is_for(&self, reason: &WaitReason) -> bool {
+        self.why().as_ref() == Some(reason)
+    }
+}
+
+/// The longest waits, as they follow "waited for": `requests/min of anthropic/claude-sonnet-5-5 (4 min 3 s)`.
 pub(crate) fn longest(waits: &[WaitedFor]) -> Vec<String> {
     let mut longest: Vec<&WaitedFor> = waits.iter().collect();
     longest.sort_by(|a, b| b.seconds.cmp(&a.seconds).then_with(|| a.reason.cmp(&b.reason)));
     let named = longest.iter().take(MOST_REASONS);
-    named.map(|wait| format!("{} ({})", wait.reason, duration(wait.seconds))).collect()
+    let what = |wait: &WaitedFor| wait.why().map_or_else(|| wait.reason.clone(), |why| why.as_object());
+    named.map(|wait| format!("{} ({})", what(wait), duration(wait.seconds))).collect()
 }
 
 /// The same in a line: `requests/min of anthropic/claude-sonnet-5-5 (4 min 3 s), the budget (2 s)`; none where
@@ -63,8 +76,8 @@ pub(crate) fn saving<'a>(fold: &'a Fold, summary: &Summary) -> Option<Saving<'a>
     let gates = || (0..).map(GateId).zip(&fold.run().settings.gates);
     let waits = DIMENSIONS.into_iter().flat_map(|quota| {
         gates().filter_map(move |(id, spec)| {
-            let reason = format!("{} of {}", quota.per_minute(), spec.name);
-            let wait = summary.waits.iter().find(|wait| wait.reason == reason)?;
+            let reason = WaitReason::Quota(quota, spec.name.clone());
+            let wait = summary.waits.iter().find(|wait| wait.is_for(&reason))?;
             Some((quota, id, spec, wait.seconds))
         })
     });
@@ -72,9 +85,7 @@ pub(crate) fn saving<'a>(fold: &'a Fold, summary: &Summary) -> Option<Saving<'a>
         waits.max_by_key(|(.., waited)| *waited).filter(|(.., waited)| *waited >= SHORTEST)?;
     let stated = match quota {
         Dimension::Requests => stated_rate(fold, id).map(u64::from),
-        Dimension::InputTokens => spec.input_tokens_per_minute,
-        Dimension::OutputTokens => spec.output_tokens_per_minute,
-        Dimension::Tokens => spec.tokens_per_minute,
+        _ => spec.per_minute(quota),
     };
     // The least time with this rate of requests, or without any.
     let least = |rate: Option<u32>| {

@@ -8,7 +8,7 @@ use super::dimension::{Dimension, Left, Told};
 use super::meter::{Heard, Meter};
 use super::pace::Pace;
 use super::part::Share;
-use super::{GateSpec, Held, Learned, Scope, Verdict, burst_of};
+use super::{GateSpec, Held, Learned, Scope, Verdict, WaitReason, burst_of};
 use crate::run::event::AttemptId;
 use crate::time::Time;
 use crate::usage::Cost;
@@ -99,29 +99,29 @@ impl Gate {
     }
 
     pub(super) fn check(&self, ask: &Cost, now: Time) -> Result<(), Held> {
-        let held = |verdict, what: &str| {
-            Err(Held { verdict, reason: format!("{what} of {}", self.name), scope: Scope::Gate })
+        let held = |verdict, reason: WaitReason| {
+            Err(Held { verdict, reason: reason.to_string(), scope: Scope::Gate })
         };
+        let name = || self.name.clone();
         if self.closed_until > now {
-            let reason = format!("throttled by {}", self.name);
-            return Err(Held { verdict: Verdict::WaitUntil(self.closed_until), reason, scope: Scope::Gate });
+            return held(Verdict::WaitUntil(self.closed_until), WaitReason::Throttled(name()));
         }
         if self.joins > now {
-            return held(Verdict::WaitUntil(self.joins), "a share");
+            return held(Verdict::WaitUntil(self.joins), WaitReason::Share(name()));
         }
         if self.concurrency.as_ref().is_some_and(Concurrency::is_full) {
-            return held(Verdict::WaitForSettle, "max_concurrent");
+            return held(Verdict::WaitForSettle, WaitReason::GateConcurrency(name()));
         }
         if self.pace.is_waiting_to_hear() {
-            return held(Verdict::WaitForSettle, "first words");
+            return held(Verdict::WaitForSettle, WaitReason::FirstWords(name()));
         }
         let meters = self.meters.iter();
-        let waits =
-            meters.filter_map(|meter| Some((meter.wait_for(ask, now)?, meter.dimension().per_minute())));
-        let pace = self.pace.wait_for(now).map(|until| (until, "learned pace"));
+        let waits = meters.filter_map(|meter| Some((meter.wait_for(ask, now)?, Some(meter.dimension()))));
+        let pace = self.pace.wait_for(now).map(|until| (until, None));
         match waits.chain(pace).max_by_key(|(until, _)| *until) {
             None => Ok(()),
-            Some((until, what)) => held(Verdict::WaitUntil(until), what),
+            Some((until, Some(quota))) => held(Verdict::WaitUntil(until), WaitReason::Quota(quota, name())),
+            Some((until, None)) => held(Verdict::WaitUntil(until), WaitReason::Pace(name())),
         }
     }
 

@@ -24,6 +24,7 @@ mod meter;
 mod oversized;
 mod pace;
 mod part;
+mod reason;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,7 @@ use gate::Gate;
 pub use learned::{Learned, LearnedQuota};
 pub use oversized::{Oversized, oversized};
 pub use part::Share;
+pub use reason::WaitReason;
 
 /// A gate's place in [`crate::run::input::Settings::gates`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -90,6 +92,18 @@ pub struct GateSpec {
     /// burst after it was sent, and the first one opens the connection. None where calls are simulated.
     #[serde(default, with = "micros")]
     pub lag: Duration,
+}
+
+impl GateSpec {
+    /// The quota of a minute that it has.
+    pub fn per_minute(&self, quota: Dimension) -> Option<u64> {
+        match quota {
+            Dimension::Requests => self.requests_per_minute.map(u64::from),
+            Dimension::InputTokens => self.input_tokens_per_minute,
+            Dimension::OutputTokens => self.output_tokens_per_minute,
+            Dimension::Tokens => self.tokens_per_minute,
+        }
+    }
 }
 
 /// What a limit says to a start.
@@ -156,7 +170,7 @@ impl Gates {
     /// Why it has to wait; of several reasons the one that holds longest.
     pub fn check(&self, gate: GateId, ask: &Cost, now: Time) -> Result<(), Held> {
         if self.process.is_full() {
-            let reason = "max_concurrent".to_owned();
+            let reason = WaitReason::Concurrency.to_string();
             return Err(Held { verdict: Verdict::WaitForSettle, reason, scope: Scope::Process });
         }
         self.gates[gate.index()].check(ask, now)

@@ -7,7 +7,7 @@ use super::ready::{Lane, Place};
 use super::route::{Asked, Queue};
 use super::step::Deciding;
 use crate::agent::AgentId;
-use crate::limit::GateId;
+use crate::limit::{GateId, WaitReason};
 use crate::plan::TaskId;
 
 /// Who is held for the rest of a step.
@@ -82,7 +82,7 @@ impl Deciding<'_> {
                 return Some(fresh);
             } else if first.is_retry && !health.allows_retry(gate) {
                 let account = &self.run.settings.gates[gate.index()].account;
-                let reason = format!("the retry quota of {account}");
+                let reason = WaitReason::RetryQuota(account.clone()).to_string();
                 let behind: Vec<AgentId> = self.agents_behind(gate).collect();
                 self.wait_of(&[Lane::Retry], reason, None, &behind, held);
                 held.waits = true;
@@ -146,12 +146,12 @@ impl Deciding<'_> {
 
     /// Says why the tasks behind a gate wait for its provider to be well.
     fn say_barred(&mut self, gate: GateId, barred: Barred, behind: &[AgentId], held: &Held) {
-        let name = &self.run.settings.gates[gate.index()].name;
+        let name = self.run.settings.gates[gate.index()].name.clone();
         let (reason, until) = match barred {
-            Barred::ProbeAt(until) => (format!("the next probe: {name} is failing"), Some(until)),
-            Barred::Probing => (format!("the answer to a probe: {name} is failing"), None),
-            Barred::Recovering => (format!("answers of {name}, which was failing"), None),
+            Barred::ProbeAt(until) => (WaitReason::NextProbe(name), Some(until)),
+            Barred::Probing => (WaitReason::Probe(name), None),
+            Barred::Recovering => (WaitReason::Recovery(name), None),
         };
-        self.wait_of(&Lane::ALL, reason, until, behind, held);
+        self.wait_of(&Lane::ALL, reason.to_string(), until, behind, held);
     }
 }

@@ -12,7 +12,7 @@ use super::state::Run;
 use super::step::Deciding;
 use crate::agent::AgentId;
 use crate::failure::{Class, Failure};
-use crate::limit::{self, GateId, Scope, Verdict};
+use crate::limit::{self, GateId, Scope, Verdict, WaitReason};
 use crate::plan::TaskId;
 use crate::price::Pricing;
 use crate::time::Time;
@@ -101,12 +101,12 @@ impl Deciding<'_> {
         let plan = self.run.plan.clone();
         match purse {
             Purse::Agent(agent) => {
-                let reason = format!("the budget of {}", plan.agent(agent).name);
-                self.wait(reason, None, &[agent], held);
+                let reason = WaitReason::AgentBudget(plan.agent(agent).name.clone());
+                self.wait(reason.to_string(), None, &[agent], held);
                 held.hold(&[agent]);
             }
             Purse::Run => {
-                self.wait("the budget".to_owned(), None, &[asked], held);
+                self.wait(WaitReason::Budget.to_string(), None, &[asked], held);
                 let costs = |id: &AgentId| matches!(plan.agent(*id).pricing, Pricing::Known(_));
                 let costly: Vec<AgentId> = plan.agent_ids().filter(costs).chain([asked]).collect();
                 held.hold(&costly);

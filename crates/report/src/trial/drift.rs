@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use sortie_core::failure::Class;
-use sortie_core::limit::{Dimension, GateId};
+use sortie_core::limit::{GateId, WaitReason};
 use sortie_core::plan::TaskId;
 use sortie_core::run::control::Control;
 use sortie_core::run::event::{AttemptId, Event, Record, Wait};
@@ -171,7 +171,9 @@ impl DriftFold {
     fn waited(&mut self, run: &RunView, waits: &[Wait], at: Time) {
         let (begun, now) = (self.told, self.clock.at(at));
         for (index, spec) in run.settings.gates.iter().enumerate() {
-            let is_its = |wait: &&Wait| is_for_rate(&wait.reason, &spec.name);
+            let is_its = |wait: &&Wait| {
+                WaitReason::parse(&wait.reason).is_some_and(|reason| reason.is_rate_of(&spec.name))
+            };
             let waited: Duration = waits.iter().filter(is_its).map(|wait| wait.time).sum();
             let held = self.gate(GateId(index as u16));
             held.waited = held.waited.saturating_add(waited);
@@ -266,13 +268,6 @@ fn p95(answers: &[(TaskId, Duration)]) -> Option<Duration> {
     let mut latencies: Vec<Duration> = answers.iter().map(|(_, latency)| *latency).collect();
     latencies.sort_unstable();
     percentile(&latencies, 95)
-}
-
-/// Whether a reason to wait is the rate of a gate's requests: as stated or told, as found out, or as a refusal showed.
-fn is_for_rate(reason: &str, gate: &str) -> bool {
-    let requests = Dimension::Requests.per_minute();
-    let named = |what: &str| reason.strip_prefix(what).is_some_and(|rest| rest == gate);
-    named(&format!("{requests} of ")) || named("learned pace of ") || named("throttled by ")
 }
 
 #[cfg(test)]
