@@ -119,6 +119,10 @@ pub(super) fn in_unit(value: f64, unit: &str) -> String {
         "x" => shown(value, Unit::Times),
         "%" => shown(value, Unit::Percent),
         "tasks/s" => shown(value, Unit::Rate),
+        "calls" => {
+            let calls = if shown(value, Unit::Number) == "1" { "call" } else { "calls" };
+            format!("{} {calls}", shown(value, Unit::Number))
+        }
         other => format!("{} {}", shown(value, Unit::Number), other),
     }
 }
@@ -240,6 +244,11 @@ mod tests {
             let of = criterion(name, Some(value), Some(threshold), Some(true));
             assert_eq!(format!("{}, {}", measured(&of), required(&of)), shown, "{name}");
         }
+    }
+
+    #[test]
+    fn one_call_is_a_call() {
+        assert_eq!([0.0, 1.0, 2.0].map(|n| in_unit(n, "calls")), ["0 calls", "1 call", "2 calls"]);
     }
 
     #[test]

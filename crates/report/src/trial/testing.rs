@@ -104,7 +104,7 @@ pub(crate) fn of(test_type: &str, tasks: u64, took: f64) -> Trial {
             "task_types",
             Some(true),
             if tasks == 1 {
-                "each of 1 type that was tried has a success"
+                "the one type that was tried has a success"
             } else {
                 "each of 2 types that were tried has a success"
             },

@@ -124,11 +124,11 @@ impl Proxies {
             let charge = fold.charge();
             let doubtful = charge.estimated + charge.at_risk;
             notes.push(format!(
-                "of {} the provider was asked for {}, and {} it had begun were kept from us: {} are counted for them, as \
+                "of {} the provider was asked for {}, and {}: {} are counted for that, as \
                  estimated or at risk",
                 count(all.calls, "call"),
                 all.asked,
-                count(all.cut, "answer"),
+                cut_short(all.cut),
                 sortie_report::units::money(doubtful),
             ));
         }
@@ -147,10 +147,16 @@ fn promised() -> String {
     )
 }
 
+/// `1 answer that it had begun was cut`.
+fn cut_short(answers: u64) -> String {
+    let was = if answers == 1 { "was" } else { "were" };
+    format!("{} that it had begun {was} cut", count(answers, "answer"))
+}
+
 /// What calls failed by, where nobody else counted it.
 fn by_class(fold: &Fold) -> Vec<Faulted> {
     let failed = |(class, calls): (&Class, &u64)| {
-        let fault = format!("calls that failed: {class}");
+        let fault = format!("calls that failed: {}", class.to_string().replace('_', " "));
         Faulted { fault, calls: *calls, tasks: 0, recovered: 0, should_recover: Some(true), cost: None }
     };
     fold.counts().failed_attempts.iter().map(failed).collect()

@@ -44,13 +44,11 @@ fn task_types(evidence: &Evidence) -> Criterion {
             format!("no task of these types succeeded: {fails}; {works} of {tried} types work{untried}");
         return Criterion::of(name, false, why);
     }
-    let why =
-        format!("each of {} that {} tried has a success{untried}", count(tried as u64, "type"), was(tried));
+    let why = match tried {
+        1 => format!("the one type that was tried has a success{untried}"),
+        _ => format!("each of {tried} types that were tried has a success{untried}"),
+    };
     Criterion::of(name, true, why)
-}
-
-const fn was(n: usize) -> &'static str {
-    if n == 1 { "was" } else { "were" }
 }
 
 /// No task was called before all that it depends on had ended as it has to, by the times of the records. Runs in which
