@@ -187,6 +187,12 @@ pub fn makespan(plan: &Arc<Plan>, settings: &Settings, laws: &Laws) -> Duration 
     play(&whole(plan, settings).0, &Input::Started, laws, None, 0).makespan
 }
 
+/// When each task starts and ends where every call takes just what the laws expect of it, and none fails: as
+/// [`Forecast::schedule`], by one play.
+pub fn as_expected(plan: &Arc<Plan>, settings: &Settings, laws: &Laws) -> Vec<Scheduled> {
+    schedule(&play(&whole(plan, settings).0, &Input::Started, laws, None, 0))
+}
+
 fn of(run: &Run, first: &Input, laws: &Laws, seed: u64) -> Forecast {
     let (plan, settings) = (run.plan(), run.settings());
     let nominal = play(run, first, laws, None, seed);

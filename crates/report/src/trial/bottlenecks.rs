@@ -75,12 +75,16 @@ mod tests {
     #[test]
     fn what_was_waited_for_is_named_with_how_long() {
         let wait = |reason: &str, seconds| Wait { reason: reason.into(), time: Duration::from_secs(seconds) };
-        let waits =
-            vec![wait("max_concurrent", 3), wait("requests/min of a", 243), wait("b", 1), wait("c", 2)];
+        let waits = vec![
+            wait("max_concurrent", 3),
+            wait("requests/min of a", 243),
+            wait("b", 1),
+            wait("throttled by c", 2),
+        ];
         let found = found(&testing::retried().at(4.0, Event::Waited { waits }));
         assert_eq!(
             found.waited_for,
-            ["requests/min of a (4 min 03 s)", "max_concurrent (3.0 s)", "c (2.0 s)"]
+            ["requests/min of a (4 min 03 s)", "max_concurrent (3.0 s)", "c, which throttled them (2.0 s)"]
         );
         assert!(found.longest_path.is_empty(), "one task is no path");
     }

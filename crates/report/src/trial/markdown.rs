@@ -11,7 +11,7 @@ mod runs;
 use std::fmt::Write;
 
 use super::figure::{measured, required, title};
-use super::words::{about, began, name, reason, sentence, unready, verdict};
+use super::words::{about, began, ended_by, name, reason, sentence, unready, verdict};
 use super::{Criterion, PointState, Suggestion, TaskFigure, Trial, TrialRun};
 use crate::markdown::escape::escape;
 use crate::markdown::{dash, facts};
@@ -75,7 +75,7 @@ fn opening(trial: &Trial) -> String {
     if let Some(unready) = unready(trial) {
         writeln!(text, "\n{}", sentence(&escape(&unready))).unwrap_or_default();
     }
-    if let Some(error) = trial.summary.error.as_ref().filter(|_| began(trial)) {
+    if let Some(error) = ended_by(trial) {
         writeln!(text, "\nThe run that is judged: {}", sentence(&escape(error))).unwrap_or_default();
     }
     if trial.summary.simulated {

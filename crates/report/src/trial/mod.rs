@@ -392,7 +392,8 @@ pub struct TaskFigure {
 /// A setting that would have made the run better, by the forecast.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Suggestion {
-    /// The configuration's key: `rate_limiting.max_concurrent`.
+    /// What has to be changed: keys of the configuration and options of the command line, all of them
+    /// (`rate_limiting.max_concurrent and --max-concurrent`); or what a provider allows, which is no setting.
     pub setting: String,
     /// What it is now.
     pub from: String,

@@ -11,7 +11,9 @@ use unicode_width::UnicodeWidthStr;
 
 use super::comparison::{Compared, Comparison};
 use super::figure::{change, in_unit, measured, required, shown_of, title};
-use super::words::{began, came, drifted, name, sentence, serially, tally, unready, verdict, whole_cost};
+use super::words::{
+    began, came, drifted, ended_by, name, sentence, serially, tally, unready, verdict, whole_cost,
+};
 use super::{Change, Criterion, Measured, Point, PointState, Recovery, Suggestion, Trial, Verdict};
 use crate::amounts::charged;
 use crate::summary;
@@ -76,7 +78,7 @@ fn headline(trial: &Trial, style: Style) -> Vec<String> {
     lines.extend(unready(trial).iter().flat_map(|unready| wrapped("  ", "  ", &one_line(unready))));
     // How many tasks failed is said below, and which.
     let stopped = trial.summary.pending_tasks > 0 || trial.failures.is_empty();
-    if let Some(error) = trial.summary.error.as_ref().filter(|_| stopped && began(trial)) {
+    if let Some(error) = ended_by(trial).filter(|_| stopped) {
         lines.extend(wrapped("  ", "  ", &one_line(error)));
     }
     lines

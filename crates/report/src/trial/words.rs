@@ -107,7 +107,19 @@ pub(super) fn reason(trial: &Trial) -> String {
 pub(super) fn unready(trial: &Trial) -> Option<String> {
     tally(trial).filter(|_| trial.verdict == Verdict::Fail)?;
     let point = trial.checklist.iter().find(|point| point.state == PointState::Missing)?;
+    let is_said = |criterion: &Criterion| criterion.met == Some(false) && criterion.why == point.found;
+    if trial.criteria.iter().any(is_said) {
+        return None;
+    }
     Some(format!("Before it began, {}: {}", point.what, point.found))
+}
+
+/// Why the run that is judged ended before its time, where no criterion that was missed says just that.
+pub(super) fn ended_by(trial: &Trial) -> Option<&str> {
+    let error = trial.summary.error.as_deref().filter(|_| began(trial))?;
+    let is_said =
+        trial.criteria.iter().any(|criterion| criterion.met == Some(false) && criterion.why == error);
+    (!is_said).then_some(error)
 }
 
 /// Whether any of its runs was made.

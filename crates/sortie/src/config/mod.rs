@@ -133,6 +133,13 @@ pub struct Money {
     pub auto_stop: bool,
 }
 
+impl Money {
+    /// What a run may cost before that stops it; none where nothing does.
+    pub fn stopping(&self) -> Option<Usd> {
+        self.budget.filter(|_| self.auto_stop)
+    }
+}
+
 /// How much is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

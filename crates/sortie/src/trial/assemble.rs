@@ -18,9 +18,10 @@ use sortie_report::trial::{
 };
 use sortie_report::units::{budget_exceeded, money, rfc3339};
 
-use super::conduct::Conducted;
+use super::conduct::{Conducted, Spent};
 use super::design::{Design, Role, TestType};
 use super::faults;
+use super::needs::Shortfall;
 use super::speedup;
 use crate::foresight::Foresight;
 
@@ -53,8 +54,12 @@ pub struct Material<'a> {
     pub foresight: Option<&'a Foresight>,
     /// What each gate's provider is known to allow by now.
     pub allowed: Vec<GateSpec>,
-    /// What it may cost altogether.
+    /// What the trials in a row before it have spent of its budgets.
+    pub before: &'a Spent,
+    /// What it may cost altogether, those before it included.
     pub budget: Option<Usd>,
+    /// What of the money could not suffice, as was known before it began.
+    pub shortfalls: &'a [Shortfall],
     /// What it has to reach.
     pub criteria: Criteria,
     /// What its reader has to know besides.
@@ -87,6 +92,7 @@ impl Material<'_> {
             makes_faults: self.design.test_type == TestType::FaultTolerance,
             faults: &faults,
             spent: (cost, at_risk),
+            before: self.before.total(),
             budget: self.budget,
             stopped: stopped.as_deref(),
             fit: self.fit.as_ref().map(|fit| fit.as_deref().map_err(String::as_str)),
@@ -99,6 +105,10 @@ impl Material<'_> {
         let agents = judged.fold.agents().map(|agent| format!("{} ({})", agent.name, agent.model)).collect();
         let mut summary = report.summary.clone();
         summary.success = verdict == Verdict::Pass;
+        if judged.is_stopped_by_budget() {
+            // Its own sums are those of what was left for it.
+            summary.error = stopped;
+        }
         if let Some(measured) = &measured {
             as_measured(&mut summary, measured, report.bound, judged.width());
         }
@@ -142,14 +152,49 @@ impl Material<'_> {
     }
 
     fn notes(&self, made: bool) -> Vec<String> {
-        let unmade = "the test itself was not made, because not all of its agents could be asked";
         let notes = self.design.notes.iter().chain(&self.notes).cloned();
-        notes.chain((!made).then(|| unmade.to_owned())).collect()
+        notes.chain((!made).then(|| self.unmade())).collect()
     }
 
-    /// Which part a budget stopped, and on what.
+    /// Why the test itself was not made.
+    fn unmade(&self) -> String {
+        let because = match self.parts.last() {
+            Some(part) if part.is_stopped_by_budget() => {
+                format!("a budget stopped the {} run before it", part.role.name())
+            }
+            Some(part) if part.role != Role::Key => {
+                format!("the {} run before it did not come to its end", part.role.name())
+            }
+            _ if !self.shortfalls.is_empty() => "the money is too little for it".to_owned(),
+            _ => "not all of its agents could be asked".to_owned(),
+        };
+        format!("the test itself was not made, because {because}")
+    }
+
+    /// Which part a budget stopped, and on what, in the sums of the whole budget; none where none did.
     fn stopped(&self) -> Option<String> {
-        self.parts.iter().find_map(stopped_by_budget)
+        let Some(at) = self.parts.iter().position(Conducted::is_stopped_by_budget) else {
+            return self.shortfalls.first().map(ToString::to_string);
+        };
+        let (part, paid) = (&self.parts[at], |part: &&Conducted| !part.role.is_rehearsal());
+        let Some(Outcome::BudgetExceeded { needed, budget, agent }) = part.fold.outcome() else {
+            return None;
+        };
+        let plan = &part.fold.run().plan;
+        let agent = agent.and_then(|id| Some(plan.agents().get(id.index())?.name.as_str()));
+        let of = |spent: &Spent| agent.map_or_else(|| spent.total(), |name| spent.of_agent(name));
+        // The run was created with what the others had left.
+        let (phases, others) = (of(self.before), of(&self.before.with(self.parts[..at].iter().filter(paid))));
+        let whose = agent.map_or_else(String::new, |name| format!(" (the budget of agent {name})"));
+        let before = match phases {
+            phases if phases.is_zero() => String::new(),
+            phases => format!(", {} by the phases before included", money(phases)),
+        };
+        Some(format!(
+            "{}{whose}: the next call of the {} run, at the most that it may cost, did not fit beside what was spent{before}",
+            budget_exceeded(*needed + others, *budget + others),
+            part.role.name(),
+        ))
     }
 
     /// Both halves, where both were made and all their tasks succeeded: others took other work.
@@ -162,21 +207,6 @@ impl Material<'_> {
         let Foresight { settings, laws, .. } = self.foresight?;
         speedup::measured(&serial.fold, report.fold, self.pause, settings, laws, self.seed)
     }
-}
-
-/// What a budget stopped a part on, in words; none where none did.
-fn stopped_by_budget(part: &Conducted) -> Option<String> {
-    let Some(Outcome::BudgetExceeded { needed, budget, agent }) = part.fold.outcome() else { return None };
-    let whose = agent.map_or_else(String::new, |id| {
-        let agent = part.fold.run().plan.agents().get(id.index());
-        agent.map_or_else(String::new, |agent| format!(" for agent {}", agent.name))
-    });
-    Some(format!(
-        "the budget stopped the {} run, for which {} of it were left{whose}: {}",
-        part.role.name(),
-        money(*budget),
-        budget_exceeded(*needed, *budget),
-    ))
 }
 
 /// Takes what was measured for what was estimated of calls one after the other.

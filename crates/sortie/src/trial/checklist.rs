@@ -2,25 +2,24 @@
 //! to work, and what its account answered.
 
 use sortie_core::failure::Class;
-use sortie_core::limit::Dimension;
-use sortie_core::money::Usd;
 use sortie_core::plan::check::{Checked, Routing, check};
 use sortie_core::plan::written::{PlanFile, TaskFile};
+use sortie_core::prediction::Stop;
+use sortie_core::run::event::Outcome;
 use sortie_core::run::input::Mode;
-use sortie_engine::sharing::learned;
 use sortie_engine::store::Header;
 use sortie_report::fold::Status;
-use sortie_report::learned::words;
 use sortie_report::trial::{Point, PointState};
 use sortie_report::units::{count, duration, money};
 
-use super::conduct::Conducted;
+use super::conduct::{Conducted, Spent};
 use super::design::{Part, Phase, Role};
+use super::limits::Limits;
+use super::needs::{Needs, Purse, Shortfall};
 use super::shelf;
 use crate::config::Config;
 use crate::error::Error;
 use crate::foresight::Foresight;
-use crate::session::now;
 
 /// What an agent is asked: as little as an answer can cost.
 const QUESTION: &str = "Answer with one word: are you there?";
@@ -50,25 +49,39 @@ pub const fn is_setup(class: Class) -> bool {
     matches!(class, Class::Auth | Class::QuotaGone | Class::Invalid | Class::Redirected)
 }
 
-/// The points, once the agents were asked: `header` is what the judged run would be created with, and `foresight` what is
-/// expected of it; so many runs of its tasks are paid for.
-pub fn points(
-    config: &Config,
-    header: &Header,
-    phase: Option<Phase>,
-    keys: &Conducted,
-    (foresight, paid): (&Foresight, u64),
-) -> Vec<Point> {
+/// What a trial is held against before it begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Plans<'a> {
+    /// What the judged run would be created with.
+    pub header: &'a Header,
+    /// What is expected of it.
+    pub foresight: &'a Foresight,
+    /// What all runs need.
+    pub needs: &'a Needs,
+    /// What of the money cannot suffice for that.
+    pub shortfalls: &'a [Shortfall],
+    /// What was spent before the trial, by the phases in a row with it.
+    pub before: &'a Spent,
+    /// Of which phase it is.
+    pub phase: Option<Phase>,
+}
+
+/// The points, once the agents were asked.
+pub fn points(config: &Config, keys: &Conducted, plans: Plans) -> Vec<Point> {
+    let limits = Limits::of(config, plans);
     let mut points = keyed(keys);
-    points.push(cap(config, foresight.forecast.cost.expected.times(paid)));
-    points.push(rate(header));
+    points.push(cap(config, plans));
+    points.extend(plans.shortfalls.iter().filter_map(of_agent_or_task));
+    points.push(limits.stated());
     points.push(logging(keys));
-    points.extend(quota(config, header));
-    points.extend(phase.map(|phase| frame(phase, foresight, paid)));
+    if !plans.header.settings.simulated {
+        points.extend(limits.quotas());
+    }
+    points.extend(plans.phase.map(|phase| frame(phase, plans.needs)));
     points
 }
 
-fn point(state: PointState, what: impl Into<String>, found: impl Into<String>) -> Point {
+pub(super) fn point(state: PointState, what: impl Into<String>, found: impl Into<String>) -> Point {
     Point { state, what: what.into(), found: found.into(), hint: None }
 }
 
@@ -85,9 +98,12 @@ fn keyed(keys: &Conducted) -> Vec<Point> {
                 (if simulated { ", the simulator in its place" } else { "" }, money(view.cost()));
             return point(PointState::Ok, what, format!("{} answered{took} for {cost}{by}", agent.model));
         }
-        let why = match &view.failure {
-            Some(failure) => failure.to_string(),
-            None => "it was not asked".to_owned(),
+        let why = match (&view.failure, keys.fold.outcome()) {
+            (Some(failure), _) => failure.to_string(),
+            (None, Some(Outcome::BudgetExceeded { budget, .. })) => {
+                format!("not asked, for the {} that the budget leaves do not allow that call", money(*budget))
+            }
+            (None, _) => "it was not asked".to_owned(),
         };
         let refused = view.failure.as_ref().is_some_and(|failure| is_setup(failure.class));
         let mut found = point(PointState::Missing, what, format!("{}: {why}", agent.model));
@@ -98,49 +114,63 @@ fn keyed(keys: &Conducted) -> Vec<Point> {
     plan.tasks().iter().zip(keys.fold.tasks()).map(one).collect()
 }
 
-/// A cost cap is set, and the forecast is below it.
-fn cap(config: &Config, expected: Usd) -> Point {
-    match config.money.budget {
-        Some(budget) if config.money.auto_stop => {
-            let state = if expected > budget { PointState::Warning } else { PointState::Ok };
-            let found = format!("{} for the whole trial; {} expected", money(budget), money(expected));
-            let mut point = point(state, "cost cap", found);
-            point.hint = (state == PointState::Warning).then(|| "--max-cost raises it".to_owned());
-            point
+/// A cost cap is set, and what the trial needs is below it.
+fn cap(config: &Config, plans: Plans) -> Point {
+    let what = "cost cap";
+    let with = |state, found: String, hint: &str| {
+        let mut point = point(state, what, found);
+        point.hint = Some(hint.to_owned());
+        point
+    };
+    let Some(budget) = config.money.budget else {
+        let hint = "set cost_control.max_cost_per_session, or --max-cost";
+        return with(PointState::Warning, "none is set".to_owned(), hint);
+    };
+    if !config.money.auto_stop {
+        let hint = "set cost_control.auto_stop_on_limit, or --max-cost";
+        return with(PointState::Warning, format!("past {} it only warns", money(budget)), hint);
+    }
+    if let Some(short) = plans.shortfalls.iter().find(|short| short.purse == Purse::Trial) {
+        let hint = "--max-cost raises it, --tasks makes the trial smaller";
+        return with(PointState::Missing, short.to_string(), hint);
+    }
+    let expected = plans.needs.cost.expected;
+    let found = match plans.before.total() {
+        before if before.is_zero() => {
+            format!("{} for the whole trial; {} expected", money(budget), money(expected))
         }
-        Some(budget) => {
-            let mut point =
-                point(PointState::Warning, "cost cap", format!("past {} it only warns", money(budget)));
-            point.hint = Some("set cost_control.auto_stop_on_limit, or --max-cost".to_owned());
-            point
+        before => format!(
+            "{} for all phases, {} of it spent before; {} expected",
+            money(budget),
+            money(before),
+            money(expected)
+        ),
+    };
+    match plans.foresight.forecast.budget_stop {
+        Some(Stop { agent: None, stopped, plays, .. }) => {
+            let found = format!("{found}; in {stopped} of {plays} plays of the forecast it stops the trial");
+            with(PointState::Warning, found, "--max-cost raises it")
         }
-        None => {
-            let mut point = point(PointState::Warning, "cost cap", "none is set");
-            point.hint = Some("set cost_control.max_cost_per_session, or --max-cost".to_owned());
-            point
-        }
+        _ => point(PointState::Ok, what, found),
     }
 }
 
-/// A rate limit is set.
-fn rate(header: &Header) -> Point {
-    let gates = &header.settings.gates;
-    let used = header.plan.used_agents().into_iter().map(|id| header.plan.agent(id).gate);
-    let stated: Vec<String> = used
-        .filter_map(|gate| {
-            let gate = gates.get(gate.index())?;
-            Some(format!("{} requests/min at {}", gate.requests_per_minute?, gate.name))
-        })
-        .collect();
-    if stated.is_empty() {
-        let mut point =
-            point(PointState::Warning, "rate limit", "none is set: the provider's is found by its replies");
-        point.hint = Some("set rate_limiting.requests_per_minute to what the account allows".to_owned());
-        return point;
-    }
-    let mut stated = stated;
-    stated.dedup();
-    point(PointState::Ok, "rate limit", stated.join(", "))
+/// Money of an agent or of a task that cannot suffice.
+fn of_agent_or_task(short: &Shortfall) -> Option<Point> {
+    let (what, hint) = match &short.purse {
+        Purse::Trial => return None,
+        Purse::Agent(_, name) => (
+            format!("cost cap of {name}"),
+            format!("raise agents.{name}.max_cost; --tasks makes the trial smaller"),
+        ),
+        Purse::Tasks(..) => (
+            "cost cap of a task".to_owned(),
+            "raise cost_control.max_cost_per_task, or the task's max_cost, or lower max_tokens".to_owned(),
+        ),
+    };
+    let mut point = point(PointState::Missing, what, short.to_string());
+    point.hint = Some(hint);
+    Some(point)
 }
 
 /// Logs can be written: those of the calls that were just made are there.
@@ -162,53 +192,22 @@ fn logging(keys: &Conducted) -> Point {
     }
 }
 
-/// The account's quota is enough: what replies told of it, against what the trial needs.
-fn quota(config: &Config, header: &Header) -> Vec<Point> {
-    let specs = &header.settings.gates;
-    let mut points = Vec::new();
-    let used: std::collections::BTreeSet<usize> =
-        header.plan.used_agents().into_iter().map(|id| header.plan.agent(id).gate.index()).collect();
-    if !header.settings.simulated {
-        let known = learned(&config.results_dir, specs, now());
-        for (index, learned) in known.iter().enumerate().filter(|(index, _)| used.contains(index)) {
-            let name = &specs[index].name;
-            let Some(learned) = learned else {
-                let found = format!("{name}: its replies tell no limits");
-                points.push(point(PointState::Warning, "API quota", found));
-                continue;
-            };
-            let largest = |dimension| learned.per_minute(dimension);
-            let too_large = header.plan.tasks().iter().find(|task| {
-                let output =
-                    largest(Dimension::OutputTokens).is_some_and(|most| u64::from(task.max_tokens) > most);
-                header.plan.agent(task.agent).gate.index() == index && output
-            });
-            match too_large {
-                Some(task) => {
-                    let found = format!(
-                        "{}; task {} may take {} output tokens",
-                        words(name, learned, now()),
-                        task.name,
-                        task.max_tokens
-                    );
-                    points.push(point(PointState::Missing, "API quota", found));
-                }
-                None => points.push(point(PointState::Ok, "API quota", words(name, learned, now()))),
-            }
-        }
-    }
-    points
-}
-
 /// What is expected of the trial, against what the founding document expects of its phase.
-fn frame(phase: Phase, foresight: &Foresight, paid: u64) -> Point {
+fn frame(phase: Phase, needs: &Needs) -> Point {
     let (usd, minutes) = phase.most();
-    let (time, cost) = (foresight.forecast.makespan.p50, foresight.forecast.cost.expected.times(paid));
+    let (time, cost) = (needs.time, needs.cost.expected);
     let within = time.as_secs() <= minutes * 60 && cost.as_f64() <= usd;
+    let takes = match needs.runs {
+        1 => format!("the judged run is expected to take {}", duration(time)),
+        runs => format!(
+            "{runs} runs, the judged one of {} among them, are expected to take {} one after the other",
+            duration(needs.judged),
+            duration(time)
+        ),
+    };
     let found = format!(
-        "the judged run is expected to take {}, all runs to cost {}; a phase of its kind takes {minutes} min and ${usd:.2} at most",
-        duration(time),
-        money(cost),
+        "{takes}, and to cost {}; a phase of its kind takes {minutes} min and ${usd:.2} at most",
+        money(cost)
     );
     point(if within { PointState::Ok } else { PointState::Warning }, "time and cost of the phase", found)
 }

@@ -78,6 +78,16 @@ pub struct Spent {
 }
 
 impl Spent {
+    /// What they may have cost together.
+    pub const fn total(&self) -> Usd {
+        self.all
+    }
+
+    /// What they may have cost by this agent.
+    pub fn of_agent(&self, name: &str) -> Usd {
+        self.by_agent.get(name).copied().unwrap_or_default()
+    }
+
     /// The same with what these parts may have cost.
     #[must_use]
     pub fn with<'a>(&self, parts: impl IntoIterator<Item = &'a Conducted>) -> Self {
@@ -95,9 +105,8 @@ impl Spent {
     /// The header with what is left of its agents' own budgets.
     #[must_use]
     pub fn taken_from(&self, mut header: Header) -> Header {
-        let spent = |name: &str| self.by_agent.get(name).copied().unwrap_or_default();
         Arc::make_mut(&mut header.plan)
-            .set_max_costs(|agent| Some(agent.max_cost?.minus(spent(&agent.name))));
+            .set_max_costs(|agent| Some(agent.max_cost?.minus(self.of_agent(&agent.name))));
         header
     }
 }
@@ -280,12 +289,16 @@ impl Conducted {
         Ok(Conducted { role, ended, fold, directory, results, said })
     }
 
-    /// Why it ended before its tasks had; none where each of them came to an end.
+    /// That it ended before its tasks had, and the trial with it, in words; none where each of them came to an end.
     pub fn stopped(&self) -> Option<String> {
-        match &self.ended {
-            Ended::Finished(Outcome::Completed) => None,
-            _ => self.fold.summary(self.fold.last_time()).error,
-        }
+        let because = match &self.ended {
+            Ended::Finished(Outcome::Completed) => return None,
+            // What that came to is said where the budget is judged.
+            Ended::Finished(Outcome::BudgetExceeded { .. }) => "a budget stopped it".to_owned(),
+            _ => self.fold.summary(self.fold.last_time()).error?,
+        };
+        let name = self.role.name();
+        Some(format!("the {name} run ended before its time, and with it the trial: {because}"))
     }
 
     /// Calls that it might make at a time.
@@ -297,14 +310,16 @@ impl Conducted {
         }
     }
 
-    /// Whether the budget of the run stopped it, and not that of an agent.
-    pub fn is_over_budget(&self) -> bool {
-        matches!(self.fold.outcome(), Some(Outcome::BudgetExceeded { agent: None, .. }))
+    /// Whether a budget stopped it: its run's, or that of an agent.
+    pub fn is_stopped_by_budget(&self) -> bool {
+        matches!(self.fold.outcome(), Some(Outcome::BudgetExceeded { .. }))
     }
 
     /// Its line in the trial's list of runs.
     pub fn line(&self) -> TrialRun {
         let summary = self.fold.summary(self.fold.last_time());
+        // Its sums are those of what was left for it; the trial's are told where the budget is judged.
+        let over_budget = self.is_stopped_by_budget().then(|| "a budget stopped it".to_owned());
         TrialRun {
             role: self.role.name(),
             run_id: summary.run_id,
@@ -319,7 +334,7 @@ impl Conducted {
             p95_latency: summary.metrics.p95_latency,
             total_cost: summary.total_cost,
             api_calls_count: summary.api_calls_count,
-            error: summary.error,
+            error: over_budget.or(summary.error),
         }
     }
 }

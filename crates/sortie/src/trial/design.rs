@@ -277,6 +277,22 @@ pub struct Part {
     pub checked: Checked,
 }
 
+/// What bounds a trial's calls at a time: the lower of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Width {
+    /// What the command line says, else what the test or its phase is made for.
+    pub own: u32,
+    /// What the configuration states.
+    pub configured: Option<u32>,
+}
+
+impl Width {
+    /// Calls at a time.
+    pub fn most(self) -> u32 {
+        self.configured.map_or(self.own, |configured| configured.min(self.own))
+    }
+}
+
 /// What a trial will do.
 #[derive(Clone, Debug)]
 pub struct Design {
@@ -288,6 +304,8 @@ pub struct Design {
     pub plan: Option<String>,
     /// Calls at a time.
     pub max_concurrent: u32,
+    /// What bounds them.
+    pub width: Width,
     /// Its runs after the one that tries the keys, in their order.
     pub parts: Vec<Part>,
     /// What was made to go wrong, by the id of the task.
@@ -314,7 +332,8 @@ impl Design {
         let mut notes = Vec::new();
         let bound = phase.map_or(at_a_time, |phase| phase.frame().max_concurrent);
         let wanted = request.max_concurrent.unwrap_or(bound);
-        let max_concurrent = request.configured.map_or(wanted, |configured| configured.min(wanted));
+        let width = Width { own: wanted, configured: request.configured };
+        let max_concurrent = width.most();
         if max_concurrent < wanted {
             notes.push(format!(
                 "at most {max_concurrent} calls at a time, as the configuration has it, where the trial would make {wanted}"
@@ -327,8 +346,8 @@ impl Design {
             notes.push(format!("phase {} is made for {least} to {most} tasks, not {count}", phase.number()));
         }
         let plan = request.plan.as_ref().map(tasks::identity);
-        let mut design =
-            Design { test_type, phase, plan, max_concurrent, parts: Vec::new(), faults: Vec::new(), notes };
+        let (parts, faults) = (Vec::new(), Vec::new());
+        let mut design = Design { test_type, phase, plan, max_concurrent, width, parts, faults, notes };
         let checked = design.tasks(request, count, routing)?;
         design.parts(&checked, phase, request.fits);
         if request.fits && design.real_tasks() < FEWEST {
@@ -370,7 +389,8 @@ impl Design {
         let Sample { checked, remarks, .. } = sample(own, count, seed);
         let (taken, all) = (checked.plan.to_do(), own.plan.to_do());
         if taken < all {
-            self.notes.push(format!("{taken} of the plan's {all} tasks were taken"));
+            let were = if taken == 1 { "was" } else { "were" };
+            self.notes.push(format!("{taken} of the plan's {all} tasks {were} taken"));
         }
         self.notes.extend(remarks.iter().map(ToString::to_string));
         checked

@@ -10,6 +10,8 @@
 //! | `tasks` | the tasks that are generated, as the founding document has them |
 //! | `conduct` | one part: created, driven, folded |
 //! | `checklist` | what is looked at before (SPEC.md L1) |
+//! | `limits` | what its accounts allow, against what it asks |
+//! | `needs` | what it needs, whatever it may spend |
 //! | `assemble` | from what the parts came to, to the trial's document |
 //! | `allowed` | what providers are known to allow |
 //! | `shelf` | its files |
@@ -25,6 +27,8 @@ pub mod compare;
 pub mod conduct;
 pub mod design;
 mod faults;
+mod limits;
+pub mod needs;
 pub mod proxies;
 mod shelf;
 pub mod speedup;
@@ -33,9 +37,10 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
-pub use allowed::gates as allowed_gates;
+pub use allowed::{foresee, gates as allowed_gates};
 pub use assemble::Material;
 pub use conduct::{Conducted, Conductor};
-pub use design::{Design, Part, Phase, Request, Role, TestType};
+pub use design::{Design, Part, Phase, Request, Role, TestType, Width};
+pub use needs::{Needs, Purse, Shortfall};
 pub use proxies::Proxies;
 pub use shelf::{earlier, write};

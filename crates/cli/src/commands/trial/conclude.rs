@@ -2,7 +2,6 @@
 
 use sortie::chain;
 use sortie::core::limit::GateId;
-use sortie::core::money::Usd;
 use sortie::engine::driver::Foreseen;
 use sortie::engine::store::{Header, read_newest};
 use sortie::foresight::Past;
@@ -11,7 +10,8 @@ use sortie::report::trial::{Faulted, Suggestion, Trial, history, text};
 use sortie::trial::conduct::{Conducted, Spent};
 use sortie::trial::suggest::Around;
 use sortie::trial::{
-    Conductor, Design, Material, Part, Role, TestType, allowed_gates, compare, earlier, suggest, write,
+    Conductor, Design, Material, Part, Role, Shortfall, TestType, allowed_gates, compare, earlier, suggest,
+    write,
 };
 
 use super::halt::Halt;
@@ -26,12 +26,6 @@ const PLAYS: u32 = 5;
 
 /// Tasks of a run that is looked at over time.
 const LONG: usize = 50;
-
-/// The configuration's key of calls at a time.
-const CONCURRENCY: &str = "rate_limiting.max_concurrent";
-
-/// The configuration's key of what a run or a trial may cost.
-const BUDGET: &str = "cost_control.max_cost_per_session";
 
 impl Stage<'_> {
     /// Holds both sides against each other, and fits the simulator to the endpoint where it is asked for.
@@ -110,7 +104,9 @@ impl Stage<'_> {
             fit: made.fit,
             foresight: foreseen,
             allowed: allowed.clone(),
+            before: made.before,
             budget: config.money.budget,
+            shortfalls: &made.shortfalls,
             criteria: self.args.thresholds.over(config.criteria),
             notes: made.notes,
             seed: self.args.instead.seed,
@@ -120,9 +116,12 @@ impl Stage<'_> {
         };
         // Where its own run was not made, too, it has the name of its directory.
         trial.summary.run_id.clone_from(&trial_id);
-        if let (Some(judged), Some((header, _))) = (judged, &made.foresight) {
+        if let (Some(judged), Some((header, _))) = (judged.or(made.parts.last()), &made.foresight) {
             let report = judged.fold.report_within(judged.fold.last_time(), &allowed);
-            trial.suggestions = self.suggestions(made.design, &made.parts, header, &report, &trial).await?;
+            trial.suggestions = {
+                let made = (made.design, made.parts.as_slice(), made.before, made.shortfalls.as_slice());
+                self.suggestions(made, header, &report, &trial).await?
+            };
         }
         let before =
             earlier(&config.results_dir).into_iter().find(|then| history::is_comparable(&trial, then));
@@ -138,37 +137,21 @@ impl Stage<'_> {
         Ok(trial)
     }
 
-    /// What would have made it better, each by the name under which the user set it.
+    /// What would have made it better.
     async fn suggestions(
         &self,
-        design: &Design,
-        parts: &[Conducted],
+        made: (&Design, &[Conducted], &Spent, &[Shortfall]),
         header: &Header,
         report: &Report<'_>,
         trial: &Trial,
     ) -> Result<Vec<Suggestion>, Failed> {
         let config = &self.setting.config;
+        let (design, parts, before, shortfalls) = made;
         let journal = journal(&config.results_dir)?;
-        let is_other = |part: &&Part| part.role != Role::Judged && !part.role.is_rehearsal();
-        let around = Around {
-            faults: !trial.faults.is_empty(),
-            stopped_by: config.money.budget.filter(|_| parts.iter().any(Conducted::is_over_budget)),
-            other_runs: design.parts.iter().filter(is_other).count() as u64,
-            before: Conducted::of_role(parts, Role::Key).map_or(Usd::ZERO, |keys| keys.fold.charge().total()),
-            configured: design.judged().map(|part| &part.checked.plan),
-        };
+        let budget = (config.money.budget, self.args.caps.run().is_some());
+        let around = Around::of(design, parts, before, budget, shortfalls);
+        let around = Around { faults: !trial.faults.is_empty(), ..around };
         let past = Past::of(journal.as_ref(), &config.results_dir, &header.settings);
-        let mut found = suggest::suggestions(header, report, &trial.criteria, around, past).await;
-        // Where the trial itself bounds it, the configuration's is no matter.
-        let is_ours = config.stated_max_concurrent.is_none_or(|stated| stated > design.max_concurrent);
-        for suggestion in &mut found {
-            if suggestion.setting == BUDGET && self.args.caps.run().is_some() {
-                "--max-cost".clone_into(&mut suggestion.setting);
-            }
-            if suggestion.setting == CONCURRENCY && is_ours {
-                "--max-concurrent".clone_into(&mut suggestion.setting);
-            }
-        }
-        Ok(found)
+        Ok(suggest::suggestions(header, report, &trial.criteria, around, past).await)
     }
 }

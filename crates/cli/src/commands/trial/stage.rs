@@ -18,7 +18,10 @@ use sortie::report::trial::{Comparison, Point, PointState, Recovery, Trial, text
 use sortie::report::units::{count, duration, money};
 use sortie::session::now;
 use sortie::trial::conduct::Spent;
-use sortie::trial::{Conducted, Conductor, Design, Part, Phase, Proxies, Request, Role, TestType, checklist};
+use sortie::trial::{
+    Conducted, Conductor, Design, Needs, Part, Phase, Proxies, Request, Role, Shortfall, TestType, checklist,
+    foresee,
+};
 
 use super::halt::{Halt, ask};
 use crate::args::{Phases, TrialArgs};
@@ -48,7 +51,7 @@ pub(super) struct Stage<'a> {
 
 /// What a trial has come to so far.
 pub(super) struct Made<'a> {
-    before: &'a Spent,
+    pub(super) before: &'a Spent,
     pub(super) signals: &'a mut Signals,
     pub(super) design: &'a Design,
     pub(super) conductor: Conductor<'a>,
@@ -59,6 +62,9 @@ pub(super) struct Made<'a> {
     pub(super) recovery: Option<Recovery>,
     pub(super) drift: DriftFold,
     pub(super) foresight: Option<(Header, Foresight)>,
+    /// What its runs need, and what of the money cannot suffice for that.
+    needs: Option<Needs>,
+    pub(super) shortfalls: Vec<Shortfall>,
     pub(super) comparison: Option<Comparison>,
     /// The file that the fitted scenario was written to, or why there is none; none where nobody asked for one.
     pub(super) fit: Option<Result<String, String>>,
@@ -116,6 +122,8 @@ impl Stage<'_> {
             recovery: None,
             drift: DriftFold::default(),
             foresight: None,
+            needs: None,
+            shortfalls: Vec::new(),
             comparison: None,
             fit: self.args.fit.is_some().then(|| Err(NOT_MADE.to_owned())),
             notes: Vec::new(),
@@ -212,10 +220,8 @@ impl Stage<'_> {
                 Role::Recovery => self.killed(made, part).await?,
                 _ => self.part(made, part).await?,
             }
-            if let Some(why) = made.parts.last().and_then(Conducted::stopped) {
-                let name = part.role.name();
-                made.notes
-                    .push(format!("the {name} run ended before its time, and with it the trial: {why}"));
+            if let Some(stopped) = made.parts.last().and_then(Conducted::stopped) {
+                made.notes.push(stopped);
                 return Ok(());
             }
         }
@@ -240,14 +246,15 @@ impl Stage<'_> {
         let results_dir = &self.setting.config.results_dir;
         let journal = journal(results_dir)?;
         let past = Past::of(journal.as_ref(), results_dir, &header.settings);
-        let foresight = Foresight::of(&header, past).await?;
+        let foresight = foresee(&header, past).await?;
+        made.needs = Some(Needs::of(made.design, &header, &foresight));
         made.foresight = Some((header, foresight));
         Ok(())
     }
 
     /// Says what will be done, and what that will come to.
     fn announce(&self, made: &Made<'_>) {
-        let Some((header, foresight)) = &made.foresight else { return };
+        let (Some((header, _)), Some(needs)) = (&made.foresight, &made.needs) else { return };
         let (design, plan) = (made.design, &header.plan);
         let phase = design.phase.map_or_else(String::new, |phase| format!(", phase {}", phase.number()));
         let what = match design.test_type {
@@ -269,25 +276,32 @@ impl Stage<'_> {
         for note in &design.notes {
             self.terminal.note(&format!("  {note}"));
         }
-        let times = design.parts.iter().filter(|part| !part.role.is_rehearsal()).count() as u64;
-        let cost = foresight.forecast.cost;
+        let all = match needs.runs {
+            1 => String::new(),
+            runs => format!(", all {runs} of them {}", duration(needs.time)),
+        };
         let budget =
             made.conductor.budget.map_or("no budget".to_owned(), |usd| format!("at most {}", money(usd)));
         self.terminal.note(&format!(
-            "  forecast: {} expected, {} at worst, {budget}; the judged run takes {}",
-            money(cost.expected.times(times)),
-            money(cost.worst.times(times)),
-            duration(foresight.forecast.makespan.p50),
+            "  forecast: {} expected, {} at worst, {budget}; the judged run takes {}{all}",
+            money(needs.cost.expected),
+            money(needs.cost.worst),
+            duration(needs.judged),
         ));
     }
 
     /// Looks at what the agents answered; whether the trial can go on.
     fn look(&self, made: &mut Made<'_>) -> Result<bool, Failed> {
         let Some(keys) = made.parts.last() else { return Ok(false) };
-        let Some((header, foresight)) = &made.foresight else { return Ok(false) };
-        let paid = made.design.parts.iter().filter(|part| !part.role.is_rehearsal()).count() as u64;
-        let points =
-            checklist::points(&self.setting.config, header, made.design.phase, keys, (foresight, paid));
+        let (Some((header, foresight)), Some(needs)) = (&made.foresight, &made.needs) else {
+            return Ok(false);
+        };
+        let config = &self.setting.config;
+        let shortfalls = needs.shortfalls(header, config.money.stopping(), &made.spent());
+        let (phase, before, shortfalls) = (made.design.phase, made.before, &shortfalls[..]);
+        let plans = checklist::Plans { header, foresight, needs, shortfalls, before, phase };
+        let points = checklist::points(config, keys, plans);
+        let shortfalls = shortfalls.to_vec();
         self.terminal.note(&text::points(&points, terminal::style_on_stderr()));
         let failed = keys.fold.tasks().iter().filter(|view| view.status != Status::Succeeded);
         let mut failures = failed.filter_map(|view| view.failure.as_ref());
@@ -297,7 +311,7 @@ impl Stage<'_> {
             return Err(Failed::new(Exit::Setup, message).hint(hint));
         }
         let may_begin = points.iter().all(|point| point.state != PointState::Missing);
-        made.checklist = points;
+        (made.checklist, made.shortfalls) = (points, shortfalls);
         Ok(may_begin)
     }
 }

@@ -92,7 +92,8 @@ fn what_is_dear_fails_by_the_cost_of_a_task() {
 
 #[test]
 fn a_budget_is_of_all_runs_of_a_trial_and_ends_it() {
-    for (arguments, budget) in [("--phase 2", 0.05), ("--test-type large-scale", 0.10)] {
+    // Enough by the forecast, and not for what calls may cost at most or twice.
+    for (arguments, budget) in [("--phase 2", 0.11), ("--test-type large-scale", 0.321)] {
         let (_, document) = on(&scenario(4, ""), &format!("{arguments} --max-cost {budget}"));
         assert!(unmet(&document).contains(&"budget"), "{document}");
         assert!(why(&document, "budget").starts_with("Budget exceeded: $"), "{document}");
@@ -104,11 +105,11 @@ fn a_budget_is_of_all_runs_of_a_trial_and_ends_it() {
 
 #[test]
 fn an_agents_own_budget_is_of_all_runs_of_a_trial_too() {
-    let (_, document) = on(&scenario(4, ""), "--phase 2 --max-cost claude=0.05 --max-cost 9");
+    let (_, document) = on(&scenario(4, ""), "--phase 2 --max-cost claude=0.11 --max-cost 9");
     assert!(unmet(&document).contains(&"budget"), "{document}");
-    assert!(why(&document, "budget").ends_with("(the budget of agent claude)"), "{document}");
+    assert!(why(&document, "budget").contains(" (the budget of agent claude): "), "{document}");
     let spent = number(&document, "/trial_cost") + number(&document, "/trial_at_risk");
-    assert!(spent > 0.0 && spent <= 0.05, "{spent}");
+    assert!(spent > 0.05 && spent <= 0.11, "{spent}");
 }
 
 /// Two of three tasks are refused, always.

@@ -6,10 +6,12 @@
 //! | `scenarios` | the founding document's three scenarios, over many seeds |
 //! | `dying` | endpoints that die in the middle, and slow ones that do not |
 //! | `failing` | trials that have to fail, and what keeps one from beginning |
+//! | `advice` | what is said of money, quotas and settings, before and after |
 //! | `endpoint` | the same over HTTP: what was reported against what was billed |
 //! | `rows` | several phases, earlier trials, the user's own tasks |
 //! | `stops` | signals, whenever they come |
 
+mod advice;
 mod dying;
 mod endpoint;
 mod failing;

@@ -31,6 +31,7 @@ fn phases_in_a_row_end_with_the_first_that_fails() {
     assert_eq!((phases(&document), unmet(&document)), (vec![(1, "fail")], vec!["p95_latency"]));
     // Enough for the first one's five tasks, and for all of them together.
     for cap in ["--max-cost 0.08", "--max-cost claude=0.08"] {
+        // Not for the second one: that is known before it begins.
         let document = seeded(&format!("--phase 1..3 {cap}"));
         assert_eq!(phases(&document), [(1, "pass"), (2, "fail")]);
         assert!(unmet(&document).contains(&"budget"), "{document}");

@@ -99,7 +99,9 @@ pub struct Evidence<'a> {
     pub faults: &'a [Faulted],
     /// What all runs of the trial cost, and what is at risk besides.
     pub spent: (Usd, Usd),
-    /// What they may cost together.
+    /// What was spent of its budget before it, by the phases in a row with it, what is at risk included.
+    pub before: Usd,
+    /// What they may cost together, what was spent before included.
     pub budget: Option<Usd>,
     /// Which part a budget stopped, and on what, in words; none where none did.
     pub stopped: Option<&'a str>,

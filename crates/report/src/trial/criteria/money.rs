@@ -29,19 +29,19 @@ fn unpriced(evidence: &Evidence) -> Option<String> {
 fn budget(evidence: &Evidence) -> Criterion {
     let name = "budget";
     let (cost, at_risk) = evidence.spent;
-    let spent = cost + at_risk;
+    let spent = cost + at_risk + evidence.before;
     let figures = |criterion: Criterion| Criterion {
         value: Some(spent.as_f64()),
         threshold: evidence.budget.map(Usd::as_f64),
         ..criterion
     };
     let fold = evidence.report.fold;
-    let over = match (fold.outcome(), evidence.budget) {
-        (Some(Outcome::BudgetExceeded { needed, budget, agent }), _) => {
+    let over = match (evidence.stopped, fold.outcome(), evidence.budget) {
+        (Some(stopped), ..) => Some(stopped.to_owned()),
+        (None, Some(Outcome::BudgetExceeded { needed, budget, agent }), _) => {
             Some(budget_exceeded(*needed, *budget) + &whose(&fold.run().plan, *agent))
         }
-        _ if evidence.stopped.is_some() => evidence.stopped.map(ToOwned::to_owned),
-        (_, Some(budget)) if spent > budget => Some(budget_exceeded(spent, budget)),
+        (None, _, Some(budget)) if spent > budget => Some(budget_exceeded(spent, budget)),
         _ => None,
     };
     if let Some(over) = over {
@@ -52,7 +52,11 @@ fn budget(evidence: &Evidence) -> Criterion {
         return Criterion { threshold: Some(budget.as_f64()), ..Criterion::not_applicable(name, why) };
     }
     let risk = if at_risk.is_zero() { String::new() } else { format!(", {} of it at risk", money(at_risk)) };
-    figures(Criterion::of(name, true, format!("{} of {}{risk}", money(spent), money(budget))))
+    let before = match evidence.before {
+        before if before.is_zero() => String::new(),
+        before => format!(", {} of it by the phases before", money(before)),
+    };
+    figures(Criterion::of(name, true, format!("{} of {}{before}{risk}", money(spent), money(budget))))
 }
 
 /// Less than this for a task, in the mean.
@@ -208,6 +212,18 @@ mod tests {
         }
         let why = criterion(&given, "budget").why;
         assert_eq!(why, "Budget exceeded: $10.001 > $10.000");
+    }
+
+    #[test]
+    fn what_the_phases_before_have_spent_counts_against_the_budget_of_all() {
+        let mut given = Given::of(&testing::diamond());
+        (given.budget, given.spent) = (Some(usd("0.50")), (usd("0.20"), Usd::ZERO));
+        given.before = usd("0.246");
+        let found = criterion(&given, "budget");
+        assert_eq!((found.met, found.value), (Some(true), Some(0.446)));
+        assert_eq!(found.why, "$0.446 of $0.50, $0.246 of it by the phases before");
+        given.before = usd("0.301");
+        assert_eq!(criterion(&given, "budget").why, "Budget exceeded: $0.501 > $0.500");
     }
 
     #[test]

@@ -217,7 +217,11 @@ pub(super) fn success_rate(evidence: &Evidence, thresholds: &Criteria) -> Criter
         return Criterion::of(name, true, reached).with(value, least);
     }
     let mut why = reached;
-    if let Some(error) = &evidence.report.summary.error {
+    let is_over_budget = matches!(evidence.report.fold.outcome(), Some(Outcome::BudgetExceeded { .. }));
+    if is_over_budget {
+        // Which one and by how much is said where the budget is judged.
+        why += ": a budget stopped the run";
+    } else if let Some(error) = &evidence.report.summary.error {
         why = format!("{why}: {error}");
     }
     let mut classes: Vec<(Class, u64)> = classes.into_iter().collect();

@@ -1,10 +1,10 @@
 //! `max_tokens` far above what answers are long: what is reserved for them holds other tasks.
 
 use sortie_core::agent::AgentId;
-use sortie_core::limit::Dimension;
+use sortie_core::limit::{Dimension, WaitReason};
 use sortie_core::run::event::Outcome;
 
-use super::{Candidate, Case, World};
+use super::{Candidate, Case, World, keys};
 
 /// What is left above the longest answer, times its length: the next one may be longer.
 const ROOM: f64 = 1.5;
@@ -12,13 +12,9 @@ const ROOM: f64 = 1.5;
 const STEP: u64 = 100;
 
 pub(super) fn all(case: &Case) -> Vec<Candidate> {
-    let gates = &case.header.settings.gates;
-    let of_gate = |reason: &str, quota: Dimension| {
-        gates.iter().any(|spec| reason == format!("{} of {}", quota.per_minute(), spec.name))
-    };
-    let by_quota =
-        case.waited(|reason| of_gate(reason, Dimension::OutputTokens) || of_gate(reason, Dimension::Tokens));
-    let by_budget = case.waited(|reason| reason.starts_with("the budget"));
+    let by_quota = case
+        .waited(|reason| matches!(reason, WaitReason::Quota(Dimension::OutputTokens | Dimension::Tokens, _)));
+    let by_budget = case.waited(|reason| matches!(reason, WaitReason::Budget | WaitReason::AgentBudget(_)));
     let stopped = matches!(case.report.fold.outcome(), Some(Outcome::BudgetExceeded { .. }));
     if !(by_quota || by_budget || stopped) {
         return Vec::new();
@@ -36,11 +32,7 @@ fn shorter(case: &Case, agent: AgentId) -> Option<Candidate> {
     let enough = u32::try_from(enough).ok()?;
     let now = ours().map(|(task, _)| task.max_tokens).max().filter(|now| *now > enough)?;
     let agents = plan.agent(agent);
-    let setting = if now == agents.max_tokens {
-        format!("agents.{}.max_tokens", agents.name)
-    } else {
-        format!("max_tokens of the tasks of {}", agents.name)
-    };
+    let setting = keys::max_tokens(agents, now);
     let world = case.world.with_tasks(|task| {
         if task.agent == agent {
             task.max_tokens = task.max_tokens.min(enough);

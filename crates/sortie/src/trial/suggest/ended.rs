@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use sortie_core::agent::AgentId;
 use sortie_core::failure::Class;
+use sortie_core::misfit::{Holder, misfits};
 use sortie_core::money::Usd;
+use sortie_core::plan::TaskId;
 use sortie_core::run::event::Outcome;
 use sortie_report::fold::TaskView;
 use sortie_report::units::{count, duration, money};
 
-use super::{Candidate, Case, World};
+use super::super::needs::unasked;
+use super::{Candidate, Case, World, keys};
 
 /// How much more is tried each time that a budget is still too small.
 const MORE: u32 = 125;
@@ -29,49 +32,85 @@ pub(super) fn all(case: &Case) -> Vec<Candidate> {
         Some(Outcome::TimedOut { after }) => longer(case, *after),
         _ => None,
     });
-    ended.into_iter().chain(patient(case)).collect()
+    let short = || case.around.short.and_then(|(agent, budget)| larger(case, budget, Some(agent)));
+    ended.or_else(short).into_iter().chain(of_task(case)).chain(patient(case)).collect()
 }
 
-/// A budget that lets all tasks be done. One of an agent is told as it is configured, with what other runs took of it.
+/// A limit for a task that lets each of them be asked: what a call may cost without the results in its prompt, or more
+/// until they fit as well, and a quarter above that, for results are longer or shorter.
+fn of_task(case: &Case) -> Option<Candidate> {
+    let World { plan, settings, laws } = case.world;
+    let unasked = unasked(plan, settings, laws);
+    let limit = |id: &TaskId| plan.task(*id).max_cost.or(settings.max_cost_per_task);
+    let lowest = unasked.iter().filter(|id| limit(id).is_some()).min_by_key(|id| limit(id))?;
+    let from = limit(lowest)?;
+    let setting =
+        if plan.task(*lowest).max_cost.is_some() { keys::COST_OF_OWN_TASK } else { keys::COST_OF_TASK };
+    let least = misfits(plan, settings).filter(|one| one.of == Holder::Task).map(|one| one.needs).max();
+    let mut enough = rounded(least.unwrap_or(from));
+    for _ in 0..TRIES {
+        let world = with_limit(case, enough);
+        if enough > from && self::unasked(&world.plan, &world.settings, &world.laws).is_empty() {
+            let to = rounded(enough.percent_rounded_up(MORE));
+            let besides = format!("without it {} would not be asked", count(unasked.len() as u64, "task"));
+            return Some(Candidate {
+                setting: setting.to_owned(),
+                from: money(from),
+                to: money(to),
+                world: with_limit(case, to),
+                mends: &["budget", "success_rate", "task_types"],
+                besides: Some(besides),
+            });
+        }
+        enough = rounded(enough.percent_rounded_up(MORE));
+    }
+    None
+}
+
+/// The same world where no task has a lower limit than this.
+fn with_limit(case: &Case, least: Usd) -> World {
+    let mut world = case.world.with_tasks(|task| task.max_cost = task.max_cost.map(|most| most.max(least)));
+    world.settings.max_cost_per_task = world.settings.max_cost_per_task.map(|most| most.max(least));
+    world
+}
+
+/// A budget that lets all tasks be done, those of an agent in all runs of the trial.
 fn larger(case: &Case, budget: Usd, agent: Option<AgentId>) -> Option<Candidate> {
     let free = with_budget(case, agent, None).forecast(case.seed);
     let of_agent = agent.and_then(|id| free.by_agent.get(&id)).map(|share| share.expected);
     let expected = of_agent.unwrap_or(free.cost.expected);
-    let taken = agent.map_or(Usd::ZERO, |id| taken_before(case, budget, id));
-    let mut needed = rounded(expected.max(budget));
+    // As it is configured: the run has what others of the trial left of it.
+    let configured = agent.and_then(|id| *case.around.agent_budgets.get(id.index())?);
+    let budget = configured.unwrap_or(budget);
+    // Beside the run, what its agent's budget is for as well.
+    let name = agent.map(|id| case.header.plan.agent(id).name.as_str());
+    let others = name.map_or(Usd::ZERO, |_| expected.times(case.around.other_runs));
+    let spent = name.map_or(Usd::ZERO, |name| case.around.before.of_agent(name));
+    let besides = others.percent_rounded_up(MORE) + spent;
+    let mut judged = rounded(expected.max(budget.minus(besides)));
     for _ in 0..TRIES {
-        let world = with_budget(case, agent, Some(needed));
+        let (world, needed) = (with_budget(case, agent, Some(judged)), judged + besides);
+        let needed = if besides.is_zero() { needed } else { rounded(needed) };
         if needed > budget && world.forecast(case.seed).budget_stop.is_none() {
-            let whose = agent.map(|id| case.header.plan.agent(id).name.clone());
-            let setting = whose.map_or("cost_control.max_cost_per_session".to_owned(), |name| {
-                format!("agents.{name}.max_cost")
-            });
-            let mut besides = format!(
+            let agent = agent.map(|id| case.header.plan.agent(id));
+            let setting = agent.map_or_else(|| keys::budget(case.around.stated).to_owned(), keys::budget_of);
+            let besides = format!(
                 "the forecast comes to {} and no play of it is stopped by {}",
-                money(expected),
+                money(expected + others + spent),
                 money(needed)
             );
-            if !taken.is_zero() {
-                besides = format!("{besides}; the runs before it took {}", money(taken));
-            }
             return Some(Candidate {
                 setting,
-                from: money(budget + taken),
-                to: money(if taken.is_zero() { needed } else { rounded(needed + taken) }),
+                from: money(budget),
+                to: money(needed),
                 world,
                 mends: &["budget", "success_rate"],
                 besides: Some(besides),
             });
         }
-        needed = rounded(needed.percent_rounded_up(MORE));
+        judged = rounded(judged.percent_rounded_up(MORE));
     }
     None
-}
-
-/// What other runs of the trial took of an agent's own budget, of which so much was left.
-fn taken_before(case: &Case, left: Usd, agent: AgentId) -> Usd {
-    let configured = case.around.configured.and_then(|plan| plan.agents().get(agent.index()));
-    configured.and_then(|agent| agent.max_cost).map_or(Usd::ZERO, |configured| configured.minus(left))
 }
 
 /// A budget of the whole trial that lets all of its runs be made. Those besides the judged one take the same tasks, and
@@ -79,19 +118,24 @@ fn taken_before(case: &Case, left: Usd, agent: AgentId) -> Usd {
 fn whole(case: &Case, budget: Usd) -> Option<Candidate> {
     let expected = with_budget(case, None, None).forecast(case.seed).cost.expected;
     let others = expected.times(case.around.other_runs);
-    let comes_to = expected + others + case.around.before;
-    let besides = others.percent_rounded_up(MORE) + case.around.before;
+    let before = case.around.before.total();
+    let comes_to = expected + others + before;
+    let besides = others.percent_rounded_up(MORE) + before;
     let mut judged = rounded(expected);
     for _ in 0..TRIES {
         let (world, needed) = (with_budget(case, None, Some(judged)), rounded(judged + besides));
         if needed > budget && world.forecast(case.seed).budget_stop.is_none() {
             return Some(Candidate {
-                setting: "cost_control.max_cost_per_session".to_owned(),
+                setting: keys::budget(case.around.stated).to_owned(),
                 from: money(budget),
                 to: money(needed),
                 world: with_budget(case, None, None),
                 mends: &["budget", "success_rate"],
-                besides: Some(format!("all runs of the trial come to {} by the forecast", money(comes_to))),
+                besides: Some(format!(
+                    "all that counts against it so far comes to {} by the forecast, {} of it already spent",
+                    money(comes_to),
+                    money(before),
+                )),
             });
         }
         judged = rounded(judged.percent_rounded_up(MORE));
@@ -130,7 +174,7 @@ fn longer(case: &Case, after: Duration) -> Option<Candidate> {
         duration(spread.p95)
     );
     Some(Candidate {
-        setting: "timeouts.total_timeout".to_owned(),
+        setting: keys::RUN_TIMEOUT.to_owned(),
         from: after.as_secs().to_string(),
         to: minutes.to_string(),
         world: case.world.clone(),
@@ -160,7 +204,7 @@ fn patient(case: &Case) -> Option<Candidate> {
         duration(slowest)
     );
     Some(Candidate {
-        setting: "timeouts.request_timeout".to_owned(),
+        setting: keys::REQUEST_TIMEOUT.to_owned(),
         from: timeout.as_secs().to_string(),
         to: twice.as_secs().to_string(),
         world: case.world.with_tasks(|task| task.timeout = task.timeout.saturating_mul(2)),

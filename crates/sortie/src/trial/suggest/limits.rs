@@ -2,10 +2,10 @@
 //! refuses calls.
 
 use sortie_core::failure::Class;
-use sortie_core::limit::{Dimension, GateId, GateSpec, burst_of};
+use sortie_core::limit::{Dimension, GateId, GateSpec, WaitReason, burst_of};
 use sortie_core::run::input::Mode;
 
-use super::{Candidate, Case, WORTH_IT, World};
+use super::{Candidate, Case, WORTH_IT, World, keys};
 
 /// What a limit of an account counts, in the order in which they are tried.
 const QUOTAS: [Dimension; 4] =
@@ -24,18 +24,17 @@ pub(super) fn all(case: &Case) -> Vec<Candidate> {
     wider(case).into_iter().chain(narrower(case)).chain(quotas).collect()
 }
 
-const CONCURRENCY: &str = "rate_limiting.max_concurrent";
-
 /// More calls at a time, where tasks waited for those in flight.
 fn wider(case: &Case) -> Option<Candidate> {
     let binds = case.report.summary.speedup.binding.as_deref() == Some("concurrency");
-    if !binds && !case.waited(|reason| reason == "max_concurrent") {
+    if !binds && !case.waited(|reason| *reason == WaitReason::Concurrency) {
         return None;
     }
     let now = case.header.settings.max_concurrent;
     let (to, world) =
         case.least_enough(now.into(), case.world.plan.len() as u64, |most| at_a_time(case, most as u32))?;
-    Some(changed(CONCURRENCY, u64::from(now), to, world))
+    let setting = keys::concurrency(case.around.width, to as u32);
+    Some(changed(setting, u64::from(now), to, world))
 }
 
 /// Fewer calls at a time, where the provider refuses those beyond its limits.
@@ -48,7 +47,8 @@ fn narrower(case: &Case) -> Option<Candidate> {
     let worlds = (1..).map_while(|halvings| now.checked_shr(halvings).filter(|most| *most > 0));
     let worlds = worlds.map(|most| (most, at_a_time(case, most)));
     let (most, world) = worlds.min_by_key(|(_, world)| world.makespan())?;
-    Some(changed(CONCURRENCY, u64::from(now), u64::from(most), world))
+    let setting = keys::concurrency(case.around.width, most);
+    Some(changed(setting, u64::from(now), u64::from(most), world))
 }
 
 fn at_a_time(case: &Case, most: u32) -> World {
@@ -66,27 +66,28 @@ fn changed(setting: impl Into<String>, from: u64, to: u64, world: World) -> Cand
 /// where its own binds, of the account.
 fn quota_of(case: &Case, gate: GateId, quota: Dimension) -> Option<Candidate> {
     let spec = case.header.settings.gates.get(gate.index())?;
-    let reason = format!("{} of {}", quota.per_minute(), spec.name);
-    let refused = format!("throttled by {}", spec.name);
-    let sought = format!("learned pace of {}", spec.name);
-    let is_it =
-        |held: &str| held == reason || quota == Dimension::Requests && (held == refused || held == sought);
-    if !case.waited(is_it) {
+    let reason = WaitReason::Quota(quota, spec.name.clone());
+    let is_rate = |held: &WaitReason| quota == Dimension::Requests && held.is_rate_of(&spec.name);
+    if !case.waited(|held| *held == reason || is_rate(held)) {
         return None;
     }
-    let (stated, allowed) = (quota_in(spec, quota), allowed(case, gate, quota));
+    let (stated, allowed) = (spec.per_minute(quota), allowed(case, gate, quota));
     match (stated, allowed) {
         (Some(stated), Some(allowed)) if allowed > stated => {
             let (to, world) =
                 case.least_enough(stated, allowed, |rate| with(case, gate, quota, rate, false))?;
-            Some(changed(key(case, gate, quota), stated, to, world))
+            Some(changed(key(case, gate, quota)?, stated, to, world))
         }
         (_, Some(allowed)) => {
             let most = allowed.saturating_mul(FURTHEST);
             let (to, world) = case.least_enough(allowed, most, |rate| with(case, gate, quota, rate, true))?;
-            let own = stated.map(|_| format!(", and {}", key(case, gate, quota)));
-            let setting = format!("the account's tier ({reason}){}", own.unwrap_or_default());
-            Some(changed(setting, allowed, to, world))
+            let own = stated.filter(|stated| *stated < to).zip(key(case, gate, quota));
+            let own = own.map_or_else(String::new, |(stated, key)| {
+                format!(", and {key} to be set to {to} then, which is {stated} now")
+            });
+            let besides = format!("it is no setting: the provider is to be asked for it{own}");
+            let setting = format!("what the provider allows, {reason}");
+            Some(Candidate { besides: Some(besides), ..changed(setting, allowed, to, world) })
         }
         // Nobody knows whether the provider allows more.
         (_, None) => None,
@@ -97,14 +98,14 @@ fn quota_of(case: &Case, gate: GateId, quota: Dimension) -> Option<Candidate> {
 fn allowed(case: &Case, gate: GateId, quota: Dimension) -> Option<u64> {
     let told = case.learned.iter().find(|(id, _)| *id == gate);
     let told = told.and_then(|(_, learned)| learned.per_minute(quota));
-    told.or_else(|| quota_in(case.world.laws.provider_limits().get(gate.index())?, quota))
+    told.or_else(|| case.world.laws.provider_limits().get(gate.index())?.per_minute(quota))
 }
 
 /// The same world with another quota: the configuration's, or also the provider's own.
 fn with(case: &Case, gate: GateId, quota: Dimension, rate: u64, also_theirs: bool) -> World {
     let mut world = case.world.clone();
     let raise = |specs: &mut [GateSpec]| {
-        if let Some(spec) = specs.get_mut(gate.index()).filter(|spec| quota_in(spec, quota).is_some()) {
+        if let Some(spec) = specs.get_mut(gate.index()).filter(|spec| spec.per_minute(quota).is_some()) {
             set_quota(spec, quota, rate);
         }
     };
@@ -113,15 +114,6 @@ fn with(case: &Case, gate: GateId, quota: Dimension, rate: u64, also_theirs: boo
         world.laws = world.laws.where_provider_allows(raise);
     }
     world
-}
-
-fn quota_in(spec: &GateSpec, quota: Dimension) -> Option<u64> {
-    match quota {
-        Dimension::Requests => spec.requests_per_minute.map(u64::from),
-        Dimension::InputTokens => spec.input_tokens_per_minute,
-        Dimension::OutputTokens => spec.output_tokens_per_minute,
-        Dimension::Tokens => spec.tokens_per_minute,
-    }
 }
 
 fn set_quota(spec: &mut GateSpec, quota: Dimension, rate: u64) {
@@ -138,19 +130,13 @@ fn set_quota(spec: &mut GateSpec, quota: Dimension, rate: u64) {
 }
 
 /// The configuration's key of a gate's quota: the one for all accounts where they have the same, else its agent's own.
-fn key(case: &Case, gate: GateId, quota: Dimension) -> String {
-    let name = match quota {
-        Dimension::Requests => "requests_per_minute",
-        Dimension::InputTokens => "input_tokens_per_minute",
-        Dimension::OutputTokens => "output_tokens_per_minute",
-        Dimension::Tokens => "tokens_per_minute",
-    };
+fn key(case: &Case, gate: GateId, quota: Dimension) -> Option<String> {
     let gates = &case.header.settings.gates;
-    let own = gates.get(gate.index()).and_then(|spec| quota_in(spec, quota));
-    if gates.iter().all(|spec| quota_in(spec, quota) == own) {
-        return format!("rate_limiting.{name}");
+    let own = gates.get(gate.index()).and_then(|spec| spec.per_minute(quota));
+    if gates.iter().all(|spec| spec.per_minute(quota) == own) {
+        return keys::quota(quota, None);
     }
     let agents = case.header.plan.used_agents().into_iter().map(|id| case.header.plan.agent(id));
-    let agent = agents.into_iter().find(|agent| agent.gate == gate);
-    format!("agents.{}.rate_limiting.{name}", agent.map_or("*", |agent| &agent.name))
+    let agent = agents.into_iter().find(|agent| agent.gate == gate)?;
+    keys::quota(quota, Some(agent))
 }

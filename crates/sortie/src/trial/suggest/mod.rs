@@ -9,17 +9,23 @@
 //! | --- | --- |
 //! | `limits` | concurrency, rates, quotas of tokens: the configuration's and the provider's |
 //! | `ended` | what ended the run before its time: the budget, the timeouts |
+//! | `missed` | answers that come too slowly or cost too much |
 //! | `answers` | `max_tokens` far above what answers are long |
+//! | `around` | the trial that the run is part of |
+//! | `keys` | what the settings are called, and which of them have to be changed |
 //!
 //! What it does not do: laws are drawn from past calls, so that answers come faster from a provider that has less to
-//! do is not foreseen.
+//! do is foreseen of a simulator only, whose scenario says so.
 //!
 //! # Adding a suggestion
 //! A function from `Case` to `Candidate`s, and its line in `candidates`.
 
 mod answers;
+mod around;
 mod ended;
+pub(super) mod keys;
 mod limits;
+mod missed;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,7 +33,7 @@ use std::time::Duration;
 
 use sortie_core::agent::{Agent, AgentId};
 use sortie_core::forecast::{Forecast, Laws, forecast, makespan};
-use sortie_core::limit::{GateId, Learned};
+use sortie_core::limit::{GateId, Learned, WaitReason};
 use sortie_core::money::Usd;
 use sortie_core::plan::{Plan, Task};
 use sortie_core::run::input::Settings;
@@ -36,29 +42,16 @@ use sortie_report::Report;
 use sortie_report::trial::{Criterion, Suggestion};
 use sortie_report::units::{duration, money};
 
+use super::foresee;
 use crate::foresight::{Foresight, Past};
+
+pub use around::{Around, Stated};
 
 /// Suggestions that are made: more would be a list to choose from.
 const MOST: usize = 3;
 
 /// The part of the time or the money that a change has to bring, and each doubling of a value.
 const WORTH_IT: f64 = 0.05;
-
-/// What surrounds the run that is judged in its trial.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Around<'a> {
-    /// Whether calls were made to fail on purpose: what they met is no limit of anybody's.
-    pub faults: bool,
-    /// The budget of the whole trial, where it stopped any of its runs.
-    pub stopped_by: Option<Usd>,
-    /// The trial's other runs of the same tasks.
-    pub other_runs: u64,
-    /// What was spent before them: on trying the keys.
-    pub before: Usd,
-    /// The plan of the run as it is configured, its agents with their whole budgets: the run itself has what other runs
-    /// of the trial left of these. None where it has all.
-    pub configured: Option<&'a Plan>,
-}
 
 /// What would have made a run better, the best first, at most three. `criteria` are those that it was judged by, and
 /// `around` is the trial that it is part of;
@@ -67,10 +60,10 @@ pub async fn suggestions<S: Store>(
     header: &Header,
     report: &Report<'_>,
     criteria: &[Criterion],
-    around: Around<'_>,
+    around: Around,
     past: Past<'_, S>,
 ) -> Vec<Suggestion> {
-    let Ok(foresight) = Foresight::of(header, past).await else { return Vec::new() };
+    let Ok(foresight) = foresee(header, past).await else { return Vec::new() };
     let Foresight { laws, settings, forecast, learned, .. } = foresight;
     let world = World { plan: Arc::clone(&header.plan), settings: Settings::clone(&settings), laws };
     let seed = header.settings.seed;
@@ -86,8 +79,10 @@ pub async fn suggestions<S: Store>(
 
 /// All changes that the run's figures call for.
 fn candidates(case: &Case) -> Vec<Candidate> {
-    let all = [ended::all, limits::all, answers::all];
-    all.into_iter().flat_map(|of: fn(&Case) -> Vec<Candidate>| of(case)).collect()
+    let all = [ended::all, limits::all, missed::all, answers::all];
+    // What another run than the judged one waited for is not what would make that one better.
+    let all = if case.around.is_unmade { &all[..1] } else { &all[..] };
+    all.iter().flat_map(|of: &fn(&Case) -> Vec<Candidate>| of(case)).collect()
 }
 
 /// What a forecast is made of.
@@ -136,7 +131,7 @@ struct Case<'a> {
     header: &'a Header,
     report: &'a Report<'a>,
     criteria: &'a [Criterion],
-    around: Around<'a>,
+    around: Around,
     world: &'a World,
     /// The forecast as it is.
     now: &'a Forecast,
@@ -147,7 +142,7 @@ struct Case<'a> {
 
 /// A change of settings.
 struct Candidate {
-    /// The configuration's key.
+    /// What has to be changed ([`Suggestion::setting`]).
     setting: String,
     from: String,
     to: String,
@@ -172,10 +167,16 @@ impl Case<'_> {
         self.criteria.iter().any(|one| one.met == Some(false) && names.contains(&one.name.as_str()))
     }
 
+    /// What a criterion that was missed had to be.
+    fn threshold(&self, name: &str) -> Option<f64> {
+        let missed = self.criteria.iter().find(|one| one.met == Some(false) && one.name == name);
+        missed.and_then(|one| one.threshold)
+    }
+
     /// Whether tasks waited for any of these for a part of the run that counts.
-    fn waited(&self, is_it: impl Fn(&str) -> bool) -> bool {
+    fn waited(&self, is_it: impl Fn(&WaitReason) -> bool) -> bool {
         let summary = &self.report.summary;
-        let waits = summary.waits.iter().filter(|wait| is_it(&wait.reason));
+        let waits = summary.waits.iter().filter(|wait| wait.why().is_some_and(|why| is_it(&why)));
         let waited: f64 = waits.map(|wait| wait.seconds.as_secs_f64()).sum();
         waited > 0.0 && waited >= WORTH_IT * summary.total_duration.as_secs_f64()
     }
