@@ -21,6 +21,13 @@ output_tokens: { fixed: 20 }
 unknown_models: served
 ";
 
+/// Answers of 20 tokens in a second: a signal that is sent while one is in flight comes before it has ended.
+const SLOW: &str = "\
+name: slow
+latency: { total: { seconds: { fixed: 1 }, first_token: { fixed: 0.5 } } }
+output_tokens: { fixed: 20 }
+";
+
 /// The simulator, serving on a free port until dropped.
 pub(crate) struct Simulator {
     child: Child,
@@ -38,9 +45,18 @@ impl Simulator {
 
     /// The same with these lines in its scenario.
     pub(crate) fn with(lines: &str) -> Self {
+        Self::behaving(&format!("{QUICK}{lines}"))
+    }
+
+    /// One that takes a second for each answer.
+    pub(crate) fn slow() -> Self {
+        Self::behaving(SLOW)
+    }
+
+    fn behaving(text: &str) -> Self {
         let dir = TempDir::with_prefix("sortie-sim-").expect("the temporary directory takes another one");
-        let scenario = dir.path().join("quick.yaml");
-        std::fs::write(&scenario, format!("{QUICK}{lines}")).expect("a temporary directory takes files");
+        let scenario = dir.path().join("own.yaml");
+        std::fs::write(&scenario, text).expect("a temporary directory takes files");
         let scenario = scenario.to_str().expect("temporary paths are UTF-8");
         Self::answering(&["--scenario", scenario], dir)
     }

@@ -1,6 +1,7 @@
 //! How a user asks a run to stop: the process's signals, or whoever holds the other end.
 
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -15,7 +16,14 @@ pub struct Signals {
     coming: mpsc::UnboundedReceiver<Signal>,
     /// How many have come and were not heard.
     unheard: Arc<AtomicU32>,
+    /// The first that was heard.
+    first: Option<Signal>,
+    /// How many are counted as unheard because nobody listens.
+    deaf: u32,
 }
+
+/// How many signals that nobody hears a process waits for: the next one ends it.
+const PATIENCE: u32 = 2;
 
 /// The other end of [`Signals::channel`]: asks a run to stop, as a signal of the process would.
 #[derive(Clone, Debug)]
@@ -31,6 +39,11 @@ impl Stop {
         self.unheard.fetch_add(1, Ordering::Relaxed);
         let _ = self.going.send(signal);
     }
+
+    /// Whether so many were not heard that the next one is to end the process itself.
+    fn is_ignored(&self) -> bool {
+        self.unheard.load(Ordering::Relaxed) >= PATIENCE
+    }
 }
 
 impl Signals {
@@ -43,7 +56,7 @@ impl Signals {
     pub fn channel() -> (Stop, Self) {
         let (going, coming) = mpsc::unbounded_channel();
         let unheard = Arc::new(AtomicU32::new(0));
-        (Stop { going, unheard: Arc::clone(&unheard) }, Signals { coming, unheard })
+        (Stop { going, unheard: Arc::clone(&unheard) }, Signals { coming, unheard, first: None, deaf: 0 })
     }
 
     /// SIGINT and SIGTERM of this process, from now on until the process ends: tokio's handlers
@@ -66,7 +79,7 @@ impl Signals {
                     Some(()) = terminate.recv() => Signal::Terminate,
                     () = stop.going.closed() => return,
                 };
-                if stop.unheard.load(Ordering::Relaxed) >= 2 {
+                if stop.is_ignored() {
                     std::process::exit(if heard == Signal::Interrupt { 130 } else { 143 });
                 }
                 stop.send(heard);
@@ -92,6 +105,7 @@ impl Signals {
 
     /// The next signal; for ever where none can come. Cancel-safe.
     pub async fn next(&mut self) -> Signal {
+        self.listen();
         match self.coming.recv().await {
             Some(signal) => self.heard(signal),
             None => std::future::pending().await,
@@ -112,11 +126,75 @@ impl Signals {
 
     /// A signal that has come already.
     pub fn ready(&mut self) -> Option<Signal> {
+        self.listen();
         self.coming.try_recv().ok().map(|signal| self.heard(signal))
     }
 
-    fn heard(&self, signal: Signal) -> Signal {
+    /// The first signal that has come, also where whoever these were lent to has heard it: a run that had nothing
+    /// left to start has ended as if there had been none.
+    pub fn first(&mut self) -> Option<Signal> {
+        let unheard = self.ready();
+        self.first.or(unheard)
+    }
+
+    /// Says that until somebody asks again nobody listens, for work that a first signal is to leave alone. The second
+    /// signal ends a process ([`Signals::of_the_process`]) during that, and the next one where there has been one.
+    pub fn deafen(&mut self) {
+        self.listen();
+        self.deaf = 1 + u32::from(self.first.is_some());
+        self.unheard.fetch_add(self.deaf, Ordering::Relaxed);
+    }
+
+    fn listen(&mut self) {
+        self.unheard.fetch_sub(mem::take(&mut self.deaf), Ordering::Relaxed);
+    }
+
+    fn heard(&mut self, signal: Signal) -> Signal {
         self.unheard.fetch_sub(1, Ordering::Relaxed);
+        self.first.get_or_insert(signal);
         signal
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_signal_is_remembered_whoever_has_heard_it() {
+        let (stop, mut signals) = Signals::channel();
+        assert_eq!(signals.first(), None);
+        stop.send(Signal::Terminate);
+        assert_eq!(signals.ready(), Some(Signal::Terminate));
+        stop.send(Signal::Interrupt);
+        assert_eq!(signals.first(), Some(Signal::Terminate));
+        assert_eq!(signals.first(), Some(Signal::Terminate));
+    }
+
+    #[test]
+    fn the_third_signal_that_nobody_hears_ends_a_process_and_the_second_one_where_nobody_listens() {
+        let ends_after = |heard: u32, deaf: bool| {
+            let (stop, mut signals) = Signals::channel();
+            for _ in 0..heard {
+                stop.send(Signal::Interrupt);
+                assert!(signals.ready().is_some());
+            }
+            if deaf {
+                signals.deafen();
+            }
+            let mut sent = 0;
+            while !stop.is_ignored() {
+                stop.send(Signal::Interrupt);
+                sent += 1;
+            }
+            // Whoever listens again hears all of them.
+            let heard = std::iter::from_fn(|| signals.ready()).count();
+            assert_eq!((heard, stop.unheard.load(Ordering::Relaxed)), (sent, 0));
+            sent
+        };
+        assert_eq!(ends_after(0, false), 2);
+        assert_eq!(ends_after(1, false), 2);
+        assert_eq!(ends_after(0, true), 1);
+        assert_eq!(ends_after(1, true), 0);
     }
 }

@@ -283,15 +283,23 @@ fn wrapped(first: &str, rest: &str, text: &str) -> Vec<String> {
     lines
 }
 
-/// What is left of a trial that a signal ended: no verdict, but runs, and what they came to.
-pub fn interrupted(signal: Signal, charge: &Charge, runs: &[String]) -> String {
+/// What is left of a trial that a signal ended: no verdict, but runs, what they came to, and what the phases in a row
+/// `before` it did.
+pub fn interrupted(signal: Signal, before: &Charge, charge: &Charge, runs: &[String]) -> String {
     let ended = summary::interrupted(signal);
-    if runs.is_empty() {
-        return format!("{ended}: the trial has no verdict, and made no run");
-    }
-    let so_far = format!("so far {} in {}: ", charged(charge), count(runs.len() as u64, "run"));
+    let mut all = *before;
+    all.add(charge);
+    let (all, made) = (charged(&all), count(runs.len() as u64, "run"));
+    let so_far = match (before.is_zero(), runs.is_empty()) {
+        (true, true) => return format!("{ended}: the trial has no verdict, and made no run"),
+        (true, false) => format!("so far {all} in {made}: {}", runs.join(", ")),
+        (false, true) => format!("so far {all}, all of it in the phases before"),
+        (false, false) => {
+            format!("so far {all}, {} of it in {made} of this phase: {}", charged(charge), runs.join(", "))
+        }
+    };
     let mut lines = vec![format!("{ended}: the trial has no verdict and leaves no report")];
-    lines.extend(wrapped("  ", "    ", &one_line(&(so_far + &runs.join(", ")))));
+    lines.extend(wrapped("  ", "    ", &one_line(&so_far)));
     lines.push("  `sortie show NAME` tells more of each".to_owned());
     lines.join("\n")
 }

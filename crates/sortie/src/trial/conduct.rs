@@ -10,6 +10,7 @@ use sortie_core::limit::Dimension;
 use sortie_core::money::Usd;
 use sortie_core::run::event::Outcome;
 use sortie_core::run::input::{Budgets, Mode};
+use sortie_core::usage::Charge;
 use sortie_engine::driver::{Ended, Foreseen, Observe};
 use sortie_engine::executor::signals::Signals;
 use sortie_engine::executor::simulated::Pace;
@@ -73,13 +74,18 @@ pub struct Conducted {
 /// budget allows is for all of them.
 #[derive(Clone, Debug, Default)]
 pub struct Spent {
-    all: Usd,
+    all: Charge,
     by_agent: BTreeMap<String, Usd>,
 }
 
 impl Spent {
     /// What they may have cost together.
-    pub const fn total(&self) -> Usd {
+    pub fn total(&self) -> Usd {
+        self.all.total()
+    }
+
+    /// The same, by how well it is known.
+    pub const fn charge(&self) -> Charge {
         self.all
     }
 
@@ -93,7 +99,7 @@ impl Spent {
     pub fn with<'a>(&self, parts: impl IntoIterator<Item = &'a Conducted>) -> Self {
         let mut spent = self.clone();
         for fold in parts.into_iter().map(|part| &part.fold) {
-            spent.all += fold.charge().total();
+            spent.all.add(&fold.charge());
             let by_agent = fold.costs().iter().filter(|costs| costs.by() == Grouping::Agent);
             for (agent, group) in by_agent.flat_map(Costs::by_group) {
                 *spent.by_agent.entry(agent.clone()).or_default() += group.total();
@@ -129,7 +135,7 @@ impl Conductor<'_> {
     }
 
     fn as_launched(&self, part: &Part, spent: &Spent, has_to_run: bool) -> Result<Header, Error> {
-        let left = self.budget.map(|budget| budget.minus(spent.all));
+        let left = self.budget.map(|budget| budget.minus(spent.total()));
         let overrides = Overrides { max_concurrent: Some(part.max_concurrent), ..Overrides::default() };
         let mut config = self.config.clone().overridden(overrides);
         config.money.budget = left;

@@ -14,6 +14,7 @@ use super::stage::{Made, Stage};
 use crate::commands::{execute, journal};
 use crate::exit::Exit;
 use crate::failing::Failed;
+use crate::terminal;
 
 /// Why a trial ends without a verdict.
 #[derive(Debug)]
@@ -53,9 +54,9 @@ pub(super) async fn ask(signals: &mut Signals) -> Result<(), Halt> {
 }
 
 impl Made<'_> {
-    /// Ends the trial where a signal has come since somebody last listened.
+    /// Ends the trial where a signal has come, also where a part has heard it that ended by itself.
     pub(super) fn heed(&mut self) -> Result<(), Halt> {
-        self.signals.ready().map_or(Ok(()), |signal| Err(signal.into()))
+        self.signals.first().map_or(Ok(()), |signal| Err(signal.into()))
     }
 
     /// The run that was to be killed, where a signal ended the trial before that: another process drove it.
@@ -84,6 +85,7 @@ impl Stage<'_> {
             charge.at_risk += left.reserved();
             runs.push(left.run().run_id.clone());
         }
-        self.terminal.note(&text::interrupted(signal, &charge, &runs));
+        // Whatever else is wanted: nothing but this says it.
+        terminal::error(&text::interrupted(signal, &made.before.charge(), &charge, &runs));
     }
 }

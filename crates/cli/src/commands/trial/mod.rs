@@ -89,7 +89,7 @@ pub(super) async fn run(args: TrialArgs) -> Result<Exit, Failed> {
         };
         trials.push(trial);
         before = spent;
-        if let Some(signal) = signals.ready() {
+        if let Some(signal) = signals.first() {
             // It came too late for this verdict, and in time for the next phase.
             told(&trials, &args, terminal);
             return Ok(Exit::by(signal));

@@ -74,6 +74,7 @@ impl Stage<'_> {
         if serial.fold.run().settings.simulated || pause.is_zero() {
             return Ok(());
         }
+        made.heed()?;
         self.terminal.note(&format!(
             "waiting {} so that the serial half does not throttle the parallel one",
             duration(pause)
@@ -84,7 +85,8 @@ impl Stage<'_> {
 }
 
 impl Made<'_> {
-    /// Takes a part that has ended; where a signal ended it, the trial has too.
+    /// Takes a part that has ended; where a signal ended it, the trial has too. Where it had nothing left to start,
+    /// whatever comes after it heeds that signal ([`Made::heed`]).
     pub(super) fn take(&mut self, conducted: Conducted) -> Result<(), Halt> {
         let signal = match &conducted.ended {
             Ended::AtOnce(signal) | Ended::Finished(Outcome::Interrupted { signal }) => Some(*signal),

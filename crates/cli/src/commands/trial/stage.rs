@@ -139,6 +139,7 @@ impl Stage<'_> {
             proxies.done(Conducted::of_role(&made.parts, Role::Judged).map(|part| &part.fold));
         made.notes.extend(counted);
         let spent = made.spent();
+        made.signals.deafen();
         Ok((self.conclude(made, done).await?, spent))
     }
 
@@ -203,6 +204,7 @@ impl Stage<'_> {
         }
         let keys = checklist::keys(&judged.checked, &self.setting.config.routing())?;
         self.part(made, &keys).await?;
+        made.heed()?;
         if self.simulation.is_none()
             && let Some((header, _)) = made.foresight.take()
         {

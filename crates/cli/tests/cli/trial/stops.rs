@@ -116,6 +116,68 @@ fn nothing_of_the_next_phase_starts_once_one_was_interrupted() {
     assert!(simulator.stats().generations <= 6);
 }
 
+/// Waits until only the last of so many calls is in flight.
+fn until_the_last_is_in_flight(simulator: &Simulator, calls: u64) {
+    until("the last of these calls is in flight", || {
+        let stats = simulator.stats();
+        (stats.generations == calls && stats.in_flight == 1).then_some(())
+    });
+}
+
+/// The run of the key has nothing left to start: it ends as completed, and the trial does not.
+#[test]
+fn a_signal_during_the_call_that_tries_the_key_ends_the_trial() {
+    let simulator = Simulator::slow();
+    let sandbox = Sandbox::reaching(&simulator);
+    let running = sandbox.start("trial --phase 1 --run-id one --quiet");
+    until_the_last_is_in_flight(&simulator, 1);
+    running.signal(Signal::INT);
+    let ran = running.end().exits(130).says("interrupted (SIGINT): the trial has no verdict");
+    let ran = ran.says("so far $").says("in 1 run: one-key");
+    assert_eq!(ran.stdout, "", "{}", ran.transcript());
+    assert_eq!(simulator.stats().generations, 1, "{}", ran.transcript());
+    assert!(!sandbox.path("results/one").exists());
+    let key = sandbox.sortie("show one-key --json").exits(0).json();
+    assert_eq!(key["successful_tasks"], 1, "what was in flight is brought home");
+}
+
+#[test]
+fn a_signal_during_the_last_task_of_a_half_ends_the_trial_before_the_other() {
+    let simulator = Simulator::slow();
+    let sandbox = Sandbox::reaching(&simulator);
+    let running = sandbox.start("trial --test-type parallel --tasks 2 --pause 3600 --run-id one");
+    until_the_last_is_in_flight(&simulator, 1 + 2);
+    running.signal(Signal::TERM);
+    let ran = running.end().exits(143).says("in 2 runs: one-key, one-serial");
+    assert_eq!(simulator.stats().generations, 1 + 2, "{}", ran.transcript());
+    assert!(!sandbox.path("results/one").exists(), "{}", ran.transcript());
+}
+
+#[test]
+fn a_signal_during_the_last_task_of_all_leaves_the_verdict_and_is_told_by_the_exit() {
+    let simulator = Simulator::slow();
+    let sandbox = Sandbox::reaching(&simulator);
+    let running = sandbox.start("trial --test-type single --run-id one --json");
+    until_the_last_is_in_flight(&simulator, 1 + 1);
+    running.signal(Signal::INT);
+    let ran = running.end().exits(130);
+    assert_eq!(ran.json()["success"], true, "{}", ran.transcript());
+    assert!(sandbox.path("results/one/trial.json").exists(), "{}", ran.transcript());
+}
+
+#[test]
+fn what_the_phases_before_have_spent_is_counted_with_what_a_signal_leaves() {
+    let simulator = Simulator::slow();
+    let sandbox = Sandbox::reaching(&simulator);
+    let running = sandbox.start("trial --phase 1..2 --run-id one --quiet");
+    let first = 1 + 5;
+    until_the_last_is_in_flight(&simulator, first + 1);
+    running.signal(Signal::INT);
+    let ran = running.end().exits(130).says("of it in 1 run of this phase: one-2-key");
+    assert_eq!(simulator.stats().generations, first + 1, "{}", ran.transcript());
+    assert!(sandbox.path("results/one-1/trial.json").exists(), "{}", ran.transcript());
+}
+
 /// Before any run: while the provider is asked how many tokens the prompts have.
 #[test]
 fn a_signal_before_the_first_call_ends_a_trial_with_nothing_made() {

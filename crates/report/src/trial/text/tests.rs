@@ -18,20 +18,31 @@ fn a_block_of_each_kind_says_what_came_of_it() {
 
 #[test]
 fn a_trial_that_a_signal_ended_says_what_it_leaves() {
-    let check = |charge: Charge, runs: &[&str], expected: &str| {
+    let check = |before: Charge, charge: Charge, runs: &[&str], expected: &str| {
         let runs: Vec<String> = runs.iter().map(ToString::to_string).collect();
-        assert_eq!(interrupted(Signal::Interrupt, &charge, &runs), expected);
+        assert_eq!(interrupted(Signal::Interrupt, &before, &charge, &runs), expected);
     };
+    let nothing = Charge::default();
     let charge = Charge {
         actual: crate::testing::usd("0.0138"),
         at_risk: crate::testing::usd("0.002"),
         ..Charge::default()
     };
+    let before = Charge { actual: crate::testing::usd("0.01"), ..Charge::default() };
     let expected = "interrupted (SIGINT): the trial has no verdict and leaves no report\n  \
                     so far $0.0138 ($0.002 at risk besides) in 2 runs: one-key, one\n  \
                     `sortie show NAME` tells more of each";
-    check(charge, &["one-key", "one"], expected);
-    check(Charge::default(), &[], "interrupted (SIGINT): the trial has no verdict, and made no run");
+    check(nothing, charge, &["one-key", "one"], expected);
+    check(nothing, nothing, &[], "interrupted (SIGINT): the trial has no verdict, and made no run");
+    let expected = "interrupted (SIGINT): the trial has no verdict and leaves no report\n  \
+                    so far $0.0238 ($0.002 at risk besides), $0.0138 ($0.002 at risk besides) of it in 1 run of this\n    \
+                    phase: one-2-key\n  \
+                    `sortie show NAME` tells more of each";
+    check(before, charge, &["one-2-key"], expected);
+    let expected = "interrupted (SIGINT): the trial has no verdict and leaves no report\n  \
+                    so far $0.01, all of it in the phases before\n  \
+                    `sortie show NAME` tells more of each";
+    check(before, nothing, &[], expected);
 }
 
 #[test]
