@@ -20,6 +20,10 @@ use crate::serving::Queue;
 use crate::time::Time;
 use crate::usage::{Cost, Usage};
 
+/// Calls of each task that fail before one of any is answered, from which on none will be: answers that always take
+/// longer than their timeout are asked for again for as long as nothing ends the run, and a play has no run timeout.
+const HOPELESS: usize = 32;
+
 /// What a play came to.
 pub(super) struct Played {
     /// From the start to the last record.
@@ -79,6 +83,7 @@ pub(super) fn play(run: &Run, first: &Input, laws: &Laws, weather: Option<Weathe
         provider: laws.provider().map(|provider| (provider, Gates::enforcing(&provider.limits))),
         queue: Queue::default(),
         due: BinaryHeap::new(),
+        failed_in_a_row: 0,
         says: Vec::new(),
         tasks: vec![PlayedTask::default(); plan.len()],
     };
@@ -90,6 +95,10 @@ pub(super) fn play(run: &Run, first: &Input, laws: &Laws, weather: Option<Weathe
     let mut gates = Gates::new(run.settings());
     let (mut now, mut input) = (begin, first.clone());
     loop {
+        if game.failed_in_a_row > HOPELESS.saturating_mul(plan.len() + 1) {
+            let outcome = Outcome::TimedOut { after: now.since(begin) };
+            return Played { makespan: now.since(begin), outcome, tasks: game.tasks };
+        }
         let step = run.step(input, now, &mut gates);
         game.note(&step.records, &gates);
         let mut is_asked = false;
@@ -164,6 +173,8 @@ struct Game<'a> {
     /// what it says.
     due: BinaryHeap<Reverse<(Time, usize)>>,
     says: Vec<Option<Input>>,
+    /// Calls that failed since one was answered.
+    failed_in_a_row: usize,
     tasks: Vec<PlayedTask>,
 }
 
@@ -230,7 +241,8 @@ impl Game<'_> {
                 (Err(throttled), Billing::Nothing, took)
             }
             Some(took) => failed(Class::Transient, Billing::Nothing, took),
-            None if self.serve(&mut drawn, task.timeout, at) > task.timeout => {
+            // Where every call is as expected none fails, however long is expected of it.
+            None if self.serve(&mut drawn, task.timeout, at) > task.timeout && self.weather.is_some() => {
                 failed(Class::Timeout, Billing::Unknown, task.timeout)
             }
             None => {
@@ -244,6 +256,7 @@ impl Game<'_> {
                 (Ok(answer), Billing::Reported(drawn.usage), drawn.took)
             }
         };
+        self.failed_in_a_row = if result.is_ok() { 0 } else { self.failed_in_a_row + 1 };
         let timing = Timing { first_token: None, total: took };
         Reply { attempt, result, billing, timing }
     }

@@ -26,3 +26,16 @@ fn stated_durations_are_played_and_order_no_queue() {
     paced.gates[0].requests_per_minute = Some(6);
     assert_eq!(takes(&paced, [5, 2, 4]), 24, "ten seconds between starts");
 }
+
+#[test]
+fn what_takes_longer_than_its_timeout_ends_no_play_and_is_no_failure_where_all_is_as_expected() {
+    let tasks: Vec<Task> = (0..24).map(|n| task(&format!("t{n}"), &[], 1000)).collect();
+    let timeout = tasks[0].timeout;
+    let plan = Arc::new(Plan::new("plan".into(), vec![agent()], tasks));
+    let long = timeout + Duration::from_secs(1);
+    let laws = Laws::new(&plan, |_| None).stating(vec![long; 24]);
+    let all_at_once = Settings { max_concurrent: 24, ..settings() };
+    assert_eq!(makespan(&plan, &all_at_once, &laws), long);
+    let forecast = forecast(&plan, &all_at_once, &laws, 7);
+    assert!(forecast.makespan.p50 > long, "asked for again, and given up in the end");
+}

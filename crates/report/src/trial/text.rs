@@ -129,7 +129,8 @@ fn what_was_measured(trial: &Trial, said: Option<&str>) -> Vec<String> {
     }
     let drifted = trial.drift.as_ref().and_then(drifted);
     lines.extend(drifted.iter().flat_map(|drifted| wrapped("  ", "    ", drifted)));
-    lines.extend(trial.comparison.iter().flat_map(side_by_side));
+    let tested = if summary.simulated { "TESTED" } else { "REAL" };
+    lines.extend(trial.comparison.iter().flat_map(|of| side_by_side(of, tested)));
     lines
 }
 
@@ -155,14 +156,14 @@ fn recovered(of: &Recovery) -> String {
 }
 
 /// The simulator beside the real API.
-fn side_by_side(of: &Comparison) -> Vec<String> {
+fn side_by_side(of: &Comparison, tested: &str) -> Vec<String> {
     let row = |of: &Compared| {
         let shown =
             |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| in_unit(value, &of.unit));
         [of.dimension.clone(), shown(of.simulated), shown(of.real)]
     };
     let rows: Vec<_> = of.rows.iter().map(row).collect();
-    let columns = [("", Side::Left), ("SIMULATED", Side::Right), ("REAL", Side::Right)];
+    let columns = [("", Side::Left), ("SIMULATED", Side::Right), (tested, Side::Right)];
     let mut lines: Vec<String> = table(columns, &rows).lines().map(|line| format!("  {line}")).collect();
     lines.extend(of.fitted.iter().map(|fitted| {
         let [p50, p95, rate] = [fitted.p50_latency, fitted.p95_latency, fitted.throughput].map(change);

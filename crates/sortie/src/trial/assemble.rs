@@ -19,9 +19,10 @@ use sortie_report::trial::{
 use sortie_report::units::{budget_exceeded, money, rfc3339};
 
 use super::conduct::{Conducted, Spent};
-use super::design::{Design, Role, TestType};
+use super::design::{Design, TestType};
 use super::faults;
 use super::needs::Shortfall;
+use super::part::Role;
 use super::speedup;
 use crate::foresight::Foresight;
 
@@ -67,6 +68,9 @@ pub struct Material<'a> {
     /// Seed of what is drawn.
     pub seed: u64,
 }
+
+/// So many times longer in company is more than chance and a busy hour make of it.
+const SLOWER: f64 = 1.5;
 
 impl Material<'_> {
     /// The part that is judged: the one that was to be, else the last that was made.
@@ -151,8 +155,23 @@ impl Material<'_> {
         (cost, at_risk)
     }
 
+    /// That calls take longer in company, where they do: the ceiling of a speedup is of the calls as they were.
+    fn slower(&self) -> Option<String> {
+        let halves = [Role::Serial, Role::Judged].map(|role| Conducted::of_role(self.parts, role));
+        let [serial, judged] = halves.map(|half| half.filter(|half| half.stopped().is_none()));
+        let sum = |half: &Conducted| half.fold.tasks().iter().map(|view| view.call_time).sum::<Duration>();
+        let (alone, beside) = (sum(serial?).as_secs_f64(), sum(judged?).as_secs_f64());
+        (beside >= SLOWER * alone && alone > 0.0).then(|| {
+            format!(
+                "calls took {:.1} times as long side by side as one after the other: whoever answers slows down as more \
+                 are in flight, or lets them wait, and the possible speedup is that of calls that take so long",
+                beside / alone
+            )
+        })
+    }
+
     fn notes(&self, made: bool) -> Vec<String> {
-        let notes = self.design.notes.iter().chain(&self.notes).cloned();
+        let notes = self.design.notes.iter().chain(&self.notes).cloned().chain(self.slower());
         notes.chain((!made).then(|| self.unmade())).collect()
     }
 

@@ -13,9 +13,10 @@ use sortie_report::trial::{Point, PointState};
 use sortie_report::units::{count, duration, money};
 
 use super::conduct::{Conducted, Spent};
-use super::design::{Part, Phase, Role};
+use super::design::Phase;
 use super::limits::Limits;
 use super::needs::{Needs, Purse, Shortfall};
+use super::part::{Part, Role};
 use super::shelf;
 use crate::config::Config;
 use crate::error::Error;

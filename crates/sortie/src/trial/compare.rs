@@ -17,7 +17,7 @@ use sortie_report::trial::comparison::{self, Compared};
 use sortie_sim::fit::{Failed, Fitted, Observed, Told, fit_within};
 
 use super::conduct::Conducted;
-use super::design::Role;
+use super::part::Role;
 use super::shelf;
 use super::speedup::beside;
 use crate::binding::Simulation;
@@ -173,5 +173,24 @@ pub fn at_width(max_concurrent: u32, parts: &[Conducted]) -> Option<comparison::
         p50_latency: both(|metrics| Some(metrics.p50_latency?.as_secs_f64()))?,
         p95_latency: both(|metrics| Some(metrics.p95_latency?.as_secs_f64()))?,
         throughput: both(|metrics| metrics.throughput)?,
+    })
+}
+
+/// More than this between the real server and the simulator that was fitted to it is worth a word.
+const OFF: f64 = 0.1;
+
+/// Where the fitted simulator does not do what the real server did, in a sentence; none where it does.
+pub fn off(fitted: &[comparison::Fitted]) -> Option<String> {
+    let is_off = |(real, played): (f64, f64)| real > 0.0 && (played / real - 1.0).abs() > OFF;
+    let differs = |row: &&comparison::Fitted| {
+        [row.p50_latency, row.p95_latency, row.throughput].into_iter().any(is_off)
+    };
+    let widths: Vec<String> =
+        fitted.iter().filter(differs).map(|row| row.max_concurrent.to_string()).collect();
+    (!widths.is_empty()).then(|| {
+        format!(
+            "the fitted simulator is more than 10 % off at {} at a time: more tasks, or a calmer time, tell more",
+            widths.join(", ")
+        )
     })
 }

@@ -23,7 +23,7 @@ use sortie_report::fold::{Fold, TaskView};
 use sortie_report::trial::TrialRun;
 
 use super::allowed::as_told;
-use super::design::{Part, Role};
+use super::part::{Part, Role};
 use super::proxies::Proxies;
 use crate::binding::Simulation;
 use crate::config::{Config, Overrides};

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `design` | which tests and phases there are, and what each consists of |
 //! | `tasks` | the tasks that are generated, as the founding document has them |
+//! | `part` | the runs that a trial consists of |
 //! | `conduct` | one part: created, driven, folded |
 //! | `checklist` | what is looked at before (SPEC.md L1) |
 //! | `limits` | what its accounts allow, against what it asks |
@@ -29,6 +30,7 @@ pub mod design;
 mod faults;
 mod limits;
 pub mod needs;
+pub mod part;
 pub mod proxies;
 mod shelf;
 pub mod speedup;
@@ -40,7 +42,8 @@ mod tests;
 pub use allowed::{foresee, gates as allowed_gates};
 pub use assemble::Material;
 pub use conduct::{Conducted, Conductor};
-pub use design::{Design, Part, Phase, Request, Role, TestType, Width};
+pub use design::{Design, Phase, Request, TestType};
 pub use needs::{Needs, Purse, Shortfall};
+pub use part::{Part, Role, Width};
 pub use proxies::Proxies;
 pub use shelf::{earlier, write};

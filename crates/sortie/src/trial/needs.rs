@@ -19,7 +19,8 @@ use sortie_engine::store::Header;
 use sortie_report::units::{count, money};
 
 use super::conduct::Spent;
-use super::design::{Design, Part, Role};
+use super::design::Design;
+use super::part::{Part, Role};
 use crate::foresight::Foresight;
 
 /// What all runs of a trial need that somebody is paid for; the calls that try the keys are not among them.

@@ -6,7 +6,8 @@ use jiff::civil::Date;
 use sortie_core::plan::Plan;
 use sortie_core::plan::check::Checked;
 
-use super::design::{Design, Phase, Request, Role, TestType};
+use super::design::{Design, Phase, Request, TestType};
+use super::part::Role;
 use super::tasks;
 use crate::config::Config;
 

@@ -69,6 +69,7 @@ impl Stage<'_> {
             }
             rows.extend(compare::at_width(width, &made.parts));
         }
+        made.notes.extend(compare::off(&rows));
         if let Some(comparison) = &mut made.comparison {
             comparison.fitted = rows;
             comparison.scenario_file = Some(file.display().to_string());

@@ -166,6 +166,18 @@ fn tasks_of_the_users_own_plan_meet_faults() {
 }
 
 #[test]
+fn an_endpoint_that_answers_one_call_after_the_other_is_said_to() {
+    let slots = "name: slots\nlatency: { total: { seconds: { fixed: 2 }, first_token: { fixed: 1 } } }\noutput_tokens: { fixed: 100 }\nserver: { slots: 1 }\n";
+    let sandbox = Sandbox::new().file("slots.yaml", slots);
+    let ran = sandbox.sortie("trial --simulate=slots.yaml --test-type speedup --tasks 12 --json");
+    let document = held(&sandbox, "results", &ran);
+    assert!(document["notes"].to_string().contains("times as long side by side"), "{document}");
+    let ran = sandbox.sortie("trial --simulate=calm --test-type speedup --tasks 12 --json");
+    let document = held(&sandbox, "results", &ran);
+    assert_eq!(document["notes"], json!([]));
+}
+
+#[test]
 fn the_lowest_bound_of_calls_at_a_time_wins_and_a_lower_one_of_the_configuration_is_said() {
     let width = |configured: &str, arguments: &str| {
         let sandbox = Sandbox::new()

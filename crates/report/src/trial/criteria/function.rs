@@ -11,7 +11,7 @@ use sortie_core::time::Time;
 use super::{Criteria, Criterion, Evidence, named, reaches};
 use crate::fold::{Status, TaskView};
 use crate::trial::{Faulted, Recovery};
-use crate::units::{count, percent};
+use crate::units::count;
 
 /// K1's criteria, in their order.
 pub(super) fn all(evidence: &Evidence, thresholds: &Criteria) -> [Criterion; 3] {
@@ -129,7 +129,11 @@ fn had_ended(view: &TaskView, on: Edge, started: Time) -> bool {
     on.when.is_met_by(end) && at.is_none_or(|at| at <= started)
 }
 
-/// Of what met an error that may pass, `least` percent came through; of the faults that were made on purpose, all.
+/// Tasks that met an error which may pass that tell whether retries help: of fewer, chance does.
+const ENOUGH: usize = 5;
+
+/// Whatever met an error that may pass came through, but for so many that `least` percent of all tasks are left; of the
+/// faults that were made on purpose, all.
 fn error_recovery(evidence: &Evidence, least: f64) -> Criterion {
     let name = "error_recovery";
     let mut said = Said::default();
@@ -165,36 +169,36 @@ impl Said {
         if is_good { self.good.push(clause) } else { self.bad.push(clause) }
     }
 
-    /// Tasks that met an error, by whoever's doing.
+    /// Tasks that met an error, by whoever's doing. Those that did not come through may be as many of all tasks as the
+    /// trial lets fail; and where enough met one, half of them come through if anything helps.
     fn of_tasks(&mut self, evidence: &Evidence, least: f64) {
         let met_one = |view: &TaskView| {
             let is_retryable = view.failure.as_ref().is_some_and(|failure| failure.policy() == Policy::Retry);
             view.attempts > 1 || is_retryable
         };
+        let all = evidence.counting().count();
         let hit: Vec<(&str, bool)> = evidence
             .counting()
             .filter(|(.., view)| met_one(view))
             .map(|(_, task, view)| (task.name.as_str(), view.status == Status::Succeeded))
             .collect();
-        let lost = || hit.iter().filter(|(_, through)| !through).map(|(name, _)| *name);
-        let (all, lost_count) = (hit.len() as u64, lost().count() as u64);
-        let through = all - lost_count;
-        if all == 0 {
+        let lost: Vec<&str> = hit.iter().filter(|(_, through)| !through).map(|(name, _)| *name).collect();
+        let through = hit.len() - lost.len();
+        if lost.is_empty() {
+            if through > 0 {
+                let tasks = count(through as u64, "task");
+                self.good.push(format!("{tasks} that met an error succeeded in the end"));
+            }
             return;
         }
-        if lost_count == 0 {
-            self.say(true, format!("{} that met an error succeeded in the end", count(all, "task")));
-            return;
-        }
-        let share = 100.0 * through as f64 / all as f64;
+        let kept = 100.0 * (all - lost.len()) as f64 / all as f64;
+        let helps = hit.len() < ENOUGH || 2 * through >= hit.len();
         let clause = format!(
-            "{through} of {} that met an error succeeded in the end ({} of at least {}); not so: {}",
-            count(all, "task"),
-            percent(share),
-            percent(least),
-            named(lost()),
+            "{through} of {} that met an error succeeded in the end; not so: {}",
+            count(hit.len() as u64, "task"),
+            named(lost),
         );
-        self.say(reaches(share, least), clause);
+        self.say(reaches(kept, least) && helps, clause);
     }
 
     fn of_faults(&mut self, faults: &[Faulted]) {

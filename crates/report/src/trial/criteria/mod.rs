@@ -34,7 +34,7 @@ pub struct Criteria {
     /// The part of the possible speedup that has to be reached, 0 to 1. None where nobody stated it: then
     /// [`Criteria::EFFICIENCY`], or what is reached with bad luck where that is less.
     pub min_efficiency: Option<f64>,
-    /// Percent of tasks that succeed, at least; of those that met an error, too.
+    /// Percent of tasks that succeed, at least; so many errors, too, may not be recovered from.
     pub min_success_rate: f64,
     /// Seconds, at most.
     pub max_p95_latency: f64,

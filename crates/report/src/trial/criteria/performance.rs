@@ -167,7 +167,7 @@ pub(super) fn efficiency(evidence: &Evidence, thresholds: &Criteria) -> Criterio
         }
     };
     let (reached, ceiling) = (times(of.speedup), times(of.ceiling));
-    if of.by == By::Speedup {
+    if of.by == By::Speedup && thresholds.min_efficiency.is_none() {
         let why = format!("up to {ceiling} is possible: judged by the speedup");
         let least = thresholds.min_efficiency.unwrap_or(Criteria::EFFICIENCY);
         return Criterion::not_applicable(name, why).with(of.efficiency, least);

@@ -296,7 +296,11 @@ pub(crate) fn down() -> Trial {
         figure("speedup", None, None, 2.5, "no call was answered"),
         figure("efficiency", None, None, 0.9, "no call was answered"),
         plain("task_types", Some(false), "no task of these types succeeded: general; 0 of 1 type work"),
-        plain("error_recovery", Some(false), "0 of 5 tasks that met an error succeeded in the end (0 % of at least 95 %); not so: t0, t1, t2, t3, t4"),
+        plain(
+            "error_recovery",
+            Some(false),
+            "0 of 5 tasks that met an error succeeded in the end; not so: t0, t1, t2, t3, t4",
+        ),
         figure(
             "success_rate",
             Some(0.0),

@@ -5,8 +5,9 @@ use sortie_core::money::Usd;
 use sortie_core::run::event::Outcome;
 
 use super::super::conduct::{Conducted, Spent};
-use super::super::design::{Design, Part, Role, Width};
+use super::super::design::Design;
 use super::super::needs::{Purse, Shortfall};
+use super::super::part::{Part, Role, Width};
 
 /// What surrounds the run that is judged in its trial.
 #[derive(Clone, Debug, Default)]

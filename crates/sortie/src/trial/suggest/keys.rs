@@ -4,7 +4,7 @@
 use sortie_core::agent::Agent;
 use sortie_core::limit::Dimension;
 
-use super::super::design::Width;
+use super::super::part::Width;
 use super::around::Stated;
 
 const CONCURRENCY: &str = "rate_limiting.max_concurrent";
