@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use sortie_core::limit::{Dimension, GateSpec, Learned};
 use sortie_engine::sharing::learned;
-use sortie_engine::store::{Header, Store};
+use sortie_engine::store::Header;
 
 use crate::error::Error;
-use crate::foresight::{Foresight, Past, simulator_allows};
+use crate::foresight::{Foresight, simulator_allows};
 use crate::session::now;
 
 /// For each gate of a run the requests that its provider allows: the simulator's own, or what its replies have told by
@@ -37,14 +37,6 @@ pub(crate) fn as_told(mut header: Header) -> Result<Header, Error> {
         }
     }
     Ok(header)
-}
-
-/// What is expected of the run that is judged: with what the calls that try the keys will have told, or have.
-///
-/// # Errors
-/// As [`Foresight::of`].
-pub async fn foresee<S: Store>(header: &Header, past: Past<'_, S>) -> Result<Foresight, Error> {
-    Foresight::of(&as_told(header.clone())?, past).await
 }
 
 /// The requests that were learned. Where nobody knows what the bucket holds, it may be a whole minute's: what is made of

@@ -146,13 +146,9 @@ impl Material<'_> {
 
     /// What the parts that somebody is paid for cost, and what is at risk besides.
     fn spent(&self) -> (Usd, Usd) {
-        let (mut cost, mut at_risk) = (Usd::ZERO, Usd::ZERO);
-        for part in self.parts.iter().filter(|part| !part.role.is_rehearsal()) {
-            let charge = part.fold.charge();
-            cost += charge.actual + charge.estimated;
-            at_risk += charge.at_risk;
-        }
-        (cost, at_risk)
+        let paid = self.parts.iter().filter(|part| !part.role.is_rehearsal());
+        let charge = Spent::default().with(paid).charge();
+        (charge.actual + charge.estimated, charge.at_risk)
     }
 
     /// That calls take longer in company, where they do: the ceiling of a speedup is of the calls as they were.

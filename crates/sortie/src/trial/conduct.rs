@@ -123,18 +123,6 @@ impl Conductor<'_> {
     /// # Errors
     /// What has to be set up first.
     pub fn header(&self, part: &Part, spent: &Spent) -> Result<Header, Error> {
-        self.as_launched(part, spent, true)
-    }
-
-    /// The same for a part that is only forecast: nothing has to be set up.
-    ///
-    /// # Errors
-    /// As [`Launch::draft`].
-    pub fn draft(&self, part: &Part) -> Result<Header, Error> {
-        self.as_launched(part, &Spent::default(), false)
-    }
-
-    fn as_launched(&self, part: &Part, spent: &Spent, has_to_run: bool) -> Result<Header, Error> {
         let left = self.budget.map(|budget| budget.minus(spent.total()));
         let overrides = Overrides { max_concurrent: Some(part.max_concurrent), ..Overrides::default() };
         let mut config = self.config.clone().overridden(overrides);
@@ -156,12 +144,7 @@ impl Conductor<'_> {
             patience: Some(PATIENCE),
             ..Launch::default()
         };
-        let checked = part.checked.clone();
-        let header = if has_to_run {
-            launch.header(checked, &config, self.environment, now())?
-        } else {
-            launch.draft(checked, &config, self.environment, now())?
-        };
+        let header = launch.header(part.checked.clone(), &config, self.environment, now())?;
         // What a first call tells is told by those that try the keys.
         let header = if part.role == Role::Key { header } else { as_told(header)? };
         Ok(spent.taken_from(header))

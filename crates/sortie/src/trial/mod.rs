@@ -39,7 +39,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
-pub use allowed::{foresee, gates as allowed_gates};
+pub use allowed::gates as allowed_gates;
 pub use assemble::Material;
 pub use conduct::{Conducted, Conductor};
 pub use design::{Design, Phase, Request, TestType};

@@ -10,8 +10,7 @@ use sortie::report::trial::{Faulted, Suggestion, Trial, history, text};
 use sortie::trial::conduct::{Conducted, Spent};
 use sortie::trial::suggest::Around;
 use sortie::trial::{
-    Conductor, Design, Material, Part, Role, Shortfall, TestType, allowed_gates, compare, earlier, suggest,
-    write,
+    Conductor, Material, Part, Role, TestType, allowed_gates, compare, earlier, suggest, write,
 };
 
 use super::halt::Halt;
@@ -117,12 +116,9 @@ impl Stage<'_> {
         };
         // Where its own run was not made, too, it has the name of its directory.
         trial.summary.run_id.clone_from(&trial_id);
-        if let (Some(judged), Some((header, _))) = (judged.or(made.parts.last()), &made.foresight) {
+        if let (Some(judged), Some((header, _))) = (material.judged(), &made.foresight) {
             let report = judged.fold.report_within(judged.fold.last_time(), &allowed);
-            trial.suggestions = {
-                let made = (made.design, made.parts.as_slice(), made.before, made.shortfalls.as_slice());
-                self.suggestions(made, header, &report, &trial).await?
-            };
+            trial.suggestions = self.suggestions(&material, header, &report, &trial).await?;
         }
         let before =
             earlier(&config.results_dir).into_iter().find(|then| history::is_comparable(&trial, then));
@@ -141,16 +137,15 @@ impl Stage<'_> {
     /// What would have made it better.
     async fn suggestions(
         &self,
-        made: (&Design, &[Conducted], &Spent, &[Shortfall]),
+        material: &Material<'_>,
         header: &Header,
         report: &Report<'_>,
         trial: &Trial,
     ) -> Result<Vec<Suggestion>, Failed> {
         let config = &self.setting.config;
-        let (design, parts, before, shortfalls) = made;
         let journal = journal(&config.results_dir)?;
-        let budget = (config.money.budget, self.args.caps.run().is_some());
-        let around = Around::of(design, parts, before, budget, shortfalls);
+        let Material { design, parts, before, budget, shortfalls, .. } = *material;
+        let around = Around::of(design, parts, before, (budget, self.args.caps.run().is_some()), shortfalls);
         let around = Around { faults: !trial.faults.is_empty(), ..around };
         let past = Past::of(journal.as_ref(), &config.results_dir, &header.settings);
         Ok(suggest::suggestions(header, report, &trial.criteria, around, past).await)

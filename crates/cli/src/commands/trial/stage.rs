@@ -20,7 +20,6 @@ use sortie::session::now;
 use sortie::trial::conduct::Spent;
 use sortie::trial::{
     Conducted, Conductor, Design, Needs, Part, Phase, Proxies, Request, Role, Shortfall, TestType, checklist,
-    foresee,
 };
 
 use super::halt::{Halt, ask};
@@ -248,7 +247,7 @@ impl Stage<'_> {
         let results_dir = &self.setting.config.results_dir;
         let journal = journal(results_dir)?;
         let past = Past::of(journal.as_ref(), results_dir, &header.settings);
-        let foresight = foresee(&header, past).await?;
+        let foresight = Foresight::of(&header, past).await?;
         made.needs = Some(Needs::of(made.design, &header, &foresight));
         made.foresight = Some((header, foresight));
         Ok(())
@@ -300,10 +299,9 @@ impl Stage<'_> {
         };
         let config = &self.setting.config;
         let shortfalls = needs.shortfalls(header, config.money.stopping(), &made.spent());
-        let (phase, before, shortfalls) = (made.design.phase, made.before, &shortfalls[..]);
-        let plans = checklist::Plans { header, foresight, needs, shortfalls, before, phase };
+        let (phase, before) = (made.design.phase, made.before);
+        let plans = checklist::Plans { header, foresight, needs, shortfalls: &shortfalls, before, phase };
         let points = checklist::points(config, keys, plans);
-        let shortfalls = shortfalls.to_vec();
         self.terminal.note(&text::points(&points, terminal::style_on_stderr()));
         let failed = keys.fold.tasks().iter().filter(|view| view.status != Status::Succeeded);
         let mut failures = failed.filter_map(|view| view.failure.as_ref());

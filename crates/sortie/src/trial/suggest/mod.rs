@@ -42,7 +42,6 @@ use sortie_report::Report;
 use sortie_report::trial::{Criterion, Suggestion};
 use sortie_report::units::{duration, money};
 
-use super::foresee;
 use crate::foresight::{Foresight, Past};
 
 pub use around::{Around, Stated};
@@ -63,7 +62,7 @@ pub async fn suggestions<S: Store>(
     around: Around,
     past: Past<'_, S>,
 ) -> Vec<Suggestion> {
-    let Ok(foresight) = foresee(header, past).await else { return Vec::new() };
+    let Ok(foresight) = Foresight::of(header, past).await else { return Vec::new() };
     let Foresight { laws, settings, forecast, learned, .. } = foresight;
     let world = World { plan: Arc::clone(&header.plan), settings: Settings::clone(&settings), laws };
     let seed = header.settings.seed;
